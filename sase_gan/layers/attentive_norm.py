@@ -1,0 +1,225 @@
+"""Attentive normalization: Li, Sun, Wu, ECCV 2020, arXiv 1908.01259.
+
+Not the CVPR 2020 method of the same name, which is another idea. Written from the paper's formulae.
+
+Deviations, each an option or a guard:
+* `init_scale="unit"`: with the published initialisation the expected gain is `num_components / 2`, because the
+  mixture weights are not normalised; dividing both tables by it makes the layer start as a standardisation.
+* On a 1x1 map the unbiased variance does not exist; it counts as 0 there.
+* A training batch of one uses the attention norm's running statistics for that call.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from sase_gan.layers.statistics import normalise, wide
+
+Activation = Literal["hard_sigmoid", "sigmoid", "softmax"]
+
+
+class AttentiveNorm(nn.Module):
+    """Standardise, then apply a mixture of K affine maps whose weights are computed from each instance.
+
+    With `xh` the standardised input and, for instance n and channel c,
+
+        s = mean(x) / sqrt(var(x) + descriptor_eps)            over the map, unbiased variance, of x and not of xh
+        lambda = hard_sigmoid(attention_norm(W s))             K independent weights in [0, 1]
+        y = (sum_k lambda_k scale_k) * xh + sum_k lambda_k shift_k
+
+    Input and output `[batch, channels, height, width]`, any height and width. Parameters: 3KC + 2K
+    (`attention_norm` "batch" or "group") or 3KC + K ("none"). The descriptor and the mixture are computed in at least
+    float32 whatever the autocast type.
+
+    The standardisation and the attention norm are children, never bases: converters of torch and timm replace a
+    subclass of batch normalisation whole, and the K tables would be lost. The tables are called `scale` and `shift`
+    and not `weight` and `bias`, because helpers that zero a last norm's `weight` would leave a random shift.
+
+    Args:
+        num_components: K, the number of affine maps.
+        norm: "batch" (running statistics) or "group" (with `num_groups`; `num_groups=channels` is instance statistics).
+        attention_norm: of the K logits: "batch" as published, "group", or "none", which gives W a bias.
+        descriptor_eps: added to the variance of the descriptor.
+        init_scale: "paper", scale ~ N(1, 0.1^2) and shift ~ N(0, 0.1^2); or "unit", both divided by the sum of the
+            expected mixture weights, so that the expected gain is 1.
+        decay_affine: whether the two tables take weight decay (as the authors' do); otherwise a model lists them
+            among its parameters without.
+
+    Raises:
+        ValueError: for a count below 1, channels that `num_groups` does not divide, or an unknown name.
+
+    Example:
+        >>> AttentiveNorm(8, num_components=4)(torch.randn(2, 8, 5, 5)).shape
+        torch.Size([2, 8, 5, 5])
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        num_components: int = 10,
+        *,
+        norm: Literal["batch", "group"] = "batch",
+        num_groups: int = 32,
+        attention_norm: Literal["batch", "group", "none"] = "batch",
+        activation: Activation = "hard_sigmoid",
+        descriptor_eps: float = 1e-3,
+        eps: float = 1e-5,
+        momentum: float = 0.1,
+        init_scale: Literal["paper", "unit"] = "paper",
+        decay_affine: bool = True,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        if channels < 1 or num_components < 1:
+            raise ValueError(
+                f"channels is {channels} and num_components {num_components}; both must be at least 1 (usual: 10 components)"
+            )
+        if norm not in ("batch", "group"):
+            raise ValueError(f"norm is {norm!r}; choose 'batch' or 'group'")
+        if norm == "group" and channels % num_groups:
+            raise ValueError(f"num_groups is {num_groups}; it must divide the {channels} channels")
+        if attention_norm not in ("batch", "group", "none"):
+            raise ValueError(f"attention_norm is {attention_norm!r}; choose 'batch', 'group' or 'none'")
+        if activation not in ("hard_sigmoid", "sigmoid", "softmax"):
+            raise ValueError(f"activation is {activation!r}; choose 'hard_sigmoid', 'sigmoid' or 'softmax'")
+        if init_scale not in ("paper", "unit"):
+            raise ValueError(f"init_scale is {init_scale!r}; choose 'paper' or 'unit'")
+        factory = {"device": device, "dtype": dtype}
+        self.channels, self.num_components = channels, num_components
+        self.activation, self.descriptor_eps = activation, descriptor_eps
+        self.init_scale, self.decay_affine = init_scale, decay_affine
+        self.norm: nn.Module = (
+            nn.BatchNorm2d(channels, eps=eps, momentum=momentum, affine=False, **factory)
+            if norm == "batch"
+            else nn.GroupNorm(num_groups, channels, eps=eps, affine=False, **factory)
+        )
+        self.proj = nn.Conv2d(channels, num_components, 1, bias=attention_norm == "none", **factory)
+        self.attn_norm: nn.Module = {
+            "batch": lambda: nn.BatchNorm2d(num_components, eps=eps, momentum=momentum, **factory),
+            "group": lambda: nn.GroupNorm(1, num_components, eps=eps, **factory),
+            "none": nn.Identity,
+        }[attention_norm]()
+        self.scale = nn.Parameter(torch.empty(num_components, channels, **factory))
+        self.shift = nn.Parameter(torch.empty(num_components, channels, **factory))
+        self.reset_parameters()
+
+    @property
+    def expected_weight(self) -> float:
+        """The mixture weight of one component when its logit is 0: the value at which the two tables are scaled."""
+        return 1 / self.num_components if self.activation == "softmax" else 0.5
+
+    def reset_parameters(self) -> None:
+        """Draw the tables and the projection anew; set both norms to their start."""
+        gain = 1.0 if self.init_scale == "paper" else 1 / (self.num_components * self.expected_weight)
+        nn.init.normal_(self.scale, gain, 0.1 * gain)
+        nn.init.normal_(self.shift, 0.0, 0.1 * gain)
+        nn.init.kaiming_normal_(self.proj.weight, mode="fan_out")
+        if self.proj.bias is not None:
+            nn.init.zeros_(self.proj.bias)
+        for norm in (self.norm, self.attn_norm):
+            if hasattr(norm, "reset_parameters"):
+                norm.reset_parameters()
+
+    def zero_init(self) -> None:
+        """Zero both tables: the output is 0, the usual start of the last norm of a residual branch."""
+        nn.init.zeros_(self.scale)
+        nn.init.zeros_(self.shift)
+
+    def mixture_weights(self, x: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch components"]:
+        """The weights lambda of the K affine maps for each instance, in [0, 1], in at least float32."""
+        with torch.autocast(device_type=x.device.type, enabled=False):
+            x = wide(x)
+            if x.shape[-1] * x.shape[-2] > 1:
+                variance, mean = torch.var_mean(x, dim=(2, 3), keepdim=True)
+                descriptor = mean * torch.rsqrt(variance + self.descriptor_eps)
+            else:
+                descriptor = x * self.descriptor_eps**-0.5
+            logits = F.conv2d(
+                descriptor,
+                self.proj.weight.to(descriptor.dtype),
+                None if self.proj.bias is None else self.proj.bias.to(descriptor.dtype),
+            )
+            logits = normalise(self.attn_norm, logits).flatten(1)
+            if self.activation == "hard_sigmoid":
+                return F.relu6(logits + 3) / 6
+            return logits.sigmoid() if self.activation == "sigmoid" else logits.softmax(1)
+
+    def forward(self, x: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch channels height width"]:
+        """The normalised map, in the type and memory format of `x`."""
+        weights = self.mixture_weights(x)
+        with torch.autocast(device_type=x.device.type, enabled=False):
+            gamma = weights @ self.scale.to(weights.dtype)
+            beta = weights @ self.shift.to(weights.dtype)
+        standardised = normalise(self.norm, x)
+        gamma, beta = gamma.to(standardised.dtype), beta.to(standardised.dtype)
+        return torch.addcmul(beta[:, :, None, None], gamma[:, :, None, None], standardised)
+
+    @classmethod
+    def from_batchnorm(
+        cls,
+        batch_norm: nn.Module,
+        num_components: int,
+        *,
+        mode: Literal["exact", "expectation"] = "exact",
+        jitter: float = 0.1,
+        attention_norm: Literal["batch", "group", "none"] = "batch",
+        activation: Activation = "hard_sigmoid",
+    ) -> AttentiveNorm:
+        """An attentive norm that starts as the given trained batch normalisation.
+
+        Args:
+            batch_norm: `nn.BatchNorm2d`, `nn.SyncBatchNorm`, or the frozen ones of torchvision and timm.
+            mode: "exact" also zeroes what drives the attention, so that the output equals the batch norm's, in
+                training and evaluation; "expectation" keeps the attention random and is right on average only.
+            jitter: relative spread of the components around the common value. It sums to zero over the components, so
+                exactness stays, and without it identical components could never become different.
+
+        Raises:
+            ValueError: for a module without running statistics, or an unknown mode.
+        """
+        mean, variance = getattr(batch_norm, "running_mean", None), getattr(batch_norm, "running_var", None)
+        if mean is None or variance is None:
+            raise ValueError(
+                f"got {type(batch_norm).__name__} without running statistics; pass a trained 2-D batch normalisation"
+            )
+        if mode not in ("exact", "expectation"):
+            raise ValueError(f"mode is {mode!r}; choose 'exact' or 'expectation'")
+        channels = mean.numel()
+        layer = cls(
+            channels,
+            num_components,
+            attention_norm=attention_norm,
+            activation=activation,
+            eps=batch_norm.eps,
+            momentum=getattr(batch_norm, "momentum", 0.1),
+            init_scale="unit",
+            device=mean.device,
+            dtype=mean.dtype,
+        )
+        weight, bias = getattr(batch_norm, "weight", None), getattr(batch_norm, "bias", None)
+        weight = torch.ones_like(mean) if weight is None else weight.detach()
+        bias = torch.zeros_like(mean) if bias is None else bias.detach()
+        total = num_components * layer.expected_weight
+        with torch.no_grad():
+            for table, value in ((layer.scale, weight), (layer.shift, bias)):
+                spread = jitter * torch.randn_like(table)
+                table.copy_(value / total * (1 + spread - spread.mean(0)))
+            layer.norm.running_mean.copy_(mean)
+            layer.norm.running_var.copy_(variance)
+            if getattr(batch_norm, "num_batches_tracked", None) is not None:
+                layer.norm.num_batches_tracked.copy_(batch_norm.num_batches_tracked)
+            if mode == "exact":
+                driver = layer.proj if attention_norm == "none" else layer.attn_norm
+                nn.init.zeros_(driver.weight)
+                nn.init.zeros_(driver.bias)
+        return layer.train(batch_norm.training)
+
+    def extra_repr(self) -> str:
+        """Channels and components in a printed model."""
+        return f"{self.channels}, num_components={self.num_components}, activation={self.activation!r}"

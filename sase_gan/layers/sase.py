@@ -1,0 +1,165 @@
+"""Spatially-adaptive squeeze-excitation, the design for synthesis: arXiv 2112.14804.
+
+Written from the formulae of the paper and of the authors' first release (which has no licence: no code was taken).
+
+Deviations:
+* Size-free: the masks follow the target's size at run time instead of one fixed at construction.
+* All groups are computed in one pass by grouped convolutions, with one spectral norm for each group, which equals the
+  loop over groups to rounding.
+* With nearest resizing, mixing and resizing commute, so the gate is mixed at the source's size and resized once. The
+  tensor of groups x channels at the target's size never exists.
+* Each group keeps at least `min_width` inner channels; the release builds layers of width zero below 16 a group.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from sase_gan.layers.primitives import WEIGHT_STD, batch_norm
+from sase_gan.layers.spectral_norm import spectral_norm
+from sase_gan.layers.statistics import normalise, wide
+
+MASK_EPS = 1e-6
+
+
+class SynthesisSASE(nn.Module):
+    """Scale a large map, position by position, by styles and spatial masks that are read from a small early map.
+
+    The source's channels are split into K groups. Group k gives a style vector `v_k` (global mean, two linear maps)
+    and a mask `m_k` in (0, 1) (1x1 and dilated 3x3 convolutions, sigmoid); then
+
+        S = 1 + sum_k m_k v_k / (sum_k m_k + 1e-6)          [batch, target_channels, source height, source width]
+        y = target * nearest_resize(S)
+
+    The styles are unbounded; there is no shift and no normalisation of the target. At the start S has mean 1.
+
+    Parameters, with c = source_channels / K and r = max(min_width, c // reduction), times K:
+    style `cr + r + 2r + r T + T`, mask `cr + r + 2r + n(9r^2 + 3r) + r + 1` (n dilated convolutions, T target channels);
+    one more for the noise.
+
+    Args:
+        groups: K.
+        reduction: inner channels of a group are its channels divided by this.
+        dilation: of the 3x3 convolutions of the mask branch; two of them see `1 + 4 * dilation` pixels.
+        noise: add a map of Gaussian noise, given to `forward`, to the mask logits with a learnt strength (start 0).
+        norm: statistics of the mask branch, and of the style branch if `style_norm`: "batch", or "instance" for
+            training on one picture, where running statistics do not describe a sample.
+        style_norm: normalise between the two linear maps of the style branch.
+        spectral: divide every weight by its largest singular value, per group.
+        min_width: least inner channels of a group.
+        at_source_resolution: False computes the literal form, for tests and benchmarks.
+
+    Raises:
+        ValueError: if `groups` does not divide `source_channels`, or a count is below 1.
+
+    Example:
+        >>> gate = SynthesisSASE(64, 16)
+        >>> gate(torch.randn(2, 64, 8, 8), torch.randn(2, 16, 24, 40)).shape
+        torch.Size([2, 16, 24, 40])
+    """
+
+    def __init__(
+        self,
+        source_channels: int,
+        target_channels: int,
+        groups: int = 4,
+        reduction: int = 16,
+        dilation: int = 2,
+        *,
+        num_dilated: int = 2,
+        noise: bool = False,
+        norm: Literal["batch", "instance"] = "batch",
+        style_norm: bool = True,
+        spectral: bool = True,
+        min_width: int = 2,
+        at_source_resolution: bool = True,
+    ) -> None:
+        super().__init__()
+        if min(source_channels, target_channels, groups, reduction, dilation, num_dilated, min_width) < 1:
+            raise ValueError(
+                "source_channels, target_channels, groups, reduction, dilation, num_dilated and min_width must be at "
+                f"least 1; got {(source_channels, target_channels, groups, reduction, dilation, num_dilated, min_width)}"
+            )
+        if source_channels % groups:
+            raise ValueError(f"groups is {groups}; it must divide the {source_channels} source channels")
+        if norm not in ("batch", "instance"):
+            raise ValueError(f"norm is {norm!r}; choose 'batch' or 'instance'")
+        self.groups, self.target_channels = groups, target_channels
+        self.at_source_resolution = at_source_resolution
+        width = max(min_width, source_channels // groups // reduction)
+        inner = groups * width
+
+        def grouped(ins: int, outs: int, size: int = 1, *, dilate: int = 1, linear: bool = False) -> nn.Conv2d:
+            module = nn.Conv2d(ins, outs, size, padding=dilate * (size // 2), dilation=dilate, groups=groups)
+            if not linear:  # the style branch's linear maps keep torch's default start
+                nn.init.normal_(module.weight, 0.0, WEIGHT_STD)
+            return spectral_norm(module, groups=groups) if spectral else module
+
+        def make_norm() -> nn.Module:
+            return batch_norm(inner) if norm == "batch" else nn.GroupNorm(inner, inner)
+
+        self.style_squeeze = grouped(source_channels, inner, linear=True)
+        self.style_norm: nn.Module = make_norm() if style_norm else nn.Identity()
+        self.style_excite = grouped(inner, groups * target_channels, linear=True)
+        self.mask_squeeze = grouped(source_channels, inner)
+        self.mask_squeeze_norm = make_norm()
+        self.mask_dilated = nn.ModuleList(grouped(inner, inner, 3, dilate=dilation) for _ in range(num_dilated))
+        self.mask_dilated_norms = nn.ModuleList(make_norm() for _ in range(num_dilated))
+        self.mask_logit = grouped(inner, groups)
+        self.noise_strength = nn.Parameter(torch.zeros(())) if noise else None
+
+    def styles(
+        self, source: Float[Tensor, "batch source_channels height width"]
+    ) -> Float[Tensor, "batch groups target_channels"]:
+        """The style vectors `v_k`."""
+        squeezed = self.style_squeeze(source.mean((2, 3), keepdim=True))
+        excited = self.style_excite(F.relu(normalise(self.style_norm, squeezed)))
+        return excited.reshape(-1, self.groups, self.target_channels)
+
+    def masks(
+        self,
+        source: Float[Tensor, "batch source_channels height width"],
+        noise: Float[Tensor, "batch 1 height width"] | None = None,
+    ) -> Float[Tensor, "batch groups height width"]:
+        """The masks `m_k` in (0, 1), at the source's size; `noise` is one map shared by all masks."""
+        x = F.relu(normalise(self.mask_squeeze_norm, self.mask_squeeze(source)))
+        for dilated, norm in zip(self.mask_dilated, self.mask_dilated_norms, strict=True):
+            x = F.relu(normalise(norm, dilated(x)))
+        logits = wide(self.mask_logit(x))
+        if self.noise_strength is not None and noise is not None:
+            logits = logits + self.noise_strength * noise
+        return logits.sigmoid()
+
+    def gate(
+        self, masks: Float[Tensor, "batch groups height width"], styles: Float[Tensor, "batch groups target_channels"]
+    ) -> Float[Tensor, "batch target_channels height width"]:
+        """`1 + sum_k m_k v_k / (sum_k m_k + 1e-6)` at the masks' size."""
+        weights = masks / (masks.sum(1, keepdim=True) + MASK_EPS)
+        mixed = torch.bmm(styles.to(weights.dtype).transpose(1, 2), weights.flatten(2))
+        return 1 + mixed.reshape(*mixed.shape[:2], *masks.shape[2:])
+
+    def forward(
+        self,
+        source: Float[Tensor, "batch source_channels source_height source_width"],
+        target: Float[Tensor, "batch target_channels height width"],
+        noise: Float[Tensor, "batch 1 source_height source_width"] | None = None,
+    ) -> Float[Tensor, "batch target_channels height width"]:
+        """The scaled target, in its type."""
+        return self.apply_gate(self.masks(source, noise), self.styles(source), target)
+
+    def apply_gate(self, masks: Tensor, styles: Tensor, target: Tensor) -> Tensor:
+        """Scale `target` by the gate of given masks and styles, which a caller may have changed."""
+        size = target.shape[2:]
+        if not self.at_source_resolution:
+            return target * self.gate(F.interpolate(masks, size=size, mode="nearest"), styles).to(target.dtype)
+        gate = self.gate(masks, styles).to(target.dtype)
+        return target * F.interpolate(gate, size=size, mode="nearest")
+
+    def extra_repr(self) -> str:
+        """Groups and target channels in a printed model."""
+        return f"target_channels={self.target_channels}, groups={self.groups}"

@@ -1,0 +1,105 @@
+"""Spectral normalisation, of a whole weight or of each group of a grouped convolution.
+
+Miyato et al. 2018, arXiv 1802.05957. A whole weight is left to torch's parametrisation. A grouped convolution stacks the
+weights of several independent maps; one norm over the stack would couple them and change the function, so each group
+has its own power iteration, batched.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils import parametrizations, parametrize
+
+ModuleType = TypeVar("ModuleType", bound=nn.Module)
+
+
+def spectral_norm(module: ModuleType, *, groups: int = 1) -> ModuleType:
+    """Divide `module.weight` by its largest singular value, per group of output channels.
+
+    Initialise the weight before: afterwards `weight` is computed, and writing to it is lost.
+
+    Args:
+        groups: the first axis of the weight is split into so many independent matrices.
+    """
+    if groups == 1:
+        return parametrizations.spectral_norm(module)
+    parametrize.register_parametrization(module, "weight", GroupedSpectralNorm(module.weight, groups))
+    return module
+
+
+class GroupedSpectralNorm(nn.Module):
+    """`weight[g] / sigma(weight[g])` for each group g, sigma by one power iteration a training forward.
+
+    Args:
+        weight: `[out_channels, ...]`; its initial value starts the iteration with 15 steps, as torch's does.
+    """
+
+    def __init__(self, weight: Tensor, groups: int, *, eps: float = 1e-12) -> None:
+        super().__init__()
+        if weight.shape[0] % groups:
+            raise ValueError(f"groups is {groups}; it must divide the {weight.shape[0]} output channels")
+        self.groups, self.eps = groups, eps
+        matrix = self._matrix(weight.detach())
+        self.register_buffer("left", F.normalize(torch.randn_like(matrix[:, :, 0]), dim=1, eps=eps))
+        self.register_buffer("right", F.normalize(torch.randn_like(matrix[:, 0, :]), dim=1, eps=eps))
+        self._iterate(matrix, 15)
+
+    def _matrix(self, weight: Tensor) -> Tensor:
+        return weight.reshape(self.groups, weight.shape[0] // self.groups, -1)
+
+    @torch.no_grad()
+    def _iterate(self, matrix: Tensor, steps: int) -> None:
+        for _ in range(steps):
+            right = torch.einsum("gor,go->gr", matrix, self.left)
+            self.right.copy_(F.normalize(right, dim=1, eps=self.eps))
+            left = torch.einsum("gor,gr->go", matrix, self.right)
+            self.left.copy_(F.normalize(left, dim=1, eps=self.eps))
+
+    def forward(self, weight: Tensor) -> Tensor:
+        """The normalised weight, same shape; differentiable in `weight`."""
+        with torch.autocast(device_type=weight.device.type, enabled=False):
+            matrix = self._matrix(weight)
+            if self.training:
+                self._iterate(matrix.detach(), 1)
+            # Copies, because the next forward changes the vectors in place before this graph's backward pass.
+            sigma = torch.einsum("go,gor,gr->g", self.left.clone(), matrix, self.right.clone())
+            return (matrix / sigma[:, None, None]).reshape(weight.shape)
+
+    def right_inverse(self, weight: Tensor) -> Tensor:
+        """What to store when the weight is assigned: the value itself."""
+        return weight
+
+
+@contextmanager
+def frozen_power_iteration(network: nn.Module) -> Iterator[None]:
+    """Keep the singular vectors of all spectral norms of `network` as they are within the block.
+
+    The weights stay differentiable. Used where a network is called a second time within one step, and where a copy
+    in training mode only gathers batch statistics.
+    """
+    norms = [
+        parametrization
+        for module in network.modules()
+        if parametrize.is_parametrized(module, "weight")
+        for parametrization in module.parametrizations["weight"]
+    ]
+    before = [norm.training for norm in norms]
+    for norm in norms:
+        norm.training = False
+    try:
+        yield
+    finally:
+        for norm, training in zip(norms, before, strict=True):
+            norm.training = training
+
+
+def fold_spectral_norm(network: nn.Module) -> None:
+    """Replace every parametrised weight of `network` by its present value, in place."""
+    for module in list(network.modules()):
+        if parametrize.is_parametrized(module, "weight"):
+            with frozen_power_iteration(module):
+                parametrize.remove_parametrizations(module, "weight", leave_parametrized=True)

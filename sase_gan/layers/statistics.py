@@ -1,0 +1,33 @@
+"""Batch normalisation that survives a batch with a single value per channel."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+
+def normalise(norm: nn.Module, x: Tensor) -> Tensor:
+    """Apply `norm`, falling back to its running statistics where batch statistics do not exist.
+
+    PyTorch's batch normalisation raises in training when a channel has one value only: a batch of one on a 1x1 map,
+    which is what a global descriptor is. The variance of one value says nothing, so that single call uses the running
+    statistics instead and leaves them as they are.
+
+    Args:
+        norm: any normalisation; only batch normalisations in training mode are treated specially.
+        x: `[batch, channels, ...]`.
+    """
+    if (
+        isinstance(norm, _BatchNorm)
+        and norm.training
+        and norm.running_mean is not None
+        and x.numel() == x.shape[0] * x.shape[1]
+        and x.shape[0] == 1
+    ):
+        return F.batch_norm(x, norm.running_mean, norm.running_var, norm.weight, norm.bias, False, 0.0, norm.eps)
+    return norm(x)
+
+
+def wide(x: Tensor) -> Tensor:
+    """`x` in at least float32, so that statistics and softmaxes keep their digits under mixed precision."""
+    return x if x.dtype in (torch.float32, torch.float64) else x.float()
