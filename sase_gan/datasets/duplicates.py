@@ -1,0 +1,79 @@
+"""Pairs of pictures in a set that are the same or nearly so.
+
+A copy in the set makes a generator that copies look better than it is, and leaks between training and holdout pictures.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+THUMBNAIL_SIZE = 16
+NEAR_THRESHOLD = 12.0
+"""Largest difference (grey levels, 0..255) of any thumbnail cell for two pictures to count as nearly the same.
+
+The largest, not the mean: two emoji that differ in the mouth alone differ much in few cells, a picture and its
+recompressed or resized copy differ little everywhere.
+"""
+
+
+@dataclass(frozen=True)
+class DuplicatePair:
+    """Two pictures of a set that look the same; `difference` is the largest of a thumbnail cell, in grey levels."""
+
+    first: str
+    second: str
+    kind: Literal["exact", "near", "mirrored"]
+    difference: float
+
+
+def thumbnail(image: Image.Image) -> Tensor:
+    """8-bit RGB Pillow picture to a grey thumbnail, float32 [256] (16 x 16 cells, each the average of its area)."""
+    small = image.convert("L").resize((THUMBNAIL_SIZE, THUMBNAIL_SIZE), Image.Resampling.BOX)
+    return torch.from_numpy(np.asarray(small, dtype=np.float32).flatten())
+
+
+def find_duplicates(
+    names: Sequence[str], thumbnails: Tensor, digests: Sequence[str], threshold: float = NEAR_THRESHOLD
+) -> tuple[DuplicatePair, ...]:
+    """All pairs with equal digests ("exact"), or with thumbnails that differ by at most `threshold`, also when
+    mirrored.
+
+    Args:
+        thumbnails: float32 [N, 256] of `thumbnail`.
+        digests: one a picture, equal for equal pixels.
+    """
+    flat = THUMBNAIL_SIZE**2
+    mirrored = thumbnails.reshape(-1, THUMBNAIL_SIZE, THUMBNAIL_SIZE).flip(2).reshape(-1, flat)
+    pairs = []
+    # A block of rows at a time: 1000 x N distances, not N x N.
+    for start in range(0, len(names), 1000):
+        rows = thumbnails[start : start + 1000]
+        straight = _largest_difference(rows, thumbnails, threshold)
+        flipped = _largest_difference(rows, mirrored, threshold)
+        candidates = torch.minimum(straight, flipped) <= threshold
+        for row, second in candidates.nonzero().tolist():
+            first = start + row
+            if first < second:
+                exact = digests[first] == digests[second]
+                turned = bool(flipped[row, second] < straight[row, second])
+                kind: Literal["exact", "near", "mirrored"] = "exact" if exact else "mirrored" if turned else "near"
+                difference = float(torch.minimum(straight, flipped)[row, second])
+                pairs.append(DuplicatePair(names[first], names[second], kind, difference))
+    return tuple(pairs)
+
+
+def _largest_difference(rows: Tensor, columns: Tensor, threshold: float) -> Tensor:
+    """Chebyshev distances [R, N]; infinity where the Euclidean distance already excludes them."""
+    # max |d| >= |d|_2 / 16 for 256 cells, and Euclidean distances are one matrix product.
+    close = torch.cdist(rows, columns) <= threshold * THUMBNAIL_SIZE + 1
+    largest = torch.full(close.shape, float("inf"))
+    row, column = close.nonzero(as_tuple=True)
+    for part in range(0, len(row), 100_000):
+        r, c = row[part : part + 100_000], column[part : part + 100_000]
+        largest[r, c] = (rows[r] - columns[c]).abs().amax(1)
+    return largest

@@ -1,0 +1,242 @@
+"""From picture files of any size to one uint8 tensor of a set: `load_image_set`, and `survey` for sets that may be
+broken.
+"""
+
+import dataclasses
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from sase_gan.datasets.duplicates import DuplicatePair, find_duplicates, thumbnail
+from sase_gan.datasets.fit import Fit, fit_square
+from sase_gan.datasets.sources import ImageSource, open_images
+from sase_gan.errors import DataError, UsageError
+from sase_gan.pixels import to_tensor
+
+__all__ = [
+    "ImageSet",
+    "ImageSetNotes",
+    "ImageSource",
+    "Survey",
+    "load_image_set",
+    "open_images",
+    "pixel_digest",
+    "survey",
+]
+
+Progress = Callable[[int, int], None]
+"""Called with (pictures done, pictures in all)."""
+
+
+@dataclass(frozen=True)
+class ImageSetNotes:
+    """What is worth knowing about the files of a set; shares are of the readable pictures, 0..1.
+
+    Attributes:
+        ignored: files that lie among the pictures and are none by their suffix.
+        jpeg_sources: how many pictures came from JPEG files, whose artefacts a generator learns too.
+        upscaled: names of those smaller than the image size.
+        grey_share: without any colour; transparent_share: with transparent pixels.
+        smallest_side, largest_side: of the files, upright, in pixels.
+    """
+
+    ignored: tuple[str, ...]
+    jpeg_sources: int
+    upscaled: tuple[str, ...]
+    duplicates: tuple[DuplicatePair, ...]
+    grey_share: float
+    transparent_share: float
+    non_square_share: float
+    smallest_side: int
+    largest_side: int
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Pictures of one size in memory.
+
+    Attributes:
+        images: uint8 [N, 3, H, W].
+        names: posix paths below the folder or zip, sorted.
+        digest: SHA-256 over the shape and the pixel bytes in order (`pixel_digest`).
+    """
+
+    images: Tensor
+    names: tuple[str, ...]
+    digest: str
+    notes: ImageSetNotes
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def subset(self, indices: Sequence[int]) -> "ImageSet":
+        """The pictures at these indices, in that order, with their own digest; the notes stay the whole set's."""
+        images = self.images[torch.tensor(indices, dtype=torch.int64)]
+        return dataclasses.replace(
+            self, images=images, names=tuple(self.names[index] for index in indices), digest=pixel_digest(images)
+        )
+
+
+@dataclass(frozen=True)
+class Survey:
+    """All readable pictures of a source, and an error sentence for each of the others."""
+
+    images: ImageSet | None
+    sizes: tuple[tuple[int, int], ...]
+    broken: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    pixels: Tensor
+    thumbnail: Tensor
+    digest: str
+    width: int
+    height: int
+    jpeg: bool
+    transparent: bool
+    grey: bool
+
+
+def load_image_set(
+    path: Path | str | ImageSource,
+    *,
+    image_size: int | None,
+    fit: Fit = "crop",
+    background: tuple[int, int, int] = (255, 255, 255),
+    max_images: int | None = None,
+    progress: Progress | None = None,
+) -> ImageSet:
+    """Read a folder, zip or picture into memory.
+
+    Args:
+        image_size: side of the square pictures; None keeps all as they are, rectangles too, and they must be of one
+        size.
+        fit: how pictures that are not square become so, see `fit_square`.
+        background: behind transparent pixels and beside padded pictures.
+        max_images: takes the first ones by name.
+
+    Raises:
+        DataError: nothing to read, unreadable pictures (all are counted, the first are named), or different sizes when
+            `image_size` is None.
+    """
+    found = survey(
+        path, image_size=image_size, fit=fit, background=background, max_images=max_images, progress=progress
+    )
+    if found.broken:
+        more = f" (and {len(found.broken) - 1} more unreadable pictures: 'data check' lists all)"
+        raise DataError(found.broken[0] + (more if len(found.broken) > 1 else ""))
+    assert found.images is not None
+    return found.images
+
+
+def survey(
+    path: Path | str | ImageSource,
+    *,
+    image_size: int | None,
+    fit: Fit = "crop",
+    background: tuple[int, int, int] = (255, 255, 255),
+    max_images: int | None = None,
+    progress: Progress | None = None,
+) -> Survey:
+    """Like `load_image_set`, but pictures that cannot be read are reported in the result instead of raised."""
+    if image_size is not None and image_size < 1:
+        raise UsageError(f"image_size is {image_size}; it must be at least 1 (usual values are 64, 128 and 256)")
+    if max_images is not None and max_images < 1:
+        raise UsageError(f"max_images is {max_images}; it must be at least 1")
+    source = path if isinstance(path, ImageSource) else open_images(path)
+    names = source.names[:max_images]
+
+    def load(index: int) -> _Loaded | DataError:
+        try:
+            return _load(source, index, image_size, fit, background)
+        except DataError as error:
+            return error
+
+    images: Tensor | None = None
+    loaded: list[tuple[str, _Loaded]] = []
+    broken: list[str] = []
+    # Decoding releases Python's lock, so two threads are twice as fast; more would multiply the memory of huge
+    # pictures.
+    with ThreadPoolExecutor(min(2, os.cpu_count() or 1)) as pool:
+        for done, (name, result) in enumerate(zip(names, pool.map(load, range(len(names))), strict=True), start=1):
+            if isinstance(result, DataError):
+                broken.append(str(result))
+            else:
+                if images is None:
+                    images = torch.empty(len(names), *result.pixels.shape, dtype=torch.uint8)
+                elif result.pixels.shape != images.shape[1:]:
+                    raise DataError(_unequal(source, loaded[0][0], images.shape, name, result.pixels.shape))
+                images[len(loaded)] = result.pixels
+                loaded.append((name, dataclasses.replace(result, pixels=torch.empty(0))))
+            if progress is not None:
+                progress(done, len(names))
+    sizes = tuple((item.width, item.height) for _, item in loaded)
+    if images is None:
+        return Survey(None, sizes, tuple(broken))
+    images = images[: len(loaded)]
+    kept = tuple(name for name, _ in loaded)
+    notes = _notes(source, kept, [item for _, item in loaded], image_size)
+    return Survey(ImageSet(images, kept, pixel_digest(images), notes), sizes, tuple(broken))
+
+
+def pixel_digest(images: Tensor) -> str:
+    """SHA-256, in hexadecimal, over the shape and the pixel bytes of uint8 [N, 3, H, W] in order."""
+    digest = hashlib.sha256(repr(tuple(images.shape)).encode())
+    # One picture at a time, so that a slice of a large set is never copied as a whole.
+    for image in images:
+        digest.update(image.contiguous().numpy().data)
+    return digest.hexdigest()
+
+
+def _load(
+    source: ImageSource, index: int, image_size: int | None, fit: Fit, background: tuple[int, int, int]
+) -> _Loaded:
+    # Twice the size is left for the good filter; the decoder's own reduction is a plain average.
+    picture = source.decode(index, background=background, at_least=None if image_size is None else 2 * image_size)
+    image = picture.rgb if image_size is None else fit_square(picture.rgb, image_size, fit, background)
+    pixels = to_tensor(image)
+    return _Loaded(
+        pixels=pixels,
+        thumbnail=thumbnail(image),
+        digest=pixel_digest(pixels[None]),
+        width=picture.width,
+        height=picture.height,
+        jpeg=picture.file_format == "JPEG",
+        transparent=picture.transparent,
+        grey=bool((pixels == pixels[:1]).all()),
+    )
+
+
+def _unequal(source: ImageSource, first: str, shape: Sequence[int], name: str, other: Sequence[int]) -> str:
+    sizes = [f"{width} x {height}" for height, width in (tuple(shape)[-2:], tuple(other)[-2:])]
+    return (
+        f"{source.path}: {first} is {sizes[0]} and {name} is {sizes[1]}; pictures must be of one size when no image "
+        "size is given: choose one, or prepare the set first"
+    )
+
+
+def _notes(source: ImageSource, names: tuple[str, ...], items: list[_Loaded], image_size: int | None) -> ImageSetNotes:
+    count = len(items)
+    sides = [(min(item.width, item.height), max(item.width, item.height)) for item in items]
+    return ImageSetNotes(
+        ignored=source.ignored,
+        jpeg_sources=sum(item.jpeg for item in items),
+        upscaled=tuple(
+            name for name, (short, _) in zip(names, sides, strict=True) if image_size is not None and short < image_size
+        ),
+        duplicates=find_duplicates(
+            names, torch.stack([item.thumbnail for item in items]), [item.digest for item in items]
+        ),
+        grey_share=sum(item.grey for item in items) / count,
+        transparent_share=sum(item.transparent for item in items) / count,
+        non_square_share=sum(short != long for short, long in sides) / count,
+        smallest_side=min(short for short, _ in sides),
+        largest_side=max(long for _, long in sides),
+    )

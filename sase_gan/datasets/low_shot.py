@@ -1,0 +1,101 @@
+"""Endless training batches from pictures that lie in memory, each a pure function of (seed, position)."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+from torch.utils.data import IterableDataset, get_worker_info
+
+from sase_gan.errors import UsageError
+from sase_gan.seeds import generator
+
+
+class EndlessBatches(IterableDataset[Tensor]):
+    """Batches uint8 [batch_size, 3, H, W] for ever, shuffled anew each epoch, pictures mirrored by a fair coin.
+
+    The clock is `images_seen`, counted over all ranks. Position p shows picture `permutation(epoch p // N)[p % N]`,
+    mirrored by coin `coins(epoch p // N)[p % N]`; permutation and coins depend on (seed, epoch) alone. Rank r takes the
+    positions `images_seen + r * batch_size` and on, then skips the other ranks' share. So starting at `images_seen=k`
+    equals continuing from there, and two ranks together see exactly what one rank with twice the batch sees. An epoch
+    may be shorter than a batch.
+
+    Each `iter()` starts at the attribute `images_seen`, which iterating does not change (a loader fetches ahead of what
+    training has used): set it before a new iterator is made. With loader workers, worker w of W makes every W-th batch;
+    the loader hands them out in turn, so the order is that of no workers. Use `DataLoader(dataset, batch_size=None)`.
+
+    Args:
+        images: uint8 [N, 3, H, W], kept by reference.
+        batch_size: of one rank.
+        images_seen: where to start, over all ranks.
+        mirror: False leaves all pictures as they are; it does not change their order.
+
+    Example:
+        >>> pictures = torch.arange(3, dtype=torch.uint8).reshape(3, 1, 1, 1).expand(3, 3, 4, 4)
+        >>> next(iter(EndlessBatches(pictures, batch_size=8, seed=0))).shape
+        torch.Size([8, 3, 4, 4])
+    """
+
+    def __init__(
+        self,
+        images: Tensor,
+        *,
+        batch_size: int,
+        seed: int,
+        images_seen: int = 0,
+        rank: int = 0,
+        world_size: int = 1,
+        mirror: bool = True,
+    ) -> None:
+        if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3 or len(images) == 0:
+            raise UsageError(
+                f"images are {images.dtype} {tuple(images.shape)}; uint8 [N, 3, H, W] with N >= 1 is required"
+            )
+        if batch_size < 1:
+            raise UsageError(f"batch_size is {batch_size}; it must be at least 1")
+        if images_seen < 0:
+            raise UsageError(f"images_seen is {images_seen}; it counts from 0")
+        if not 0 <= rank < world_size:
+            raise UsageError(f"rank is {rank} of {world_size}; it must lie in 0..{world_size - 1}")
+        self.images = images
+        self.batch_size = batch_size
+        self.seed = seed
+        self.images_seen = images_seen
+        self.rank = rank
+        self.world_size = world_size
+        self.mirror = mirror
+        self._epochs: dict[int, tuple[Tensor, Tensor]] = {}
+
+    def __iter__(self) -> Iterator[Tensor]:
+        worker = get_worker_info()
+        first, stride = (0, 1) if worker is None else (worker.id, worker.num_workers)
+        step = self.batch_size * self.world_size
+        images_seen = self.images_seen + first * step
+        while True:
+            yield self.batch_at(images_seen)
+            images_seen += stride * step
+
+    def batch_at(self, images_seen: int) -> Tensor:
+        """The batch of this rank, uint8 [batch_size, 3, H, W], when `images_seen` pictures were seen by all ranks before."""
+        indices, mirrored = self.choices_at(images_seen)
+        batch = self.images[indices]
+        return torch.where(mirrored[:, None, None, None], batch.flip(3), batch) if self.mirror else batch
+
+    def choices_at(self, images_seen: int) -> tuple[Tensor, Tensor]:
+        """(picture indices int64 [batch_size], coins bool [batch_size]) of this rank's batch at that count."""
+        start = images_seen + self.rank * self.batch_size
+        positions = torch.arange(start, start + self.batch_size)
+        count = len(self.images)
+        first_epoch, last_epoch = start // count, (start + self.batch_size - 1) // count
+        # Only the epochs of the current batch are kept: the next one usually lies in the last of them.
+        self._epochs = {epoch: self._epoch(epoch) for epoch in range(first_epoch, last_epoch + 1)}
+        permutations, coins = zip(*self._epochs.values(), strict=True)
+        within = positions - first_epoch * count
+        return torch.cat(permutations)[within], torch.cat(coins)[within]
+
+    def _epoch(self, epoch: int) -> tuple[Tensor, Tensor]:
+        if epoch in self._epochs:
+            return self._epochs[epoch]
+        count = len(self.images)
+        permutation = torch.randperm(count, generator=generator(self.seed, "shuffle", epoch))
+        coins = torch.randint(2, (count,), generator=generator(self.seed, "mirror", epoch)).bool()
+        return permutation, coins

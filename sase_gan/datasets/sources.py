@@ -1,0 +1,176 @@
+"""Pictures on disk as a sorted list: a nested folder, a zip, or one picture file.
+
+Zips follow StyleGAN's convention (any nesting, pictures by suffix), so its data sets can be read as they are.
+"""
+
+import io
+import os
+import unicodedata
+import zipfile
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+from torch import Tensor
+
+from sase_gan.errors import DataError
+from sase_gan.pixels import Picture, decode_picture, to_tensor
+
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
+
+MAX_MEMBER_BYTES = 512 * 2**20
+"""A zip member that unpacks to more than this is refused; the number of pixels is limited by `pixels.MAX_PIXELS`
+besides.
+"""
+
+
+class ImageSource(ABC):
+    """A sorted list of picture files, decoded one at a time on request; reading from several threads is allowed.
+
+    Attributes:
+        path: of the folder, zip or picture.
+        names: posix paths below it, in an order that is the same on every computer.
+        ignored: names of the other files that lie there; hidden files and `__MACOSX` are not mentioned.
+    """
+
+    def __init__(self, path: Path, names: Iterable[str]) -> None:
+        visible = sorted((name for name in names if not _hidden(name)), key=_sort_key)
+        self.path = path
+        self.names = tuple(name for name in visible if _is_picture(name))
+        self.ignored = tuple(name for name in visible if not _is_picture(name))
+        if not self.names:
+            other = f", only {len(self.ignored)} other files such as {self.ignored[0]}" if self.ignored else ""
+            raise DataError(f"{path} holds no picture{other}; PNG, JPEG, WebP, BMP, TIFF and GIF files are required")
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @abstractmethod
+    def open(self, index: int) -> BinaryIO:
+        """The bytes of picture `index`."""
+
+    def decode(
+        self, index: int, *, background: tuple[int, int, int] = (255, 255, 255), at_least: int | None = None
+    ) -> Picture:
+        """Picture `index` with what its file was like; arguments and errors as in `pixels.decode_picture`."""
+        name = f"{self.path.name}: {self.names[index]}"
+        try:
+            with self.open(index) as file:
+                return decode_picture(file, background=background, at_least=at_least, name=name)
+        except (OSError, RuntimeError, NotImplementedError, zipfile.BadZipFile) as error:
+            raise DataError(f"{name} cannot be read ({error}); check its permissions or replace it") from error
+
+    def read(
+        self, index: int, *, background: tuple[int, int, int] = (255, 255, 255), at_least: int | None = None
+    ) -> Tensor:
+        """Picture `index` as uint8 [3, H, W]; arguments and errors as in `pixels.decode_picture`."""
+        return to_tensor(self.decode(index, background=background, at_least=at_least).rgb)
+
+
+class FolderSource(ImageSource):
+    """The picture files of a folder and its sub-folders, links followed."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, _walk(path))
+
+    def open(self, index: int) -> BinaryIO:
+        """The bytes of picture `index`."""
+        return (self.path / self.names[index]).open("rb")
+
+
+class FileSource(ImageSource):
+    """A single picture file, as a list of one."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path.parent, [path.name])
+
+    def open(self, index: int) -> BinaryIO:
+        """The bytes of the picture."""
+        return (self.path / self.names[index]).open("rb")
+
+
+class ZipSource(ImageSource):
+    """The pictures in a zip file; nothing is unpacked to disk.
+
+    Raises:
+        DataError: no zip, a member with an absolute path or `..`, or one that unpacks to more than `MAX_MEMBER_BYTES`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._zip = zipfile.ZipFile(path)
+        except (zipfile.BadZipFile, OSError) as error:
+            raise DataError(f"{path} is not a readable zip file ({error}); make it anew or give the folder") from error
+        members = [member for member in self._zip.infolist() if not member.is_dir()]
+        for member in members:
+            _check_member(path, member)
+        super().__init__(path, (member.filename for member in members))
+
+    def open(self, index: int) -> BinaryIO:
+        """The bytes of picture `index`, unpacked in memory."""
+        with self._zip.open(self.names[index]) as member:
+            # The header may lie about the size; the limit holds for what is really read.
+            content = member.read(MAX_MEMBER_BYTES + 1)
+        if len(content) > MAX_MEMBER_BYTES:
+            raise DataError(_too_large(self.path, self.names[index]))
+        return io.BytesIO(content)
+
+
+def open_images(path: Path | str) -> ImageSource:
+    """List the pictures of a folder (nested), a zip, or a single picture file.
+
+    Raises:
+        DataError: nothing is there, no picture is in it, or the file is neither a zip nor a picture.
+    """
+    path = Path(path).expanduser()
+    if path.is_dir():
+        return FolderSource(path)
+    if not path.exists():
+        raise DataError(f"{path} does not exist; give a folder of pictures, a zip of pictures, or one picture")
+    if path.suffix.lower() == ".zip":
+        return ZipSource(path)
+    if _is_picture(path.name):
+        return FileSource(path)
+    raise DataError(f"{path} is no folder, .zip or picture (PNG, JPEG, WebP, BMP, TIFF, GIF); check the path")
+
+
+def _walk(root: Path) -> Iterable[str]:
+    seen = set()
+    for folder, children, files in os.walk(root, followlinks=True):
+        real = os.path.realpath(folder)
+        if real in seen:
+            # A link that leads back to where we have been.
+            children.clear()
+            continue
+        seen.add(real)
+        # Without a fixed order, the links decide by chance which of two ways to one folder counts.
+        children.sort()
+        yield from ((Path(folder) / file).relative_to(root).as_posix() for file in files)
+
+
+def _check_member(path: Path, member: zipfile.ZipInfo) -> None:
+    name = PurePosixPath(member.filename.replace("\\", "/"))
+    if name.is_absolute() or ".." in name.parts or ":" in name.parts[0]:
+        raise DataError(
+            f"{path} has a member named {member.filename!r}; names must be relative, without '..': make the zip anew"
+        )
+    if member.file_size > MAX_MEMBER_BYTES:
+        raise DataError(_too_large(path, member.filename))
+
+
+def _too_large(path: Path, name: str) -> str:
+    return f"{path}: {name} unpacks to more than {MAX_MEMBER_BYTES // 2**20} MiB; scale the picture down first"
+
+
+def _is_picture(name: str) -> bool:
+    return PurePosixPath(name).suffix.lower() in SUFFIXES
+
+
+def _hidden(name: str) -> bool:
+    return any(part.startswith(".") or part == "__MACOSX" for part in PurePosixPath(name).parts)
+
+
+def _sort_key(name: str) -> tuple[str, str]:
+    # macOS stores accents apart from their letters (NFD), others as one character: equal names must sort equally.
+    return unicodedata.normalize("NFC", name), name
