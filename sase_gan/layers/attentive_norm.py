@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from sase_gan.layers.statistics import normalise, wide
+from sase_gan.layers.statistics import normalise, wide, without_autocast
 
 Activation = Literal["hard_sigmoid", "sigmoid", "softmax"]
 
@@ -78,7 +78,7 @@ class AttentiveNorm(nn.Module):
         super().__init__()
         if channels < 1 or num_components < 1:
             raise ValueError(
-                f"channels is {channels} and num_components {num_components}; both must be at least 1 (usual: 10 components)"
+                f"channels is {channels} and num_components {num_components}; both must be at least 1 (usual: 10)"
             )
         if norm not in ("batch", "group"):
             raise ValueError(f"norm is {norm!r}; choose 'batch' or 'group'")
@@ -133,7 +133,7 @@ class AttentiveNorm(nn.Module):
 
     def mixture_weights(self, x: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch components"]:
         """The weights lambda of the K affine maps for each instance, in [0, 1], in at least float32."""
-        with torch.autocast(device_type=x.device.type, enabled=False):
+        with without_autocast(x):
             x = wide(x)
             if x.shape[-1] * x.shape[-2] > 1:
                 variance, mean = torch.var_mean(x, dim=(2, 3), keepdim=True)
@@ -153,7 +153,7 @@ class AttentiveNorm(nn.Module):
     def forward(self, x: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch channels height width"]:
         """The normalised map, in the type and memory format of `x`."""
         weights = self.mixture_weights(x)
-        with torch.autocast(device_type=x.device.type, enabled=False):
+        with without_autocast(x):
             gamma = weights @ self.scale.to(weights.dtype)
             beta = weights @ self.shift.to(weights.dtype)
         standardised = normalise(self.norm, x)

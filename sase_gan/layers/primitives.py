@@ -16,7 +16,7 @@ ConvFactory = Callable[..., nn.Module]
 NormFactory = Callable[[int], nn.Module]
 
 WEIGHT_STD = 0.02
-"""Standard deviation of the first convolution weights. Under spectral normalisation it only sets Adam's relative step."""
+"""Standard deviation of the first weights. Under spectral normalisation it only sets Adam's relative step."""
 
 
 def conv(

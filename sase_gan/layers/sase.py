@@ -39,8 +39,8 @@ class SynthesisSASE(nn.Module):
     The styles are unbounded; there is no shift and no normalisation of the target. At the start S has mean 1.
 
     Parameters, with c = source_channels / K and r = max(min_width, c // reduction), times K:
-    style `cr + r + 2r + r T + T`, mask `cr + r + 2r + n(9r^2 + 3r) + r + 1` (n dilated convolutions, T target channels);
-    one more for the noise.
+    style `cr + r + 2r + r T + T`, mask `cr + r + 2r + n(9r^2 + 3r) + r + 1` (T target channels, n dilated
+    convolutions); one more for the noise.
 
     Args:
         groups: K.
@@ -80,10 +80,11 @@ class SynthesisSASE(nn.Module):
         at_source_resolution: bool = True,
     ) -> None:
         super().__init__()
-        if min(source_channels, target_channels, groups, reduction, dilation, num_dilated, min_width) < 1:
+        counts = (source_channels, target_channels, groups, reduction, dilation, num_dilated, min_width)
+        if min(counts) < 1:
             raise ValueError(
-                "source_channels, target_channels, groups, reduction, dilation, num_dilated and min_width must be at "
-                f"least 1; got {(source_channels, target_channels, groups, reduction, dilation, num_dilated, min_width)}"
+                "source_channels, target_channels, groups, reduction, dilation, num_dilated and min_width are "
+                f"{counts}; each must be at least 1"
             )
         if source_channels % groups:
             raise ValueError(f"groups is {groups}; it must divide the {source_channels} source channels")

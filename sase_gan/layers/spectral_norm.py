@@ -1,8 +1,8 @@
 """Spectral normalisation, of a whole weight or of each group of a grouped convolution.
 
-Miyato et al. 2018, arXiv 1802.05957. A whole weight is left to torch's parametrisation. A grouped convolution stacks the
-weights of several independent maps; one norm over the stack would couple them and change the function, so each group
-has its own power iteration, batched.
+Miyato et al. 2018, arXiv 1802.05957. A whole weight is left to torch's parametrisation. A grouped convolution stacks
+the weights of several independent maps; one norm over the stack would couple them and change the function, so each
+group has its own power iteration, batched.
 """
 
 from collections.abc import Iterator
@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations, parametrize
+
+from sase_gan.layers.statistics import without_autocast
 
 ModuleType = TypeVar("ModuleType", bound=nn.Module)
 
@@ -61,7 +63,7 @@ class GroupedSpectralNorm(nn.Module):
 
     def forward(self, weight: Tensor) -> Tensor:
         """The normalised weight, same shape; differentiable in `weight`."""
-        with torch.autocast(device_type=weight.device.type, enabled=False):
+        with without_autocast(weight):
             matrix = self._matrix(weight)
             if self.training:
                 self._iterate(matrix.detach(), 1)

@@ -1,5 +1,7 @@
 """Batch normalisation that survives a batch with a single value per channel."""
 
+from contextlib import AbstractContextManager, nullcontext
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -31,3 +33,10 @@ def normalise(norm: nn.Module, x: Tensor) -> Tensor:
 def wide(x: Tensor) -> Tensor:
     """`x` in at least float32, so that statistics and softmaxes keep their digits under mixed precision."""
     return x if x.dtype in (torch.float32, torch.float64) else x.float()
+
+
+def without_autocast(x: Tensor) -> AbstractContextManager[object]:
+    """A block in which mixed precision is off for the device of `x` (the meta device, used to count, has none)."""
+    if x.device.type == "meta":
+        return nullcontext()
+    return torch.autocast(device_type=x.device.type, enabled=False)

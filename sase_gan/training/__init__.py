@@ -1,0 +1,1 @@
+"""LightningModules: the step and its optimisers."""

@@ -1,0 +1,217 @@
+"""The low-shot discriminator with its three self-supervised decoders: FastGAN, Liu et al. 2021, arXiv 2101.04775.
+
+It judges the picture at two sizes and, on real pictures, rebuilds them from its own features, which keeps it from
+memorising a handful of them. Below 256 px the tables continue by rule (`networks.stages`).
+
+Deviation: the real picture is reduced by averaging (`downsample="area"`); the release takes every n-th pixel, which
+aliases, and remains as `downsample="nearest"`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Literal, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+from torch import Tensor, nn
+
+from sase_gan.layers.primitives import GatedLinearUnit, UpsampleConv, batch_norm, conv
+from sase_gan.layers.skip_excitation import SkipExcitation
+from sase_gan.networks.generator import Pictures
+from sase_gan.networks.stages import (
+    DISCRIMINATOR_CHANNELS,
+    DISCRIMINATOR_GATES,
+    SMALL_BRANCH_CHANNELS,
+    check_image_size,
+    scaled,
+    small_image_size,
+)
+
+PART_SIZE = 8
+"""Side of the quadrant of the 16x16 map from which a quarter of the picture is rebuilt."""
+
+QUADRANTS = ((0, 0), (0, 1), (1, 0), (1, 1))
+
+
+class DiscriminatorConfig(BaseModel):
+    """What a discriminator is built of; frozen, unknown keys are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    image_size: int = Field(256, description="side of the picture in pixels: 32, 64, 128, 256, 512 or 1024")
+    width: int = Field(64, ge=4, description="64 is FastGAN's width; the decoders keep theirs")
+    downsample: Literal["area", "nearest"] = Field("area", description="how real pictures are made smaller")
+
+    @field_validator("image_size")
+    @classmethod
+    def _known_size(cls, value: int) -> int:
+        return check_image_size(value)
+
+
+class Reconstruction(NamedTuple):
+    """A decoder's picture and what it should be, both `[batch, 3, side, side]`, side = min(128, image_size)."""
+
+    rebuilt: Tensor
+    target: Tensor
+
+
+class Judgement(NamedTuple):
+    """What the discriminator says of a batch."""
+
+    logits: Tensor
+    """`[batch, 50]`: 5x5 patches of the big and of the small picture; high for real."""
+    reconstructions: dict[str, Reconstruction]
+    """By decoder (`big`, `small`, `part`); empty unless asked for."""
+
+
+class Discriminator(nn.Module):
+    """Judge pictures at two sizes; rebuild real ones. At 256 px, width 64: 11,526,160 parameters."""
+
+    def __init__(self, config: DiscriminatorConfig) -> None:
+        super().__init__()
+        self.config = config
+        size = config.image_size
+        self.reconstruction_size = min(128, size)
+        self.stem = _stem(size, self.channels)
+        top = min(256, size)
+        self.sizes = tuple(side for side in DISCRIMINATOR_CHANNELS if side < top)
+        for side in self.sizes:
+            self.add_module(f"b{side}", _DownBlock(self.channels(side * 2), self.channels(side)))
+        self.gates = {target: source for source, target in DISCRIMINATOR_GATES if source <= top}
+        for target, source in self.gates.items():
+            gate = SkipExcitation(self.channels(source), self.channels(target))
+            self.add_module(f"gate{source}to{target}", gate)
+        self.head = nn.Sequential(
+            conv(self.channels(8), scaled(1024, config.width), 1),
+            batch_norm(scaled(1024, config.width)),
+            nn.LeakyReLU(0.2),
+            conv(scaled(1024, config.width), 1, 4),
+        )
+        self.small_branch, small_channels = _small_branch(small_image_size(size), config.width)
+        self.small_head = conv(small_channels, 1, 4)
+        self.decode_big = _Decoder(self.channels(8), self.reconstruction_size)
+        self.decode_small = _Decoder(small_channels, self.reconstruction_size)
+        self.decode_part = _Decoder(self.channels(16), self.reconstruction_size)
+
+    def channels(self, size: int) -> int:
+        """Channels of the main branch's map of this size."""
+        return scaled(DISCRIMINATOR_CHANNELS[size], self.config.width)
+
+    def pictures(self, images: Tensor) -> Pictures:
+        """Real pictures `[batch, 3, image_size, image_size]` at both sizes."""
+        return Pictures(images, self._reduce(images, small_image_size(self.config.image_size)))
+
+    def forward(self, pictures: Pictures, quadrant: int | None = None) -> Judgement:
+        """Judge a batch, and rebuild it if a quadrant is given.
+
+        Args:
+            pictures: the batch at both sizes, float in about [-1, 1].
+            quadrant: 0 to 3, the quarter from which the part decoder rebuilds; None skips the decoders. One quadrant
+                serves the whole batch, as released.
+        """
+        maps = self._features(pictures.big)
+        small = self.small_branch(pictures.small)
+        logits = [self.head(maps[8]).flatten(1), self.small_head(small).flatten(1)]
+        reconstructions = {} if quadrant is None else self._reconstruct(pictures.big, maps, small, quadrant)
+        return Judgement(torch.cat(logits, dim=1), reconstructions)
+
+    def _features(self, images: Tensor) -> dict[int, Tensor]:
+        top = min(256, self.config.image_size)
+        maps = {top: self.stem(images)}
+        for side in self.sizes:
+            x = self.get_submodule(f"b{side}")(maps[side * 2])
+            if side in self.gates:
+                source = self.gates[side]
+                x = self.get_submodule(f"gate{source}to{side}")(maps[source], x)
+            maps[side] = x
+        return maps
+
+    def _reconstruct(
+        self, images: Tensor, maps: dict[int, Tensor], small: Tensor, quadrant: int
+    ) -> dict[str, Reconstruction]:
+        row, column = QUADRANTS[quadrant]
+        half = self.config.image_size // 2
+        part = maps[16][:, :, row * PART_SIZE :, column * PART_SIZE :][:, :, :PART_SIZE, :PART_SIZE]
+        quarter = images[:, :, row * half :, column * half :][:, :, :half, :half]
+        whole = self._reduce(images, self.reconstruction_size)
+        return {
+            "big": Reconstruction(self.decode_big(maps[8]), whole),
+            "small": Reconstruction(self.decode_small(small), whole),
+            "part": Reconstruction(self.decode_part(part), self._reduce(quarter, self.reconstruction_size)),
+        }
+
+    def _reduce(self, images: Tensor, size: int) -> Tensor:
+        """The pictures at `size`: reduced as configured; a quarter that is too small is enlarged bilinearly."""
+        if images.shape[-1] == size:
+            return images
+        if self.config.downsample == "nearest":
+            return F.interpolate(images, size=(size, size), mode="nearest")
+        if images.shape[-1] < size:
+            return F.interpolate(images, size=(size, size), mode="bilinear", align_corners=False)
+        return F.avg_pool2d(images, images.shape[-1] // size)
+
+
+def _stem(image_size: int, channels: Callable[[int], int]) -> nn.Sequential:
+    """From the picture to the widest map: 256x256, or the picture's own size below."""
+    width = channels(min(256, image_size))
+    if image_size <= 256:
+        return nn.Sequential(conv(3, width, 3, padding=1), nn.LeakyReLU(0.2))
+    if image_size == 512:
+        return nn.Sequential(conv(3, width, 4, stride=2, padding=1), nn.LeakyReLU(0.2))
+    return nn.Sequential(
+        conv(3, max(1, width // 2), 4, stride=2, padding=1),
+        nn.LeakyReLU(0.2),
+        conv(max(1, width // 2), width, 4, stride=2, padding=1),
+        batch_norm(width),
+        nn.LeakyReLU(0.2),
+    )
+
+
+def _small_branch(image_size: int, width: int) -> tuple[nn.Sequential, int]:
+    """Four, or below 256 px fewer, halvings from the small picture to an 8x8 map; and its channels."""
+    sides = [side for side in SMALL_BRANCH_CHANNELS if side < image_size]
+    widths = [scaled(SMALL_BRANCH_CHANNELS[side], width) for side in sides]
+    layers: list[nn.Module] = [conv(3, widths[0], 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
+    for before, after in pairwise(widths):
+        layers += [conv(before, after, 4, stride=2, padding=1), batch_norm(after), nn.LeakyReLU(0.2)]
+    return nn.Sequential(*layers), widths[-1]
+
+
+class _DownBlock(nn.Module):
+    """Half the size along two ways, averaged: strided convolutions, and pooling with a 1x1 convolution."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.main = nn.Sequential(
+            conv(in_channels, out_channels, 4, stride=2, padding=1),
+            batch_norm(out_channels),
+            nn.LeakyReLU(0.2),
+            conv(out_channels, out_channels, 3, padding=1),
+            batch_norm(out_channels),
+            nn.LeakyReLU(0.2),
+        )
+        self.direct = nn.Sequential(
+            nn.AvgPool2d(2), conv(in_channels, out_channels, 1), batch_norm(out_channels), nn.LeakyReLU(0.2)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (self.main(x) + self.direct(x)) / 2
+
+
+class _Decoder(nn.Module):
+    """From an 8x8 map to a picture in [-1, 1]; its widths do not follow the discriminator's."""
+
+    def __init__(self, in_channels: int, image_size: int) -> None:
+        super().__init__()
+        num_doublings = (image_size // PART_SIZE).bit_length() - 1
+        widths = (in_channels, 128, 64, 64, 32)[: num_doublings + 1]
+        layers: list[nn.Module] = [nn.AdaptiveAvgPool2d(PART_SIZE)]
+        for before, after in pairwise(widths):
+            layers += [UpsampleConv(before, 2 * after), batch_norm(2 * after), GatedLinearUnit()]
+        self.layers = nn.Sequential(*layers, conv(widths[-1], 3, 3, padding=1), nn.Tanh())
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layers(x)

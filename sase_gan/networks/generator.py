@@ -1,0 +1,228 @@
+"""The low-shot generator: a FastGAN trunk with SASE skip gates and attentive normalization.
+
+Trunk: Liu et al. 2021, arXiv 2101.04775. Gates: arXiv 2112.14804 (`layers.sase`). Normalisation: arXiv 1908.01259
+(`layers.attentive_norm`). Neither the paper nor its release combines SASE with attentive normalization; the
+combination is this project's default, the release is `norm="batch"`, FastGAN is `norm="batch", skip="sle"`.
+
+Deviation: the noise maps are an input, so that a picture is named by (snapshot, seed) whatever batch it is drawn in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+from torch import Tensor, nn
+
+from sase_gan.layers.primitives import GatedLinearUnit, NoiseInjection, UpsampleConv, conv
+from sase_gan.layers.sase import SynthesisSASE
+from sase_gan.layers.spectral_norm import fold_spectral_norm, spectral_norm
+from sase_gan.networks.parts import NormFactory, norm_factory, skip_factory
+from sase_gan.networks.stages import (
+    GENERATOR_CHANNELS,
+    TWO_CONVOLUTION_SIZES,
+    Gate,
+    check_image_size,
+    generator_gates,
+    generator_sizes,
+    scaled,
+    small_image_size,
+)
+from sase_gan.snapshot import SnapshotMixin
+
+
+class GeneratorConfig(BaseModel):
+    """What a generator is built of; frozen, unknown keys are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    image_size: int = Field(256, description="side of the picture in pixels: 32, 64, 128, 256, 512 or 1024")
+    latent_size: int = Field(256, ge=1, description="length of the latent z")
+    width: int = Field(64, ge=4, description="64 is FastGAN's width; channels grow with it")
+    norm: Literal["attentive", "batch"] = Field("attentive", description="normalisation of every block")
+    num_components: int = Field(10, ge=1, description="affine maps of attentive normalization")
+    init_scale: Literal["unit", "paper"] = Field("unit", description="start of attentive normalization's tables")
+    skip: Literal["sase", "sle"] = Field("sase", description="gates between distant sizes")
+    sase_groups: int = Field(4, ge=1, description="masks and styles of a SASE gate")
+    output: Literal["raw", "tanh"] = Field("raw", description="tanh bounds the picture; raw is clamped when saved")
+    spectral_norm: bool = Field(True, description="False for a snapshot, whose weights are already divided")
+
+    @field_validator("image_size")
+    @classmethod
+    def _known_size(cls, value: int) -> int:
+        return check_image_size(value)
+
+
+class Pictures(NamedTuple):
+    """The generator's two outputs and the discriminator's two inputs, float in about [-1, 1]."""
+
+    big: Tensor
+    """`[batch, 3, image_size, image_size]`"""
+    small: Tensor
+    """`[batch, 3, small, small]`, small = min(128, image_size / 2)"""
+
+
+class Generator(nn.Module, SnapshotMixin):
+    """Map latents to pictures, through blocks named by their size (`b8`, `b16`, ...).
+
+    At 256 px, width 64: 28,646,630 parameters; 28,486,942 with batch normalisation; 29,127,846 with skip-layer
+    excitation too, which is FastGAN.
+
+    Args:
+        config: see `GeneratorConfig`.
+
+    Example:
+        >>> generator = Generator(GeneratorConfig(image_size=32, width=8)).eval()
+        >>> generator(torch.randn(2, 256)).big.shape
+        torch.Size([2, 3, 32, 32])
+    """
+
+    kind = "low_shot_generator"
+    config_class = GeneratorConfig
+
+    def __init__(self, config: GeneratorConfig) -> None:
+        super().__init__()
+        self.config = config
+        norm = norm_factory(config.norm, num_components=config.num_components, init_scale=config.init_scale)
+        spectral = config.spectral_norm
+        self.b4 = _FirstBlock(config.latent_size, self.channels(4), norm, spectral)
+        for size in generator_sizes(config.image_size):
+            block = _NoisyBlock if size in TWO_CONVOLUTION_SIZES else _PlainBlock
+            self.add_module(f"b{size}", block(self.channels(size // 2), self.channels(size), norm, spectral))
+        self.gates = generator_gates(config.image_size, config.skip)
+        for gate in self.gates:
+            self.add_module(f"gate{gate.source}to{gate.target}", self._make_gate(gate))
+        self.small_size = small_image_size(config.image_size)
+        self.to_small = conv(self.channels(self.small_size), 3, 1, spectral=spectral)
+        self.to_big = conv(self.channels(config.image_size), 3, 3, padding=1, spectral=spectral)
+
+    def channels(self, size: int) -> int:
+        """Channels of the map of this size."""
+        return scaled(GENERATOR_CHANNELS[size], self.config.width)
+
+    def _make_gate(self, gate: Gate) -> nn.Module:
+        source, target = self.channels(gate.source), self.channels(gate.target)
+        if gate.kind == "sle":
+            return skip_factory("sle")(
+                source, target, conv=lambda i, o, k: conv(i, o, k, spectral=self.config.spectral_norm)
+            )
+        return skip_factory("sase")(
+            source,
+            target,
+            groups=self.config.sase_groups,
+            dilation=gate.dilation,
+            noise=gate.noise,
+            spectral=self.config.spectral_norm,
+        )
+
+    def noise_sizes(self) -> tuple[int, ...]:
+        """Sides of the noise maps that `forward` takes, in its order: two for each noisy block, then the gates'."""
+        blocks = [size for size in generator_sizes(self.config.image_size) if size in TWO_CONVOLUTION_SIZES]
+        return tuple(size for size in blocks for _ in range(2)) + self._noisy_gate_sources()
+
+    def _noisy_gate_sources(self) -> tuple[int, ...]:
+        return tuple(gate.source for gate in self.gates if gate.noise and gate.kind == "sase")
+
+    def _noise_by_part(self, noise: Sequence[Tensor] | None) -> tuple[dict[int, tuple[Tensor, ...]], dict[int, Tensor]]:
+        """The noise maps of the blocks, by size, and of the gates, by source size."""
+        if noise is None:
+            return {}, {}
+        sizes, sources = self.noise_sizes(), self._noisy_gate_sources()
+        if len(noise) != len(sizes):
+            raise ValueError(f"got {len(noise)} noise maps; this generator takes {len(sizes)}, of sides {sizes}")
+        num_block_maps = len(sizes) - len(sources)
+        blocks = {sizes[i]: (noise[i], noise[i + 1]) for i in range(0, num_block_maps, 2)}
+        return blocks, dict(zip(sources, noise[num_block_maps:], strict=True))
+
+    def forward(self, z: Tensor, noise: Sequence[Tensor] | None = None) -> Pictures:
+        """Draw pictures.
+
+        Args:
+            z: latents `[batch, latent_size]`, standard normal.
+            noise: maps `[batch, 1, size, size]` for each of `noise_sizes()`; None leaves the noise out.
+        """
+        return self.to_pictures(self.feature_maps(z, noise))
+
+    def feature_maps(self, z: Tensor, noise: Sequence[Tensor] | None = None) -> dict[int, Tensor]:
+        """The map of every size after its block and its gate, `[batch, channels(size), size, size]`."""
+        block_noise, gate_noise = self._noise_by_part(noise)
+        gates = {gate.target: gate for gate in self.gates}
+        maps = {4: self.b4(z)}
+        for size in generator_sizes(self.config.image_size):
+            x = self.get_submodule(f"b{size}")(maps[size // 2], block_noise.get(size, ()))
+            if size in gates:
+                source = gates[size].source
+                x = self.get_submodule(f"gate{source}to{size}")(maps[source], x, gate_noise.get(source))
+            maps[size] = x
+        return maps
+
+    def to_pictures(self, maps: dict[int, Tensor]) -> Pictures:
+        """Read both pictures from the maps of `feature_maps`."""
+        big = self.to_big(maps[self.config.image_size])
+        small = self.to_small(maps[self.small_size])
+        return Pictures(big.tanh(), small.tanh()) if self.config.output == "tanh" else Pictures(big, small)
+
+    @torch.no_grad()
+    def folded(self) -> Generator:
+        """A copy in evaluation mode whose weights are already divided by their spectral norms: what is published."""
+        spectral_copy = Generator(self.config)
+        spectral_copy.load_state_dict(self.state_dict())
+        fold_spectral_norm(spectral_copy)
+        plain = Generator(self.config.model_copy(update={"spectral_norm": False}))
+        plain.load_state_dict(spectral_copy.state_dict())
+        plain.provenance = dict(self.provenance)
+        return plain.to(next(self.parameters()).device).eval()
+
+    def sase_gates(self) -> dict[str, SynthesisSASE]:
+        """The SASE gates by name, coarse to fine."""
+        return {name: module for name, module in self.named_children() if isinstance(module, SynthesisSASE)}
+
+
+class _FirstBlock(nn.Module):
+    """Latent to 4x4: transposed convolution, norm, gated linear unit."""
+
+    def __init__(self, latent_size: int, channels: int, norm: NormFactory, spectral: bool) -> None:
+        super().__init__()
+        self.conv = nn.ConvTranspose2d(latent_size, 2 * channels, 4, bias=False)
+        nn.init.normal_(self.conv.weight, 0.0, 0.02)
+        if spectral:
+            spectral_norm(self.conv)
+        self.norm = norm(2 * channels)
+        self.activation = GatedLinearUnit()
+
+    def forward(self, z: Tensor) -> Tensor:
+        return self.activation(self.norm(self.conv(z[:, :, None, None])))
+
+
+class _PlainBlock(nn.Module):
+    """Twice the size by one convolution, norm, gated linear unit."""
+
+    def __init__(self, in_channels: int, out_channels: int, norm: NormFactory, spectral: bool) -> None:
+        super().__init__()
+        self.conv = UpsampleConv(in_channels, 2 * out_channels, spectral=spectral)
+        self.norm = norm(2 * out_channels)
+        self.activation = GatedLinearUnit()
+
+    def forward(self, x: Tensor, noise: tuple[Tensor, ...] = ()) -> Tensor:
+        return self.activation(self.norm(self.conv(x)))
+
+
+class _NoisyBlock(nn.Module):
+    """Twice the size by one convolution, then a second one; noise before each norm."""
+
+    def __init__(self, in_channels: int, out_channels: int, norm: NormFactory, spectral: bool) -> None:
+        super().__init__()
+        self.conv1 = UpsampleConv(in_channels, 2 * out_channels, spectral=spectral)
+        self.noise1 = NoiseInjection()
+        self.norm1 = norm(2 * out_channels)
+        self.conv2 = conv(out_channels, 2 * out_channels, 3, padding=1, spectral=spectral)
+        self.noise2 = NoiseInjection()
+        self.norm2 = norm(2 * out_channels)
+        self.activation = GatedLinearUnit()
+
+    def forward(self, x: Tensor, noise: tuple[Tensor, ...] = ()) -> Tensor:
+        first, second = noise or (None, None)
+        x = self.activation(self.norm1(self.noise1(self.conv1(x), first)))
+        return self.activation(self.norm2(self.noise2(self.conv2(x), second)))

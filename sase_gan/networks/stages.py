@@ -1,0 +1,81 @@
+"""The plan of a low-shot network: which block and which skip gate stand at which size.
+
+One table serves every image size; generator and discriminator read their parts of it. FastGAN: Liu et al. 2021,
+arXiv 2101.04775; placement of the SASE gates: arXiv 2112.14804. Sizes below 256 px continue the tables by rule.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+IMAGE_SIZES = (32, 64, 128, 256, 512, 1024)
+
+GENERATOR_CHANNELS = {4: 1024, 8: 512, 16: 256, 32: 128, 64: 128, 128: 64, 256: 32, 512: 16, 1024: 8}
+"""Channels of the generator's map at each size, for width 64."""
+
+DISCRIMINATOR_CHANNELS = {256: 16, 128: 32, 64: 64, 32: 128, 16: 256, 8: 512}
+"""Channels of the discriminator's main branch at each size, for width 64."""
+
+SMALL_BRANCH_CHANNELS = {64: 32, 32: 64, 16: 128, 8: 256}
+"""Channels of the discriminator's branch for the small picture at each size, for width 64."""
+
+DISCRIMINATOR_GATES = ((256, 32), (128, 16), (64, 8))
+"""(source size, target size) of the discriminator's skip-layer excitations."""
+
+TWO_CONVOLUTION_SIZES = (8, 32, 128, 512)
+"""Sizes that the generator reaches with the block of two convolutions and noise; it reaches the others with one."""
+
+FINEST_GATE = 512
+
+
+def check_image_size(image_size: int) -> int:
+    """Return `image_size`, or raise `ValueError` when no network is built for it."""
+    if image_size not in IMAGE_SIZES:
+        raise ValueError(f"image_size is {image_size}; choose one of {', '.join(map(str, IMAGE_SIZES))}")
+    return image_size
+
+
+def scaled(channels: int, width: int) -> int:
+    """`channels` of the tables (for width 64) at another width, at least 1."""
+    return max(1, channels * width // 64)
+
+
+def small_image_size(image_size: int) -> int:
+    """Side of the second, smaller picture of generator and discriminator: half, at most 128."""
+    return min(128, image_size // 2)
+
+
+@dataclass(frozen=True)
+class Gate:
+    """A skip gate of the generator: a map of `source` size scales the map of `target` size."""
+
+    source: int
+    target: int
+    kind: Literal["sase", "sle"]
+    dilation: int
+    noise: bool
+
+
+def generator_gates(image_size: int, skip: Literal["sase", "sle"]) -> tuple[Gate, ...]:
+    """The generator's skip gates, coarse to fine.
+
+    Sources are the sizes 4 to 32 and targets `f` times as large, f = min(16, image_size / 8), up to 512: with 16
+    throughout no SASE gate would remain at 64 px. The gate from 4x4 is a skip-layer excitation in either case, as
+    released. The dilation is 4 for the 32x32 source, else 2; masks take noise from 512 px on.
+    """
+    factor = min(16, check_image_size(image_size) // 8)
+    return tuple(
+        Gate(
+            source=source,
+            target=source * factor,
+            kind="sle" if source == 4 else skip,
+            dilation=4 if source == 32 else 2,
+            noise=image_size >= 512,
+        )
+        for source in (4, 8, 16, 32)
+        if source * factor <= min(image_size, FINEST_GATE)
+    )
+
+
+def generator_sizes(image_size: int) -> tuple[int, ...]:
+    """Map sizes of the generator's blocks after the first 4x4 map."""
+    return tuple(size for size in GENERATOR_CHANNELS if 4 < size <= check_image_size(image_size))

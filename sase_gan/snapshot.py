@@ -1,0 +1,147 @@
+"""Published models: a directory with `config.json` and `model.safetensors`, in the Hugging Face convention.
+
+A snapshot is self-contained: its configuration stands in `config.json` and again in the header of the weights file, and
+loading it reads neither YAML nor pickles. What `PyTorchModelHubMixin` leaves open is closed here: loading is strict, a
+missing safetensors file is an error and never a reason to read a pickle, an unknown configuration key is refused, and a
+snapshot is written beside its place and renamed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import torch
+from huggingface_hub import PyTorchModelHubMixin, hf_hub_download
+from pydantic import BaseModel, ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+
+from sase_gan import __version__
+from sase_gan.errors import DataError
+from sase_gan.files import write_folder_atomically
+
+CONFIG_FILE = "config.json"
+WEIGHTS_FILE = "model.safetensors"
+
+
+class SnapshotMixin(
+    PyTorchModelHubMixin,
+    library_name="sase_gan",
+    license="apache-2.0",
+    pipeline_tag="unconditional-image-generation",
+    tags=["gan", "few-shot"],
+    coders={BaseModel: (lambda config: config.model_dump(), lambda data: data)},
+):
+    """`save_pretrained` and `from_pretrained` for a module built from one configuration record.
+
+    A class that mixes this in sets `kind`, the name by which `networks.load` finds it, and `config_class`, and takes
+    the record as its only constructor argument, kept as `self.config`. `provenance` holds what is worth knowing about
+    the training (images seen, hash of the data, and so on) as JSON values.
+    """
+
+    kind: ClassVar[str]
+    config_class: ClassVar[type[BaseModel]]
+    config: BaseModel
+    provenance: dict[str, Any] = {}  # noqa: RUF012 - replaced, never changed in place
+
+    def snapshot_config(self) -> dict[str, Any]:
+        """The content of `config.json`."""
+        return {
+            "kind": self.kind,
+            "sase_gan": __version__,
+            "network": self.config.model_dump(mode="json"),
+            "provenance": self.provenance,
+        }
+
+    def save_pretrained(self, save_directory: str | Path, **kwargs: Any) -> str | None:
+        """Write the snapshot; the folder appears whole or not at all, replacing an earlier one."""
+        with write_folder_atomically(save_directory) as temporary:
+            super().save_pretrained(temporary, config=self.snapshot_config(), **kwargs)
+        return None
+
+    def _save_pretrained(self, save_directory: Path) -> None:
+        state = {key: value.detach().cpu().contiguous() for key, value in self.state_dict().items()}  # type: ignore[attr-defined]
+        header = {"format": "pt", "config": json.dumps(self.snapshot_config(), sort_keys=True)}
+        save_file(state, save_directory / WEIGHTS_FILE, metadata=header)
+
+    @classmethod
+    def _from_pretrained(
+        cls,
+        *,
+        model_id: str,
+        revision: str | None = None,
+        cache_dir: str | Path | None = None,
+        force_download: bool = False,
+        local_files_only: bool = False,
+        token: str | bool | None = None,
+        config: dict[str, Any] | None = None,
+        map_location: str | torch.device = "cpu",
+        **unused: Any,
+    ) -> Self:
+        if Path(model_id).is_dir():
+            weights = Path(model_id) / WEIGHTS_FILE
+        else:
+            weights = Path(
+                hf_hub_download(
+                    model_id,
+                    WEIGHTS_FILE,
+                    revision=revision,
+                    cache_dir=cache_dir,
+                    force_download=force_download,
+                    token=token,
+                    local_files_only=local_files_only,
+                )
+            )
+        description = read_header(weights)
+        if description["kind"] != cls.kind:
+            raise DataError(
+                f"{model_id} is a snapshot of kind {description['kind']!r}; {cls.__name__} reads {cls.kind!r}"
+            )
+        try:
+            record = cls.config_class(**description["network"])
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"]))
+            raise DataError(
+                f"{model_id}: its configuration has {where} = {first['input']!r} ({first['msg']}); it was written by "
+                f"version {description.get('sase_gan')}, this is {__version__}: update sase_gan"
+            ) from error
+        model = cls(record)  # type: ignore[call-arg]
+        model.load_state_dict(load_file(weights, device=str(map_location)))  # type: ignore[attr-defined]
+        model.provenance = description["provenance"]
+        return model.to(map_location).eval()  # type: ignore[attr-defined]
+
+
+def read_header(weights: Path) -> dict[str, Any]:
+    """The configuration in the header of a snapshot's weights file, without reading the weights.
+
+    Raises:
+        DataError: if the file is missing, is not safetensors (a renamed pickle, for example), or is not one of ours.
+    """
+    if not weights.is_file():
+        raise DataError(
+            f"{weights.parent} is not a snapshot: it has no {WEIGHTS_FILE}; give a folder that a run wrote into snapshots/"
+        )
+    try:
+        with safe_open(weights, framework="pt") as file:
+            header = file.metadata() or {}
+    except SafetensorError as error:
+        raise DataError(f"{weights} is not a safetensors file ({error}); it is damaged or of another format") from error
+    if "config" not in header:
+        raise DataError(f"{weights} holds no sase_gan configuration in its header; it was written by another program")
+    description: dict[str, Any] = json.loads(header["config"])
+    return description
+
+
+def snapshot_digest(folder: Path | str) -> str:
+    """SHA-256 of the weights file, whose header holds the configuration too: it names the model completely."""
+    with open(Path(folder) / WEIGHTS_FILE, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def is_snapshot(folder: Path | str) -> bool:
+    """Whether the folder looks like a snapshot."""
+    return (Path(folder) / WEIGHTS_FILE).is_file() and (Path(folder) / CONFIG_FILE).is_file()
