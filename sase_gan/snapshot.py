@@ -44,7 +44,7 @@ class SnapshotMixin(
 
     kind: ClassVar[str]
     config_class: ClassVar[type[BaseModel]]
-    config: BaseModel
+    config: Any
     provenance: dict[str, Any] = {}  # noqa: RUF012 - replaced, never changed in place
 
     def snapshot_config(self) -> dict[str, Any]:
@@ -96,10 +96,9 @@ class SnapshotMixin(
                 )
             )
         description = read_header(weights)
-        if description["kind"] != cls.kind:
-            raise DataError(
-                f"{model_id} is a snapshot of kind {description['kind']!r}; {cls.__name__} reads {cls.kind!r}"
-            )
+        kind = description["kind"]
+        if kind != cls.kind:
+            raise DataError(f"{model_id} is a snapshot of kind {kind!r}; this class reads {cls.kind!r}")
         try:
             record = cls.config_class(**description["network"])
         except ValidationError as error:
@@ -109,7 +108,7 @@ class SnapshotMixin(
                 f"{model_id}: its configuration has {where} = {first['input']!r} ({first['msg']}); it was written by "
                 f"version {description.get('sase_gan')}, this is {__version__}: update sase_gan"
             ) from error
-        model = cls(record)  # type: ignore[call-arg]
+        model = cls(record)
         model.load_state_dict(load_file(weights, device=str(map_location)))  # type: ignore[attr-defined]
         model.provenance = description["provenance"]
         return model.to(map_location).eval()  # type: ignore[attr-defined]

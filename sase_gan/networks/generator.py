@@ -133,7 +133,9 @@ class Generator(nn.Module, SnapshotMixin):
         if len(noise) != len(sizes):
             raise ValueError(f"got {len(noise)} noise maps; this generator takes {len(sizes)}, of sides {sizes}")
         num_block_maps = len(sizes) - len(sources)
-        blocks = {sizes[i]: (noise[i], noise[i + 1]) for i in range(0, num_block_maps, 2)}
+        blocks: dict[int, tuple[Tensor, ...]] = {
+            sizes[i]: (noise[i], noise[i + 1]) for i in range(0, num_block_maps, 2)
+        }
         return blocks, dict(zip(sources, noise[num_block_maps:], strict=True))
 
     def forward(self, z: Tensor, noise: Sequence[Tensor] | None = None) -> Pictures:
