@@ -15,6 +15,9 @@ def normalise(norm: nn.Module, x: Tensor) -> Tensor:
     which is what a global descriptor is. The variance of one value says nothing, so that single call uses the running
     statistics instead and leaves them as they are.
 
+    A norm whose parameters are half precision is given what it can take: `x` in float32 is normalised in the norm's own
+    type, and returned in float32.
+
     Args:
         norm: any normalisation; only batch normalisations in training mode are treated specially.
         x: `[batch, channels, ...]`.
@@ -27,6 +30,10 @@ def normalise(norm: nn.Module, x: Tensor) -> Tensor:
         and x.shape[0] == 1
     ):
         return F.batch_norm(x, norm.running_mean, norm.running_var, norm.weight, norm.bias, False, 0.0, norm.eps)
+    parameter = next(norm.parameters(recurse=False), None)
+    if parameter is not None and parameter.dtype in (torch.float16, torch.bfloat16) and x.dtype == torch.float32:
+        limit = torch.finfo(parameter.dtype).max
+        return norm(x.clamp(-limit, limit).to(parameter.dtype)).float()
     return norm(x)
 
 
