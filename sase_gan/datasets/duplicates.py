@@ -13,11 +13,14 @@ from PIL import Image
 from torch import Tensor
 
 THUMBNAIL_SIZE = 16
-NEAR_THRESHOLD = 12.0
+NEAR_THRESHOLD = 16.0
 """Largest difference (grey levels, 0..255) of any thumbnail cell for two pictures to count as nearly the same.
 
-The largest, not the mean: two emoji that differ in the mouth alone differ much in few cells, a picture and its
-recompressed or resized copy differ little everywhere.
+The largest, not the mean: two emoji that differ in the mouth alone differ much in few cells, while a picture and its
+recompressed, resized or slightly brightened copy differ little everywhere. Measured at 128 px on emoji-faces, the
+100-shot pandas and 50 scenes: copies saved as JPEG of quality 30 or resized to half and back differ by at most 8,
+brightened by 8 levels by 8; different pictures by at least 35 (emoji) and 77 (photographs). A copy cropped by 2 %
+differs by 18 to 48 and is not found.
 """
 
 

@@ -75,7 +75,7 @@ class EndlessBatches(IterableDataset[Tensor]):
             images_seen += stride * step
 
     def batch_at(self, images_seen: int) -> Tensor:
-        """The batch of this rank, uint8 [batch_size, 3, H, W], when `images_seen` pictures were seen by all ranks before."""
+        """The batch of this rank, uint8 [batch_size, 3, H, W], after `images_seen` pictures of all ranks together."""
         indices, mirrored = self.choices_at(images_seen)
         batch = self.images[indices]
         return torch.where(mirrored[:, None, None, None], batch.flip(3), batch) if self.mirror else batch

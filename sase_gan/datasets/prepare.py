@@ -37,8 +37,8 @@ def split_holdout(image_set: ImageSet, share: float, seed: int) -> tuple[ImageSe
             held += groups[group]
     if not held or len(held) == len(image_set):
         raise DataError(
-            f"{len(image_set)} pictures ({len(groups)} without duplicates) cannot be parted into training and a holdout "
-            f"of {wanted}; add pictures or train without a holdout"
+            f"{len(image_set)} pictures ({len(groups)} without duplicates) cannot be parted into training and "
+            f"a holdout of {wanted}; add pictures or train without a holdout"
         )
     kept = set(range(len(image_set))) - set(held)
     return image_set.subset(sorted(kept)), image_set.subset(sorted(held))
