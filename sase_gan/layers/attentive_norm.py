@@ -135,8 +135,11 @@ class AttentiveNorm(nn.Module):
         """The weights lambda of the K affine maps for each instance, in [0, 1], in at least float32."""
         with without_autocast(x):
             x = wide(x)
-            if x.shape[-1] * x.shape[-2] > 1:
-                variance, mean = torch.var_mean(x, dim=(2, 3), keepdim=True)
+            pixels = x.shape[-1] * x.shape[-2]
+            if pixels > 1:
+                # Two plain passes: torch's var_mean is 20 times slower on CPUs, and E[x^2] - E[x]^2 loses digits.
+                mean = x.mean((2, 3), keepdim=True)
+                variance = (x - mean).square().sum((2, 3), keepdim=True) / (pixels - 1)
                 descriptor = mean * torch.rsqrt(variance + self.descriptor_eps)
             else:
                 descriptor = x * self.descriptor_eps**-0.5

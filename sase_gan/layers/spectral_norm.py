@@ -19,16 +19,17 @@ from sase_gan.layers.statistics import without_autocast
 ModuleType = TypeVar("ModuleType", bound=nn.Module)
 
 
-def spectral_norm(module: ModuleType, *, groups: int = 1) -> ModuleType:
+def spectral_norm(module: ModuleType, *, groups: int = 1, dim: int = 0) -> ModuleType:
     """Divide `module.weight` by its largest singular value, per group of output channels.
 
     Initialise the weight before: afterwards `weight` is computed, and writing to it is lost.
 
     Args:
         groups: the first axis of the weight is split into so many independent matrices.
+        dim: the axis that gives the rows of the matrix, when there are no groups.
     """
     if groups == 1:
-        return parametrizations.spectral_norm(module)
+        return parametrizations.spectral_norm(module, dim=dim)
     parametrize.register_parametrization(module, "weight", GroupedSpectralNorm(module.weight, groups))
     return module
 

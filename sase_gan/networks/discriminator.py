@@ -42,7 +42,8 @@ class DiscriminatorConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     image_size: int = Field(256, description="side of the picture in pixels: 32, 64, 128, 256, 512 or 1024")
-    width: int = Field(64, ge=4, description="64 is FastGAN's width; the decoders keep theirs")
+    width: int = Field(64, ge=4, description="64 is FastGAN's width; the decoders have their own")
+    decoder_width: int = Field(64, ge=2, description="64 is FastGAN's; in narrow networks the decoders cost most")
     downsample: Literal["area", "nearest"] = Field("area", description="how real pictures are made smaller")
 
     @field_validator("image_size")
@@ -92,9 +93,10 @@ class Discriminator(nn.Module):
         )
         self.small_branch, small_channels = _small_branch(small_image_size(size), config.width)
         self.small_head = conv(small_channels, 1, 4)
-        self.decode_big = _Decoder(self.channels(8), self.reconstruction_size)
-        self.decode_small = _Decoder(small_channels, self.reconstruction_size)
-        self.decode_part = _Decoder(self.channels(16), self.reconstruction_size)
+        side, width = self.reconstruction_size, config.decoder_width
+        self.decode_big = _Decoder(self.channels(8), side, width)
+        self.decode_small = _Decoder(small_channels, side, width)
+        self.decode_part = _Decoder(self.channels(16), side, width)
 
     def channels(self, size: int) -> int:
         """Channels of the main branch's map of this size."""
@@ -204,10 +206,10 @@ class _DownBlock(nn.Module):
 class _Decoder(nn.Module):
     """From an 8x8 map to a picture in [-1, 1]; its widths do not follow the discriminator's."""
 
-    def __init__(self, in_channels: int, image_size: int) -> None:
+    def __init__(self, in_channels: int, image_size: int, width: int) -> None:
         super().__init__()
         num_doublings = (image_size // PART_SIZE).bit_length() - 1
-        widths = (in_channels, 128, 64, 64, 32)[: num_doublings + 1]
+        widths = (in_channels, 2 * width, width, width, width // 2)[: num_doublings + 1]
         layers: list[nn.Module] = [nn.AdaptiveAvgPool2d(PART_SIZE)]
         for before, after in pairwise(widths):
             layers += [UpsampleConv(before, 2 * after), batch_norm(2 * after), GatedLinearUnit()]

@@ -16,7 +16,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from torch import Tensor, nn
 
-from sase_gan.layers.primitives import GatedLinearUnit, NoiseInjection, UpsampleConv, conv
+from sase_gan.layers.primitives import WEIGHT_STD, GatedLinearUnit, NoiseInjection, UpsampleConv, conv
 from sase_gan.layers.sase import SynthesisSASE
 from sase_gan.layers.spectral_norm import fold_spectral_norm, spectral_norm
 from sase_gan.networks.parts import NormFactory, norm_factory, skip_factory
@@ -183,19 +183,20 @@ class Generator(nn.Module, SnapshotMixin):
 
 
 class _FirstBlock(nn.Module):
-    """Latent to 4x4: transposed convolution, norm, gated linear unit."""
+    """Latent to 4x4: a transposed convolution of a 1x1 map, which is one matrix product; norm, gated linear unit."""
 
     def __init__(self, latent_size: int, channels: int, norm: NormFactory, spectral: bool) -> None:
         super().__init__()
-        self.conv = nn.ConvTranspose2d(latent_size, 2 * channels, 4, bias=False)
-        nn.init.normal_(self.conv.weight, 0.0, 0.02)
+        # Three axes (latent, channel, position), so that a change to channels-last passes it by.
+        self.weight = nn.Parameter(torch.empty(latent_size, 2 * channels, 16).normal_(0.0, WEIGHT_STD))
         if spectral:
-            spectral_norm(self.conv)
+            spectral_norm(self, dim=1)  # one row a channel, as of a transposed convolution
         self.norm = norm(2 * channels)
         self.activation = GatedLinearUnit()
 
     def forward(self, z: Tensor) -> Tensor:
-        return self.activation(self.norm(self.conv(z[:, :, None, None])))
+        x = (z @ self.weight.flatten(1)).unflatten(1, (-1, 4, 4))
+        return self.activation(self.norm(x))
 
 
 class _PlainBlock(nn.Module):

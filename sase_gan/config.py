@@ -1,0 +1,136 @@
+"""How the configuration of a run comes about: preset < file < flags < `--set a.b=c`, merged and checked in one place."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from sase_gan.errors import UsageError
+
+Record = TypeVar("Record", bound=BaseModel)
+
+
+def preset_folder() -> Path:
+    """Where the presets lie: `configs/` of a checkout, or inside the installed package. The only place that knows."""
+    checkout = Path(__file__).resolve().parents[1]
+    if (checkout / "configs").is_dir() and (checkout / "pyproject.toml").is_file():
+        return checkout / "configs"
+    return Path(str(files("sase_gan") / "presets"))
+
+
+def list_presets(task: str | None = None) -> list[str]:
+    """Names such as `low_shot/demo`, sorted; of one task if given."""
+    folder = preset_folder()
+    names = (path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.yaml"))
+    return sorted(name for name in names if task is None or name.startswith(f"{task}/"))
+
+
+def load_preset(name: str, *, task: str | None = None) -> dict[str, Any]:
+    """The values of a preset; `demo` is understood as `low_shot/demo` when the task is known.
+
+    Raises:
+        UsageError: for an unknown name; the message lists the known ones.
+    """
+    full = name if "/" in name or task is None else f"{task}/{name}"
+    if full not in list_presets():
+        raise UsageError(f"preset is {name!r}; choose one of {', '.join(list_presets(task))}")
+    return load_yaml(preset_folder() / f"{full}.yaml")
+
+
+def load_yaml(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file.
+
+    Raises:
+        UsageError: if the file is missing, is not YAML, or holds no mapping.
+    """
+    if not path.is_file():
+        raise UsageError(f"configuration file {path} does not exist; check the path")
+    try:
+        data = yaml.safe_load(path.read_text())
+    except yaml.YAMLError as error:
+        raise UsageError(f"configuration file {path} is not YAML: {' '.join(str(error).split())}") from error
+    if data is None:
+        return {}
+    if not isinstance(data, dict):
+        raise UsageError(f"configuration file {path} holds a {type(data).__name__}; it must hold keys and values")
+    return data
+
+
+def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
+    """Nested values from texts such as `loss.r1=0.1`; the right side is read as YAML.
+
+    Example:
+        >>> parse_assignments(["loss.r1=0.1", "augment.policy=[color]"])
+        {'loss': {'r1': 0.1}, 'augment': {'policy': ['color']}}
+    """
+    merged: dict[str, Any] = {}
+    for text in assignments:
+        key, equals, value = text.partition("=")
+        if not equals or not key.strip():
+            raise UsageError(f"--set got {text!r}; write section.key=value, for example --set loss.r1=0.1")
+        nested: Any = yaml.safe_load(value)
+        for part in reversed(key.strip().split(".")):
+            nested = {part: nested}
+        merged = merge(merged, nested)
+    return merged
+
+
+def merge(*layers: Mapping[str, Any]) -> dict[str, Any]:
+    """The layers laid over each other, the last on top; nested mappings are merged, everything else is replaced."""
+    result: dict[str, Any] = {}
+    for layer in layers:
+        for key, value in layer.items():
+            both_nested = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)
+            result[key] = merge(result[key], value) if both_nested else copy.deepcopy(value)
+    return result
+
+
+def without_none(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The nested mapping without the keys whose value is None: flags that the user did not give."""
+    return {
+        key: without_none(value) if isinstance(value, Mapping) else value
+        for key, value in values.items()
+        if value is not None and not (isinstance(value, Mapping) and not without_none(value))
+    }
+
+
+def build(record: type[Record], values: Mapping[str, Any]) -> Record:
+    """The checked record.
+
+    Raises:
+        UsageError: one sentence for the first thing that is wrong: where, the value, what is required.
+    """
+    try:
+        return record(**values)
+    except ValidationError as error:
+        raise UsageError(_explain(record, error)) from error
+
+
+def _explain(record: type[BaseModel], error: ValidationError) -> str:
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        known = ", ".join(_fields_at(record, first["loc"][:-1]))
+        return f"config: {where} is not a known key; known there: {known}"
+    message = first["msg"].removeprefix("Value error, ")
+    if not where:
+        return f"config: {message}"
+    return f"config: {where} is {first['input']!r}; {message[0].lower()}{message[1:]}"
+
+
+def _fields_at(record: type[BaseModel], location: Iterable[int | str]) -> list[str]:
+    current: Any = record
+    for part in location:
+        current = current.model_fields[part].annotation
+    return sorted(current.model_fields)
+
+
+def to_yaml(record: BaseModel) -> str:
+    """All values of the record, resolved, as YAML."""
+    return yaml.safe_dump(record.model_dump(mode="json"), sort_keys=False)

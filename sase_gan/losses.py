@@ -1,0 +1,43 @@
+"""Losses: tensors in, named terms out; the training module weights, sums and logs them."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+Terms = dict[str, Tensor]
+
+
+def random_margins(logits: Tensor, *, generator: torch.Generator) -> Tensor:
+    """One margin in [0.8, 1) for each logit: FastGAN's softened hinge, arXiv 2101.04775."""
+    uniform = torch.rand(logits.shape, generator=generator, device=logits.device)
+    return 0.8 + 0.2 * uniform
+
+
+def discriminator_hinge(real_logits: Tensor, fake_logits: Tensor, real_margin: Tensor, fake_margin: Tensor) -> Terms:
+    """Hinge loss: `mean relu(m - D(x))` and `mean relu(m + D(G(z)))`, in float32."""
+    return {
+        "d_real": F.relu(real_margin - real_logits.float()).mean(),
+        "d_fake": F.relu(fake_margin + fake_logits.float()).mean(),
+    }
+
+
+def generator_loss(fake_logits: Tensor) -> Terms:
+    """`-mean D(G(z))`."""
+    return {"g_adversarial": -fake_logits.float().mean()}
+
+
+def lecam(real_logits: Tensor, fake_logits: Tensor, real_average: Tensor, fake_average: Tensor) -> Terms:
+    """Hold each side's logits near the other side's running average: LeCam, Tseng et al. 2021, arXiv 2104.03310.
+
+    `mean relu(D(x) - average(D(G(z))))^2 + mean relu(average(D(x)) - D(G(z)))^2`: only what exceeds the other side's
+    average is punished, which keeps the discriminator from separating a handful of pictures completely.
+    """
+    real = F.relu(real_logits.float() - fake_average).square().mean()
+    fake = F.relu(real_average - fake_logits.float()).square().mean()
+    return {"d_lecam": real + fake}
+
+
+def gradient_penalty(logits: Tensor, images: Tensor) -> Tensor:
+    """R1, Mescheder et al. 2018, arXiv 1801.04406: mean squared norm of the gradient of the summed logits by picture."""
+    (gradient,) = torch.autograd.grad(logits.float().mean(1).sum(), images, create_graph=True)
+    return gradient.float().square().sum((1, 2, 3)).mean()
