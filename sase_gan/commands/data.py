@@ -1,0 +1,278 @@
+"""`sase-gan data check | prepare | preview`: look at pictures before training on them, and bring them into shape."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rich.console import Console
+    from torch import Tensor
+
+    from sase_gan.datasets.images import ImageSetNotes, Survey
+
+app = typer.Typer(no_args_is_help=True, help="Check, prepare and preview the pictures to train on.")
+
+PathArgument = Annotated[Path, typer.Argument(help="A folder of pictures (nested too), a zip of them, or one picture.")]
+FitOption = Annotated[
+    Literal["crop", "pad"],
+    typer.Option(help="How pictures become square: crop the middle, or pad with white. They are never stretched."),
+]
+
+_IMAGE_SIZES = (32, 64, 128, 256, 512, 1024)
+# The pictures are looked at in this size: enough to find duplicates, little memory for thousands of them.
+_SURVEY_SIZE = 64
+_MAY_BE_UPSCALED = 0.05
+
+
+@app.command()
+def check(
+    path: PathArgument,
+    image_size: Annotated[
+        int | None, typer.Option(min=1, help="Side of the training pictures in pixels; recommended if left out.")
+    ] = None,
+    fit: FitOption = "crop",
+) -> None:
+    """Read every picture; report sizes, formats, duplicates, everything unreadable, and what to do about it.
+
+    Nothing is changed. The exit code is 4 when a picture cannot be read.
+    """
+    from rich.console import Console
+
+    from sase_gan.datasets.images import open_images, survey
+    from sase_gan.errors import DataError
+
+    console = Console()
+    source = open_images(path)
+    with _progress("Reading") as progress:
+        found = survey(source, image_size=_SURVEY_SIZE, fit=fit, progress=progress)
+    if found.images is not None:
+        target = image_size or recommend_image_size([min(size) for size in found.sizes])
+        _print_table(console, str(path), found)
+        _print_duplicates(console, found.images.notes)
+        _print_list(console, "Advice", advise(found, target, chosen=image_size is not None, path=str(path)))
+    _print_list(console, "Unreadable pictures", found.broken)
+    if found.broken:
+        raise DataError(
+            f"{len(found.broken)} of {len(source)} pictures in {path} cannot be read; replace or remove the "
+            "ones listed above"
+        )
+
+
+@app.command()
+def prepare(
+    source: Annotated[Path, typer.Argument(help="A folder, zip or picture.")],
+    destination: Annotated[Path, typer.Argument(help="The prepared set to write; its name ends in .zip.")],
+    image_size: Annotated[int, typer.Option(min=1, help="Side of the prepared pictures in pixels.")],
+    fit: FitOption = "crop",
+    max_images: Annotated[int | None, typer.Option(min=1, help="Take the first ones by name only.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing destination.")] = False,
+) -> None:
+    """Write all pictures, square and of one size, into a zip of lossless PNGs that loads fast."""
+    from sase_gan.datasets.images import load_image_set
+    from sase_gan.datasets.prepare import write_image_set
+    from sase_gan.errors import UsageError
+
+    if destination.suffix.lower() != ".zip":
+        raise UsageError(f"the destination is {destination}; its name must end in .zip, for example {destination}.zip")
+    if destination.exists() and not force:
+        raise UsageError(f"{destination} exists already; choose another name or add --force to replace it")
+    with _progress("Preparing") as progress:
+        images = load_image_set(source, image_size=image_size, fit=fit, max_images=max_images, progress=progress)
+    write_image_set(images.images, images.names, destination)
+    lines = [
+        f"{destination}: {len(images)} pictures of {image_size} x {image_size}",
+        f"digest of the pixels: {images.digest}",
+    ]
+    if upscaled := images.notes.upscaled:
+        lines.append(f"{_pictures(len(upscaled))} had to be enlarged, which blurs: {_some(upscaled)}")
+    _print_lines(lines)
+
+
+@app.command()
+def preview(
+    path: PathArgument,
+    out: Annotated[Path, typer.Argument(help="The PNG to write.")] = Path("preview.png"),
+    image_size: Annotated[int, typer.Option(min=1, help="Side of the pictures in pixels, as training will use.")] = 128,
+    fit: FitOption = "crop",
+    count: Annotated[int, typer.Option(min=1, help="How many pictures at most, spread evenly over the set.")] = 64,
+    augment: Annotated[
+        str | None,
+        typer.Option(help="Also show what the discriminator would see, for example color,translation,cutout."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the augmentation.")] = 0,
+) -> None:
+    """Write a contact sheet of the pictures as training will see them.
+
+    With --augment a second file, NAME-augmented.png, has a row for each of eight pictures: itself, then augmented.
+    """
+    from sase_gan.datasets.images import load_image_set
+    from sase_gan.errors import UsageError
+    from sase_gan.pixels import grid, write_png
+
+    if out.suffix.lower() != ".png":
+        raise UsageError(f"the preview is to be written to {out}; its name must end in .png")
+    with _progress("Reading") as progress:
+        images = load_image_set(path, image_size=image_size, fit=fit, progress=progress).images
+    shown = _evenly(images, count)
+    sheets = {out: grid(shown)}
+    if augment is not None:
+        rows = _augmented_rows(_evenly(images, 8), augment, seed)
+        sheets[out.with_name(f"{out.stem}-augmented{out.suffix}")] = grid(rows, columns=8)
+    for name, sheet in sheets.items():
+        write_png(name, sheet)
+    _print_lines([f"wrote {name}" for name in sheets])
+
+
+def recommend_image_size(short_sides: list[int]) -> int:
+    """The largest usual image size that at most one picture in twenty would have to be enlarged to.
+
+    Args:
+        short_sides: of every picture, in pixels.
+    """
+    allowed = int(len(short_sides) * _MAY_BE_UPSCALED)
+    limit = sorted(short_sides)[allowed]
+    return max((size for size in _IMAGE_SIZES if size <= limit), default=_IMAGE_SIZES[0])
+
+
+def advise(found: "Survey", image_size: int, *, chosen: bool, path: str) -> list[str]:
+    """Sentences about what to do with a set that has at least one readable picture.
+
+    Args:
+        chosen: the user asked for this image size, so it is not recommended.
+    """
+    assert found.images is not None
+    notes, count = found.images.notes, len(found.images)
+    small = sum(min(size) < image_size for size in found.sizes)
+    advice = [_advice_on_count(count, path)]
+    if not chosen and count > 1:
+        smaller = " (64 px is quicker on a CPU)" if image_size > 64 else ""
+        advice.append(f"Train at {image_size} px: --image-size {image_size}{smaller}.")
+    if small:
+        advice.append(f"{_pictures(small)} {_be(small)} smaller than {image_size} px: enlarging blurs.")
+    if notes.non_square_share:
+        advice.append(
+            "Pictures that are not square lose their margins with --fit crop and get white bars with --fit pad; see both "
+            "with 'sase-gan data preview'."
+        )
+    if notes.jpeg_sources:
+        advice.append(
+            f"{_pictures(notes.jpeg_sources)} {_be(notes.jpeg_sources)} JPEG: a generator learns the artefacts too; "
+            "take lossless originals if you have them."
+        )
+    if notes.duplicates:
+        advice.append("Remove one picture of each duplicate pair: copies in the set spoil the check for copying.")
+    if 0 < notes.grey_share < 1:
+        advice.append("The set mixes colour and grey pictures; the generator will too.")
+    if notes.transparent_share:
+        advice.append("Transparent pixels are shown on white.")
+    if notes.ignored:
+        advice.append(f"Not a picture by its suffix, so ignored: {_some(notes.ignored)}.")
+    return advice
+
+
+def _advice_on_count(count: int, path: str) -> str:
+    if count == 1:
+        return f"One picture: 'sase-gan train {path}' learns its inner statistics (one-shot)."
+    if count < 30:
+        return f"{count} pictures are very few: expect near copies; 30 or more are better, or train on one alone."
+    if count <= 1000:
+        return f"{count} pictures suit low-shot training: 'sase-gan train {path}'."
+    if count <= 5000:
+        return f"{count} pictures are more than low-shot training needs, and welcome: 'sase-gan train {path}'."
+    return f"{count} pictures are many: all are held in memory, and methods made for large sets may do better."
+
+
+def _print_table(console: "Console", path: str, found: "Survey") -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    assert found.images is not None
+    notes = found.images.notes
+    count = len(found.images)
+    kinds = [pair.kind for pair in notes.duplicates]
+    distinct = len(set(found.sizes))
+    sizes = f"all {found.sizes[0][0]} x {found.sizes[0][1]}" if distinct == 1 else f"{distinct} different"
+    table = Table(title=escape(path), show_header=False, title_justify="left")
+    table.add_row("Pictures", f"{count} readable, {len(found.broken)} unreadable")
+    table.add_row("Sizes", f"{sizes}; shortest side {notes.smallest_side}, longest {notes.largest_side} px")
+    table.add_row("Not square", _share(notes.non_square_share, count))
+    table.add_row("From JPEG", _share(notes.jpeg_sources / count, count))
+    table.add_row("Without colour", _share(notes.grey_share, count))
+    table.add_row("With transparency", _share(notes.transparent_share, count))
+    table.add_row("Duplicate pairs", ", ".join(f"{kinds.count(kind)} {kind}" for kind in ("exact", "near", "mirrored")))
+    table.add_row("Other files", str(len(notes.ignored)))
+    console.print(table)
+
+
+def _print_duplicates(console: "Console", notes: "ImageSetNotes") -> None:
+    lines = [f"{pair.first} = {pair.second} ({pair.kind})" for pair in notes.duplicates]
+    shown = lines if len(lines) <= 20 else [*lines[:20], f"and {len(lines) - 20} more pairs"]
+    _print_list(console, "Duplicates", shown)
+
+
+def _print_list(console: "Console", title: str, lines: "list[str] | tuple[str, ...]") -> None:
+    if lines:
+        console.print(f"\n[bold]{title}[/bold]")
+    for line in lines:
+        console.print(f"  - {line}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _print_lines(lines: list[str]) -> None:
+    """Plain text: paths are not broken at the terminal's width, and square brackets in them are no markup."""
+    from rich.console import Console
+
+    Console().print("\n".join(lines), highlight=False, markup=False, soft_wrap=True)
+
+
+def _share(share: float, count: int) -> str:
+    return f"{round(share * count)} ({share:.0%})"
+
+
+def _pictures(count: int) -> str:
+    return "1 picture" if count == 1 else f"{count} pictures"
+
+
+def _be(count: int) -> str:
+    return "is" if count == 1 else "are"
+
+
+def _some(names: tuple[str, ...]) -> str:
+    return ", ".join(names[:5]) + (" ..." if len(names) > 5 else "")
+
+
+def _evenly(images: "Tensor", count: int) -> "Tensor":
+    """At most `count` of the pictures, spread evenly, the first among them."""
+    count = min(count, len(images))
+    return images[[index * len(images) // count for index in range(count)]]
+
+
+def _augmented_rows(images: "Tensor", policy: str, seed: int) -> "Tensor":
+    """uint8 [8 * N, 3, S, S]: each picture followed by seven augmented versions of it."""
+    from sase_gan.augment import augment
+    from sase_gan.errors import UsageError
+    from sase_gan.pixels import to_float, to_uint8
+    from sase_gan.seeds import generator
+
+    names = [name.strip() for name in policy.split(",") if name.strip()]
+    if not names:
+        raise UsageError(f"--augment is {policy!r}; name at least one of color, translation, cutout")
+    rows = images.repeat_interleave(8, 0)
+    augmented = to_uint8(augment(to_float(rows), names, generator=generator(seed, "preview")))
+    augmented[::8] = images
+    return augmented
+
+
+@contextmanager
+def _progress(verb: str) -> "Iterator[Callable[[int, int], None]]":
+    """A progress bar on the error stream, so that what is printed stays clean."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(verb, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
