@@ -1,0 +1,1 @@
+"""Recognition networks that share the layers of the generators: backbones, classifiers and detectors."""
