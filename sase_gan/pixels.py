@@ -27,8 +27,8 @@ from sase_gan.files import write_atomically
 MAX_PIXELS = 120_000_000
 """Larger pictures are refused by their header, before a pixel is decoded."""
 
-# Only these decoders are offered a file; MPO is what many phones write under .jpg.
-FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "BMP", "TIFF", "GIF")
+# Only these decoders are offered a file; "JPEG" includes MPO, which many phones write under .jpg.
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
 
 _ORIENTATION_TAG = 0x0112
 _TRANSPOSE = {

@@ -156,8 +156,8 @@ def advise(found: "Survey", image_size: int, *, chosen: bool, path: str) -> list
         advice.append(f"{_pictures(small)} {_be(small)} smaller than {image_size} px: enlarging blurs.")
     if notes.non_square_share:
         advice.append(
-            "Pictures that are not square lose their margins with --fit crop and get white bars with --fit pad; see both "
-            "with 'sase-gan data preview'."
+            "Pictures that are not square lose their margins with --fit crop and get white bars with --fit pad; "
+            "'sase-gan data preview' shows it."
         )
     if notes.jpeg_sources:
         advice.append(
