@@ -8,6 +8,7 @@ from timm.models._efficientnet_builder import decode_arch_def, round_channels
 from timm.models.resnet import BasicBlock, Bottleneck
 from torch import nn
 
+from sase_gan.config import build
 from sase_gan.errors import UsageError
 from sase_gan.recognition.choices import LayerChoice
 from sase_gan.recognition.networks import RecognitionDenseNet, RecognitionMobileNetV2, RecognitionResNet
@@ -73,6 +74,7 @@ def create_backbone(
     in_channels: int = 3,
     drop_rate: float = 0.0,
     drop_path_rate: float = 0.0,
+    width: float = 1.0,
     device: torch.device | str | None = None,
     dtype: torch.dtype | None = None,
     **layers: Any,
@@ -86,6 +88,7 @@ def create_backbone(
         in_channels: of the pictures.
         drop_rate: dropout before the classifier.
         drop_path_rate: stochastic depth; not for DenseNet.
+        width: of the `cifar_` networks, as a multiple of the published one (64 to 512 channels).
         layers: the fields of `LayerChoice`: norm, conv, attention, position and so on.
 
     Returns:
@@ -100,12 +103,10 @@ def create_backbone(
         >>> sum(parameter.numel() for parameter in model.parameters())
         25755420
     """
-    unknown = set(layers) - set(LayerChoice.__dataclass_fields__)
-    if unknown:
-        known = ", ".join(LayerChoice.__dataclass_fields__)
-        raise UsageError(f"unknown option {', '.join(sorted(unknown))}; the layers are chosen by {known}")
-    choice = LayerChoice(**layers)
+    choice = build(LayerChoice, layers)
     kind, arguments = architecture(name)
+    if width != 1.0:
+        arguments |= _narrowed(name, width)
     if drop_path_rate:
         if kind is RecognitionDenseNet:
             raise UsageError(f"drop_path_rate is {drop_path_rate}; DenseNet has no residual paths, leave it at 0")
@@ -119,3 +120,13 @@ def create_backbone(
         dtype=dtype,
         **arguments,
     )
+
+
+def _narrowed(name: str, width: float) -> dict[str, Any]:
+    if not name.startswith("cifar_"):
+        raise UsageError(f"width is {width} for {name}; only the cifar_ networks come in other widths than 1")
+    channels = tuple(round(width * full) for full in (64, 128, 256, 512))
+    if channels[0] < 2 or channels[0] % 2:
+        raise UsageError(f"width is {width}, which gives {channels[0]} channels in stage 1; an even number is required")
+    # A deep stem is the only one whose width timm lets choose; the small stem then replaces it.
+    return {"channels": channels, "stem_type": "deep", "stem_width": channels[0] // 2}

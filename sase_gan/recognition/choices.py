@@ -1,10 +1,10 @@
 """Which of the exchangeable layers a backbone has, and the builders of the replacements."""
 
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Self
 
 import torch
+from pydantic import BaseModel, ConfigDict, model_validator
 from timm.layers.create_attn import get_attn
 from torch import nn
 
@@ -19,8 +19,7 @@ Attention = Literal["none", "se", "cbam", "emsa"]
 Position = Literal["default", "bn1", "bn2", "bn12", "bn3", "bn123", "all"]
 
 
-@dataclass(frozen=True)
-class LayerChoice:
+class LayerChoice(BaseModel):
     """The exchangeable layers of a backbone; the defaults are the plain network.
 
     Attributes:
@@ -37,6 +36,8 @@ class LayerChoice:
         sase_design, gate_scale: of the SASE convolution.
     """
 
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
     norm: Norm = "batch"
     conv: Conv = "plain"
     attention: Attention = "none"
@@ -48,23 +49,15 @@ class LayerChoice:
     sase_design: Design = "A"
     gate_scale: GateScale = "none"
 
-    def __post_init__(self) -> None:
-        for name, value, known in (
-            ("norm", self.norm, get_args(Norm)),
-            ("conv", self.conv, get_args(Conv)),
-            ("attention", self.attention, get_args(Attention)),
-            ("position", self.position, get_args(Position)),
-        ):
-            if value not in known:
-                raise UsageError(f"{name} is {value!r}; it must be one of {', '.join(known)}")
+    @model_validator(mode="after")
+    def _refuse_what_has_no_effect(self) -> Self:
         if self.norm == "batch" and (self.position != "default" or self.num_components is not None):
-            raise UsageError(
-                'position and num_components have no effect without norm="attentive"; remove them or set it'
-            )
+            raise ValueError('position and num_components have no effect without norm="attentive"')
         if self.attention != "emsa" and (self.attention_groups is not None or self.attention_variant != "released"):
-            raise UsageError('attention_groups and attention_variant have no effect without attention="emsa"')
+            raise ValueError('attention_groups and attention_variant have no effect without attention="emsa"')
         if self.conv != "sase" and (self.sase_design != "A" or self.gate_scale != "none"):
-            raise UsageError('sase_design and gate_scale have no effect without conv="sase"')
+            raise ValueError('sase_design and gate_scale have no effect without conv="sase"')
+        return self
 
 
 def attention_layer(choice: LayerChoice) -> Any:

@@ -85,11 +85,9 @@ class RecognitionResNet(WeightDecayMixin, ResNet):
                 yield stage, block
 
     def _shrink_stem(self) -> None:
-        if not isinstance(self.conv1, nn.Conv2d):
-            raise UsageError("small_stem has no effect on a deep stem; use a network without the letter d")
-        old = self.conv1
-        where: dict[str, Any] = {"device": old.weight.device, "dtype": old.weight.dtype}
-        stem = nn.Conv2d(old.in_channels, old.out_channels, 3, padding=1, bias=False, **where)
+        convs = [module for module in self.conv1.modules() if isinstance(module, nn.Conv2d)]
+        where: dict[str, Any] = {"device": convs[0].weight.device, "dtype": convs[0].weight.dtype}
+        stem = nn.Conv2d(convs[0].in_channels, convs[-1].out_channels, 3, padding=1, bias=False, **where)
         nn.init.kaiming_normal_(stem.weight, mode="fan_out", nonlinearity="relu")
         # Assigning a module keeps its place among the children, which is the order of the forward pass.
         self.add_module("conv1", stem)

@@ -7,13 +7,13 @@ Names are a backbone and a suffix: `an` attentive normalization, `sase` the SASE
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 from torch import nn
 
+from sase_gan.config import build
 from sase_gan.recognition.backbone import ARCHITECTURES, architecture
 from sase_gan.recognition.choices import LayerChoice
 from sase_gan.recognition.networks import RecognitionDenseNet, RecognitionMobileNetV2, RecognitionResNet
@@ -77,7 +77,7 @@ def _register(name: str, base: str, layers: LayerChoice) -> None:
         kind, arguments = architecture(base)
         choice = kwargs.pop("choice", layers)
         if isinstance(choice, dict):
-            choice = replace(layers, **choice)
+            choice = build(LayerChoice, {**layers.model_dump(), **choice})
         getter = {} if kind is RecognitionResNet else {"feature_cfg": {"feature_cls": "getter"}}
         return build_model_with_cfg(kind, name, pretrained, choice=choice, **{**arguments, **getter, **kwargs})
 

@@ -182,6 +182,18 @@ def test_grey_pictures():
     assert create_backbone("cifar_resnet18", in_channels=1, num_classes=10)(torch.randn(2, 1, 28, 28)).shape == (2, 10)
 
 
+def test_narrow_networks_keep_their_shape():
+    model = create_backbone("cifar_resnet18", width=0.25, num_classes=10)
+    assert [info["num_chs"] for info in model.feature_info] == [16, 16, 32, 64, 128]
+    assert model.conv1.weight.shape == (16, 3, 3, 3)
+    # The published network's channel count enters quadratically but for the ends.
+    assert sum(p.numel() for p in model.parameters()) == pytest.approx(11173962 / 16, rel=0.02)
+    with pytest.raises(UsageError, match="only the cifar_"):
+        create_backbone("resnet18", width=0.5)
+    with pytest.raises(UsageError, match="even number"):
+        create_backbone("cifar_resnet18", width=0.05)
+
+
 def test_overfits_sixteen_pictures():
     model = create_backbone("cifar_resnet18", num_classes=4, conv="aw", attention="emsa", attention_groups=8, **AN)
     x, y = torch.randn(16, 3, 8, 8), torch.arange(16) % 4
@@ -205,7 +217,7 @@ def test_copies_are_equal():
     [
         ("resnet19", {}, "backbone is 'resnet19'"),
         ("resnet18", {"norm": "layer"}, "norm is 'layer'"),
-        ("resnet18", {"normalisation": "batch"}, "unknown option normalisation"),
+        ("resnet18", {"normalisation": "batch"}, "normalisation is not a known key"),
         ("resnet18", {"position": "bn2"}, "no effect"),
         ("resnet18", {"attention_groups": 8}, "no effect"),
         ("resnet18", {"sase_design": "B"}, "no effect"),
