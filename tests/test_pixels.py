@@ -139,7 +139,7 @@ def test_palette_black_and_white_and_cmyk_become_rgb(tmp_path, colours):
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("suffix", ["png", "tiff", "jpg"])
 def test_exif_rotation_shows_the_picture_upright(tmp_path, colours, orientation, suffix):
-    # The stored pixels that a viewer turns back into `colours`; written from the EXIF standard's table, not from Pillow's.
+    # The stored pixels that a viewer turns back into `colours`, by the EXIF standard's table.
     upright = np.asarray(colours)
     stored = {
         1: upright,

@@ -262,7 +262,10 @@ def _augmented_rows(images: "Tensor", policy: str, seed: int) -> "Tensor":
     if not names:
         raise UsageError(f"--augment is {policy!r}; name at least one of color, translation, cutout")
     rows = images.repeat_interleave(8, 0)
-    augmented = to_uint8(augment(to_float(rows), names, generator=generator(seed, "preview")))
+    try:
+        augmented = to_uint8(augment(to_float(rows), names, generator=generator(seed, "preview")))
+    except ValueError as error:
+        raise UsageError(str(error)) from error
     augmented[::8] = images
     return augmented
 

@@ -58,8 +58,13 @@ class ImageSource(ABC):
         try:
             with self.open(index) as file:
                 return decode_picture(file, background=background, at_least=at_least, name=name)
-        except (OSError, RuntimeError, NotImplementedError, zipfile.BadZipFile) as error:
-            raise DataError(f"{name} cannot be read ({error}); check its permissions or replace it") from error
+        except DataError:
+            raise
+        # Opening fails by OSError; unpacking a damaged or encrypted member by zipfile's, zlib's ...
+        except Exception as error:
+            raise DataError(
+                f"{name} cannot be read ({error}); check its permissions, or replace or remove it"
+            ) from error
 
     def read(
         self, index: int, *, background: tuple[int, int, int] = (255, 255, 255), at_least: int | None = None

@@ -1,0 +1,141 @@
+import os
+import unicodedata
+import zipfile
+
+import pytest
+import torch
+from PIL import Image
+
+from sase_gan.datasets import sources
+from sase_gan.datasets.sources import open_images
+from sase_gan.errors import DataError
+
+
+def write_picture(path, grey=0):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (4, 4), (grey, grey, grey)).save(path)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for position, name in enumerate(["b/2.png", "b/10.JPG", "a.PNG", "B.webp", "c/d/e.bmp", "f.tif", "g.Gif"]):
+        write_picture(tmp_path / "set" / name, position * 20)
+    for name in ("notes.txt", ".hidden.png", "__MACOSX/a.png", "b/.cache/x.png", "labels.csv"):
+        (tmp_path / "set" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "set" / name).write_text("no picture")
+    return tmp_path / "set"
+
+
+@pytest.fixture
+def archive(folder):
+    path = folder.parent / "set.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as writer:
+        for file in sorted(folder.rglob("*"), reverse=True):
+            writer.write(file, file.relative_to(folder))
+    return path
+
+
+SORTED = ("B.webp", "a.PNG", "b/10.JPG", "b/2.png", "c/d/e.bmp", "f.tif", "g.Gif")
+
+
+@pytest.mark.parametrize("kind", ["folder", "archive"])
+def test_pictures_are_listed_by_suffix_in_code_point_order(kind, request):
+    source = open_images(request.getfixturevalue(kind))
+    assert source.names == SORTED
+    assert len(source) == 7
+    assert source.ignored == ("labels.csv", "notes.txt")
+
+
+def test_folder_and_zip_give_the_same_pixels(folder, archive):
+    loose, packed = open_images(folder), open_images(archive)
+    for index in range(7):
+        assert torch.equal(loose.read(index), packed.read(index))
+    assert packed.read(1)[0, 0, 0] == 40
+
+
+def test_names_that_differ_in_the_form_of_their_accents_only_sort_alike(tmp_path):
+    for form in ("NFC", "NFD"):
+        for name in ("e.png", "é.png", "f.png", "z.png"):
+            write_picture(tmp_path / form / unicodedata.normalize(form, name))
+    composed, decomposed = open_images(tmp_path / "NFC").names, open_images(tmp_path / "NFD").names
+    assert composed == tuple(unicodedata.normalize("NFC", name) for name in decomposed)
+
+
+def test_links_are_followed_once(folder, tmp_path):
+    outside = tmp_path / "outside"
+    write_picture(outside / "x.png")
+    os.symlink(outside, folder / "linked")
+    os.symlink(folder, folder / "c" / "loop")
+    assert open_images(folder).names == (*SORTED, "linked/x.png")
+
+
+def test_a_single_picture_is_a_set_of_one(folder):
+    source = open_images(folder / "a.PNG")
+    assert source.names == ("a.PNG",)
+    assert source.read(0)[0, 0, 0] == 40
+
+
+def test_what_is_not_there_or_no_set_is_named(tmp_path):
+    with pytest.raises(DataError, match="missing does not exist"):
+        open_images(tmp_path / "missing")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="empty holds no picture;"):
+        open_images(tmp_path / "empty")
+    (tmp_path / "empty" / "photo.heic").write_text("")
+    with pytest.raises(DataError, match=r"only 1 other files such as photo\.heic"):
+        open_images(tmp_path / "empty")
+    with pytest.raises(DataError, match=r"is no folder, \.zip or picture"):
+        open_images(tmp_path / "empty" / "photo.heic")
+    (tmp_path / "bad.zip").write_bytes(b"PK\x03\x04 no zip")
+    with pytest.raises(DataError, match=r"bad\.zip is not a readable zip"):
+        open_images(tmp_path / "bad.zip")
+
+
+@pytest.mark.parametrize("name", ["../evil.png", "/etc/evil.png", "a/../../evil.png", "..\\evil.png", "C:\\evil.png"])
+def test_zip_members_outside_the_zip_are_refused(tmp_path, name):
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as writer:
+        writer.writestr(name, b"")
+    with pytest.raises(DataError, match="names must be relative"):
+        open_images(tmp_path / "x.zip")
+
+
+def test_zip_bombs_are_refused_by_their_header_and_while_reading(tmp_path, monkeypatch):
+    with zipfile.ZipFile(tmp_path / "x.zip", "w", zipfile.ZIP_DEFLATED) as writer:
+        writer.writestr("bomb.png", bytes(100_000))
+    monkeypatch.setattr(sources, "MAX_MEMBER_BYTES", 99_999)
+    with pytest.raises(DataError, match=r"bomb\.png unpacks to more than"):
+        open_images(tmp_path / "x.zip")
+    monkeypatch.setattr(sources, "MAX_MEMBER_BYTES", 100_000)
+    source = open_images(tmp_path / "x.zip")
+    monkeypatch.setattr(sources, "MAX_MEMBER_BYTES", 99_999)
+    with pytest.raises(DataError, match=r"bomb\.png unpacks to more than"):
+        source.read(0)
+
+
+def test_a_damaged_or_encrypted_zip_member_is_named(archive):
+    content = bytearray(archive.read_bytes())
+    source = open_images(archive)
+    # The first member's data: reverse order, so g.Gif.
+    start = content.index(b"g.Gif") + len("g.Gif")
+    content[start + 3 : start + 8] = b"\xff" * 5
+    archive.write_bytes(content)
+    with pytest.raises(DataError, match=r"set\.zip: g\.Gif cannot be read"):
+        open_images(archive).read(source.names.index("g.Gif"))
+    for flags in (b"PK\x01\x02", b"PK\x03\x04"):
+        position = content.index(flags)
+        while position >= 0:
+            content[position + (8 if flags == b"PK\x01\x02" else 6)] |= 1
+            position = content.find(flags, position + 1)
+    archive.write_bytes(content)
+    with pytest.raises(DataError, match=r"a\.PNG cannot be read .*encrypted"):
+        open_images(archive).read(source.names.index("a.PNG"))
+
+
+def test_a_broken_picture_and_a_vanished_file_are_named(folder):
+    source = open_images(folder)
+    (folder / "a.PNG").write_bytes(b"\x89PNG\r\n\x1a\n broken")
+    with pytest.raises(DataError, match=r"set: a\.PNG cannot be read"):
+        source.read(1)
+    (folder / "B.webp").unlink()
+    with pytest.raises(DataError, match=r"set: B\.webp cannot be read"):
+        source.read(0)
