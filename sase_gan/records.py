@@ -19,7 +19,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from sase_gan.errors import DataError, UsageError
+from sase_gan.errors import DataError, SaseGanError, UsageError
 
 logger = logging.getLogger(__name__)
 
@@ -307,7 +307,7 @@ def _read_results(path: Path, notes: list[str]) -> list[EvaluationRecord]:
         except json.JSONDecodeError:
             # A run killed while it wrote leaves half a line; the others are as good as ever.
             notes.append(f"Line {number} of {path.name} is not valid JSON and was left out.")
-        except DataError as error:
+        except SaseGanError as error:
             notes.append(f"{error}; this line was left out.")
     return sorted(records, key=lambda record: images_seen(record) or 0)
 
@@ -365,7 +365,9 @@ def best_record(records: tuple[EvaluationRecord, ...]) -> EvaluationRecord | Non
     """
     if not records:
         return None
-    allowed = [record for record in records if record.colour("copying") != "red"] or list(records)
+    # The untrained generator, published at 0 images, is no candidate where there is a trained one.
+    trained = [record for record in records if images_seen(record) != 0] or list(records)
+    allowed = [record for record in trained if record.colour("copying") != "red"] or trained
     scored = [(record.metrics[name].value, record) for record in allowed if (name := main_distance(record))]
     if not scored:
         return allowed[-1]

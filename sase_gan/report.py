@@ -17,12 +17,18 @@ import csv
 import re
 from pathlib import Path
 
+import yaml
+
 from sase_gan.errors import DataError
 from sase_gan.files import write_atomically
 from sase_gan.pages import render_html, render_markdown
 from sase_gan.records import (
     RECORD_FILE,
+    SCHEMA_VERSION,
+    DataPart,
     EvaluationRecord,
+    FakesPart,
+    ModelPart,
     RunRecords,
     best_record,
     images_seen,
@@ -77,28 +83,44 @@ def find_run_folder(folder: Path) -> Path | None:
 
 
 def _record_of_run(folder: Path, run: RunRecords) -> EvaluationRecord:
+    """The best snapshot's record with the run's own grids; without any record, one that says only which grid it is."""
     record = best_record(run.results)
+    grids = _grids(folder)
     if record is None:
-        raise DataError(
-            f"{folder} holds neither {RECORD_FILE} nor a usable line of results.jsonl; "
-            "give the folder that `sase-gan evaluate` or `sase-gan train` wrote, or run `sase-gan evaluate` first"
+        if not (grids or run.series):
+            raise DataError(
+                f"{folder} holds neither {RECORD_FILE} nor a usable line of results.jsonl; give the folder that "
+                "`sase-gan evaluate` or `sase-gan train` wrote, or run `sase-gan evaluate` first"
+            )
+        clock = max(grids, default=None)
+        model = ModelPart(snapshot=grids[clock].stem, images_seen=clock) if clock is not None else None
+        data = DataPart(name=_data_name(run.config) or "its training pictures")
+        record = EvaluationRecord(
+            schema_version=SCHEMA_VERSION, model=model, data=data, fakes=FakesPart(name=f"Run {folder.resolve().name}")
         )
-    if record.pictures.fakes is None and (grid := _grid_of(folder, record)) is not None:
-        record = record.model_copy(update={"pictures": record.pictures.model_copy(update={"fakes": grid})})
-    return record
+    pictures = record.pictures
+    if pictures.fakes is None and grids:
+        nearest = grids[min(grids, key=lambda clock: abs(clock - (images_seen(record) or 0)))]
+        pictures = pictures.model_copy(update={"fakes": nearest.relative_to(folder).as_posix()})
+    if pictures.reals is None and (folder / "grids" / "reals.png").is_file():
+        pictures = pictures.model_copy(update={"reals": "grids/reals.png"})
+    return record.model_copy(update={"pictures": pictures})
 
 
-def _grid_of(folder: Path, record: EvaluationRecord) -> str | None:
-    """The training grid nearest to a record's clock; grids are called like 000012kimg.png."""
-    clock = (images_seen(record) or 0) / 1000
-    grids = {
-        path: float(match[1])
-        for path in (folder / "grids").glob("*.png")
-        if (match := re.match(r"(\d+)kimg", path.name))
-    }
-    if not grids:
+def _grids(folder: Path) -> dict[int, Path]:
+    """A run's sample grids by images seen; they are called like 000012kimg.png or 000012.345kimg.png."""
+    found = ((re.fullmatch(r"(\d+(?:\.\d+)?)kimg", path.stem), path) for path in (folder / "grids").glob("*kimg.png"))
+    return {round(1000 * float(match[1])): path for match, path in found if match}
+
+
+def _data_name(config: str | None) -> str | None:
+    """The last part of the data path in a run's configuration."""
+    try:
+        values = yaml.safe_load(config or "")
+    except yaml.YAMLError:
         return None
-    return min(sorted(grids), key=lambda path: abs(grids[path] - clock)).relative_to(folder).as_posix()
+    path = values.get("data", {}).get("path") if isinstance(values, dict) else None
+    return Path(path).name or None if isinstance(path, str) else None
 
 
 def write_metrics_csv(path: Path, record: EvaluationRecord) -> None:

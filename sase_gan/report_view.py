@@ -471,11 +471,30 @@ def _named(pictures: Iterable[NamedPicture], shelf: PictureShelf) -> list[tuple[
 # Columns of a run's metrics.csv that belong on one panel, by a pattern on their names; the rest get a panel each.
 _FAMILIES: tuple[tuple[str, str], ...] = (
     ("Discriminator's answers", r"(real|fake)_logit"),
-    ("Losses", r"(.*_)?loss(_.*)?"),
-    ("Gradient size", r"(.*_)?grad(ient)?_norm(_.*)?"),
+    ("Adversarial losses", r"g_adversarial|d_real|d_fake"),
+    ("Reconstruction losses", r"[gd]_rebuild.*"),
+    ("Regularisers", r"d_r1|d_lecam"),
     ("Augmentation probability", r"augment(ation)?(_.*)?"),
 )
-_NOT_CURVES = {"seconds", "step", "epoch", "time"}
+_SERIES_LABELS = {
+    "real_logit": "reals",
+    "fake_logit": "fakes",
+    "g_adversarial": "generator",
+    "d_real": "discriminator, reals",
+    "d_fake": "discriminator, fakes",
+    "d_r1": "gradient penalty",
+    "d_lecam": "LeCam",
+}
+# What is about reals or fakes has their colour on every panel.
+_SERIES_ROLES = {
+    "real_logit": "real",
+    "d_real": "real",
+    "fake_logit": "fake",
+    "d_fake": "fake",
+    "g_adversarial": "third",
+}
+# Clocks and the machine's figures are about the training, not about the model.
+_NOT_CURVES = {"seconds", "step", "epoch", "time", "images_per_second", "peak_memory_mb"}
 MOST_PANELS = 12
 
 
@@ -536,14 +555,12 @@ def _series_panel(
     title: str, series: Mapping[str, Sequence[tuple[float, float]]], names: Sequence[str], chosen: int | None
 ) -> Panel:
     roles = ("fake", "real", "third", "mark")
-    # The discriminator's answers to reals are drawn in the colour that reals have everywhere.
-    by_name = {"real_logit": "real", "fake_logit": "fake"}
     lines = [
         Line(
-            name.replace("_", " "),
+            _SERIES_LABELS.get(name, name.removeprefix("d_rebuild_").replace("_", " ")),
             [clock / 1000 for clock, _ in series[name]],
             [value for _, value in series[name]],
-            role=by_name.get(name, roles[place]),
+            role=_SERIES_ROLES.get(name, roles[place]),
         )
         for place, name in enumerate(names)
     ]
@@ -569,7 +586,7 @@ def _panel(
 
 def _why_no_curves(run_folder: Path | None) -> str:
     if run_folder is None:
-        return "No training run was given, so there are no curves; `sase-gan report FOLDER --run RUN` adds them."
+        return "No training run was given, so there are no curves; sase-gan report with --run adds them."
     return f"The run folder {run_folder.name} has no readable {TRAINING_FILE} or results.jsonl yet: no curves."
 
 

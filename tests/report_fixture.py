@@ -299,9 +299,9 @@ def write_run(folder: Path, *, rows: int = 400) -> Path:
     columns = [
         "images_seen",
         "seconds",
-        "generator_loss",
-        "discriminator_loss",
-        "reconstruction_loss",
+        "g_adversarial",
+        "d_fake",
+        "d_rebuild_big",
         "real_logit",
         "fake_logit",
     ]

@@ -110,11 +110,11 @@ def test_every_picture_has_a_text_alternative_and_headings_skip_no_level(page: P
 
 
 def test_page_leads_with_copying_and_shows_the_evidence_beside_it(page: Page) -> None:
-    text = re.sub(r"\s+", " ", page.text)
+    text = re.sub(r"[ \n]+", " ", page.text)
     assert text.index("Copying: amber") < text.index("Quality: amber") < text.index("Diversity: green")
     verdict = text[text.index("Copying: amber") : text.index("Quality: amber")]
     assert "nn_ratio 0.94 is below the honest mean" in verdict
-    assert "its distance is 31 % of what is usual" in verdict
+    assert "its distance is 31\xa0% of what is usual" in verdict
     # The first two pictures of the page are the most suspicious pair.
     assert [image["alt"].split(" picture")[0] for image in page.all("img")[:2]] == ["Generated", "Nearest training"]
 
@@ -346,7 +346,8 @@ def test_curves_mark_the_snapshot_and_carry_the_copying_verdicts(page: Page) -> 
         "KID",
         "Share of suspiciously near fakes",
         "Discriminator's answers",
-        "Losses",
+        "Adversarial losses",
+        "Reconstruction losses",
         "Augmentation probability",
     ):
         assert title in curves
@@ -361,6 +362,33 @@ def test_a_run_is_reported_by_its_best_snapshot_that_does_not_copy(tmp_path: Pat
     # KID falls to the end, but the last snapshot is red; the one before is amber.
     assert "Snapshot 000280kimg against faces" in text
     assert (run / "metrics.csv").read_bytes() == log
+
+
+def test_a_run_without_figures_still_shows_its_pictures_and_curves(tmp_path: Path) -> None:
+    run = fixture.write_run(tmp_path / "run")
+    (run / "results.jsonl").unlink()
+    fixture.face(1).save(run / "grids" / "000012.345kimg.png")
+    fixture.face(2).save(run / "grids" / "reals.png")
+    page = Page(write_report(run).read_text(encoding="utf-8"))
+    assert "Snapshot 000240kimg against faces" in page.text
+    assert "Copying was not judged" in page.text
+    assert "Adversarial losses" in page.text
+    assert len(page.all("img")) == 2
+
+
+def test_the_untrained_snapshot_is_never_the_best() -> None:
+    records = [
+        parse_record(fixture.record(copying="green", kid=kid, images_seen=seen), "x")
+        for kid, seen in ((0.1, 0), (0.2, 9))
+    ]
+    assert best_record(tuple(records)).model.images_seen == 9
+
+
+def test_records_of_another_schema_in_a_run_are_left_out_and_said(tmp_path: Path) -> None:
+    (tmp_path / "results.jsonl").write_text(json.dumps({"schema_version": 9}) + "\n")
+    records = read_run(tmp_path)
+    assert records.results == ()
+    assert "schema_version 9" in records.notes[0]
 
 
 def test_best_record_prefers_honest_snapshots_and_falls_back_to_the_last() -> None:
