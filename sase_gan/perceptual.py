@@ -113,18 +113,20 @@ class EfficientNetLite0(FrozenModule):
 
         Args:
             images: see the class.
-            layers: of "pooled" [N, 1280], "mid" [N, 1960] and "logits" [N, 1000].
+            layers: of "pooled" [N, 1280], "mid" [N, 1960], "mid_map" [N, 40, 28, 28] and "logits" [N, 1000].
         """
         wanted = set(layers)
-        if unknown := wanted - {"pooled", "mid", "logits"}:
-            raise ValueError(f"Unknown layers {sorted(unknown)}; the known ones are pooled, mid and logits.")
+        if unknown := wanted - {"pooled", "mid", "mid_map", "logits"}:
+            raise ValueError(f"Unknown layers {sorted(unknown)}; the known ones are pooled, mid, mid_map and logits.")
         x = self._stem(self._resized(to_unit(images)))
         out: dict[str, Tensor] = {}
         for index, stage in enumerate(self.network.blocks):
             x = stage(x)
-            if index == 2 and "mid" in wanted:
-                out["mid"] = _cell_descriptor(x)
-                if wanted == {"mid"}:
+            if index == 2:
+                out = {"mid": cell_descriptor(x)} if "mid" in wanted else {}
+                if "mid_map" in wanted:
+                    out["mid_map"] = x
+                if wanted <= set(out):
                     return out
         pooled = self.network.forward_head(self.network.bn2(self.network.conv_head(x)), pre_logits=True)
         if "pooled" in wanted:
@@ -144,6 +146,10 @@ class EfficientNetLite0(FrozenModule):
         features do not.
         """
         return self.describe(images, ("mid",))["mid"]
+
+    def mid_map(self, images: Tensor) -> Tensor:
+        """[N, 40, 28, 28]: the map from which `mid` is made; shifting it stands for shifting the picture."""
+        return self.describe(images, ("mid_map",))["mid_map"]
 
     def logits(self, images: Tensor) -> Tensor:
         """[N, 1000]: ImageNet classes."""
@@ -181,7 +187,8 @@ def _normalised(x: Tensor) -> Tensor:
     return (x - 0.498) / 0.502
 
 
-def _cell_descriptor(x: Tensor) -> Tensor:
+def cell_descriptor(x: Tensor) -> Tensor:
+    """Maps [N, C, H, W] averaged to 7 x 7 cells, each of unit length over channels, flattened to [N, 49 * C]."""
     return F.normalize(F.adaptive_avg_pool2d(x, 7), dim=1).flatten(1)
 
 

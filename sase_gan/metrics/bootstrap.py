@@ -1,0 +1,91 @@
+"""Error bars: 95 % intervals from resampled pictures.
+
+A statistic of a resampled set has a bias that the set's own value does not have (a set drawn with replacement holds
+fewer different pictures), so only the spread of the resampled values is used: it is centred on the value measured.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from sase_gan.seeds import generator
+
+LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A 95 % interval and, in words, where it came from."""
+
+    low: float
+    high: float
+    description: str
+
+
+def resampled_counts(n: int, draws: int, seed: int = 0) -> Tensor:
+    """How often each of `n` items occurs in each of `draws` resamplings with replacement: float64 [draws, n].
+
+    Rows sum to n. The same for the same arguments on every computer.
+    """
+    indices = torch.randint(n, (draws, n), generator=generator(seed, "bootstrap", n, draws))
+    counts = torch.zeros(draws, n, dtype=torch.float64)
+    return counts.scatter_add_(1, indices, torch.ones_like(indices, dtype=torch.float64))
+
+
+def centred_interval(
+    value: float,
+    resampled: Tensor,
+    description: str,
+    *,
+    lowest: float = float("-inf"),
+    highest: float = float("inf"),
+) -> Interval:
+    """The 95 % interval of `value` whose spread is that of the resampled values [draws].
+
+    Args:
+        value: measured on all pictures.
+        resampled: the same statistic of each resampling.
+        description: what was resampled, and how often.
+        lowest: the statistic's lower bound, where it has one.
+        highest: its upper bound.
+    """
+    deviations = resampled.double() - resampled.double().mean()
+    tail = (1 - LEVEL) / 2
+    low, high = torch.quantile(deviations, torch.tensor([tail, 1 - tail], dtype=torch.float64)).tolist()
+    return Interval(max(value + low, lowest), min(value + high, highest), description)
+
+
+def mean_interval(
+    items: Tensor, what: str, draws: int, *, lowest: float = float("-inf"), highest: float = float("inf")
+) -> Interval | None:
+    """Interval of the mean of `items` [n], resampling them; None for fewer than two."""
+    if len(items) < 2:
+        return None
+    items = items.double()
+    means = resampled_counts(len(items), draws) @ items / len(items)
+    return centred_interval(items.mean().item(), means, describe(what, draws), lowest=lowest, highest=highest)
+
+
+def resampled_interval(
+    items: Tensor,
+    statistic: Callable[[Tensor], Tensor],
+    what: str,
+    draws: int,
+    *,
+    lowest: float = float("-inf"),
+    highest: float = float("inf"),
+) -> Interval | None:
+    """Interval of a statistic of `items` [n] that maps the last axis to one number; None for fewer than two."""
+    if len(items) < 2:
+        return None
+    n = len(items)
+    indices = torch.randint(n, (draws, n), generator=generator(0, "bootstrap", n, draws))
+    value = statistic(items[None]).item()
+    return centred_interval(value, statistic(items[indices]), describe(what, draws), lowest=lowest, highest=highest)
+
+
+def describe(what: str, draws: int) -> str:
+    """The words that go with an interval."""
+    return f"95 %, bootstrap over {what}, {draws} draws"

@@ -1,0 +1,150 @@
+"""How much do generated pictures differ from each other?
+
+The offline figures are mean pairwise distances in EfficientNet-Lite0's mid-level descriptor relative to the reals';
+LPIPS diversity needs a backbone's file. Within clusters (fakes that share a nearest real; Ojha and others, "Few-shot
+Image Generation via Cross-domain Correspondence", 2021) tells variations of one picture from new ones. Pixel diversity
+is that of single-image generators (Shaham and others, SinGAN, 2019).
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from sase_gan.metrics.applicable import NotApplicable
+from sase_gan.metrics.bootstrap import Interval, centred_interval, describe, mean_interval, resampled_counts
+from sase_gan.perceptual import LpipsNetwork
+from sase_gan.pixels import to_float
+from sase_gan.seeds import generator
+
+ALL_PAIRS_UP_TO = 20
+RANDOM_PAIRS = 1000
+_LARGEST_PAIRED_SET = 2000
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A value and its 95 % interval."""
+
+    value: float
+    interval: Interval | None
+
+
+def relative_diversity(fakes: Tensor, reals: Tensor, draws: int = 200) -> Figure:
+    """Mean pairwise distance of the fakes' descriptors [F, D] over that of the reals' [N, D]; 1 is as diverse as these.
+
+    At most the first 2,000 of each are paired.
+
+    Raises:
+        NotApplicable: fewer than two pictures on a side, or reals that are all the same.
+    """
+    if len(fakes) < 2 or len(reals) < 2:
+        raise NotApplicable(
+            f"Diversity needs two pictures on each side; there are {len(fakes)} fakes and {len(reals)} reals."
+        )
+    distances = _pairwise(fakes)
+    n, scale = len(distances), _mean_off_diagonal(_pairwise(reals))
+    if scale <= 0:
+        raise NotApplicable("The real pictures are all the same, so there is no diversity to compare with.")
+    value = _mean_off_diagonal(distances) / scale
+    counts = resampled_counts(n, draws)
+    # A picture drawn twice is no pair with itself.
+    pairs = counts.sum(1).square() - counts.square().sum(1)
+    values = ((counts @ distances) * counts).sum(1) / pairs / scale
+    return Figure(value, centred_interval(value, values, describe("fakes", draws), lowest=0.0))
+
+
+def relative_diversity_within(fakes: Tensor, reals: Tensor, clusters: Tensor, draws: int = 200) -> Figure | None:
+    """Mean distance of pairs of fakes that share a nearest real, over the reals' mean distance.
+
+    Args:
+        fakes: descriptors [F, D].
+        reals: descriptors [N, D].
+        clusters: for each fake the index of its nearest real [F].
+
+    Returns:
+        Mean over clusters of two or more fakes; None when there is no such cluster.
+    """
+    scale = _mean_off_diagonal(_pairwise(reals)) if len(reals) > 1 else 0.0
+    means = [
+        _mean_off_diagonal(_pairwise(fakes[clusters == cluster]))
+        for cluster in clusters.unique()
+        if (clusters == cluster).sum() > 1
+    ]
+    if not means or scale <= 0:
+        return None
+    items = torch.tensor(means, dtype=torch.float64) / scale
+    return Figure(items.mean().item(), mean_interval(items, "clusters", draws, lowest=0.0))
+
+
+def _pairwise(rows: Tensor) -> Tensor:
+    rows = rows[:_LARGEST_PAIRED_SET].double()
+    return torch.cdist(rows, rows).fill_diagonal_(0)
+
+
+def _mean_off_diagonal(distances: Tensor) -> float:
+    n = len(distances)
+    return (distances.sum() / (n * (n - 1))).item()
+
+
+def diversity_pairs(n: int, seed: int = 0) -> Tensor:
+    """Pairs of indices [P, 2] that stand for a set of n: all of them up to 20 pictures, else 1,000 random ones."""
+    if n <= ALL_PAIRS_UP_TO:
+        return torch.combinations(torch.arange(n))
+    random = generator(seed, "lpips pairs", n)
+    first = torch.randint(n, (RANDOM_PAIRS,), generator=random)
+    second = (first + 1 + torch.randint(n - 1, (RANDOM_PAIRS,), generator=random)) % n
+    return torch.stack([first, second], dim=1)
+
+
+def pairs_within(clusters: Tensor, seed: int = 0) -> Tensor:
+    """At most 1,000 random pairs [P, 2] of indices that belong to the same cluster."""
+    pairs = torch.cat(
+        [torch.combinations((clusters == cluster).nonzero().flatten()[:64]) for cluster in clusters.unique()]
+    )
+    if len(pairs) <= RANDOM_PAIRS:
+        return pairs
+    return pairs[torch.randperm(len(pairs), generator=generator(seed, "pairs within"))[:RANDOM_PAIRS]]
+
+
+def lpips_diversity(
+    images: Tensor, pairs: Tensor, network: LpipsNetwork, *, batch_size: int = 8, draws: int = 200
+) -> Figure | None:
+    """Mean LPIPS over pairs of pictures at their own size, which belongs to the figure.
+
+    Args:
+        images: uint8 [N, 3, H, W].
+        pairs: int64 [P, 2].
+        network: on the device where it shall run.
+        batch_size: pairs at a time.
+        draws: for the interval, over pairs.
+    """
+    if len(pairs) == 0:
+        return None
+    device = next(network.parameters()).device
+    values = []
+    with torch.inference_mode():
+        for block in pairs.split(batch_size):
+            a, b = (to_float(images[block[:, side]]).to(device) for side in (0, 1))
+            values.append(network(a, b).cpu())
+    items = torch.cat(values).double()
+    return Figure(items.mean().item(), mean_interval(items, "pairs", draws, lowest=0.0))
+
+
+def pixel_diversity(fakes: Tensor, real: Tensor) -> float:
+    """Per-pixel deviation of the fakes' grey values, mean over pixels, over the deviation of the real's grey values.
+
+    Grey is the mean of the channels; deviations divide by N. 0 for equal fakes; noise scores high.
+
+    Args:
+        fakes: uint8 [N, 3, H, W].
+        real: uint8 [3, H', W'].
+
+    Raises:
+        NotApplicable: a real of one colour.
+    """
+    grey = fakes.double().mean(1)
+    scale = real.double().mean(0).std(correction=0).item()
+    if scale <= 0:
+        raise NotApplicable("The real picture has one grey level, so there is no deviation to compare with.")
+    return (grey.std(0, correction=0).mean() / scale).item()
