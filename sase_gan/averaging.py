@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim.swa_utils import AveragedModel
 
 from sase_gan.layers.spectral_norm import frozen_power_iteration
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 class WeightAverage(AveragedModel):
@@ -49,7 +52,7 @@ class WeightAverage(AveragedModel):
 
 
 @torch.no_grad()
-def recalibrated(network: nn.Module, batches: Iterable[tuple[Tensor, ...]]) -> nn.Module:
+def recalibrated(network: Network, batches: Iterable[tuple[Any, ...]]) -> Network:
     """A copy, in evaluation mode, whose batch-norm statistics are those of its own weights.
 
     An averaged network carries the running statistics of the network that it follows, and they do not belong to the

@@ -1,4 +1,4 @@
-"""How the configuration of a run comes about: preset < file < flags < `--set a.b=c`, merged and checked in one place."""
+"""How the configuration of a run comes about: preset < file < flags < `--set a.b=c`, merged and checked here."""
 
 from __future__ import annotations
 

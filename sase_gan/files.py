@@ -41,7 +41,7 @@ def write_atomically(path: Path | str) -> Iterator[Path]:
 
 @contextmanager
 def write_folder_atomically(path: Path | str) -> Iterator[Path]:
-    """Yield a temporary folder beside `path`; rename it to `path`, replacing what was there, when the block succeeds."""
+    """Yield a temporary folder beside `path`; when the block succeeds it becomes `path`, replacing what was there."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))

@@ -38,6 +38,6 @@ def lecam(real_logits: Tensor, fake_logits: Tensor, real_average: Tensor, fake_a
 
 
 def gradient_penalty(logits: Tensor, images: Tensor) -> Tensor:
-    """R1, Mescheder et al. 2018, arXiv 1801.04406: mean squared norm of the gradient of the summed logits by picture."""
+    """R1, Mescheder et al. 2018, arXiv 1801.04406: mean squared norm of the gradient of the mean logit by picture."""
     (gradient,) = torch.autograd.grad(logits.float().mean(1).sum(), images, create_graph=True)
     return gradient.float().square().sum((1, 2, 3)).mean()

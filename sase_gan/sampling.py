@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import Literal, NamedTuple
 
 import torch
@@ -27,7 +28,7 @@ class Inputs(NamedTuple):
 
 
 def draw_inputs(network: Generator, seeds: Sequence[int], *, noise: NoiseMode = "random") -> Inputs:
-    """Latents and noise on the CPU, one random generator for each seed, so that CPU and GPU start from the same numbers.
+    """Latents and noise on the CPU, one random generator a seed, so that CPU and GPU start from the same numbers.
 
     Args:
         noise: "random", each picture has its own; "fixed", all share the maps of seed 0; "off", none.
@@ -133,11 +134,7 @@ def latent_walk(
     stations = draw_inputs(network, seeds, noise="off").z
     if loop:
         stations = torch.cat([stations, stations[:1]])
-    ways = [
-        spherical_interpolation(a, b, step / steps)
-        for a, b in zip(stations, stations[1:], strict=False)
-        for step in range(steps)
-    ]
+    ways = [spherical_interpolation(a, b, step / steps) for a, b in pairwise(stations) for step in range(steps)]
     if not loop:
         ways.append(stations[-1])
     noise = _noise_maps(network, seeds[:1])

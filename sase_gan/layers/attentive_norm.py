@@ -11,7 +11,8 @@ Deviations, each an option or a guard:
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Callable
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -90,7 +91,7 @@ class AttentiveNorm(nn.Module):
             raise ValueError(f"activation is {activation!r}; choose 'hard_sigmoid', 'sigmoid' or 'softmax'")
         if init_scale not in ("paper", "unit"):
             raise ValueError(f"init_scale is {init_scale!r}; choose 'paper' or 'unit'")
-        factory = {"device": device, "dtype": dtype}
+        factory: dict[str, Any] = {"device": device, "dtype": dtype}
         self.channels, self.num_components = channels, num_components
         self.activation, self.descriptor_eps = activation, descriptor_eps
         self.init_scale, self.decay_affine = init_scale, decay_affine
@@ -100,11 +101,12 @@ class AttentiveNorm(nn.Module):
             else nn.GroupNorm(num_groups, channels, eps=eps, affine=False, **factory)
         )
         self.proj = nn.Conv2d(channels, num_components, 1, bias=attention_norm == "none", **factory)
-        self.attn_norm: nn.Module = {
+        makers: dict[str, Callable[[], nn.Module]] = {
             "batch": lambda: nn.BatchNorm2d(num_components, eps=eps, momentum=momentum, **factory),
             "group": lambda: nn.GroupNorm(1, num_components, eps=eps, **factory),
             "none": nn.Identity,
-        }[attention_norm]()
+        }
+        self.attn_norm = makers[attention_norm]()
         self.scale = nn.Parameter(torch.empty(num_components, channels, **factory))
         self.shift = nn.Parameter(torch.empty(num_components, channels, **factory))
         self.reset_parameters()
@@ -123,8 +125,9 @@ class AttentiveNorm(nn.Module):
         if self.proj.bias is not None:
             nn.init.zeros_(self.proj.bias)
         for norm in (self.norm, self.attn_norm):
-            if hasattr(norm, "reset_parameters"):
-                norm.reset_parameters()
+            reset: Any = getattr(norm, "reset_parameters", None)
+            if reset is not None:
+                reset()
 
     def zero_init(self) -> None:
         """Zero both tables: the output is 0, the usual start of the last norm of a residual branch."""
@@ -166,7 +169,7 @@ class AttentiveNorm(nn.Module):
     @classmethod
     def from_batchnorm(
         cls,
-        batch_norm: nn.Module,
+        batch_norm: Any,
         num_components: int,
         *,
         mode: Literal["exact", "expectation"] = "exact",
@@ -209,16 +212,17 @@ class AttentiveNorm(nn.Module):
         weight = torch.ones_like(mean) if weight is None else weight.detach()
         bias = torch.zeros_like(mean) if bias is None else bias.detach()
         total = num_components * layer.expected_weight
+        norm: Any = layer.norm
         with torch.no_grad():
             for table, value in ((layer.scale, weight), (layer.shift, bias)):
                 spread = jitter * torch.randn_like(table)
                 table.copy_(value / total * (1 + spread - spread.mean(0)))
-            layer.norm.running_mean.copy_(mean)
-            layer.norm.running_var.copy_(variance)
+            norm.running_mean.copy_(mean)
+            norm.running_var.copy_(variance)
             if getattr(batch_norm, "num_batches_tracked", None) is not None:
-                layer.norm.num_batches_tracked.copy_(batch_norm.num_batches_tracked)
+                norm.num_batches_tracked.copy_(batch_norm.num_batches_tracked)
             if mode == "exact":
-                driver = layer.proj if attention_norm == "none" else layer.attn_norm
+                driver: Any = layer.proj if attention_norm == "none" else layer.attn_norm
                 nn.init.zeros_(driver.weight)
                 nn.init.zeros_(driver.bias)
         return layer.train(batch_norm.training)

@@ -7,7 +7,7 @@ group has its own power iteration, batched.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -29,8 +29,11 @@ def spectral_norm(module: ModuleType, *, groups: int = 1, dim: int = 0) -> Modul
         dim: the axis that gives the rows of the matrix, when there are no groups.
     """
     if groups == 1:
-        return parametrizations.spectral_norm(module, dim=dim)
-    parametrize.register_parametrization(module, "weight", GroupedSpectralNorm(module.weight, groups))
+        parametrizations.spectral_norm(module, dim=dim)
+    else:
+        weight = module.weight
+        assert isinstance(weight, Tensor)
+        parametrize.register_parametrization(module, "weight", GroupedSpectralNorm(weight, groups))
     return module
 
 
@@ -40,6 +43,9 @@ class GroupedSpectralNorm(nn.Module):
     Args:
         weight: `[out_channels, ...]`; its initial value starts the iteration with 15 steps, as torch's does.
     """
+
+    left: Tensor
+    right: Tensor
 
     def __init__(self, weight: Tensor, groups: int, *, eps: float = 1e-12) -> None:
         super().__init__()
@@ -84,12 +90,8 @@ def frozen_power_iteration(network: nn.Module) -> Iterator[None]:
     The weights stay differentiable. Used where a network is called a second time within one step, and where a copy
     in training mode only gathers batch statistics.
     """
-    norms = [
-        parametrization
-        for module in network.modules()
-        if parametrize.is_parametrized(module, "weight")
-        for parametrization in module.parametrizations["weight"]
-    ]
+    modules: list[Any] = [m for m in network.modules() if parametrize.is_parametrized(m, "weight")]
+    norms = [parametrization for module in modules for parametrization in module.parametrizations["weight"]]
     before = [norm.training for norm in norms]
     for norm in norms:
         norm.training = False

@@ -53,16 +53,22 @@ class LowShotModule(LightningModule):
         self.discriminator = Discriminator(self.config.discriminator)
         averaging = self.config.averaging
         self.average = WeightAverage(self.generator, half_life=averaging.half_life, ramp_up=averaging.ramp_up)
+        self.real_logit_average: Tensor
+        self.fake_logit_average: Tensor
         self.register_buffer("real_logit_average", torch.zeros(()))
         self.register_buffer("fake_logit_average", torch.zeros(()))
         self.memory_format = torch.contiguous_format
+        # For benchmarks only: channels first, and gradients into the discriminator that nobody uses.
+        self.plain_step = False
         self.images_seen = 0
         self.steps = 0
         self._sums: dict[str, Tensor] = {}
         self._sum_counts: dict[str, int] = {}
         # Not a submodule: its weights belong neither into checkpoints nor to the optimisers.
         self._reconstruction = [
-            reconstruction_loss(self.config.loss.reconstruction, weights_dir=weights_dir, untrained=untrained_perceptual)
+            reconstruction_loss(
+                self.config.loss.reconstruction, weights_dir=weights_dir, untrained=untrained_perceptual
+            )
         ]
 
     # -- Lightning's hooks -------------------------------------------------------------------------------------------
@@ -82,8 +88,9 @@ class LowShotModule(LightningModule):
     def on_fit_start(self) -> None:
         """Bring the unregistered loss network to the device, and the weights into the layout that is fast there."""
         self._reconstruction[0].to(self.device)
-        self.memory_format = fast_memory_format(self.device, self.config.generator.width)
-        self.to(memory_format=self.memory_format)  # type: ignore[call-overload]
+        if not self.plain_step:
+            self.memory_format = fast_memory_format(self.device, self.config.generator.width)
+        self.to(memory_format=self.memory_format)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the clock."""
@@ -105,9 +112,7 @@ class LowShotModule(LightningModule):
         self._generator_step(fake, source)
         self.images_seen += len(real) * self.trainer.world_size
         self.steps += 1
-        self.average.update(
-            self.generator, batch=len(real) * self.trainer.world_size, images_seen=self.images_seen
-        )
+        self.average.update(self.generator, batch=len(real) * self.trainer.world_size, images_seen=self.images_seen)
 
     # -- the two halves of a step ------------------------------------------------------------------------------------
 
@@ -139,7 +144,9 @@ class LowShotModule(LightningModule):
             for name, (rebuilt, target) in judged.reconstructions.items():
                 # The decoders' outputs are autocast; perceptual distances are taken in float32.
                 terms[f"d_rebuild_{name}"] = self._reconstruction[0](rebuilt.float(), target.float()).mean()
-                total = total + section.reconstruction_weight * section.reconstruction_every * terms[f"d_rebuild_{name}"]
+                total = (
+                    total + section.reconstruction_weight * section.reconstruction_every * terms[f"d_rebuild_{name}"]
+                )
             if section.lecam > 0:
                 terms |= losses.lecam(judged.logits, fake_logits, self.real_logit_average, self.fake_logit_average)
                 total = total + section.lecam * terms["d_lecam"]
@@ -156,7 +163,7 @@ class LowShotModule(LightningModule):
         optimiser = self._optimiser(0)
         released = self.config.optimiser.power_iteration == "forward"
         with (
-            self.toggled_optimizer(optimiser),
+            nullcontext() if self.plain_step else self.toggled_optimizer(optimiser),
             self._weights_read_once(),
             nullcontext() if released else frozen_power_iteration(self.discriminator),
         ):
@@ -164,6 +171,8 @@ class LowShotModule(LightningModule):
             self.manual_backward(terms["g_adversarial"])
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
+        if self.plain_step:
+            self.discriminator.zero_grad(set_to_none=True)
         self._collect(terms)
 
     @contextmanager
@@ -192,8 +201,8 @@ class LowShotModule(LightningModule):
 
     @torch.no_grad()
     def _follow_logits(self, real: Tensor, fake: Tensor) -> None:
-        self.real_logit_average.lerp_(real.float().mean(), 0.01)  # type: ignore[operator]
-        self.fake_logit_average.lerp_(fake.float().mean(), 0.01)  # type: ignore[operator]
+        self.real_logit_average.lerp_(real.float().mean(), 0.01)
+        self.fake_logit_average.lerp_(fake.float().mean(), 0.01)
         self._collect({"real_logit": real, "fake_logit": fake})
 
     # -- figures of the step, kept on the device until someone reads them --------------------------------------------
@@ -216,7 +225,7 @@ class LowShotModule(LightningModule):
         """The averaged generator with statistics of its own, spectral norms folded in, in evaluation mode."""
         average = self.average.module
         assert isinstance(average, Generator)
-        return recalibrated(average, self._recalibration_batches(average)).folded()  # type: ignore[operator]
+        return recalibrated(average, self._recalibration_batches(average)).folded()
 
     def _recalibration_batches(self, network: Generator) -> Iterator[tuple[Tensor, list[Tensor]]]:
         size = max(2, self.config.optimiser.batch_size)

@@ -104,6 +104,8 @@ class LowShotConfig(Section):
             section = data.get(name, {})
             section = dict(section) if isinstance(section, dict) else section.model_dump()
             if section.setdefault("image_size", size) != size:
-                raise ValueError(f"{name}.image_size is {section['image_size']}, image_size {size}; set image_size only")
+                raise ValueError(
+                    f"{name}.image_size is {section['image_size']}, image_size {size}; set image_size only"
+                )
             data[name] = section
         return data

@@ -1,0 +1,49 @@
+# Two commands do all the set-up on a fresh machine: `make demo` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+DEMO := runs/demo-$(shell date +%Y%m%d-%H%M%S)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup check test test-slow demo bench studio golden clean
+
+help: ## Show this help
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## Make .venv and install everything with the tested versions
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is required; set PYTHON=..."; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	touch $(STAMP)
+
+check: $(STAMP) ## Format, lint and type check
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+test: check ## Check, then run the tests (under ten minutes on two cores)
+	$(BIN)/python -m pytest
+
+test-slow: $(STAMP) ## Run the tests that take minutes each
+	$(BIN)/python -m pytest -m slow
+
+demo: $(STAMP) ## Train the bundled faces for about five minutes, sample, measure, report
+	$(BIN)/sase-gan train data/emoji-faces --preset demo --out $(DEMO)
+	$(BIN)/sase-gan sample $(DEMO) --seeds 0-63 --out $(DEMO)/samples
+	$(BIN)/sase-gan evaluate $(DEMO) --out $(DEMO)/evaluation
+	@echo
+	@echo "training pictures   $(DEMO)/grids/reals.png"
+	@echo "samples             $(DEMO)/samples/grid.png"
+	@echo "report              $(DEMO)/evaluation/report.html"
+
+bench: $(STAMP) ## Time a training step of the presets beside their plain forms
+	$(BIN)/sase-gan bench train
+
+studio: $(STAMP) ## Open the app in the browser
+	$(BIN)/sase-gan studio
+
+clean: ## Remove what tools left behind (runs and .venv stay)
+	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache

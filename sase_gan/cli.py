@@ -1,0 +1,51 @@
+"""The command line: the table of commands. Nothing heavy is imported here; each command imports inside its function."""
+
+import sys
+
+import typer
+
+from sase_gan.commands import (
+    bench,
+    compare,
+    data,
+    doctor,
+    evaluate,
+    report,
+    sample,
+    train,
+    weights,
+)
+from sase_gan.errors import SaseGanError
+
+app = typer.Typer(
+    help="Train an image generator from very few pictures, and see honestly how good and how original it is.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("train")(train.train)
+app.command("sample")(sample.sample)
+app.command("evaluate")(evaluate.evaluate)
+app.command("report")(report.report)
+app.command("compare")(compare.compare)
+app.add_typer(data.app, name="data", help="Check, prepare and preview pictures.")
+app.add_typer(weights.app, name="weights", help="Pretrained weights of the evaluators.")
+app.add_typer(bench.app, name="bench", help="Measure speed and memory on this machine.")
+app.command("doctor")(doctor.doctor)
+
+
+def main() -> None:
+    """Run a command; a mistake of the user's ends in one sentence and the exit code of its kind."""
+    try:
+        app()
+    except SaseGanError as error:
+        print(f"sase-gan: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("sase-gan: interrupted", file=sys.stderr)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,55 @@
+"""What this machine can do: device, precision, threads; and what an out-of-the-way choice would need."""
+
+import os
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from sase_gan.errors import UsageError
+
+DeviceName = Literal["auto", "cpu", "cuda", "mps"]
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """The device of a run.
+
+    Attributes:
+        kind: "cpu", "cuda" or "mps", as Lightning's accelerator.
+        precision: Lightning's name: "bf16-mixed" on GPUs that have it, else "32-true".
+    """
+
+    kind: str
+    name: str
+    precision: str
+    threads: int
+
+    @property
+    def device(self) -> torch.device:
+        """As torch names it."""
+        return torch.device(self.kind)
+
+
+def choose_hardware(device: str = "auto", precision: str | None = None, threads: int | None = None) -> Hardware:
+    """Resolve the device, and set the number of CPU threads if one is given.
+
+    Raises:
+        UsageError: for a device that this machine lacks, or a thread count below 1.
+    """
+    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if device == "auto":
+        device = "cuda" if available["cuda"] else "cpu"
+    if not available.get(device, False):
+        present = ", ".join(name for name, there in available.items() if there)
+        raise UsageError(f"device is {device!r}; this machine has {present}")
+    if threads is not None:
+        if threads < 1:
+            raise UsageError(f"threads is {threads}; it must be at least 1")
+        torch.set_num_threads(threads)
+    if precision is None:
+        precision = "bf16-mixed" if device == "cuda" and torch.cuda.is_bf16_supported() else "32-true"
+    if precision not in ("32-true", "bf16-mixed"):
+        raise UsageError(f"precision is {precision!r}; choose 32-true or bf16-mixed")
+    name = torch.cuda.get_device_name() if device == "cuda" else f"{os.cpu_count()} CPU cores"
+    return Hardware(device, name, precision, torch.get_num_threads())

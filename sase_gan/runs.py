@@ -1,0 +1,250 @@
+"""A low-shot run from a configuration and a set of pictures to its folder; and its continuation."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning import Callback, Trainer
+from lightning.pytorch.loggers import Logger
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from sase_gan.callbacks import Checkpoints, MetricsTable, Snapshots, StopAfter, StopOnSignal
+from sase_gan.config import to_yaml
+from sase_gan.datasets.images import ImageSet
+from sase_gan.datasets.low_shot import EndlessBatches
+from sase_gan.display import TrainingDisplay
+from sase_gan.errors import DataError, SaseGanError, UsageError
+from sase_gan.files import write_atomically
+from sase_gan.hardware import Hardware
+from sase_gan.pixels import grid, write_png
+from sase_gan.run_folder import RunFolder
+from sase_gan.training.low_shot import LowShotModule
+from sase_gan.training.low_shot_config import LowShotConfig
+
+Measure = Callable[[Tensor], dict[str, Any]]
+FEWEST_IMAGES = 4
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What a run depends on beside its configuration, and what does not change its result.
+
+    Attributes:
+        minutes: stop after so much training time; None trains to the configured images.
+        measure: figures of a snapshot (`metrics.quick`), or None.
+        loggers: further Lightning loggers, besides metrics.csv.
+    """
+
+    hardware: Hardware
+    minutes: float | None = None
+    devices: int = 1
+    measure: Measure | None = None
+    weights_dir: str | None = None
+    loggers: tuple[Logger, ...] = ()
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """How a run ended."""
+
+    images_seen: int
+    interrupted: bool
+    measuring_seconds: float
+
+
+def start_run(config: LowShotConfig, images: ImageSet, run: RunFolder, options: RunOptions) -> RunResult:
+    """Train from the beginning.
+
+    Raises:
+        UsageError: if the folder holds a run already.
+        DataError: if there are too few pictures, or they have another size than the configuration.
+    """
+    _check(config, images)
+    module = _build(config, options)  # before the folder: a missing weights file leaves nothing behind
+    run.create()
+    with write_atomically(run.config) as temporary:
+        temporary.write_text(to_yaml(config))
+    shown = images.images[:64]
+    write_png(run.path / "grids" / "reals.png", grid(shown, columns=_columns(len(shown))))
+    return _fit(module, images, run, options, checkpoint=None)
+
+
+def resume_run(
+    config: LowShotConfig, images: ImageSet, run: RunFolder, options: RunOptions, *, digest: str | None = None
+) -> RunResult:
+    """Go on from the last checkpoint; what the folder holds beyond it is made again.
+
+    Args:
+        digest: of the pictures that the run began with, if known; others are refused.
+
+    Raises:
+        DataError: if there is no checkpoint, it is damaged, or the pictures changed.
+    """
+    _check(config, images)
+    if digest is not None and digest != images.digest:
+        raise DataError(
+            f"the pictures in {config.data.path} are not those that this run began with; restore them, or start anew"
+        )
+    clock = read_clock(run.checkpoint)
+    run.forget_after(clock["images_seen"])
+    module = _build(config, options)
+    module.images_seen = clock["images_seen"]
+    return _fit(module, images, run, options, checkpoint=run.checkpoint)
+
+
+def read_clock(checkpoint: Path) -> dict[str, int]:
+    """Images seen and steps of a checkpoint, read without unpickling code.
+
+    Raises:
+        DataError: if it is missing or damaged.
+    """
+    if not checkpoint.is_file():
+        raise DataError(f"{checkpoint} does not exist; the run was ended before its first checkpoint: start it anew")
+    try:
+        state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise DataError(
+            f"{checkpoint} cannot be read ({error}); rename previous.ckpt beside it to last.ckpt and resume again"
+        ) from error
+    clock: dict[str, int] = state["clock"]
+    return clock
+
+
+def _check(config: LowShotConfig, images: ImageSet) -> None:
+    if len(images) < FEWEST_IMAGES:
+        raise DataError(
+            f"{config.data.path} holds {len(images)} usable pictures; at least {FEWEST_IMAGES} are required"
+        )
+    size = tuple(images.images.shape[2:])
+    if size != (config.image_size, config.image_size):
+        raise DataError(f"the pictures are {size[1]}x{size[0]}; the configuration asks for {config.image_size}")
+
+
+def _build(config: LowShotConfig, options: RunOptions) -> LowShotModule:
+    return LowShotModule(config.model_dump(mode="json"), weights_dir=options.weights_dir)
+
+
+def _fit(
+    module: LowShotModule, images: ImageSet, run: RunFolder, options: RunOptions, *, checkpoint: Path | None
+) -> RunResult:
+    config, schedule = module.config, module.config.schedule
+    table = MetricsTable(run, schedule.log_images)
+    snapshots = Snapshots(
+        run,
+        schedule.snapshot_images,
+        measure=options.measure,
+        count=schedule.evaluation_count,
+        describe=provenance(config, images),
+        patience=schedule.patience,
+    )
+    signals = StopOnSignal()
+    callbacks: list[Callback] = [
+        StopAfter(schedule.total_images, options.minutes),
+        signals,
+        table,
+        snapshots,
+        # After the snapshots, so that a checkpoint never lies behind a snapshot that a resumed run would skip.
+        Checkpoints(run, schedule.checkpoint_images),
+        TrainingDisplay(schedule.total_images, table, snapshots),
+    ]
+    trainer = make_trainer(callbacks, options)
+    batches = EndlessBatches(
+        images.images,
+        batch_size=config.optimiser.batch_size,
+        seed=config.seed,
+        images_seen=module.images_seen,
+        rank=trainer.global_rank,
+        world_size=trainer.world_size,
+        mirror=config.data.mirror,
+    )
+    with quiet_lightning():
+        trainer.fit(
+            module,
+            DataLoader(batches, batch_size=None, pin_memory=options.hardware.kind == "cuda"),
+            ckpt_path=None if checkpoint is None else str(checkpoint),
+            weights_only=True,
+        )
+    return RunResult(module.images_seen, signals.received is not None, snapshots.measuring_seconds)
+
+
+def make_trainer(callbacks: list[Callback], options: RunOptions) -> Trainer:
+    """Lightning's trainer with its own counting, saving and logging turned off: the clock is images seen."""
+    if options.devices < 1:
+        raise UsageError(f"devices is {options.devices}; it must be at least 1")
+    with quiet_lightning():
+        return Trainer(
+            accelerator=options.hardware.kind,
+            devices=options.devices,
+            # In a GAN's step each player uses a part of the parameters.
+            strategy="ddp_find_unused_parameters_true" if options.devices > 1 else "auto",
+            precision=options.hardware.precision,  # type: ignore[arg-type]
+            max_epochs=-1,
+            max_steps=-1,
+            logger=list(options.loggers) or False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            callbacks=callbacks,
+        )
+
+
+class quiet_lightning:
+    """Within the block Lightning's tips and the warnings that do not apply to an endless loader are silent."""
+
+    def __enter__(self) -> None:
+        self._logger = logging.getLogger("lightning.pytorch")
+        self._level = self._logger.level
+        self._logger.setLevel(logging.ERROR)
+        self._warnings = warnings.catch_warnings()
+        self._warnings.__enter__()
+        for text in (
+            ".*does not have many workers.*",
+            ".*resume from a checkpoint that ended before.*",
+            ".*LeafSpec.*",
+        ):
+            warnings.filterwarnings("ignore", message=text)
+
+    def __exit__(self, *details: object) -> None:
+        self._warnings.__exit__(None, None, None)
+        self._logger.setLevel(self._level)
+
+
+def provenance(config: LowShotConfig, images: ImageSet) -> dict[str, Any]:
+    """What a snapshot says of its training."""
+    return {
+        "data": {
+            "name": Path(config.data.path).name if config.data.path else None,
+            "count": len(images),
+            "digest": images.digest,
+            "fit": config.data.fit,
+            "mirror": config.data.mirror,
+            "licence": config.data.licence,
+        },
+        "seed": config.seed,
+        "extractor_used_in_training": config.loss.reconstruction == "efflite0",
+        "reconstruction": config.loss.reconstruction,
+    }
+
+
+def _columns(count: int) -> int:
+    return max(1, int(count**0.5))
+
+
+__all__ = [
+    "Measure",
+    "RunOptions",
+    "RunResult",
+    "SaseGanError",
+    "make_trainer",
+    "quiet_lightning",
+    "read_clock",
+    "resume_run",
+    "start_run",
+]
