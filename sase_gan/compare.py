@@ -145,7 +145,7 @@ class Row:
     def title(self) -> str:
         """The metric in words, with its feature network."""
         extractor = metric_extractor(self.name)
-        return metric_title(self.name) + (f" on {EXTRACTOR_TITLES[extractor]}" if extractor else "")
+        return f"{metric_title(self.name)} on {EXTRACTOR_TITLES[extractor]}" if extractor else metric_title(self.name)
 
 
 @dataclass(frozen=True)

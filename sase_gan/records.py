@@ -379,7 +379,7 @@ def best_record(records: tuple[EvaluationRecord, ...]) -> EvaluationRecord | Non
 EXTRACTOR_TITLES = {
     "efflite0": "EfficientNet-Lite0",
     "inception": "Inception v3",
-    "inception-tv": "Inception v3 (torchvision)",
+    "inception-clean": "Inception v3, clean resize",
     "vgg16": "VGG16",
     "dinov2": "DINOv2",
     "clip": "CLIP",
@@ -388,7 +388,7 @@ EXTRACTOR_TITLES = {
 GROUP_TITLES = {
     "distance": "How far the fakes are from the reals",
     "coverage": "How good each fake is, how much of the set they cover",
-    "single": "Single picture",
+    "single": "Against the one training picture",
     "copying": "Copying",
     "diversity": "How much the fakes differ from each other",
     "smoothness": "Between two latents",
@@ -398,82 +398,103 @@ GROUP_TITLES = {
 # One row a metric, in the order of every table: base name, group, title.
 _METRICS: tuple[tuple[str, str, str], ...] = (
     ("kid", "distance", "KID"),
-    ("kid_clean", "distance", "KID, clean resize"),
     ("kid_mid", "distance", "KID, mid-level features"),
-    ("fd", "distance", "Fréchet distance"),
     ("fid", "distance", "FID"),
-    ("fid_clean", "distance", "FID, clean resize"),
+    ("fid_reference", "distance", "Reference level of FID: halves of the reals"),
+    ("fd", "distance", "Fréchet distance"),
+    ("fd_reference", "distance", "Reference level: halves of the reals"),
     ("fd_mid", "distance", "Fréchet distance, mid-level features"),
-    ("fd_reference", "distance", "Reference level: two halves of the reals"),
-    ("fid_reference", "distance", "Reference level: two halves of the reals"),
+    ("fd_mid_reference", "distance", "Reference level, mid-level features"),
     ("mifid", "distance", "MiFID, a distance that punishes copies"),
-    ("patch_swd", "distance", "Patch distance (SWD), mean over scales"),
-    ("is", "coverage", "Inception-Score formula"),
-    ("inception_score", "coverage", "Inception Score"),
+    ("mifd", "distance", "Fréchet distance that punishes copies"),
+    ("patch_swd", "distance", "Patch distance, mean over scales"),
+    ("patch_swd_reference", "distance", "Reference level of the patch distance"),
     ("precision", "coverage", "Precision"),
     ("recall", "coverage", "Recall"),
     ("density", "coverage", "Density"),
     ("coverage", "coverage", "Coverage"),
     ("nn1_acc", "coverage", "1-NN accuracy"),
+    ("inception_score", "coverage", "Inception Score"),
+    ("is", "coverage", "Inception-Score formula"),
     ("sifid64", "single", "SIFID, 64 channels"),
     ("sifid192", "single", "SIFID, 192 channels"),
-    ("sifd", "single", "Single-image Fréchet distance"),
-    ("pixel_diversity", "single", "Pixel diversity"),
+    ("sifd", "single", "Texture distance (single-image Fréchet)"),
+    ("single_patch_swd", "single", "Patch distance"),
+    ("distance_to_train", "copying", "Perceptual distance to the training picture"),
+    ("lpips_to_train", "copying", "LPIPS to the training picture"),
+    ("copy_rate", "copying", "Patches copied in one piece"),
     ("copy_share", "copying", "Share of suspiciously near fakes"),
     ("nn_ratio", "copying", "Distance to the training set, relative"),
-    ("authpct", "copying", "Authentic fakes (AuthPct)"),
+    ("authpct", "copying", "Authentic fakes (AuthPct), percent"),
+    ("copy_share_pixels", "copying", "Share of suspiciously near fakes, by pixels"),
+    ("nn_ratio_pixels", "copying", "Distance to the training set, relative, by pixels"),
+    ("authpct_pixels", "copying", "Authentic fakes (AuthPct), percent, by pixels"),
+    ("holdout_nearer_share", "copying", "Fakes nearer than held-out pictures"),
+    ("holdout_nn_ratio", "copying", "Distance relative to held-out pictures"),
     ("div", "diversity", "Diversity, relative to the reals"),
+    ("div_within", "diversity", "Diversity around one training picture"),
     ("lpips_diversity", "diversity", "LPIPS diversity"),
-    ("lpips_diversity_within", "diversity", "LPIPS diversity within clusters"),
+    ("lpips_diversity_within", "diversity", "LPIPS diversity around one training picture"),
+    ("pixel_diversity", "diversity", "Pixel diversity"),
+    ("perceptual_diversity", "diversity", "Perceptual diversity"),
+    ("smoothness_evenness", "smoothness", "Unevenness of the steps"),
+    ("smoothness_largest_step", "smoothness", "Largest step over the mean step"),
+    ("smoothness_detour", "smoothness", "Detour"),
 )
 _TITLES = {base: title for base, _, title in _METRICS}
 _GROUPS = {base: group for base, group, _ in _METRICS}
 _ORDER = {base: place for place, (base, _, _) in enumerate(_METRICS)}
 _GROUP_ORDER = {group: place for place, group in enumerate(GROUP_TITLES)}
 
+# Inception's figures have the literature's plain names; those of its clean resize end with this.
+_CLEAN = "_clean"
+_PLAIN_INCEPTION = {"kid", "fid", "fid_reference", "mifid", "precision", "recall", "density", "coverage", "nn1_acc"} | {
+    "inception_score"
+}
+
 
 def metric_extractor(name: str) -> str | None:
-    """The extractor that a metric's name ends with, or `None`; `kid_efflite0` gives "efflite0"."""
+    """The feature network that a metric's name tells of: `kid_efflite0` gives "efflite0", `fid` gives "inception"."""
+    if name.endswith(_CLEAN):
+        return "inception-clean"
+    if name in _PLAIN_INCEPTION:
+        return "inception"
     return next((key for key in EXTRACTOR_TITLES if name.endswith(f"_{key}")), None)
 
 
 def metric_base(name: str) -> str:
-    """A metric's name without its extractor: `kid_mid_efflite0` gives "kid_mid"."""
+    """A metric's name without its feature network: `kid_mid_efflite0` gives "kid_mid", `fid_clean` gives "fid"."""
     extractor = metric_extractor(name)
-    return name.removesuffix(f"_{extractor}") if extractor else name
+    return name.removesuffix(_CLEAN).removesuffix(f"_{extractor}")
 
 
 def metric_title(name: str) -> str:
-    """A metric's name in words, without the extractor; an unknown one keeps its name."""
+    """A metric's name in words, without the feature network; an unknown one keeps its name."""
     base = metric_base(name)
     if base in _TITLES:
         return _TITLES[base]
     if base.startswith("patch_swd_"):
-        return f"Patch distance (SWD) at {base.removeprefix('patch_swd_')} px"
-    if base.startswith("holdout_"):
-        return f"Held-out pictures: {base.removeprefix('holdout_').replace('_', ' ')}"
-    if base.startswith("smoothness"):
-        return f"Latent smoothness{base.removeprefix('smoothness').replace('_', ' ')}"
+        return f"Patch distance at {base.removeprefix('patch_swd_')} px"
     return name
 
 
 def metric_group(name: str) -> str:
     """The key of `GROUP_TITLES` under which a metric is listed."""
     base = metric_base(name)
-    if base.startswith("patch_swd"):
-        return "distance"
-    if base.startswith("holdout"):
-        return "copying"
-    if base.startswith("smoothness"):
-        return "smoothness"
-    return _GROUPS.get(base, "other")
+    families = {"patch_swd": "distance", "holdout": "copying", "smoothness": "smoothness"}
+    return _GROUPS.get(base) or next((group for start, group in families.items() if base.startswith(start)), "other")
 
 
-def metric_order(name: str) -> tuple[int, int, str]:
-    """Sort key: groups in the order of `GROUP_TITLES`, within one KID first, Inception's before other extractors'."""
+def metric_order(name: str) -> tuple[int, int, int, str]:
+    """Sort key: groups in the order of `GROUP_TITLES`; in one, KID first, Inception's before other networks'."""
     base = metric_base(name)
     place = _ORDER.get(base, _ORDER["patch_swd"] if base.startswith("patch_swd") else len(_ORDER))
-    return _GROUP_ORDER[metric_group(name)], place, name
+    # Scales of the patch distance from coarse to fine: by number, not by text.
+    size = base.removeprefix("patch_swd_")
+    extractor = metric_extractor(name)
+    network = list(EXTRACTOR_TITLES).index(extractor) if extractor else 0
+    rank = int(size) if size.isdigit() else 0 if extractor == "inception" else network + 1
+    return _GROUP_ORDER[metric_group(name)], place, rank, name
 
 
 def metrics_by_group(metrics: Mapping[str, MetricRecord]) -> Iterator[tuple[str, list[tuple[str, MetricRecord]]]]:

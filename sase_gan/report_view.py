@@ -157,6 +157,7 @@ class ReportView:
     facts: list[tuple[str, str]] = field(default_factory=list)
     verdicts: list[VerdictView] = field(default_factory=list)
     hero: PairView | None = None
+    hero_rows: list[NumberRow] = field(default_factory=list)
     samples: list[FigureView] = field(default_factory=list)
     pairs: list[PairView] = field(default_factory=list)
     histogram: Markup | None = None
@@ -205,6 +206,7 @@ def build_view(record: EvaluationRecord, folder: Path, run: RunRecords, run_fold
         for name in sorted(record.metrics, key=metric_order)
         if not record.metrics[name].measured
     ]
+    view.hero_rows = _deciding(view.copying_rows, view.verdicts[0].rule)
     view.cautions = _cautions(record)
     view.walk = _walk(record, shelf)
     view.curves = curve_panels(run, images_seen(record))
@@ -256,6 +258,13 @@ def _verdict(record: EvaluationRecord, topic: str) -> VerdictView:
         rule=rule.rule if rule else None,
         number=format_number(number) if isinstance(number, float) else number,
     )
+
+
+def _deciding(rows: Sequence[NumberRow], rule: str | None) -> list[NumberRow]:
+    """The three figures of the space whose rule decided, else of the first."""
+    pixels = [row for row in rows if row.name.endswith("_pixels")]
+    others = [row for row in rows if row not in pixels]
+    return (pixels if rule and "_pixels" in rule and pixels else others)[:3]
 
 
 def _samples(record: EvaluationRecord, shelf: PictureShelf) -> list[FigureView]:
@@ -397,7 +406,7 @@ def _strip(metric: MetricRecord, value: str, interval: str | None, level: str | 
 
 def _below_level(name: str, metric: MetricRecord) -> str | None:
     """The reference level is no floor: copies fall below it, so a value under it is a reason to look, not to cheer."""
-    is_distance = metric_base(name) in {"fd", "fid", "fid_clean", "fd_mid"}
+    is_distance = metric_base(name) in {"fd", "fid", "fd_mid"}
     if not is_distance or metric.baseline is None or metric.value is None or metric.value >= metric.baseline:
         return None
     return (

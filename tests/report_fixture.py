@@ -209,17 +209,17 @@ def record(
         "verdict": {"quality": "amber", "diversity": "green", "copying": copying},
         "verdict_rules": {
             "copying": {
-                "rule": "nn_ratio 0.94 is below the honest mean − 3 std = 0.95",
+                "rule": "amber: nn_ratio < 0.950, the honest mean - 3 deviations",
                 "text": "The fakes lie a little nearer to training pictures than held-out real pictures do.",
                 "number": 0.94,
             },
             "quality": {
-                "rule": f"kid_efflite0 {kid} is above 0.05",
+                "rule": "amber: kid_efflite0: green up to 0.02, amber up to 0.08, red above",
                 "text": "An untrained eye tells most of them from real ones.",
                 "number": kid,
             },
             "diversity": {
-                "rule": "div_efflite0 0.87 is at least 0.80",
+                "rule": "green: div_efflite0: green from 0.85, amber from 0.6, red below",
                 "text": "They differ from each other nearly as much as the real ones.",
                 "number": 0.87,
             },

@@ -18,7 +18,17 @@ from typer.testing import CliRunner
 
 from sase_gan.errors import DataError, UsageError
 from sase_gan.pages import GRID_SIDE, THUMBNAIL_SIDE, escape_markdown
-from sase_gan.records import best_record, format_number, parse_record, read_run
+from sase_gan.records import (
+    best_record,
+    format_number,
+    metric_base,
+    metric_extractor,
+    metric_group,
+    metric_order,
+    metric_title,
+    parse_record,
+    read_run,
+)
 from sase_gan.report import write_report
 from tests import report_fixture as fixture
 
@@ -113,7 +123,7 @@ def test_page_leads_with_copying_and_shows_the_evidence_beside_it(page: Page) ->
     text = re.sub(r"[ \n]+", " ", page.text)
     assert text.index("Copying: amber") < text.index("Quality: amber") < text.index("Diversity: green")
     verdict = text[text.index("Copying: amber") : text.index("Quality: amber")]
-    assert "nn_ratio 0.94 is below the honest mean" in verdict
+    assert "amber: nn_ratio < 0.950, the honest mean - 3 deviations (measured: 0.94)" in verdict
     assert "its distance is 31\xa0% of what is usual" in verdict
     # The first two pictures of the page are the most suspicious pair.
     assert [image["alt"].split(" picture")[0] for image in page.all("img")[:2]] == ["Generated", "Nearest training"]
@@ -479,6 +489,48 @@ def test_importing_the_commands_loads_nothing_heavy() -> None:
 )
 def test_numbers_get_the_decimals_that_their_spread_deserves(value: float, spread: float | None, text: str) -> None:
     assert format_number(value, spread) == text
+
+
+@pytest.mark.parametrize(
+    ("name", "base", "extractor", "title"),
+    [
+        ("kid_mid_efflite0", "kid_mid", "efflite0", "KID, mid-level features"),
+        ("fid", "fid", "inception", "FID"),
+        ("fid_clean", "fid", "inception-clean", "FID"),
+        ("precision", "precision", "inception", "Precision"),
+        ("precision_dinov2", "precision", "dinov2", "Precision"),
+        ("copy_share_pixels", "copy_share_pixels", None, "Share of suspiciously near fakes, by pixels"),
+        ("patch_swd_16", "patch_swd_16", None, "Patch distance at 16 px"),
+        ("something_new", "something_new", None, "something_new"),
+    ],
+)
+def test_names_of_metrics_are_taken_apart(name: str, base: str, extractor: str | None, title: str) -> None:
+    assert (metric_base(name), metric_extractor(name), metric_title(name)) == (base, extractor, title)
+
+
+def test_metrics_are_listed_kid_first_and_scales_by_size() -> None:
+    names = ["patch_swd_128", "patch_swd_16", "authpct", "fd_efflite0", "kid_efflite0", "kid", "patch_swd", "new"]
+    ordered = ["kid", "kid_efflite0", "fd_efflite0", "patch_swd", "patch_swd_16", "patch_swd_128", "authpct", "new"]
+    assert sorted(names, key=metric_order) == ordered
+
+
+def test_every_figure_of_the_metrics_has_words_and_a_group() -> None:
+    from sase_gan.metrics.meanings import MEANINGS
+
+    # The scales of the patch distance are called by their size.
+    bases = [base for base in MEANINGS if base != "patch_swd_level"]
+    assert [base for base in bases if metric_title(base) == base] == []
+    assert [base for base in bases if metric_group(base) == "other"] == []
+
+
+def test_the_verdict_shows_the_figures_of_the_space_that_decided(tmp_path: Path) -> None:
+    content = fixture.record()
+    content["metrics"]["nn_ratio_pixels"] = fixture.metric(0.123)
+    html = write_report(fixture.write_evaluation(tmp_path, content, pictures=False)).read_text(encoding="utf-8")
+    assert "0.123" not in html[: html.index('id="samples"')]
+    content["verdict_rules"]["copying"]["rule"] = "red: nn_ratio_pixels < 0.80"
+    html = write_report(fixture.write_evaluation(tmp_path, content, pictures=False)).read_text(encoding="utf-8")
+    assert "0.123" in html[: html.index('id="samples"')]
 
 
 def test_fixture_is_a_record_of_the_documented_schema() -> None:
