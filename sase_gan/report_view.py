@@ -255,7 +255,8 @@ def _verdict(record: EvaluationRecord, topic: str) -> VerdictView:
         colour=colour,
         headline=_HEADLINES[topic][colour],
         text=rule.text if rule else None,
-        rule=rule.rule if rule else None,
+        # The badge has said the colour already.
+        rule=rule.rule.removeprefix(f"{colour}: ") if rule and rule.rule else None,
         number=format_number(number) if isinstance(number, float) else number,
     )
 

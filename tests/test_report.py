@@ -123,7 +123,7 @@ def test_page_leads_with_copying_and_shows_the_evidence_beside_it(page: Page) ->
     text = re.sub(r"[ \n]+", " ", page.text)
     assert text.index("Copying: amber") < text.index("Quality: amber") < text.index("Diversity: green")
     verdict = text[text.index("Copying: amber") : text.index("Quality: amber")]
-    assert "amber: nn_ratio < 0.950, the honest mean - 3 deviations (measured: 0.94)" in verdict
+    assert "What decided it: nn_ratio < 0.950, the honest mean - 3 deviations (measured: 0.94)" in verdict
     assert "its distance is 31\xa0% of what is usual" in verdict
     # The first two pictures of the page are the most suspicious pair.
     assert [image["alt"].split(" picture")[0] for image in page.all("img")[:2]] == ["Generated", "Nearest training"]
