@@ -10,24 +10,28 @@ import torch
 from torch import Tensor
 
 Draws = Mapping[str, Tensor]
-"""By transformation: uniform numbers in [0, 1), `[batch, numbers]`."""
+"""By transformation: uniform numbers in [0, 1), `[batch, numbers]`.
+
+They stay in float32 whatever the pictures' type: rounded to bfloat16 some would be 1, and positions drawn from them
+would fall outside the range, for generated pictures only.
+"""
 
 
 def brightness(images: Tensor, u: Tensor) -> Tensor:
     """Add U(-0.5, 0.5) to a picture in [-1, 1]."""
-    return images + (_column(u, 0) - 0.5)
+    return images + (_column(u, 0) - 0.5).to(images.dtype)
 
 
 def saturation(images: Tensor, u: Tensor) -> Tensor:
     """Scale the distance of each pixel from its own grey by U(0, 2)."""
     grey = images.mean(1, keepdim=True)
-    return torch.lerp(grey, images, 2 * _column(u, 0))
+    return torch.lerp(grey, images, (2 * _column(u, 0)).to(images.dtype))
 
 
 def contrast(images: Tensor, u: Tensor) -> Tensor:
     """Scale the distance of each pixel from the picture's mean by U(0.5, 1.5)."""
     mean = images.mean((1, 2, 3), keepdim=True)
-    return torch.lerp(mean, images, _column(u, 0) + 0.5)
+    return torch.lerp(mean, images, (_column(u, 0) + 0.5).to(images.dtype))
 
 
 def translation(images: Tensor, u: Tensor) -> Tensor:
@@ -91,7 +95,7 @@ def apply(images: Tensor, draws: Draws) -> Tensor:
     """Augment `[batch, channels, height, width]` pictures in [-1, 1]; differentiable in the pictures."""
     for name, (_, transform) in TRANSFORMATIONS.items():
         if name in draws:
-            images = transform(images, draws[name].to(images.dtype))
+            images = transform(images, draws[name])
     return images
 
 

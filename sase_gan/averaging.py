@@ -33,6 +33,8 @@ class WeightAverage(AveragedModel):
             raise ValueError(f"half_life is {half_life} images; it must be above 0 (FastGAN's 0.999 a step is 5541)")
         super().__init__(network, multi_avg_fn=self._blend, use_buffers=False)
         self.half_life, self.ramp_up = half_life, ramp_up
+        # The copy counts as the first member of the average; otherwise the first update would replace it.
+        self.n_averaged.fill_(1)
         self._beta = 0.0
         self.module.requires_grad_(False)
 

@@ -74,7 +74,12 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
         key, equals, value = text.partition("=")
         if not equals or not key.strip():
             raise UsageError(f"--set got {text!r}; write section.key=value, for example --set loss.r1=0.1")
-        nested: Any = yaml.safe_load(value)
+        try:
+            nested: Any = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise UsageError(
+                f"--set got {text!r}, whose value is not YAML; quote it, or write for example [a, b]"
+            ) from error
         for part in reversed(key.strip().split(".")):
             nested = {part: nested}
         merged = merge(merged, nested)
@@ -107,7 +112,7 @@ def build(record: type[Record], values: Mapping[str, Any]) -> Record:
         UsageError: one sentence for the first thing that is wrong: where, the value, what is required.
     """
     try:
-        return record(**values)
+        return record.model_validate(dict(values))
     except ValidationError as error:
         raise UsageError(_explain(record, error)) from error
 

@@ -52,7 +52,12 @@ def write_folder_atomically(path: Path | str) -> Iterator[Path]:
             # A folder cannot be replaced in one step: the old one is moved aside first, so either is always whole.
             aside = Path(tempfile.mkdtemp(prefix=f".{path.name}.old.", dir=path.parent))
             os.replace(path, aside / path.name)
-            os.replace(temporary, path)
+            try:
+                os.replace(temporary, path)
+            except BaseException:
+                os.replace(aside / path.name, path)
+                aside.rmdir()
+                raise
             shutil.rmtree(aside)
         else:
             os.replace(temporary, path)

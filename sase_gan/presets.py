@@ -28,7 +28,7 @@ def choose_preset(num_images: int, smallest_side: int, *, gpu: bool, image_size:
     if not gpu:
         size = image_size or 64
         return Choice("cpu", size, f"{num_images} pictures on a CPU: a narrow network at {size} px")
-    size = image_size or max((s for s in IMAGE_SIZES if s <= min(256, smallest_side)), default=64)
+    size = image_size or max((s for s in IMAGE_SIZES if s <= min(256, smallest_side)), default=min(IMAGE_SIZES))
     return Choice(
         "gpu" if size <= 256 else "gpu_large",
         size,

@@ -13,6 +13,7 @@ README.md              this, for whoever finds the folder
 import hashlib
 import json
 import re
+import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,6 +124,10 @@ class RunFolder:
             records = self.results.read_text().splitlines()
             kept = [line for line in records if json.loads(line)["model"]["images_seen"] <= images_seen]
             _write_lines(self.results, kept)
+        for images, folder in self.snapshots().items():
+            if images > images_seen:
+                shutil.rmtree(folder)
+                self.grid(images).unlink(missing_ok=True)
 
     def records(self) -> list[dict[str, Any]]:
         """The figures of the snapshots, oldest first."""

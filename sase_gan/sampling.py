@@ -131,6 +131,8 @@ def latent_walk(
     """
     if len(seeds) < 2:
         raise UsageError(f"a walk needs at least two seeds; got {len(seeds)}")
+    if steps < 1:
+        raise UsageError(f"steps is {steps}; at least 1 picture from seed to seed is required")
     stations = draw_inputs(network, seeds, noise="off").z
     if loop:
         stations = torch.cat([stations, stations[:1]])
@@ -169,8 +171,11 @@ def parse_seeds(text: str) -> list[int]:
     seeds: list[int] = []
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
-        if not first.isdigit() or (dash and not last.isdigit()):
+        if not first.isdecimal() or (dash and not last.isdecimal()):
             raise UsageError(f"seeds are {text!r}, and {part.strip()!r} is not understood; write for example 0,1,4-6")
-        seeds.extend(range(int(first), int(last or first) + 1))
-    _check_seeds(seeds)
+        start, end = int(first), int(last or first)
+        if end < start:
+            raise UsageError(f"seeds are {text!r}, and {part.strip()!r} runs backwards; write {end}-{start}")
+        _check_seeds((start, end))  # before a range of any length is written out
+        seeds.extend(range(start, end + 1))
     return seeds

@@ -109,7 +109,13 @@ class SnapshotMixin(
                 f"version {description.get('sase_gan')}, this is {__version__}: update sase_gan"
             ) from error
         model = cls(record)
-        model.load_state_dict(load_file(weights, device=str(map_location)))  # type: ignore[attr-defined]
+        try:
+            model.load_state_dict(load_file(weights, device=str(map_location)))  # type: ignore[attr-defined]
+        except RuntimeError as error:
+            raise DataError(
+                f"{model_id}: its tensors are not those of its configuration; the file was changed afterwards "
+                f"({' '.join(str(error).split())})"
+            ) from error
         model.provenance = description["provenance"]
         return model.to(map_location).eval()  # type: ignore[attr-defined]
 
@@ -122,16 +128,19 @@ def read_header(weights: Path) -> dict[str, Any]:
     """
     if not weights.is_file():
         raise DataError(
-            f"{weights.parent} is not a snapshot: it has no {WEIGHTS_FILE}; give a folder that a run wrote into snapshots/"
+            f"{weights.parent} is not a snapshot: it has no {WEIGHTS_FILE}; give a folder below a run's snapshots/"
         )
     try:
         with safe_open(weights, framework="pt") as file:
             header = file.metadata() or {}
     except SafetensorError as error:
         raise DataError(f"{weights} is not a safetensors file ({error}); it is damaged or of another format") from error
-    if "config" not in header:
+    try:
+        description = json.loads(header.get("config", ""))
+    except ValueError:
+        description = None
+    if not isinstance(description, dict) or not {"kind", "network", "provenance"} <= description.keys():
         raise DataError(f"{weights} holds no sase_gan configuration in its header; it was written by another program")
-    description: dict[str, Any] = json.loads(header["config"])
     return description
 
 

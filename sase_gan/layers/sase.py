@@ -49,13 +49,14 @@ class SynthesisSASE(nn.Module):
         noise: add a map of Gaussian noise, given to `forward`, to the mask logits with a learnt strength (start 0).
         norm: statistics of the mask branch, and of the style branch if `style_norm`: "batch", or "instance" for
             training on one picture, where running statistics do not describe a sample.
-        style_norm: normalise between the two linear maps of the style branch.
+        style_norm: normalise between the two linear maps of the style branch; not possible with "instance".
         spectral: divide every weight by its largest singular value, per group.
         min_width: least inner channels of a group.
         at_source_resolution: False computes the literal form, for tests and benchmarks.
 
     Raises:
-        ValueError: if `groups` does not divide `source_channels`, or a count is below 1.
+        ValueError: if `groups` does not divide `source_channels`, a count is below 1, or `norm` is unknown or cannot
+            serve the style branch.
 
     Example:
         >>> gate = SynthesisSASE(64, 16)
@@ -90,6 +91,11 @@ class SynthesisSASE(nn.Module):
             raise ValueError(f"groups is {groups}; it must divide the {source_channels} source channels")
         if norm not in ("batch", "instance"):
             raise ValueError(f"norm is {norm!r}; choose 'batch' or 'instance'")
+        if norm == "instance" and style_norm:
+            raise ValueError(
+                "norm is 'instance' with style_norm; a pooled vector has one value per channel, so instance statistics "
+                "would leave a constant: pass style_norm=False"
+            )
         self.groups, self.target_channels = groups, target_channels
         self.at_source_resolution = at_source_resolution
         width = max(min_width, source_channels // groups // reduction)

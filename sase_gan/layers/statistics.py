@@ -1,4 +1,4 @@
-"""Batch normalisation that survives a batch with a single value per channel."""
+"""Normalisation that survives a batch with a single value per channel or group."""
 
 from contextlib import AbstractContextManager, nullcontext
 
@@ -19,7 +19,8 @@ def normalise(norm: nn.Module, x: Tensor) -> Tensor:
     type, and returned in float32.
 
     Args:
-        norm: any normalisation; only batch normalisations in training mode are treated specially.
+        norm: any normalisation; batch normalisations in training mode and group normalisations of one value a group
+            are treated specially.
         x: `[batch, channels, ...]`.
     """
     if (
@@ -30,6 +31,9 @@ def normalise(norm: nn.Module, x: Tensor) -> Tensor:
         and x.shape[0] == 1
     ):
         return F.batch_norm(x, norm.running_mean, norm.running_var, norm.weight, norm.bias, False, 0.0, norm.eps)
+    if isinstance(norm, nn.GroupNorm) and x.shape[0] == 1 and x.numel() == norm.num_groups:
+        # PyTorch refuses one value per group in a batch of one, and takes it in a larger batch: the shift is left.
+        return torch.zeros_like(x) if norm.bias is None else norm.bias.to(x.dtype).reshape(x.shape)
     parameter = next(norm.parameters(recurse=False), None)
     if parameter is not None and parameter.dtype in (torch.float16, torch.bfloat16) and x.dtype == torch.float32:
         limit = torch.finfo(parameter.dtype).max

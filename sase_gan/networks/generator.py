@@ -10,10 +10,10 @@ Deviation: the noise maps are an input, so that a picture is named by (snapshot,
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Self
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from torch import Tensor, nn
 
 from sase_gan.layers.primitives import WEIGHT_STD, GatedLinearUnit, NoiseInjection, UpsampleConv, conv
@@ -53,6 +53,17 @@ class GeneratorConfig(BaseModel):
     @classmethod
     def _known_size(cls, value: int) -> int:
         return check_image_size(value)
+
+    @model_validator(mode="after")
+    def _groups_fit(self) -> Self:
+        for gate in generator_gates(self.image_size, self.skip):
+            channels = scaled(GENERATOR_CHANNELS[gate.source], self.width)
+            if gate.kind == "sase" and channels % self.sase_groups:
+                raise ValueError(
+                    f"sase_groups is {self.sase_groups}; it must divide the {channels} channels of the {gate.source}x"
+                    f"{gate.source} map at width {self.width}; 4 divides it at every even width"
+                )
+        return self
 
 
 class Pictures(NamedTuple):

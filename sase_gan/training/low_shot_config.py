@@ -102,7 +102,11 @@ class LowShotConfig(Section):
         data = dict(data)
         for name in ("generator", "discriminator"):
             section = data.get(name, {})
-            section = dict(section) if isinstance(section, dict) else section.model_dump()
+            if isinstance(section, BaseModel):
+                section = section.model_dump()
+            if not isinstance(section, dict):
+                continue  # refused afterwards, with its place named
+            section = dict(section)
             if section.setdefault("image_size", size) != size:
                 raise ValueError(
                     f"{name}.image_size is {section['image_size']}, image_size {size}; set image_size only"
