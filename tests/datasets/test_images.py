@@ -203,23 +203,52 @@ def test_copies_are_found_by_kind_and_others_are_not(folder):
     }
 
 
-def test_pairs_agree_with_a_plain_double_loop():
+@pytest.mark.parametrize("threshold", [35.0, 36.0, 39.0])
+def test_groups_agree_with_a_plain_double_loop(threshold):
     thumbnails = torch.randint(0, 40, (60, 256)).float()
     names = [str(index) for index in range(60)]
-    threshold = 35.0
-    expected = {
-        (names[i], names[j])
-        for i in range(60)
-        for j in range(i + 1, 60)
-        if min(
-            (thumbnails[i] - thumbnails[j]).abs().max(),
-            (thumbnails[i] - thumbnails[j].reshape(16, 16).flip(1).flatten()).abs().max(),
-        )
-        <= threshold
-    }
-    assert 10 < len(expected) < 1500
+
+    def alike(i, j):
+        mirrored = thumbnails[j].reshape(16, 16).flip(1).flatten()
+        return min((thumbnails[i] - thumbnails[j]).abs().max(), (thumbnails[i] - mirrored).abs().max()) <= threshold
+
+    expected = [{index} for index in range(60)]
+    for i in range(60):
+        for j in range(i + 1, 60):
+            if alike(i, j) and expected[i] is not expected[j]:
+                merged = expected[i] | expected[j]
+                for index in merged:
+                    expected[index] = merged
     found = find_duplicates(names, thumbnails, names, threshold)
-    assert {(pair.first, pair.second) for pair in found} == expected
+    assert all(alike(int(pair.first), int(pair.second)) for pair in found)
+    groups = [{index} for index in range(60)]
+    for pair in found:
+        merged = groups[int(pair.first)] | groups[int(pair.second)]
+        for index in merged:
+            groups[index] = merged
+    assert groups == expected
+    assert len(found) == 60 - len({min(group) for group in groups}) > 0
+
+
+def test_few_copies_among_many_pictures_are_found_with_their_difference():
+    # Most pairs are so far apart that the Euclidean distance excludes them.
+    thumbnails = torch.randint(0, 256, (1200, 256)).float()
+    thumbnails[1100] = thumbnails[3]
+    thumbnails[1100, 77] += 16
+    thumbnails[1150] = thumbnails[1020].reshape(16, 16).flip(1).flatten()
+    thumbnails[1170] = thumbnails[4]
+    thumbnails[1170, 200] -= 16.5
+    names = [str(index) for index in range(1200)]
+    found = find_duplicates(names, thumbnails, names)
+    assert [(pair.first, pair.second, pair.kind, pair.difference) for pair in found] == [
+        ("3", "1100", "near", 16.0),
+        ("1020", "1150", "mirrored", 0.0),
+    ]
+
+
+def test_a_set_of_one_picture_many_times_gives_a_pair_each():
+    found = find_duplicates([str(index) for index in range(1500)], torch.zeros(1500, 256), ["same"] * 1500)
+    assert [(pair.first, pair.second, pair.kind) for pair in found] == [("0", str(i), "exact") for i in range(1, 1500)]
 
 
 def test_thumbnail_cells_are_averages_of_grey():
