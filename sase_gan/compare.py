@@ -291,6 +291,9 @@ def _named_difference(entries: Sequence[tuple[str, EvaluationRecord, MetricRecor
     candidates.append(("picture size", [record.fakes.image_size for _, record, _ in entries]))
     candidates.append(("protocol", [record.protocol_name for _, record, _ in entries]))
     differing = [(words, values) for words, values in candidates if len(set(values)) > 1]
+    if differing and differing[0][0] == "real pictures":
+        # The reference is those pictures: it would only say the same again.
+        differing = [(words, values) for words, values in differing if words != "reference"]
     if not differing:
         if any(metric.comparability is None for _, _, metric in entries):
             return "a record does not say how it was measured (no comparability)"

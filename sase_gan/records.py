@@ -146,6 +146,7 @@ class CopyPair(_Part):
     distance: Number = None
     second_distance: Number = None
     loo: Number = None
+    space: str | None = None
 
 
 def _as_named_picture(value: Any) -> Any:
@@ -213,6 +214,7 @@ class EvaluationRecord(_Part):
     disagreement: str | None = None
     pictures: Pictures = Field(default_factory=Pictures)
     histograms: dict[str, Histogram] = Field(default_factory=dict)
+    walk_steps: tuple[float, ...] = ()
 
     @property
     def protocol_name(self) -> str:

@@ -61,6 +61,9 @@ _HEADLINES: dict[str, dict[str, str]] = {
     },
 }
 
+# In which descriptor a pair was found near, see `metrics.copy_spaces`.
+_SPACES = {"mid": "by layout", "pixels": "by pixels"}
+
 
 # --- what the templates show -----------------------------------------------------------------------------------------
 
@@ -90,7 +93,7 @@ class PairView:
     mirrored: bool
     distance: str | None
     second_distance: str | None
-    loo: str | None
+    space: str | None
     percent: int | None
 
 
@@ -118,6 +121,7 @@ class NumberRow:
     strip: Markup | None
     meaning: str | None
     note: str | None
+    remark: str | None
 
 
 @dataclass(frozen=True)
@@ -160,7 +164,7 @@ class ReportView:
     hero_rows: list[NumberRow] = field(default_factory=list)
     samples: list[FigureView] = field(default_factory=list)
     pairs: list[PairView] = field(default_factory=list)
-    histogram: Markup | None = None
+    histograms: list[Panel] = field(default_factory=list)
     copying_rows: list[NumberRow] = field(default_factory=list)
     groups: list[tuple[str, list[NumberRow]]] = field(default_factory=list)
     left_out: list[LeftOutRow] = field(default_factory=list)
@@ -194,9 +198,10 @@ def build_view(record: EvaluationRecord, folder: Path, run: RunRecords, run_fold
     view.samples = _samples(record, shelf)
     view.pairs = _pairs(record, shelf)
     view.hero = next((pair for pair in view.pairs if pair.fake and pair.nearest), None)
-    view.histogram = _copying_histogram(record)
+    view.histograms = _copying_histograms(record)
     for group, metrics in metrics_by_group(record.metrics):
-        rows = [number_row(name, metric) for name, metric in metrics if metric.measured]
+        told = [(name, metric) for name, metric in metrics if metric.measured and not _told_elsewhere(name, record)]
+        rows = [number_row(name, metric) for name, metric in told]
         if group == "copying":
             view.copying_rows = rows
         elif rows:
@@ -318,29 +323,40 @@ def _pairs(record: EvaluationRecord, shelf: PictureShelf) -> list[PairView]:
                 mirrored=bool(pair.mirrored),
                 distance=written(pair.distance),
                 second_distance=written(pair.second_distance),
-                loo=written(pair.loo),
+                space=_SPACES.get(pair.space or ""),
                 percent=round(100 * relative) if relative is not None else None,
             )
         )
     return views
 
 
-def _copying_histogram(record: EvaluationRecord) -> Markup | None:
-    histogram = record.histograms.get("copying")
-    if histogram is None or not sum(histogram.fake_to_train):
-        return None
-    return Markup(
-        histogram_svg(
+def _copying_histograms(record: EvaluationRecord) -> list[Panel]:
+    panels = []
+    for key, title in (("copying", "By layout"), ("copying_pixels", "By pixels")):
+        histogram = record.histograms.get(key)
+        if histogram is None or not sum(histogram.fake_to_train):
+            continue
+        svg = histogram_svg(
             histogram.bins,
             histogram.fake_to_train,
             histogram.train_to_train,
-            alt="Histogram of the distances from generated pictures to their nearest training picture, over the "
+            alt=f"{title}: distances from generated pictures to their nearest training picture, over the "
             "distances from training pictures to their nearest other training picture",
             x_label="distance to the nearest training picture",
             fakes_label="generated pictures",
             reals_label="training pictures, each to another",
         )
-    )
+        panels.append(Panel(title, Markup(svg)))
+    return panels
+
+
+def _told_elsewhere(name: str, record: EvaluationRecord) -> bool:
+    """A reference level stands beside the distance it belongs to; a row of its own would only repeat it."""
+    base = metric_base(name)
+    if not base.endswith("_reference"):
+        return False
+    partner = record.metrics.get(name.replace("_reference", "", 1))
+    return partner is not None and partner.measured and partner.baseline is not None
 
 
 def number_row(name: str, metric: MetricRecord) -> NumberRow:
@@ -375,6 +391,7 @@ def number_row(name: str, metric: MetricRecord) -> NumberRow:
         strip=_strip(metric, value, interval, level),
         meaning=metric.meaning,
         note=_below_level(name, metric),
+        remark=metric.reason,
     )
 
 
@@ -454,7 +471,7 @@ def _walk(record: EvaluationRecord, shelf: PictureShelf) -> WalkView | None:
     if walk is None:
         return None
     picture = shelf.embed(walk.strip, GRID_SIDE)
-    steps = walk.steps
+    steps = walk.steps or record.walk_steps
     if not steps:
         return WalkView(picture, None, None) if picture else None
     plot = bars_svg(steps, alt="Size of each step of the latent walk", x_label="step", y_label="distance moved")

@@ -243,6 +243,7 @@ def record(
                     "nearest_name": f"{draw_from.randint(0, 99):03d}.png",
                     "mirrored": place % 3 == 1,
                     "distance": round(0.16 + 0.02 * place, 4),
+                    "space": "mid",
                     "second_distance": round(0.31 + 0.015 * place, 4),
                     "loo": 0.52,
                 }

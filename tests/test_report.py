@@ -542,3 +542,26 @@ def test_examples_in_docstrings_run(module: str) -> None:
     failed, attempted = doctest.testmod(importlib.import_module(f"sase_gan.{module}"))
     assert attempted > 0
     assert failed == 0
+
+
+def test_reference_levels_stand_beside_their_distance_only(tmp_path: Path) -> None:
+    content = fixture.record()
+    content["metrics"]["fd_reference_efflite0"] = fixture.metric(24.8, better=None)
+    assert "Reference level: halves of the reals" not in page_of(tmp_path / "a", content).text
+    del content["metrics"]["fd_efflite0"]
+    assert "Reference level: halves of the reals" in page_of(tmp_path / "b", content).text
+
+
+def test_a_remark_on_a_measured_figure_is_shown(tmp_path: Path) -> None:
+    content = fixture.record()
+    content["metrics"]["kid_efflite0"]["reason"] = "unreliable with fewer than 50 real pictures"
+    assert "Note: unreliable with fewer than 50 real pictures." in page_of(tmp_path, content).text
+
+
+def test_both_spaces_of_the_copying_check_get_a_histogram(tmp_path: Path) -> None:
+    content = fixture.record()
+    assert "By pixels" not in page_of(tmp_path / "a", content).text
+    content["histograms"]["copying_pixels"] = content["histograms"]["copying"]
+    text = page_of(tmp_path / "b", content).text
+    assert "By layout" in text
+    assert "By pixels" in text
