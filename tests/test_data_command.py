@@ -28,6 +28,7 @@ def test_check_tells_what_a_good_set_is_like():
     assert "all 128 x 128" in output
     assert "96 pictures suit low-shot training" in output
     assert "--image-size 128" in output
+    assert "training takes the preset" in output
     assert "JPEG:" not in output
     assert "Unreadable" not in output
 

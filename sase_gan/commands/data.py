@@ -54,7 +54,10 @@ def check(
         target = image_size or recommend_image_size([min(size) for size in found.sizes])
         _print_table(console, str(path), found)
         _print_duplicates(console, found.images.notes)
-        _print_list(console, "Advice", advise(found, target, chosen=image_size is not None, path=str(path)))
+        advice = advise(found, target, chosen=image_size is not None, path=str(path))
+        if len(found.images) >= 30:
+            advice.insert(1, _preset_here(found, image_size))
+        _print_list(console, "Advice", advice)
     _print_list(console, "Unreadable pictures", found.broken)
     if found.broken:
         raise DataError(
@@ -150,8 +153,7 @@ def advise(found: "Survey", image_size: int, *, chosen: bool, path: str) -> list
     small = sum(min(size) < image_size for size in found.sizes)
     advice = [_advice_on_count(count, path)]
     if not chosen and count > 1:
-        smaller = " (64 px is quicker on a CPU)" if image_size > 64 else ""
-        advice.append(f"Train at {image_size} px: --image-size {image_size}{smaller}.")
+        advice.append(f"The pictures are large enough for {image_size} px (--image-size {image_size}).")
     if small:
         advice.append(f"{_pictures(small)} {_be(small)} smaller than {image_size} px: enlarging blurs.")
     if notes.non_square_share:
@@ -185,6 +187,16 @@ def _advice_on_count(count: int, path: str) -> str:
     if count <= 5000:
         return f"{count} pictures are more than low-shot training needs, and welcome: 'sase-gan train {path}'."
     return f"{count} pictures are many: all are held in memory, and methods made for large sets may do better."
+
+
+def _preset_here(found: "Survey", image_size: int | None) -> str:
+    """What `train` decides by itself on this machine."""
+    from sase_gan.hardware import choose_hardware
+    from sase_gan.presets import choose_preset
+
+    gpu = choose_hardware().kind != "cpu"
+    choice = choose_preset(len(found.sizes), min(min(size) for size in found.sizes), gpu=gpu, image_size=image_size)
+    return f"On this machine training takes the preset {choice.preset} by itself ({choice.reason})."
 
 
 def _print_table(console: "Console", path: str, found: "Survey") -> None:
