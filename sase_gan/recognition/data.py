@@ -1,0 +1,330 @@
+"""Pictures with classes: folders and zips by class, idx files such as Fashion-MNIST's, and torchvision's data sets."""
+
+import gzip
+import math
+import random
+import struct
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import Dataset
+from torchvision.transforms import v2
+
+from sase_gan.datasets.images import open_images
+from sase_gan.errors import DataError, UsageError
+from sase_gan.pixels import to_pillow, to_tensor
+from sase_gan.recognition.settings import PicturesSection
+from sase_gan.seeds import derive_seed, generator
+
+Part = Literal["train", "test"]
+
+FASHION_CLASSES = (
+    "T-shirt/top",
+    "trouser",
+    "pullover",
+    "dress",
+    "coat",
+    "sandal",
+    "shirt",
+    "sneaker",
+    "bag",
+    "ankle boot",
+)
+_IDX_NAMES = {
+    ("train", "images"): "train-images-idx3-ubyte",
+    ("train", "labels"): "train-labels-idx1-ubyte",
+    ("test", "images"): "t10k-images-idx3-ubyte",
+    ("test", "labels"): "t10k-labels-idx1-ubyte",
+}
+_IDX_LIMIT = 2**31
+
+
+@dataclass(frozen=True)
+class LabelledSet:
+    """Pictures and their classes.
+
+    Attributes:
+        read: gives picture i as uint8 [C, H, W], of any size.
+        labels: int64 [N], an index into `classes` each.
+        classes: their names.
+        channels: of the pictures, 1 or 3.
+    """
+
+    read: Callable[[int], Tensor]
+    labels: Tensor
+    classes: tuple[str, ...]
+    channels: int = 3
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def subset(self, indices: Sequence[int]) -> "LabelledSet":
+        """The pictures at `indices`, in that order, with the same classes."""
+        chosen = list(indices)
+        return LabelledSet(_Picked(self.read, chosen), self.labels[chosen], self.classes, self.channels)
+
+
+@dataclass(frozen=True)
+class _Picked:
+    # A record and not a closure: worker processes receive it pickled.
+    read: Callable[[int], Tensor]
+    indices: list[int]
+
+    def __call__(self, index: int) -> Tensor:
+        return self.read(self.indices[index])
+
+
+@dataclass(frozen=True)
+class _InMemory:
+    images: Tensor
+
+    def __call__(self, index: int) -> Tensor:
+        return self.images[index]
+
+
+@dataclass(frozen=True)
+class _FromTorchvision:
+    data: Any
+
+    def __call__(self, index: int) -> Tensor:
+        return to_tensor(self.data[index][0].convert("RGB"))
+
+
+def read_idx(path: Path) -> Tensor:
+    """Read an idx file of bytes, gzipped or not, as uint8 with the file's shape.
+
+    Raises:
+        DataError: when the file is missing, not idx, or shorter or longer than its header says.
+    """
+    try:
+        opener = gzip.open if path.suffix == ".gz" else open
+        with opener(path, "rb") as file:
+            content = file.read(_IDX_LIMIT)
+    except (OSError, EOFError) as error:
+        raise DataError(f"{path} cannot be read ({error}); the file is missing or damaged") from error
+    if len(content) < 4 or content[:3] != b"\x00\x00\x08":
+        raise DataError(f"{path} does not start as an idx file of bytes; give the files as they were published")
+    dimensions = content[3]
+    shape = struct.unpack(f">{dimensions}I", content[4 : 4 + 4 * dimensions])
+    body = content[4 + 4 * dimensions :]
+    if len(body) != math.prod(shape):
+        raise DataError(f"{path} holds {len(body)} values where its header promises {math.prod(shape)}; it is damaged")
+    return torch.from_numpy(np.frombuffer(body, np.uint8).copy()).reshape(shape)
+
+
+def open_labelled(path: str | Path, part: Part, *, held_out: float = 0.1, seed: int = 0) -> LabelledSet:
+    """Open a part of a labelled data set.
+
+    Args:
+        path: a folder with idx files (such as Debian's /usr/share/datasets/fashion-mnist); a folder with `train` and
+            `test` (or `val`) folders of class folders; a folder or zip of class folders, which is then split; or
+            `torchvision:NAME:FOLDER`, already downloaded there.
+        part: "train" or "test".
+        held_out: the share of each class that is the test part where the data have none.
+        seed: of that split.
+
+    Raises:
+        DataError: for data that are not of these forms or have fewer than two classes.
+    """
+    if isinstance(path, str) and path.startswith("torchvision:"):
+        return _from_torchvision(path, part)
+    root = Path(path)
+    if not root.exists():
+        raise DataError(f"{root} does not exist; give a folder or zip of class folders, or a folder of idx files")
+    if root.is_dir() and any(_idx_file(root, part, "images").with_suffix(s).exists() for s in ("", ".gz")):
+        return _from_idx(root, part)
+    if root.is_dir() and (root / "train").is_dir():
+        own = (
+            root / "train"
+            if part == "train"
+            else next((root / n for n in ("test", "val") if (root / n).is_dir()), None)
+        )
+        if own is not None:
+            return _from_classes(own)
+        return _split(_from_classes(root / "train"), part, held_out, seed)
+    return _split(_from_classes(root), part, held_out, seed)
+
+
+def _idx_file(root: Path, part: Part, kind: str) -> Path:
+    return root / _IDX_NAMES[part, kind]
+
+
+def _from_idx(root: Path, part: Part) -> LabelledSet:
+    tensors = []
+    for kind in ("images", "labels"):
+        plain = _idx_file(root, part, kind)
+        tensors.append(read_idx(plain if plain.exists() else plain.with_name(plain.name + ".gz")))
+    images, labels = tensors
+    if images.ndim != 3 or len(images) != len(labels):
+        raise DataError(f"{root}: {tuple(images.shape)} pictures do not go with {len(labels)} labels")
+    count = int(labels.max()) + 1
+    fashion = "fashion" in root.name.lower() and count == len(FASHION_CLASSES)
+    classes = FASHION_CLASSES if fashion else tuple(str(i) for i in range(count))
+    return LabelledSet(_InMemory(images[:, None]), labels.long(), classes, channels=1)
+
+
+def _from_classes(root: Path) -> LabelledSet:
+    source = open_images(root)
+    owners = [name.split("/")[0] if "/" in name else "" for name in source.names]
+    if "" in owners:
+        loose = source.names[owners.index("")]
+        raise DataError(f"{root}: picture {loose} lies in no class folder; make one folder for each class")
+    classes = tuple(sorted(set(owners)))
+    if len(classes) < 2:
+        raise DataError(f"{root} has only the class folder {classes[0]!r}; at least two classes are needed")
+    return LabelledSet(source.read, torch.tensor([classes.index(owner) for owner in owners]), classes)
+
+
+def _split(data: LabelledSet, part: Part, held_out: float, seed: int) -> LabelledSet:
+    """Keep the same share of every class for the test part, at least one picture each."""
+    chosen: list[int] = []
+    for index, name in enumerate(data.classes):
+        members = (data.labels == index).nonzero().flatten()
+        if len(members) < 2:
+            raise DataError(f"class {name!r} has {len(members)} picture; at least two are needed to hold one out")
+        order = members[torch.randperm(len(members), generator=generator("split", seed, index))].tolist()
+        count = max(1, round(held_out * len(order)))
+        chosen += order[:count] if part == "test" else order[count:]
+    return data.subset(sorted(chosen))
+
+
+def _from_torchvision(text: str, part: Part) -> LabelledSet:
+    import torchvision.datasets
+
+    words = text.split(":", 2)
+    if len(words) != 3:
+        raise UsageError(
+            f"data is {text!r}; write torchvision:NAME:FOLDER, for example torchvision:CIFAR100:data/cifar"
+        )
+    kind = getattr(torchvision.datasets, words[1], None)
+    if kind is None:
+        raise UsageError(f"torchvision has no data set {words[1]!r}; check the spelling, e.g. CIFAR10, CIFAR100, MNIST")
+    try:
+        data = kind(words[2], train=part == "train", download=False)
+    except (RuntimeError, TypeError) as error:
+        raise DataError(f"{words[1]} cannot be opened in {words[2]} ({error}); download it there first") from error
+    labels = torch.as_tensor(data.targets).long()
+    return LabelledSet(_FromTorchvision(data), labels, tuple(map(str, data.classes)))
+
+
+def take_evenly(data: LabelledSet, count: int | None, *, seed: int = 0) -> LabelledSet:
+    """Draw `count` pictures with class sizes that differ by at most one where the data allow it; None keeps all."""
+    if count is None or count >= len(data):
+        return data
+    order = torch.randperm(len(data), generator=generator("take", seed))
+    ranks = torch.zeros(len(data), dtype=torch.long)
+    for index in range(len(data.classes)):
+        members = order[data.labels[order] == index]
+        ranks[members] = torch.arange(len(members))
+    # By rank within the class first: the first `count` then hold equally many of each.
+    position = torch.empty_like(order)
+    position[order] = torch.arange(len(data))
+    keys = ranks * len(data) + position
+    return data.subset(sorted(keys.argsort()[:count].tolist()))
+
+
+class TrainingPictures(Dataset[tuple[Tensor, int]]):
+    """Augmented uint8 pictures [C, S, S] and their classes.
+
+    A key is `epoch * len + index`: the augmentation depends on (seed, epoch, index) and on nothing else, not on worker
+    processes nor on what was drawn before.
+    """
+
+    def __init__(self, data: LabelledSet, settings: PicturesSection, *, seed: int = 0) -> None:
+        self.data, self.seed, self.transform = data, seed, training_transform(settings)
+        self.policy = _rand_augment(settings)
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __getitem__(self, key: int) -> tuple[Tensor, int]:
+        """Read and augment the picture of a key."""
+        epoch, index = divmod(key, len(self.data))
+        seed_all(derive_seed("augmentation", self.seed, epoch, index))
+        image = self.transform(self.data.read(index))
+        if self.policy is not None:
+            image = _through_pillow(image, self.policy)
+        return image, int(self.data.labels[index])
+
+
+def seed_all(seed: int) -> None:
+    """Seed torch's, Python's and NumPy's global generators, which torchvision's and timm's augmentations draw from."""
+    torch.manual_seed(seed)
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+
+
+class EvaluationPictures(Dataset[tuple[Tensor, int]]):
+    """Resized and middle-cropped uint8 pictures [C, S, S] and their classes."""
+
+    def __init__(self, data: LabelledSet, settings: PicturesSection) -> None:
+        self.data, self.transform = data, evaluation_transform(settings)
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        """Read picture `index`."""
+        return self.transform(self.data.read(index)), int(self.data.labels[index])
+
+
+def training_transform(settings: PicturesSection) -> Callable[[Tensor], Tensor]:
+    """uint8 [C, H, W] to uint8 [C, image_size, image_size], at random as `settings` say."""
+    size = settings.image_size
+    way = v2.InterpolationMode(settings.interpolation)
+    steps: list[Any] = []
+    if settings.crop == "random_resized":
+        steps.append(v2.RandomResizedCrop(size, interpolation=way, antialias=True))
+    else:
+        steps.append(_Fit(size, size, settings.interpolation))
+        if settings.crop == "padded":
+            steps.append(v2.RandomCrop(size, padding=max(1, size // 8)))
+    if settings.flip:
+        steps.append(v2.RandomHorizontalFlip())
+    if settings.colour_jitter:
+        steps.append(v2.ColorJitter(*[settings.colour_jitter] * 3))
+    return v2.Compose(steps)
+
+
+def evaluation_transform(settings: PicturesSection) -> Callable[[Tensor], Tensor]:
+    """uint8 [C, H, W] to uint8 [C, S, S]: shorter side to `resize`, middle S."""
+    size = settings.evaluation_size or settings.image_size
+    return _Fit(size, max(size, settings.resize or size), settings.interpolation)
+
+
+class _Fit:
+    """Resize the shorter side, then crop the middle; a picture that fits already is left alone."""
+
+    def __init__(self, size: int, resize: int, interpolation: str) -> None:
+        way = v2.InterpolationMode(interpolation)
+        self.size, self.resize = size, v2.Resize(resize, interpolation=way, antialias=True)
+        self.crop = v2.CenterCrop(size)
+        self.side = resize
+
+    def __call__(self, image: Tensor) -> Tensor:
+        if min(image.shape[-2:]) != self.side:
+            image = self.resize(image)
+        return image if image.shape[-2:] == (self.size, self.size) else self.crop(image)
+
+
+def _rand_augment(settings: PicturesSection) -> Callable[[Image.Image], Image.Image] | None:
+    if not settings.rand_augment:
+        return None
+    from timm.data.auto_augment import rand_augment_transform
+
+    policy: Callable[[Image.Image], Image.Image] = rand_augment_transform(
+        settings.rand_augment, {"translate_const": int(settings.image_size * 0.45), "img_mean": (128, 128, 128)}
+    )
+    return policy
+
+
+def _through_pillow(image: Tensor, policy: Callable[[Image.Image], Image.Image]) -> Tensor:
+    channels = len(image)
+    result = to_tensor(policy(to_pillow(image.expand(3, -1, -1))))
+    return result if channels == 3 else result[:1]

@@ -1,0 +1,81 @@
+"""Scores of a classifier and their files: accuracies, confusion, calibration."""
+
+import csv
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torchmetrics.functional.classification import multiclass_accuracy, multiclass_confusion_matrix
+
+from sase_gan.errors import DataError
+from sase_gan.files import write_atomically
+
+NUM_BINS = 15
+"""Confidence bins of the calibration error, the usual number since Guo et al. 2017 (arXiv 1706.04599)."""
+
+
+def classification_scores(logits: Tensor, labels: Tensor, classes: Sequence[str]) -> dict[str, Any]:
+    """Score logits [N, K] against labels [N].
+
+    Returns:
+        Shares in 0..1: `top1`, `top5` (where there are more than 5 classes), `mean_class_accuracy`; `loss` in nats;
+        `calibration_error`, the expected one over 15 bins of confidence; `calibration` with each bin's count, mean
+        confidence and accuracy; `confusion` [true][predicted] counts; `count` and `classes`.
+
+    Raises:
+        DataError: without pictures.
+    """
+    if len(labels) == 0:
+        raise DataError("there are no pictures to score; the test part is empty")
+    num = len(classes)
+    probabilities = logits.double().softmax(1)
+    confidence, predicted = probabilities.max(1)
+    right = (predicted == labels).double()
+    bins = calibration_bins(confidence, right)
+    confusion = multiclass_confusion_matrix(predicted, labels, num_classes=num)
+    present = confusion.sum(1) > 0
+    recall = confusion.diagonal()[present] / confusion.sum(1)[present]
+    scores: dict[str, Any] = {
+        "count": len(labels),
+        "top1": float(right.mean()),
+        "mean_class_accuracy": float(recall.double().mean()),
+        "loss": float(torch.nn.functional.cross_entropy(logits.double(), labels)),
+        "calibration_error": sum(b["count"] * abs(b["accuracy"] - b["confidence"]) for b in bins) / len(labels),
+        "calibration": bins,
+        "confusion": confusion.tolist(),
+        "classes": list(classes),
+    }
+    if num > 5:
+        scores["top5"] = float(multiclass_accuracy(logits.double(), labels, num_classes=num, top_k=5, average="micro"))
+    return scores
+
+
+def calibration_bins(confidence: Tensor, right: Tensor) -> list[dict[str, float]]:
+    """Per non-empty bin of confidence ((0, 1/15], ...): upper edge, count, mean confidence and accuracy."""
+    index = (confidence * NUM_BINS).ceil().long().clamp(1, NUM_BINS) - 1
+    bins = []
+    for number in range(NUM_BINS):
+        inside = index == number
+        if inside.any():
+            bins.append(
+                {
+                    "upper": (number + 1) / NUM_BINS,
+                    "count": int(inside.sum()),
+                    "confidence": float(confidence[inside].mean()),
+                    "accuracy": float(right[inside].double().mean()),
+                }
+            )
+    return bins
+
+
+def write_scores(scores: dict[str, Any], folder: Path) -> None:
+    """Write `classification.json` and `confusion.csv` (rows: true classes) into `folder`."""
+    with write_atomically(folder / "classification.json") as path:
+        path.write_text(json.dumps(scores, indent=1))
+    with write_atomically(folder / "confusion.csv") as path, path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["true \\ predicted", *scores["classes"]])
+        writer.writerows([name, *row] for name, row in zip(scores["classes"], scores["confusion"], strict=True))

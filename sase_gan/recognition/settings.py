@@ -1,0 +1,98 @@
+"""What a classification run is made of: checked records, whose fields are the keys of the presets."""
+
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from sase_gan.recognition.choices import LayerChoice
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class BackboneSection(_Section):
+    """The network: see `create_backbone`."""
+
+    name: str = "cifar_resnet18"
+    layers: LayerChoice = LayerChoice()
+    width: float = Field(default=1.0, gt=0)
+    drop_rate: float = Field(default=0.0, ge=0, lt=1)
+    drop_path_rate: float = Field(default=0.0, ge=0, lt=1)
+
+
+class PicturesSection(_Section):
+    """Sizes and augmentation of training pictures; evaluation resizes to `resize` and crops the middle."""
+
+    image_size: int = Field(default=32, ge=8, le=1024)
+    """Side that the network sees in training."""
+    evaluation_size: int | None = Field(default=None, ge=8, le=1024)
+    """Side that it sees in evaluation, if another."""
+    resize: int | None = Field(default=None, ge=8, le=2048)
+    """Shorter side before the middle is cropped in evaluation, if larger than the side seen."""
+    crop: Literal["none", "padded", "random_resized"] = "none"
+    """none: pictures of any size are resized and cropped in the middle; padded: 4 px (at 32) of zeros and a random
+    crop; random_resized: a random 8 to 100 percent of the picture."""
+    flip: bool = False
+    interpolation: Literal["bilinear", "bicubic"] = "bilinear"
+    rand_augment: str = ""
+    """RandAugment in timm's words, e.g. rand-m9-mstd0.5; empty for none."""
+    colour_jitter: float = Field(default=0.0, ge=0, le=1)
+    erasing: float = Field(default=0.0, ge=0, le=1)
+    mixup: float = Field(default=0.0, ge=0)
+    """Parameter of mixup's Beta distribution, one draw a batch; 0 for none."""
+    cutmix: float = Field(default=0.0, ge=0)
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+
+
+class OptimiserSection(_Section):
+    """The optimiser and its rate over time."""
+
+    name: Literal["sgd", "adamw"] = "sgd"
+    rate: float = Field(default=0.1, gt=0)
+    reference_batch: int = Field(default=0, ge=0)
+    """The batch size that `rate` is meant for, the rate grows in proportion; 0: as given at any batch size."""
+    momentum: float = Field(default=0.9, ge=0, lt=1)
+    weight_decay: float = Field(default=5e-4, ge=0)
+    decay_all: bool = True
+    """Whether norms and biases are decayed too."""
+    schedule: Literal["cosine", "steps", "constant"] = "cosine"
+    warmup_epochs: float = Field(default=0.0, ge=0)
+    minimum_rate: float = Field(default=0.0, ge=0)
+    milestones: tuple[float, ...] = ()
+    """Epochs at which the rate is multiplied by `factor`."""
+    factor: float = Field(default=0.1, gt=0, lt=1)
+    clip_norm: float | None = Field(default=None, gt=0)
+
+    @model_validator(mode="after")
+    def _milestones_belong_to_steps(self) -> Self:
+        if (self.schedule == "steps") != bool(self.milestones):
+            raise ValueError("milestones and schedule=steps need each other; set both or neither")
+        return self
+
+
+class ClassifyConfig(_Section):
+    """A whole run."""
+
+    backbone: BackboneSection = BackboneSection()
+    pictures: PicturesSection = PicturesSection()
+    optimiser: OptimiserSection = OptimiserSection()
+    epochs: int = Field(default=10, ge=1)
+    batch_size: int = Field(default=128, ge=2)
+    average_half_life: float = Field(default=0.0, ge=0)
+    """Half-life of the averaged weights in images; 0 for none."""
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    held_out: float = Field(default=0.1, gt=0, lt=1)
+    """Share of the pictures kept for evaluation where the data have no such part of their own."""
+    max_train: int | None = Field(default=None, ge=2)
+    """Train on so many pictures only, drawn evenly over the classes."""
+    evaluate_every: int = Field(default=1, ge=1)
+    """Score the held-out pictures every so many epochs, and after the last."""
+    seed: int = Field(default=0, ge=0)
+    workers: int = Field(default=0, ge=0)
+
+    @model_validator(mode="after")
+    def _mixing_needs_even_batches(self) -> Self:
+        if (self.pictures.mixup or self.pictures.cutmix) and self.batch_size % 2:
+            raise ValueError(f"mixing pictures pairs them, so batch_size must be even, not {self.batch_size}")
+        return self

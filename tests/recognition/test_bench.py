@@ -1,0 +1,52 @@
+"""The tables of costs: loops compute what layers compute, and counters count folded batches."""
+
+import pytest
+import torch
+
+from sase_gan.layers.attentive_norm import AttentiveNorm
+from sase_gan.layers.aw_conv import AWConv2d
+from sase_gan.layers.efficient_multi_scale_attention import EfficientMultiScaleAttention
+from sase_gan.layers.sase_recognition import SASEConv2d
+from sase_gan.recognition import bench
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_loops_equal_the_layers(training):
+    x = torch.randn(3, 16, 6, 5, dtype=torch.float64)
+    pairs = [
+        (AttentiveNorm(16, dtype=torch.float64), bench.loop_attentive_norm),
+        (SASEConv2d(16, stride=2, dtype=torch.float64), bench.loop_sase),
+        (AWConv2d(16, 16, 3, padding=1, dtype=torch.float64), bench.loop_aw),
+        (EfficientMultiScaleAttention(16, groups=4, dtype=torch.float64), bench.loop_multi_scale),
+    ]
+    for layer, loop in pairs:
+        layer.train(training)
+        assert torch.allclose(layer(x), loop(layer, x), atol=1e-12), type(layer).__name__
+
+
+def test_multiply_adds_count_folded_groups_in_full():
+    layer = torch.nn.Sequential(EfficientMultiScaleAttention(32, groups=8, device="meta"))
+    c, area = 4, 14 * 14
+    counted = bench.count_multiply_adds(layer, 14, in_channels=32)
+    # Per group: the 3x3 and the two products of c with the map; and the 1x1 on 28 positions.
+    assert counted == 8 * (9 * c * c * area + 2 * c * area + c * c * 28)
+
+
+def test_tables_tell_ours_from_published():
+    costs = bench.bench_models(["resnet50", "densenet121"])
+    assert {(c.backbone, c.layers) for c in costs} >= {("resnet50", "aw+cbam"), ("densenet121", "aw")}
+    by_name = {(c.backbone, c.layers): c for c in costs}
+    assert by_name["resnet50", "sase"].parameters == 18656040
+    assert by_name["resnet50", "sase"].multiply_adds / 1e6 == pytest.approx(3323.45, rel=1e-4)
+    table = bench.models_table(costs)
+    assert "25,755,420" in table
+    assert table.count("not measured") == len(costs)
+    sase = next(line for line in table.splitlines() if "| sase |" in line)
+    assert "none known" in sase
+
+
+def test_layers_are_timed_against_their_loops():
+    costs = bench.bench_layers(channels=16, size=6, batch_size=2, repeats=1)
+    assert len(costs) == 6
+    assert all(cost.ratio > 0 for cost in costs)
+    assert len(bench.layers_table(costs).splitlines()) == 8
