@@ -8,6 +8,7 @@ equally many patches; down- and upsampling by 2 use the binomial 5-tap filter of
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -45,9 +46,10 @@ class PatchSet:
 
 @dataclass(frozen=True)
 class PatchDistance:
-    """Distances x 1000: of each level, by its short side in pixels, and their mean with its interval."""
+    """Distances x 1000: of each level, by its short side in pixels, and their mean, with their intervals."""
 
     levels: dict[int, float]
+    level_intervals: dict[int, Interval]
     mean: float
     interval: Interval | None
 
@@ -136,19 +138,25 @@ def patch_distance(fakes: PatchSet, reals: PatchSet, *, intervals: bool = True) 
     """
     if fakes.levels != reals.levels:
         raise NotApplicable(f"Pictures must be of one size; their pyramids have levels {fakes.levels}, {reals.levels}.")
-    values, means = {}, []
+    values: dict[int, float] = {}
+    draws: list[Tensor] = []
     for place, size in enumerate(fakes.levels):
         a, b = _normalised(fakes.patches[place], reals.patches[place])
         values[size] = 1000 * _sliced(a.flatten(0, 1), b.flatten(0, 1), _directions(a.shape[-1], DIRECTIONS, size))
         if intervals and len(a) > 1:
-            means.append(_resampled(a, b, size))
+            draws.append(_resampled(a, b, size))
     mean = sum(values.values()) / len(values)
-    interval = None
-    if means:
-        words = f"95 %, 1.96 deviations, bootstrap over fakes, {_ERROR_BAR_DRAWS} draws"
-        spread = 1.96 * (1000 * torch.stack(means).mean(0)).std().item()
-        interval = Interval(max(mean - spread, 0.0), mean + spread, words)
-    return PatchDistance(values, mean, interval)
+    if not draws:
+        return PatchDistance(values, {}, mean, None)
+    intervals_by_level = {size: _interval(values[size], draw) for size, draw in zip(values, draws, strict=True)}
+    return PatchDistance(values, intervals_by_level, mean, _interval(mean, torch.stack(draws).mean(0)))
+
+
+def _interval(value: float, draws: Tensor) -> Interval:
+    # Few draws give a deviation, but no tails.
+    spread = 1.96 * 1000 * draws.std().item()
+    words = f"95 %, 1.96 deviations, bootstrap over fakes, {len(draws)} draws"
+    return Interval(max(value - spread, 0.0), value + spread, words)
 
 
 def reference_patch_distance(reals: PatchSet, halves: list[tuple[Tensor, Tensor]]) -> Tensor:
@@ -172,19 +180,30 @@ def _directions(width: int, count: int, level: int) -> Tensor:
 
 def _sliced(a: Tensor, b: Tensor, directions: Tensor) -> float:
     n = min(len(a), len(b), PATCHES)
-    # Evenly spread rows, so that every picture keeps its share when a set has a few patches more.
-    a, b = (x[torch.linspace(0, len(x) - 1, n).long()] for x in (a, b))
-    return ((a @ directions).sort(0).values - (b @ directions).sort(0).values).abs().mean().item()
+    return (_sorted_projections(a, directions, n) - _sorted_projections(b, directions, n)).abs().mean().item()
+
+
+def _sorted_projections(rows: Tensor, directions: Tensor, n: int) -> Tensor:
+    """[directions, n] sorted along the last axis, of n rows spread evenly, so that every picture keeps its share."""
+    chosen = rows[torch.linspace(0, len(rows) - 1, n).long()]
+    return _sort(directions.T @ chosen.T)
+
+
+def _sort(rows: Tensor) -> Tensor:
+    # numpy's sort uses vector instructions and is ten times as fast as torch's here.
+    return torch.from_numpy(np.sort(rows.contiguous().numpy(), axis=1))
 
 
 def _resampled(a: Tensor, b: Tensor, level: int) -> Tensor:
+    """The distance x 1 of resampled fakes in few directions [draws]."""
     directions = _directions(a.shape[-1], _ERROR_BAR_DIRECTIONS, level)
-    projected, target = a @ directions, (b @ directions).flatten(0, 1)
+    count = PATCHES // 4
+    target = _sorted_projections(b.flatten(0, 1), directions, min(count, a.shape[0] * a.shape[1], b[..., 0].numel()))
+    projected = a @ directions
     values = []
     for draw in range(_ERROR_BAR_DRAWS):
         chosen = torch.randint(len(a), (len(a),), generator=generator(0, "patch draws", draw))
         rows = projected[chosen].flatten(0, 1)
-        n = min(len(rows), len(target), PATCHES // 4)
-        x, y = (z[torch.linspace(0, len(z) - 1, n).long()] for z in (rows, target))
-        values.append((x.sort(0).values - y.sort(0).values).abs().mean())
+        rows = rows[torch.linspace(0, len(rows) - 1, target.shape[1]).long()]
+        values.append((_sort(rows.T) - target).abs().mean())
     return torch.stack(values)
