@@ -103,7 +103,11 @@ def frozen_power_iteration(network: nn.Module) -> Iterator[None]:
 
 
 def fold_spectral_norm(network: nn.Module) -> None:
-    """Replace every parametrised weight of `network` by its present value, in place."""
+    """Replace every parametrised weight of `network` by its present value, in place.
+
+    Not for a deep copy of a network that is still in use: torch shares the class of a parametrised module with its
+    copies, and takes `weight` away from all of them. Build a second network and load the state instead.
+    """
     for module in list(network.modules()):
         if parametrize.is_parametrized(module, "weight"):
             with frozen_power_iteration(module):
