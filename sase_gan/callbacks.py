@@ -240,13 +240,9 @@ class Snapshots(Callback):
 
     def on_train_batch_end(self, trainer: Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Publish when due."""
-        if is_due(module, trainer, batch, self.interval):
-            self._publish(trainer, module)
-
-    def on_train_end(self, trainer: Trainer, module: Any) -> None:
-        """Publish the end."""
-        if self._published_at != module.images_seen:
-            self._publish(trainer, module, must_measure=True)
+        if is_due(module, trainer, batch, self.interval) or trainer.should_stop:
+            # The callbacks that end a run stand before this one: its last snapshot always gets its figures.
+            self._publish(trainer, module, must_measure=trainer.should_stop)
 
     def _publish(self, trainer: Trainer, module: Any, *, must_measure: bool = False) -> None:
         self._published_at = seen = module.images_seen

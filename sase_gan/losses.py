@@ -1,5 +1,7 @@
 """Losses: tensors in, named terms out; the training module weights, sums and logs them."""
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -41,3 +43,27 @@ def gradient_penalty(logits: Tensor, images: Tensor) -> Tensor:
     """R1, Mescheder et al. 2018, arXiv 1801.04406: mean squared norm of the gradient of the mean logit by picture."""
     (gradient,) = torch.autograd.grad(logits.float().mean(1).sum(), images, create_graph=True)
     return gradient.float().square().sum((1, 2, 3)).mean()
+
+
+def wasserstein(real_logits: Tensor, fake_logits: Tensor) -> Terms:
+    """`-mean D(x)` and `mean D(G(z))`, in float32: Arjovsky et al. 2017, arXiv 1701.07875."""
+    return {"d_real": -real_logits.float().mean(), "d_fake": fake_logits.float().mean()}
+
+
+def pixel_gradient_penalty(
+    discriminator: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, mix: Tensor
+) -> Tensor:
+    """`mean (|g| - 1)^2` at `mix * real + (1 - mix) * fake`, |g| over the three channels of every pixel.
+
+    The penalty of SinGAN (arXiv 1905.01164), which differs from that of Gulrajani et al. 2017 (arXiv 1704.00028): there
+    the norm is over the whole picture. The gradient is that of the summed scores.
+
+    Args:
+        real: `[batch, 3, height, width]`; fake: the same.
+        mix: in [0, 1], of any shape that broadcasts.
+    """
+    between = torch.lerp(fake.detach(), real, mix).requires_grad_()
+    (gradient,) = torch.autograd.grad(discriminator(between).float().sum(), between, create_graph=True)
+    # Under the root, so that a pixel without gradient has one of zero, not an undefined one.
+    length = (gradient.float().square().sum(1) + 1e-12).sqrt()
+    return (length - 1).square().mean()

@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 from sase_gan.networks.stages import IMAGE_SIZES
 
+FEWEST_IMAGES = 4
+"""A training set has at least so many pictures."""
+
 
 @dataclass(frozen=True)
 class Choice:

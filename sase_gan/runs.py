@@ -24,12 +24,12 @@ from sase_gan.errors import DataError, SaseGanError, UsageError
 from sase_gan.files import write_atomically
 from sase_gan.hardware import Hardware
 from sase_gan.pixels import grid, write_png
+from sase_gan.presets import FEWEST_IMAGES
 from sase_gan.run_folder import RunFolder
 from sase_gan.training.low_shot import LowShotModule
 from sase_gan.training.low_shot_config import LowShotConfig
 
 Measure = Callable[[Tensor], dict[str, Any]]
-FEWEST_IMAGES = 4
 
 
 @dataclass(frozen=True)
@@ -76,31 +76,26 @@ def start_run(config: LowShotConfig, images: ImageSet, run: RunFolder, options: 
     return _fit(module, images, run, options, checkpoint=None)
 
 
-def resume_run(
-    config: LowShotConfig, images: ImageSet, run: RunFolder, options: RunOptions, *, digest: str | None = None
-) -> RunResult:
+def resume_run(config: LowShotConfig, images: ImageSet, run: RunFolder, options: RunOptions) -> RunResult:
     """Go on from the last checkpoint; what the folder holds beyond it is made again.
-
-    Args:
-        digest: of the pictures that the run began with, if known; others are refused.
 
     Raises:
         DataError: if there is no checkpoint, it is damaged, or the pictures changed.
     """
     _check(config, images)
-    if digest is not None and digest != images.digest:
+    clock = read_clock(run.checkpoint)
+    if clock["data_digest"] != images.digest:
         raise DataError(
             f"the pictures in {config.data.path} are not those that this run began with; restore them, or start anew"
         )
-    clock = read_clock(run.checkpoint)
     run.forget_after(clock["images_seen"])
     module = _build(config, options)
     module.images_seen = clock["images_seen"]
     return _fit(module, images, run, options, checkpoint=run.checkpoint)
 
 
-def read_clock(checkpoint: Path) -> dict[str, int]:
-    """Images seen and steps of a checkpoint, read without unpickling code.
+def read_clock(checkpoint: Path) -> dict[str, Any]:
+    """Images seen, steps and the hash of the pictures of a checkpoint, read without unpickling code.
 
     Raises:
         DataError: if it is missing or damaged.
@@ -113,7 +108,7 @@ def read_clock(checkpoint: Path) -> dict[str, int]:
         raise DataError(
             f"{checkpoint} cannot be read ({error}); rename previous.ckpt beside it to last.ckpt and resume again"
         ) from error
-    clock: dict[str, int] = state["clock"]
+    clock: dict[str, Any] = state["clock"]
     return clock
 
 
@@ -135,6 +130,7 @@ def _fit(
     module: LowShotModule, images: ImageSet, run: RunFolder, options: RunOptions, *, checkpoint: Path | None
 ) -> RunResult:
     config, schedule = module.config, module.config.schedule
+    module.data_digest = images.digest
     table = MetricsTable(run, schedule.log_images)
     snapshots = Snapshots(
         run,

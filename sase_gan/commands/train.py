@@ -79,9 +79,9 @@ def _start(
 ) -> None:
     from sase_gan.datasets.images import open_images
     from sase_gan.errors import DataError
-    from sase_gan.presets import choose_preset
+    from sase_gan.presets import FEWEST_IMAGES, choose_preset
     from sase_gan.run_folder import RunFolder, next_free
-    from sase_gan.runs import FEWEST_IMAGES, start_run
+    from sase_gan.runs import start_run
 
     source = open_images(path)
     if len(source) < FEWEST_IMAGES:
@@ -117,15 +117,8 @@ def _resume(folder: Path, kimg: float | None, hardware: Any, options: dict[str, 
     if dry_run:
         _dry_run(resolved, len(images), hardware, options)
         return
-    digests = [record.get("data", {}).get("digest") for record in run.records()]
     typer.echo(f"going on with {run.path}")
-    result = resume_run(
-        resolved,
-        images,
-        run,
-        _run_options(resolved, images, hardware, options),
-        digest=digests[0] if digests else None,
-    )
+    result = resume_run(resolved, images, run, _run_options(resolved, images, hardware, options))
     _finish(result, run)
 
 
@@ -169,7 +162,16 @@ def _run_options(resolved: Any, images: Any, hardware: Any, options: dict[str, A
     if options["figures"] and resolved.schedule.evaluation_count > 0:
         from sase_gan.metrics.quick import prepare_measure
 
-        measure = prepare_measure(images.images, device=hardware.device)
+        measure = prepare_measure(
+            images.images,
+            device=hardware.device,
+            extractor_used_in_training=resolved.loss.reconstruction == "efflite0",
+            data={
+                "name": Path(resolved.data.path).name,
+                "licence": resolved.data.licence,
+                "mirror": resolved.data.mirror,
+            },
+        )
     return RunOptions(
         hardware,
         minutes=options["minutes"],

@@ -62,6 +62,7 @@ class LowShotModule(LightningModule):
         self.plain_step = False
         self.images_seen = 0
         self.steps = 0
+        self.data_digest = ""
         self._sums: dict[str, Tensor] = {}
         self._sum_counts: dict[str, int] = {}
         # Not a submodule: its weights belong neither into checkpoints nor to the optimisers.
@@ -93,8 +94,8 @@ class LowShotModule(LightningModule):
         self.to(memory_format=self.memory_format)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add the clock."""
-        checkpoint["clock"] = {"images_seen": self.images_seen, "steps": self.steps}
+        """Add the clock, and which pictures it belongs to."""
+        checkpoint["clock"] = {"images_seen": self.images_seen, "steps": self.steps, "data_digest": self.data_digest}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Restore the clock."""
