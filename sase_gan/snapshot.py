@@ -18,6 +18,7 @@ from huggingface_hub import PyTorchModelHubMixin, hf_hub_download
 from pydantic import BaseModel, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from sase_gan import __version__
 from sase_gan.errors import DataError
@@ -45,6 +46,7 @@ class SnapshotMixin(
     kind: ClassVar[str]
     config_class: ClassVar[type[BaseModel]]
     config: Any
+    _half = False
     provenance: dict[str, Any] = {}  # noqa: RUF012 - replaced, never changed in place
 
     def snapshot_config(self) -> dict[str, Any]:
@@ -56,16 +58,26 @@ class SnapshotMixin(
             "provenance": self.provenance,
         }
 
-    def save_pretrained(self, save_directory: str | Path, **kwargs: Any) -> str | None:
-        """Write the snapshot; the folder appears whole or not at all, replacing an earlier one."""
+    def save_pretrained(self, save_directory: str | Path, *, half: bool = False, **kwargs: Any) -> str | None:
+        """Write the snapshot; the folder appears whole or not at all, replacing an earlier one.
+
+        Args:
+            half: store weights in half precision, in half the space; they are read back into float32, and pictures
+                differ by a level here and there.
+        """
+        self._half = half
         with write_folder_atomically(save_directory) as temporary:
             super().save_pretrained(temporary, config=self.snapshot_config(), **kwargs)
         return None
 
     def _save_pretrained(self, save_directory: Path) -> None:
-        state = {key: value.detach().cpu().contiguous() for key, value in self.state_dict().items()}  # type: ignore[attr-defined]
+        state = {key: self._stored(value) for key, value in self.state_dict().items()}  # type: ignore[attr-defined]
         header = {"format": "pt", "config": json.dumps(self.snapshot_config(), sort_keys=True)}
         save_file(state, save_directory / WEIGHTS_FILE, metadata=header)
+
+    def _stored(self, value: Tensor) -> Tensor:
+        value = value.detach().cpu().contiguous()
+        return value.half() if self._half and value.is_floating_point() else value
 
     @classmethod
     def _from_pretrained(
