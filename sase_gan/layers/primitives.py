@@ -42,6 +42,13 @@ def batch_norm(channels: int) -> nn.BatchNorm2d:
     return module
 
 
+def instance_norm(channels: int) -> nn.GroupNorm:
+    """Normalise each map of each sample by itself, with the family's start; nothing depends on the rest of a batch."""
+    module = nn.GroupNorm(channels, channels)
+    nn.init.normal_(module.weight, 1.0, WEIGHT_STD)
+    return module
+
+
 class GatedLinearUnit(nn.Module):
     """First half of the channels times the sigmoid of the second half: `[b, 2c, h, w]` to `[b, c, h, w]`."""
 

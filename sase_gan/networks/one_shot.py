@@ -119,6 +119,7 @@ class Pyramid(nn.Module, SnapshotMixin):
     config_class = PyramidConfig
     picture: Tensor
     amplitudes: Tensor
+    fixed0: Tensor
 
     def __init__(self, config: PyramidConfig) -> None:
         super().__init__()
@@ -253,13 +254,15 @@ class Pyramid(nn.Module, SnapshotMixin):
         styles = {}
         for index in range(1, self.num_stages):
             noise = fixed[index]
-            styles_read = self.stages[index].styles(
+            stage = self.stages[index]
+            assert isinstance(stage, ImageStage | FeatureStage)
+            read = stage.styles(
                 self.enlarge(drawn[index - 1], self.config.sizes[index], padding),
                 None if noise is None else noise * self.amplitudes[index],
                 padding,
             )
-            if styles_read is not None:
-                styles[index] = styles_read
+            if read is not None:
+                styles[index] = read
         return styles
 
     # -- training ----------------------------------------------------------------------------------------------------
@@ -307,6 +310,7 @@ class ImageStage(nn.Module):
         self.head = _block(3, channels, norm)
         self.body = nn.Sequential(*(_block(channels, channels, norm) for _ in range(NUM_BODY_BLOCKS)))
         self.gate = _gate(config, index)
+        self.reach = 2 * config.dilation(index)
         self.tail = conv(channels, 3, 3, bias=True, spectral=False)
 
     def forward(
@@ -316,7 +320,7 @@ class ImageStage(nn.Module):
         early = self._early(carried, noise, padding)
         late = self.body(early)
         if self.gate is not None:
-            late = _gated(self.gate, early, late, styles, padding, margin=NUM_BODY_BLOCKS + 1)
+            late = _gated(self.gate, early, late, styles, padding, self.reach, margin=NUM_BODY_BLOCKS + 1)
         picture = self.tail(late).tanh()
         return picture + carried if self.residual and carried is not None else picture
 
@@ -340,6 +344,7 @@ class FeatureStage(nn.Module):
         self.head = _block(3, channels, norm) if index == 0 else None
         self.body = nn.Sequential(*(_block(channels, channels, norm) for _ in range(NUM_BODY_BLOCKS)))
         self.gate = _gate(config, index)
+        self.reach = 2 * config.dilation(index)
 
     def forward(
         self, carried: Tensor | None, noise: Tensor | None, padding: Padding, styles: Tensor | None = None
@@ -350,7 +355,7 @@ class FeatureStage(nn.Module):
             x = self.head(pad(x.expand(-1, 3, -1, -1), 1, padding))
         late = self.body(pad(x, NUM_BODY_BLOCKS, padding))
         if self.gate is not None:
-            late = _gated(self.gate, x, late, styles, padding, margin=0)
+            late = _gated(self.gate, x, late, styles, padding, self.reach, margin=0)
         return late + x
 
     def styles(self, carried: Tensor | None, noise: Tensor | None, padding: Padding) -> Tensor | None:
@@ -403,22 +408,30 @@ def _gate(config: PyramidConfig, index: int) -> SynthesisSASE | None:
 
 
 def _gated(
-    gate: SynthesisSASE, source: Tensor, target: Tensor, styles: Tensor | None, padding: Padding, *, margin: int
+    gate: SynthesisSASE,
+    source: Tensor,
+    target: Tensor,
+    styles: Tensor | None,
+    padding: Padding,
+    reach: int,
+    *,
+    margin: int,
 ) -> Tensor:
     """Apply a gate; for circular padding without a seam.
 
     Args:
+        reach: how many pixels around it a mask's value sees.
         margin: pixels by which the source reaches beyond the picture on each side.
     """
-    styles = gate.styles(source) if styles is None else styles.expand(len(source), -1, -1)
-    if padding != "circular":
+    circular = padding == "circular"
+    # A wrapped rim would count its pixels twice in the means of the styles.
+    core = _crop(source, margin) if circular else source
+    styles = gate.styles(core) if styles is None else styles.expand(len(source), -1, -1)
+    if not circular:
         return gate.apply_gate(gate.masks(source), styles, target)
     # The masks' own padding is zero: they are computed on a wider wrapped map, and its rim is cut off.
-    core = _crop(source, margin)
-    reach = 2 * max(module.dilation[0] for module in gate.mask_dilated)
     scale = gate.gate(_crop(gate.masks(wrap(core, reach)), reach), styles)
-    around = (target.shape[2] - core.shape[2]) // 2
-    return target * wrap(scale, around)
+    return target * wrap(scale, (target.shape[2] - core.shape[2]) // 2)
 
 
 def _crop(x: Tensor, margin: int) -> Tensor:

@@ -1,0 +1,289 @@
+"""One training iteration of the one-shot pyramid, and what a checkpoint of it holds.
+
+The pyramid grows: in phase s of as many phases as there are stages, the newest stages up to s are trained against the
+picture at the size of s, the ones before are frozen. SinGAN (arXiv 1905.01164) trains one at a time, ConSinGAN
+(arXiv 2003.11512) the last three together, each further back more slowly. What changes the method is a switch of
+`OneShotConfig`; the preset `paper` sets the switches as released with arXiv 2112.14804.
+
+Exact savings: what frozen stages give the reconstruction is computed once a phase; the drawn picture and the
+reconstruction go through the trained stages as one batch, where samples do not meet; so do the real and the drawn
+picture through the discriminator.
+
+The phase, the iteration in it, the rates and all random numbers derive from (seed, images seen), so a resumed run
+repeats an uninterrupted one bit for bit on the same CPU and thread count.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from lightning import LightningModule
+from torch import Tensor, nn
+
+from sase_gan import losses
+from sase_gan.averaging import WeightAverage
+from sase_gan.networks.one_shot import PatchDiscriminator, Pyramid
+from sase_gan.ops import resize
+from sase_gan.pixels import to_float, to_uint8
+from sase_gan.seeds import derive_seed
+from sase_gan.training.one_shot_config import OneShotConfig
+
+
+class OneShotModule(LightningModule):
+    """The pyramid, its discriminators, and the iteration that trains them.
+
+    Args:
+        config: a `OneShotConfig` as a plain dictionary, with the pyramid's sizes.
+
+    Attributes:
+        phase: the stage that is newest; -1 before the first iteration.
+    """
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        super().__init__()
+        self.save_hyperparameters()
+        self.automatic_optimization = False
+        self.config = OneShotConfig(**config)
+        torch.manual_seed(derive_seed(self.config.seed, "initialisation"))
+        self.generator = Pyramid(self.config.generator)
+        widths = dict.fromkeys(self._width(stage) for stage in range(self.config.num_stages))
+        self.discriminators = nn.ModuleDict(
+            {str(width): PatchDiscriminator(width, norm=self.config.discriminator.norm) for width in widths}
+        )
+        half_life = self.config.averaging.half_life
+        # Without a ramp: at the start of a phase the average takes the new stage over, and follows from there.
+        self.average = None if half_life is None else WeightAverage(self.generator, half_life=half_life, ramp_up=0)
+        self.images_seen = 0
+        self.steps = 0
+        self.phase = -1
+        self._real: Tensor = torch.empty(0)
+        self._frozen_reconstruction: Tensor | None = None
+        self._sums: dict[str, Tensor] = {}
+        self._sum_counts: dict[str, int] = {}
+
+    def show(self, picture: Tensor) -> None:
+        """Give the training picture, uint8 `[3, height, width]` at the finest size; once, before training begins."""
+        self.generator.picture.copy_(picture)
+        self.generator.draw_fixed_noise(self.config.seed, self._picture_at(0))
+        if self.average is not None:
+            self._published_source().load_state_dict(self.generator.state_dict())
+
+    def _width(self, stage: int) -> int:
+        return self.config.generator.channels(stage)
+
+    def _picture_at(self, stage: int) -> Tensor:
+        whole = to_float(self.generator.picture)[None]
+        return resize(whole, self.config.generator.sizes[stage]).clamp(-1, 1)
+
+    # -- Lightning's hooks -------------------------------------------------------------------------------------------
+
+    def configure_optimizers(self) -> list[torch.optim.Optimizer]:
+        """Adam for the generator, a group of parameters for each stage, and for the discriminators."""
+        section = self.config.optimiser
+        groups: list[dict[str, Any]] = [{"params": list(stage.parameters())} for stage in self.generator.stages]
+        if self.config.generator.handover == "feature":
+            groups.append({"params": list(self.generator.to_picture.parameters())})
+        return [
+            torch.optim.Adam(parameters, lr=section.rate, betas=section.betas, fused=True)
+            for parameters in (groups, self.discriminators.parameters())
+        ]
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add the clock."""
+        checkpoint["clock"] = {"images_seen": self.images_seen, "steps": self.steps}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Restore the clock."""
+        self.images_seen = checkpoint["clock"]["images_seen"]
+        self.steps = checkpoint["clock"]["steps"]
+
+    def training_step(self, batch: Tensor, batch_idx: int) -> None:
+        """One iteration; the batch only counts: the pyramid of the picture is made once a phase."""
+        phase, iteration = divmod(self.images_seen, self.config.schedule.iterations)
+        if phase >= self.config.num_stages:  # a finished run that is resumed has nothing left to do
+            self.trainer.should_stop = True
+            return
+        if phase != self.phase:
+            self._enter(phase, first=iteration == 0)
+        self._set_rates(iteration)
+        source = torch.Generator(self.device).manual_seed(derive_seed(self.config.seed, "step", self.images_seen))
+        section = self.config.optimiser
+        for step in range(section.discriminator_steps):
+            drawn = self._draw(source)
+            self._discriminator_step(drawn[:1], source, last=step == section.discriminator_steps - 1)
+        self._generator_step(drawn, source)
+        self.images_seen += 1
+        self.steps += 1
+        if self.average is not None:
+            self.average.update(self.generator, batch=1, images_seen=self.images_seen)
+
+    # -- phases ------------------------------------------------------------------------------------------------------
+
+    @property
+    def discriminator(self) -> PatchDiscriminator:
+        """The discriminator of this phase; phases of the same width share one."""
+        module = self.discriminators[str(self._width(self.phase))]
+        assert isinstance(module, PatchDiscriminator)
+        return module
+
+    @property
+    def _first_trained(self) -> int:
+        return max(0, self.phase - self.config.pyramid.concurrent + 1)
+
+    def _enter(self, phase: int, *, first: bool) -> None:
+        """Prepare the phase; on its first iteration also what changes weights, which a resumed run finds done."""
+        self.phase = phase
+        self._real = self._picture_at(phase)
+        for index, stage in enumerate(self.generator.stages):
+            trained = self._first_trained <= index <= phase
+            stage.requires_grad_(trained)
+            # Matters for running statistics only: finished stages use what they have gathered.
+            stage.train(trained)
+        if first:
+            self._begin(phase)
+        self._frozen_reconstruction = None
+        if self._first_trained > 0:
+            with torch.no_grad():
+                self._frozen_reconstruction = self.generator.reconstruct(self._first_trained).stages[-1]
+
+    def _begin(self, phase: int) -> None:
+        for index in range(2):
+            self._optimiser(index).optimizer.state.clear()
+        if phase == 0:
+            return
+        self.generator.begin_stage(phase)
+        with torch.no_grad():
+            pictures = self.generator.reconstruct(phase)
+            carried = self.generator.to_rgb(pictures.stages[-1])
+            enlarged = self.generator.enlarge(carried, self.config.generator.sizes[phase], self._padding)
+            error = (enlarged - self._real).square().mean().sqrt()
+            self.generator.amplitudes[phase] = self.config.loss.noise * error
+        if self.average is not None:
+            self._published_source().stages[phase].load_state_dict(self.generator.stages[phase].state_dict())
+
+    @property
+    def _padding(self) -> Any:
+        return self.config.generator.padding
+
+    def _set_rates(self, iteration: int) -> None:
+        section = self.config.optimiser
+        late = iteration >= section.milestone * self.config.schedule.iterations
+        rate = section.rate * (0.1 if late else 1.0)
+        generator, discriminator = self.optimizers()  # type: ignore[misc]
+        for index, group in enumerate(generator.optimizer.param_groups):
+            # The tail of a feature pyramid, the last group, moves with the newest stage.
+            behind = max(0, self.phase - index)
+            group["lr"] = rate * section.rate_scale**behind
+        discriminator.optimizer.param_groups[0]["lr"] = rate
+
+    # -- the two halves of an iteration ------------------------------------------------------------------------------
+
+    def _draw(self, source: torch.Generator) -> Tensor:
+        """The drawn picture and the reconstruction, `[2, 3, height, width]`, through the trained stages.
+
+        Two passes where statistics of a batch are taken, one where samples do not meet.
+        """
+        generator, phase, first = self.generator, self.phase, self._first_trained
+
+        def normal(shape: tuple[int, ...]) -> Tensor:
+            return torch.randn(1, *shape, generator=source, device=self.device)
+
+        shapes = (generator.latent_shape(), *generator.noise_shapes())[: phase + 1]
+        noise: list[Tensor | None] = [normal(shape) for shape in shapes]
+        fixed = generator.fixed_noise()[: phase + 1]
+        if not self.config.loss.fixed_latent and phase == 0:
+            fixed[0] = normal(shapes[0])
+        carried = None
+        if first > 0:
+            with torch.no_grad():
+                carried = generator.climb(noise, stop=first).stages[-1]
+        if self.config.generator.released_statistics:
+            fake = generator.climb(noise, start=first, stop=phase + 1, carried=carried)
+            rebuilt = generator.climb(fixed, start=first, stop=phase + 1, carried=self._frozen_reconstruction)
+            return torch.cat([fake.big, rebuilt.big])
+        both = [_stacked(a, b) for a, b in zip(noise, fixed, strict=True)]
+        if carried is not None:
+            assert self._frozen_reconstruction is not None
+            carried = torch.cat([carried, self._frozen_reconstruction])
+        return generator.climb(both, start=first, stop=phase + 1, carried=carried).big
+
+    def _discriminator_step(self, fake: Tensor, source: torch.Generator, *, last: bool) -> None:
+        optimiser, discriminator = self._optimiser(1), self.discriminator
+        fake = fake.detach()
+        mix = torch.rand((), generator=source, device=self.device)
+        with self.toggled_optimizer(optimiser):
+            if self.config.discriminator.norm == "none":
+                real_logits, fake_logits = discriminator(torch.cat([self._real, fake])).chunk(2)
+            else:
+                real_logits, fake_logits = discriminator(self._real), discriminator(fake)
+            terms = losses.wasserstein(real_logits, fake_logits)
+            total = terms["d_real"] + terms["d_fake"]
+            if self.config.loss.penalty > 0:
+                terms["d_penalty"] = losses.pixel_gradient_penalty(discriminator, self._real, fake, mix)
+                total = total + self.config.loss.penalty * terms["d_penalty"]
+            self.manual_backward(total)
+        optimiser.step()
+        optimiser.zero_grad(set_to_none=True)
+        if last:
+            self._collect({"d_penalty": terms["d_penalty"]} if "d_penalty" in terms else {})
+            self._collect({"real_logit": real_logits, "fake_logit": fake_logits})
+
+    def _generator_step(self, drawn: Tensor, source: torch.Generator) -> None:
+        section, optimiser = self.config.optimiser, self._optimiser(0)
+        recompute = section.generator_update == "recompute"
+        for step in range(section.generator_steps if recompute else 1):
+            if step > 0:
+                drawn = self._draw(source)
+            with self.toggled_optimizer(optimiser):
+                terms = losses.generator_loss(self.discriminator(drawn[:1]))
+                terms["g_reconstruction"] = (drawn[1:] - self._real).square().mean()
+                self.manual_backward(
+                    terms["g_adversarial"] + self.config.loss.reconstruction * terms["g_reconstruction"]
+                )
+            if section.generator_update == "repeat_step":
+                for _ in range(section.generator_steps):
+                    optimiser.step()
+            else:
+                optimiser.step()
+            optimiser.zero_grad(set_to_none=True)
+        self._collect({**terms, "reconstruction_rmse": terms["g_reconstruction"].detach().sqrt()})
+
+    def _optimiser(self, index: int) -> Any:
+        return self.optimizers()[index]  # type: ignore[index]
+
+    # -- figures of the iteration, kept on the device until someone reads them ----------------------------------------
+
+    def _collect(self, terms: dict[str, Tensor]) -> None:
+        for name, value in terms.items():
+            value = value.detach().float().mean()
+            self._sums[name] = self._sums[name] + value if name in self._sums else value
+            self._sum_counts[name] = self._sum_counts.get(name, 0) + 1
+
+    def read_terms(self) -> dict[str, float]:
+        """The mean of every term since the last call; the only place that waits for the device."""
+        means = {name: value.item() / self._sum_counts[name] for name, value in self._sums.items()}
+        self._sums, self._sum_counts = {}, {}
+        return means
+
+    # -- what is published -------------------------------------------------------------------------------------------
+
+    def _published_source(self) -> Pyramid:
+        source = self.generator if self.average is None else self.average.module
+        assert isinstance(source, Pyramid)
+        return source
+
+    def published_generator(self) -> Pyramid:
+        """The stages trained so far, in evaluation mode."""
+        count = max(1, math.ceil(self.images_seen / self.config.schedule.iterations))
+        return self._published_source().first_stages(count, to_uint8(self._picture_at(count - 1))[0])
+
+
+def _stacked(drawn: Tensor | None, fixed: Tensor | None) -> Tensor:
+    """A map for the drawn picture and one for the reconstruction, in one batch; none means zeros."""
+    assert drawn is not None
+    if fixed is None:
+        return torch.cat([drawn, torch.zeros_like(drawn)])
+    channels = max(drawn.shape[1], fixed.shape[1])
+    return torch.cat([part.expand(-1, channels, -1, -1) for part in (drawn, fixed)])

@@ -1,0 +1,141 @@
+"""The configuration of a one-shot run: every default stands here, once. Presets and flags state deviations only."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from sase_gan.networks.one_shot import PyramidConfig
+from sase_gan.networks.pyramid import Size, dense_sizes, released_sizes
+from sase_gan.training.low_shot_config import Section
+
+
+class PictureSection(Section):
+    """The training picture."""
+
+    path: str | None = Field(None, description="the picture")
+    licence: str | None = Field(None, description="licence of the picture, carried into snapshots and reports")
+
+
+class StagesSection(Section):
+    """The sizes that the pyramid climbs through; stored in `generator.sizes` when a run begins."""
+
+    rule: Literal["dense", "released"] = Field(
+        "dense", description="few stages, dense at the coarse end; or equal steps"
+    )
+    smallest_side: int = Field(25, ge=11, description="shorter side of the coarsest stage in pixels")
+    max_size: int = Field(
+        250, ge=16, description="longer side of the finest stage in pixels; never above the picture's"
+    )
+    stages: int = Field(6, ge=1, description="of the dense rule; a small picture gets fewer")
+    concurrent: int = Field(3, ge=1, description="newest stages that are trained together; 1: one after another")
+
+
+class CriticSection(Section):
+    """The patch discriminator; its channels are those of the stage that it judges."""
+
+    norm: Literal["none", "batch"] = "none"
+
+
+class OneShotLossSection(Section):
+    """Weights of the terms, and the noise of the stages."""
+
+    penalty: float = Field(0.1, ge=0, description="weight of the gradient penalty")
+    reconstruction: float = Field(10.0, ge=0, description="weight of the mean squared error of the reconstruction")
+    fixed_latent: bool = Field(True, description="one latent draws the picture; released: redrawn in every iteration")
+    noise: float = Field(0.1, ge=0, description="strength of a stage's noise, times the error of the stage before")
+
+
+class OneShotOptimiserSection(Section):
+    """Adam for both networks, rebuilt at every stage."""
+
+    rate: float = Field(5e-4, gt=0, description="of the newest stage and of the discriminator")
+    rate_scale: float = Field(0.1, ge=0, le=0.5, description="times the rate, for each stage further back")
+    betas: tuple[float, float] = (0.5, 0.999)
+    milestone: float = Field(
+        0.8, gt=0, le=1, description="share of a stage's iterations after which rates fall tenfold"
+    )
+    discriminator_steps: int = Field(3, ge=1, description="in an iteration")
+    generator_steps: int = Field(3, ge=1, description="in an iteration")
+    generator_update: Literal["repeat_step", "recompute", "single"] = Field(
+        "repeat_step", description="one gradient, stepped along repeatedly; or a new one for each step; or one step"
+    )
+
+    @model_validator(mode="after")
+    def _steps_have_an_effect(self) -> "OneShotOptimiserSection":
+        if self.generator_update == "single" and self.generator_steps != 1:
+            raise ValueError(
+                f"generator_steps is {self.generator_steps}, generator_update 'single'; set generator_steps=1"
+            )
+        return self
+
+
+class OneShotAveragingSection(Section):
+    """The running average of the generator that is published."""
+
+    half_life: float | None = Field(None, gt=0, description="in iterations; None publishes the generator itself")
+
+
+class OneShotScheduleSection(Section):
+    """How long, and how often something is written; an iteration shows the picture once: the clock is images seen."""
+
+    iterations: int = Field(2000, ge=1, description="of each stage")
+    checkpoint_images: int = Field(100, ge=1, description="between two checkpoints")
+    log_images: int = Field(20, ge=1, description="between two rows of metrics.csv")
+    evaluation_count: int = Field(50, ge=0, description="pictures drawn for the figures of the end; 0: no figures")
+
+
+class OneShotConfig(Section):
+    """Everything that a one-shot run depends on."""
+
+    task: Literal["one_shot"] = "one_shot"
+    seed: int = Field(0, ge=0)
+    data: PictureSection = PictureSection()
+    pyramid: StagesSection = StagesSection()
+    generator: PyramidConfig = PyramidConfig()
+    discriminator: CriticSection = CriticSection()
+    loss: OneShotLossSection = OneShotLossSection()
+    optimiser: OneShotOptimiserSection = OneShotOptimiserSection()
+    averaging: OneShotAveragingSection = OneShotAveragingSection()
+    schedule: OneShotScheduleSection = OneShotScheduleSection()
+
+    @model_validator(mode="after")
+    def _possible(self) -> "OneShotConfig":
+        if self.generator.resize == "bytes" and self.pyramid.concurrent > 1:
+            raise ValueError(
+                f"pyramid.concurrent is {self.pyramid.concurrent}, generator.resize 'bytes', which stops the gradients "
+                "of the coarser stages; set pyramid.concurrent=1 or generator.resize=bicubic"
+            )
+        if self.generator.released_statistics and self.pyramid.concurrent > 1:
+            raise ValueError(
+                f"pyramid.concurrent is {self.pyramid.concurrent}, generator.statistics 'running', with which finished "
+                "stages are evaluated; set pyramid.concurrent=1 or generator.statistics=instance"
+            )
+        return self
+
+    @property
+    def num_stages(self) -> int:
+        """How many stages there are; the sizes must be known."""
+        return len(self.generator.sizes)
+
+    @property
+    def total_images(self) -> int:
+        """Iterations of all stages together."""
+        return self.schedule.iterations * self.num_stages
+
+
+def sized_for(config: OneShotConfig, picture: Size) -> OneShotConfig:
+    """The configuration with the pyramid's sizes for a picture of that height and width; known sizes are kept.
+
+    Raises:
+        DataError: for a picture too small or too long.
+    """
+    if config.generator.sizes:
+        return config
+    section = config.pyramid
+    if section.rule == "released":
+        sizes = released_sizes(*picture, smallest_side=section.smallest_side, max_size=section.max_size)
+    else:
+        sizes = dense_sizes(
+            *picture, smallest_side=section.smallest_side, max_size=section.max_size, stages=section.stages
+        )
+    return config.model_copy(update={"generator": config.generator.model_copy(update={"sizes": sizes})})
