@@ -123,7 +123,7 @@ class Cell:
 
     @property
     def _spread(self) -> float | None:
-        return (self.high - self.low) or None if self.low is not None and self.high is not None else None
+        return (self.high - self.low) / 2 or None if self.low is not None and self.high is not None else None
 
 
 @dataclass(frozen=True)

@@ -385,6 +385,7 @@ EXTRACTOR_TITLES = {
     "vgg16": "VGG16",
     "dinov2": "DINOv2",
     "clip": "CLIP",
+    "pixels32": "32-px pictures",
 }
 
 GROUP_TITLES = {

@@ -367,7 +367,7 @@ def number_row(name: str, metric: MetricRecord) -> NumberRow:
         metric: measured, that is with a value.
     """
     assert metric.value is not None
-    spread = metric.high - metric.low if metric.low is not None and metric.high is not None else metric.std
+    spread = (metric.high - metric.low) / 2 if metric.low is not None and metric.high is not None else metric.std
     spread = spread or None
     value = format_number(metric.value, spread)
     interval = None
@@ -409,10 +409,10 @@ def _counts(metric: MetricRecord) -> str | None:
 
 
 def _strip(metric: MetricRecord, value: str, interval: str | None, level: str | None) -> Markup | None:
-    """A strip says something only where there is an interval or a level to see the value against."""
-    if metric.value is None or (interval is None and level is None):
+    """A strip says something only where there is a level to see the value against: alone it would scale to itself."""
+    if metric.value is None or level is None:
         return None
-    alt = f"{value}" + (f", interval {interval}" if interval else "") + (f", reference level {level}" if level else "")
+    alt = f"{value}" + (f", interval {interval}" if interval else "") + f", honest level {level}"
     low, high = metric.low, metric.high
     if low is None and high is None and metric.std is not None:
         low, high = metric.value - metric.std, metric.value + metric.std

@@ -565,3 +565,12 @@ def test_both_spaces_of_the_copying_check_get_a_histogram(tmp_path: Path) -> Non
     text = page_of(tmp_path / "b", content).text
     assert "By layout" in text
     assert "By pixels" in text
+
+
+def test_a_green_verdict_beside_red_copying_says_that_it_says_little(tmp_path: Path) -> None:
+    warning = "copies of real pictures are as good and as varied"
+    assert warning not in page_of(tmp_path / "amber", fixture.record(copying="amber")).text
+    text = page_of(tmp_path / "red", fixture.record(copying="red")).text
+    # Diversity is green in the fixture, quality amber.
+    assert text.count(warning) == 1
+    assert text.index("Diversity: green") < text.index(warning)
