@@ -382,6 +382,7 @@ EXTRACTOR_TITLES = {
     "efflite0": "EfficientNet-Lite0",
     "inception": "Inception v3",
     "inception-clean": "Inception v3, clean resize",
+    "inception-tv": "Inception v3, torchvision",
     "vgg16": "VGG16",
     "dinov2": "DINOv2",
     "clip": "CLIP",
@@ -449,8 +450,9 @@ _GROUPS = {base: group for base, group, _ in _METRICS}
 _ORDER = {base: place for place, (base, _, _) in enumerate(_METRICS)}
 _GROUP_ORDER = {group: place for place, group in enumerate(GROUP_TITLES)}
 
-# Inception's figures have the literature's plain names; those of its clean resize end with this.
+# Inception's figures have the literature's plain names; those of its clean resize and of torchvision's weights end so.
 _CLEAN = "_clean"
+_TORCHVISION = "_tv"
 _PLAIN_INCEPTION = {"kid", "fid", "fid_reference", "mifid", "precision", "recall", "density", "coverage", "nn1_acc"} | {
     "inception_score"
 }
@@ -460,6 +462,8 @@ def metric_extractor(name: str) -> str | None:
     """The feature network that a metric's name tells of: `kid_efflite0` gives "efflite0", `fid` gives "inception"."""
     if name.endswith(_CLEAN):
         return "inception-clean"
+    if name.endswith(_TORCHVISION):
+        return "inception-tv"
     if name in _PLAIN_INCEPTION:
         return "inception"
     return next((key for key in EXTRACTOR_TITLES if name.endswith(f"_{key}")), None)
@@ -468,7 +472,7 @@ def metric_extractor(name: str) -> str | None:
 def metric_base(name: str) -> str:
     """A metric's name without its feature network: `kid_mid_efflite0` gives "kid_mid", `fid_clean` gives "fid"."""
     extractor = metric_extractor(name)
-    return name.removesuffix(_CLEAN).removesuffix(f"_{extractor}")
+    return name.removesuffix(_CLEAN).removesuffix(_TORCHVISION).removesuffix(f"_{extractor}")
 
 
 def metric_title(name: str) -> str:

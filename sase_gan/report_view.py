@@ -234,7 +234,7 @@ def _facts(record: EvaluationRecord) -> list[tuple[str, str]]:
     if record.fakes.n is not None:
         facts.append(("generated pictures", count(record.fakes.n)))
     if record.data.n is not None:
-        facts.append(("real pictures", count(record.data.n)))
+        facts.append(("real picture" if record.data.n == 1 else "real pictures", count(record.data.n)))
     if record.fakes.image_size:
         facts.append(("picture size", "{1} × {0} px".format(*record.fakes.image_size)))
     facts.append(("protocol", record.protocol_name))
@@ -322,7 +322,7 @@ def _pairs(record: EvaluationRecord, shelf: PictureShelf) -> list[PairView]:
                 second_name=pair.second_name,
                 mirrored=bool(pair.mirrored),
                 distance=written(pair.distance),
-                second_distance=written(pair.second_distance),
+                second_distance=written(pair.second_distance) if pair.second else None,
                 space=_SPACES.get(pair.space or ""),
                 percent=round(100 * relative) if relative is not None else None,
             )
@@ -448,7 +448,8 @@ def _left_out(name: str, metric: MetricRecord) -> LeftOutRow:
 def _cautions(record: EvaluationRecord) -> list[str]:
     cautions = []
     n_real = record.data.n
-    if n_real is not None and n_real < FEW_REALS:
+    # One picture has figures of its own, which do not suffer from being alone.
+    if n_real is not None and 1 < n_real < FEW_REALS:
         cautions.append(
             f"Only {n_real} real pictures: below {FEW_REALS} the distances are unreliable, and the intervals show only "
             "how much the generated pictures vary."

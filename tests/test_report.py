@@ -498,6 +498,7 @@ def test_numbers_get_the_decimals_that_their_spread_deserves(value: float, sprea
         ("fid", "fid", "inception", "FID"),
         ("fid_clean", "fid", "inception-clean", "FID"),
         ("precision", "precision", "inception", "Precision"),
+        ("sifid64_tv", "sifid64", "inception-tv", "SIFID, 64 channels"),
         ("precision_dinov2", "precision", "dinov2", "Precision"),
         ("copy_share_pixels", "copy_share_pixels", None, "Share of suspiciously near fakes, by pixels"),
         ("patch_swd_16", "patch_swd_16", None, "Patch distance at 16 px"),
@@ -574,3 +575,15 @@ def test_a_green_verdict_beside_red_copying_says_that_it_says_little(tmp_path: P
     # Diversity is green in the fixture, quality amber.
     assert text.count(warning) == 1
     assert text.index("Diversity: green") < text.index(warning)
+
+
+def test_a_single_picture_gets_no_talk_of_sets(tmp_path: Path) -> None:
+    content = fixture.record()
+    content["data"]["n"] = 1
+    for pair in content["pictures"]["copying"]:
+        pair |= {"second": None, "loo": 0.0}
+    text = page_of(tmp_path, content, pictures=True).text
+    assert "Only 1 real" not in text
+    assert "compared with the training picture and its mirror image" in text
+    assert "usual" not in text
+    assert "second nearest" not in text
