@@ -70,8 +70,7 @@ def prepare_measure(
         images: the training pictures, uint8 [N, 3, H, W]; prepared at the first call.
         device: where EfficientNet-Lite0 runs.
         cache: folder in which the reals' features are kept between runs.
-        extractor_used_in_training: whether this network's features also train the discriminator or its decoder; with
-            a discriminator built on them, pooled distances take no part in the verdict.
+        extractor_used_in_training: whether this network also serves the reconstruction loss; for the record.
         data: facts about the reals for the record.
     """
     reference = PreparedReference(images, device=device, store=FeatureStore(cache))

@@ -22,6 +22,9 @@ from sase_gan.perceptual import EfficientNetLite0
 from sase_gan.pixels import to_float
 from sase_gan.seeds import generator
 
+SifidVariant = Literal["sifid64", "sifid192"]
+InceptionSource = Literal["fidelity", "torchvision"]
+
 # One position a sample: with fewer positions than channels the covariance is singular.
 SMALLEST_FULL_RANK = {"sifid64": 23, "sifid192": 71}
 _SWD_KERNELS = 128
@@ -71,8 +74,8 @@ def sifid(
     fakes: Sequence[Tensor],
     real: Tensor,
     network: nn.Module,
-    variant: Literal["sifid64", "sifid192"] = "sifid64",
-    source: Literal["fidelity", "torchvision"] = "fidelity",
+    variant: SifidVariant = "sifid64",
+    source: InceptionSource = "fidelity",
 ) -> Tensor:
     """SIFID of each fake [N].
 

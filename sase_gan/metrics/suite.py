@@ -87,7 +87,9 @@ class Provenance:
         command: to repeat the evaluation.
         data: of the reals: name, path_name, licence, mirror, jpeg_sources, holdout.
         fakes: of the fakes: source ("snapshot" or "folder"), name.
-        model: of the snapshot, or None; `averaged`, `truncation` and `extractor_used_in_training` are read here.
+        model: of the snapshot, or None; `averaged` and `truncation` are read here, and `discriminator_extractor`, the
+            name of a feature network that the discriminator was built on: pooled features then judge nothing. A feature
+            network that only served the reconstruction loss (`extractor_used_in_training`) trains no generator.
     """
 
     command: str = ""
@@ -574,7 +576,7 @@ def evaluate(
     model = provenance.model or {}
     start = time.monotonic()
     pictures = PictureSet(fakes, fake_names)
-    _check_sizes(pictures, reference)
+    check_sizes(pictures, reference)
     work = _Evaluator(pictures, reference, protocol, request, model)
     wants = request.wants_group
     reference.prepare(request.extractors, copying=wants("copying") and len(reference) > 1)
@@ -590,10 +592,10 @@ def evaluate(
     if wants("diversity"):
         work.diversity()
     steps = work.smoothness(walks) if walks is not None and wants("smoothness") else []
-    spaces = verdicts.quality_by_space(work.book.value, pooled_counts=not model.get("extractor_used_in_training"))
+    spaces = verdicts.quality_by_space(work.book.value, pooled_counts=model.get("discriminator_extractor") is None)
     record = base_record(protocol, reference, pictures, provenance)
     record["metrics"] = work.book.metrics
-    _set_verdicts(record, copying, verdicts.quality_verdict(spaces), verdicts.diversity_verdict(work.book.value))
+    set_verdicts(record, copying, verdicts.quality_verdict(spaces), verdicts.diversity_verdict(work.book.value))
     record["disagreement"] = verdicts.disagreement(spaces)
     record["histograms"] = _histograms(work.copy_results, reference)
     record["walk_steps"] = steps
@@ -605,7 +607,8 @@ def evaluate(
     return evaluation
 
 
-def _check_sizes(fakes: PictureSet, reference: PreparedReference) -> None:
+def check_sizes(fakes: PictureSet, reference: PreparedReference) -> None:
+    """Refuse empty sets and unequal sizes with DataError."""
     if len(fakes) == 0 or len(reference) == 0:
         raise DataError(
             f"There are {len(fakes)} generated and {len(reference)} real pictures; at least one of each is required."
@@ -659,7 +662,8 @@ def base_record(
     }
 
 
-def _set_verdicts(record: dict[str, Any], copying: Verdict, quality: Verdict, diversity_: Verdict) -> None:
+def set_verdicts(record: dict[str, Any], copying: Verdict, quality: Verdict, diversity_: Verdict) -> None:
+    """Write three verdicts, and why, into a record."""
     for topic, verdict in (("copying", copying), ("quality", quality), ("diversity", diversity_)):
         record["verdict"][topic] = verdict.colour
         record["verdict_rules"][topic] = {"rule": verdict.rule, "number": verdict.number, "text": verdict.text}

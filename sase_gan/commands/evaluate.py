@@ -1,0 +1,211 @@
+"""`sase-gan evaluate`: measure anybody's pictures, a snapshot or a run against real pictures, and write a report."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from sase_gan.evaluation import EvaluationOptions
+
+
+def evaluate(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            help="Generated pictures (a folder or zip), a snapshot folder, or a run folder.", show_default=False
+        ),
+    ],
+    real: Annotated[
+        Path | None,
+        typer.Option(
+            help="The real pictures: folder, zip, or one picture for single-image figures. A run knows its own.",
+            show_default=False,
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the report. [default: evaluation-NAME]", show_default=False)
+    ] = None,
+    protocol: Annotated[
+        str, typer.Option(help="quick, standard, paper-5k or clean; other settings make it custom.")
+    ] = "quick",
+    count: Annotated[
+        int | None, typer.Option(min=1, help="Pictures to generate, or to read at most.", show_default=False)
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="First seed of generated pictures.")] = 1_000_000,
+    extractor: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Feature network: auto, efflite0, inception, inception-clean, vgg16, dinov2; may be repeated.",
+            show_default=False,
+        ),
+    ] = None,
+    metrics: Annotated[
+        str | None,
+        typer.Option(help="Only these, by commas: groups (copying, diversity ...) or names.", show_default=False),
+    ] = None,
+    skip_missing: Annotated[
+        bool, typer.Option("--skip-missing", help="Go on without what needs weights that are not here.")
+    ] = False,
+    holdout: Annotated[
+        str | None,
+        typer.Option(
+            help="Real pictures kept out of training: a share of --real such as 10%, or a folder.", show_default=False
+        ),
+    ] = None,
+    holdout_seed: Annotated[int, typer.Option(min=0, help="Seed that drew a held-out share, as in training.")] = 0,
+    pairs: Annotated[
+        bool, typer.Option("--pairs", help="Score each picture against the real one of the same name; one table.")
+    ] = False,
+    image_size: Annotated[
+        int | None,
+        typer.Option(min=16, help="Bring all pictures to this side. [default: that of SOURCE]", show_default=False),
+    ] = None,
+    fit: Annotated[str, typer.Option(help="How pictures become square: crop or pad.")] = "crop",
+    truncation: Annotated[
+        float | None, typer.Option(min=0.0, max=2.0, help="Of the latents. [default: 1]", show_default=False)
+    ] = None,
+    licence: Annotated[
+        str | None, typer.Option(help="Licence of the real pictures, for the record.", show_default=False)
+    ] = None,
+    weights_dir: Annotated[
+        Path | None, typer.Option(help="Folder that is searched first for weights.", show_default=False)
+    ] = None,
+    cache: Annotated[
+        Path | None, typer.Option(help="Folder for features. [default: the user's cache]", show_default=False)
+    ] = None,
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="Keep no features on disk.")] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    batch_size: Annotated[int, typer.Option(min=1, help="Pictures a pass; 4 is fastest on a CPU.")] = 4,
+) -> None:
+    """Measure pictures: distances to the real ones, copying, diversity; with a report to read and send on."""
+    from sase_gan.evaluation import EvaluationOptions
+
+    options = EvaluationOptions(
+        source=source,
+        real=real,
+        out=out,
+        protocol=protocol,
+        count=count,
+        seed=seed,
+        extractors=tuple(extractor) if extractor else None,
+        metrics=tuple(name.strip() for name in metrics.split(",") if name.strip()) if metrics else None,
+        skip_missing=skip_missing,
+        holdout=holdout,
+        holdout_seed=holdout_seed,
+        image_size=image_size,
+        fit=fit,
+        truncation=truncation,
+        licence=licence,
+        weights_dir=weights_dir,
+        cache=cache,
+        no_cache=no_cache,
+        device=device,
+        batch_size=batch_size,
+    )
+    if pairs:
+        _evaluate_pairs(options)
+    else:
+        _evaluate_set(options)
+
+
+def _evaluate_set(options: "EvaluationOptions") -> None:
+    from rich.console import Console
+
+    from sase_gan.evaluation import run_evaluation
+    from sase_gan.report import write_report
+
+    with _Progress() as progress:
+        result = run_evaluation(options, progress)
+    for note in result.notes:
+        typer.echo(f"Note: {note}", err=True)
+    report = write_report(result.folder, run_folder=result.run_folder)
+    console = Console()
+    console.print(_verdicts(result.record))
+    console.print(_figures(result.record))
+    if result.record["disagreement"]:
+        console.print(result.record["disagreement"])
+    typer.echo(f"Report: {report}")
+
+
+def _evaluate_pairs(options: "EvaluationOptions") -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from sase_gan.evaluation import run_pairs
+
+    with _Progress() as progress:
+        result = run_pairs(options, progress)
+    table = Table(f"Over {result.scenes} scenes", "Mean", "Median", "Deviation", "95 %")
+    for name, row in result.summary.items():
+        interval = f"{row['low']:.4g} to {row['high']:.4g}" if "low" in row else ""
+        table.add_row(name, f"{row['mean']:.4g}", f"{row['median']:.4g}", f"{row['std']:.3g}", interval)
+    Console().print(table)
+    for note in result.notes:
+        typer.echo(f"Note: {note}", err=True)
+    typer.echo(f"Table: {result.folder / 'scenes.md'}")
+
+
+class _Progress:
+    """A bar a stage on a terminal; elsewhere nothing but an estimate of the time from the first batches."""
+
+    def __init__(self) -> None:
+        import time
+
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self._console = Console(stderr=True)
+        self._bars = Progress(*columns, console=self._console)
+        self._tasks: dict[str, Any] = {}
+        self._started: dict[str, float] = {}
+        self._told: set[str] = set()
+        self._clock = time.monotonic
+
+    def __enter__(self) -> "_Progress":
+        if self._console.is_terminal:
+            self._bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._console.is_terminal:
+            self._bars.stop()
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        if self._console.is_terminal:
+            if what not in self._tasks:
+                self._tasks[what] = self._bars.add_task(what, total=total)
+            self._bars.update(self._tasks[what], completed=done, total=total)
+            return
+        start = self._started.setdefault(what, self._clock())
+        elapsed = self._clock() - start
+        if what not in self._told and elapsed > 1 and done < total:
+            self._told.add(what)
+            typer.echo(f"{what}: about {elapsed * (total - done) / done:.0f} s for {total - done} more", err=True)
+
+
+def _verdicts(record: dict[str, Any]) -> Any:
+    from rich.table import Table
+    from rich.text import Text
+
+    styles = {"green": "green", "amber": "yellow", "red": "bold red", "grey": "dim"}
+    table = Table("Verdict", "", "Why")
+    for topic in ("copying", "quality", "diversity"):
+        colour = record["verdict"][topic]
+        table.add_row(topic.capitalize(), Text(colour, style=styles[colour]), record["verdict_rules"][topic]["text"])
+    return table
+
+
+def _figures(record: dict[str, Any]) -> Any:
+    from rich.table import Table
+
+    table = Table("Figure", "Value", "95 %", "Reference", "Reals", "Fakes")
+    for name, entry in record["metrics"].items():
+        if entry["status"] != "ok":
+            table.add_row(name, entry["status"], "", entry["reason"] or "", str(entry["n_real"]), str(entry["n_fake"]))
+            continue
+        interval = f"{entry['low']:.4g} to {entry['high']:.4g}" if entry["low"] is not None else ""
+        baseline = f"{entry['baseline']:.4g}" if entry["baseline"] is not None else ""
+        table.add_row(name, f"{entry['value']:.4g}", interval, baseline, str(entry["n_real"]), str(entry["n_fake"]))
+    return table

@@ -1,0 +1,100 @@
+"""`sase-gan weights list | fetch | verify | import`: pretrained weights of the evaluators."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, help="Pretrained weights of the evaluators.")
+
+Folder = Annotated[
+    Path | None,
+    typer.Option("--dir", help="Look here first, or write here; else SASE_GAN_WEIGHTS and torch's hub folder."),
+]
+Names = Annotated[list[str] | None, typer.Argument(help="Names from `weights list`; all when left out.")]
+
+
+@app.command("list")
+def list_weights(folder: Folder = None) -> None:
+    """Show every known file: size, licence, where it is, whether it is whole."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from sase_gan import weights
+
+    styles = {"bundled": "green", "present": "green", "damaged": "bold red", "missing": "dim"}
+    table = Table("Name", "State", "MB", "Licence", "Needed for", "File or address")
+    for name, record in weights.KNOWN.items():
+        state = weights.state(name, folder)
+        path = weights.locate(name, folder)
+        table.add_row(
+            name,
+            Text(state, style=styles[state]),
+            f"{record.megabytes:.1f}",
+            record.licence,
+            record.needed_for,
+            Text(str(path) if path else record.address(), overflow="fold"),
+        )
+    console = Console()
+    console.print(table)
+    console.print("Looked in: " + ", ".join(str(path) for path in weights.search_folders(folder)), soft_wrap=True)
+
+
+@app.command("fetch")
+def fetch(
+    names: Annotated[list[str], typer.Argument(help="Names from `weights list`.", show_default=False)],
+    folder: Folder = None,
+) -> None:
+    """Download files, check them, and put them where evaluation finds them."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from sase_gan import weights
+
+    for name in names:
+        weights.known(name)
+    console = Console(stderr=True)
+    for name in names:
+        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=console) as progress:
+            task = progress.add_task(name, total=None)
+
+            def show(received: int, expected: int, task: int = task, progress: Progress = progress) -> None:
+                progress.update(task, completed=received, total=expected or None)  # type: ignore[arg-type]
+
+            path = weights.fetch(name, folder, progress=show)
+        typer.echo(f"{name}: {path}")
+
+
+@app.command("verify")
+def verify(names: Names = None, folder: Folder = None) -> None:
+    """Hash the files that are there; ends with exit code 3 if one is damaged."""
+    from sase_gan import weights
+    from sase_gan.errors import WeightsError
+
+    faults = []
+    for name in names or list(weights.KNOWN):
+        record = weights.known(name)
+        path = weights.locate(name, folder)
+        if path is None:
+            typer.echo(f"{name}: missing")
+            continue
+        complaint = weights.fault(record, path)
+        typer.echo(f"{name}: {'damaged' if complaint else 'whole'} ({weights.file_sha256(path)})")
+        if complaint:
+            faults.append(complaint)
+    if faults:
+        raise WeightsError("\n".join(faults))
+
+
+@app.command("import")
+def import_weights(
+    name: Annotated[str, typer.Argument(help="A name from `weights list`.", show_default=False)],
+    file: Annotated[Path, typer.Argument(help="The file that was carried in.", show_default=False)],
+    folder: Folder = None,
+) -> None:
+    """Check a file that was brought to this computer by hand and put it where evaluation finds it."""
+    from sase_gan import weights
+
+    typer.echo(str(weights.import_file(name, file, folder)))

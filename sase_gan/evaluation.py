@@ -1,0 +1,474 @@
+"""What the command `evaluate` does: find the pictures, measure them, write the folder that a report is made from.
+
+It joins the parts that must not know each other: networks and sampling on one side, metrics on the other.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from torch import Tensor
+
+from sase_gan.datasets.images import ImageSet, load_image_set
+from sase_gan.datasets.prepare import split_holdout
+from sase_gan.errors import DataError, UsageError
+from sase_gan.files import write_atomically
+from sase_gan.hardware import choose_hardware
+from sase_gan.metrics.features import FeatureStore, default_cache_folder, resized
+from sase_gan.metrics.folder import ShownPictures, Walk, write_evaluation, write_record
+from sase_gan.metrics.protocol import Protocol, named_protocol
+from sase_gan.metrics.reference import PreparedReference
+from sase_gan.metrics.request import Request, resolve
+from sase_gan.metrics.single_suite import SCENE_FIGURES, evaluate_single, summarise_scenes
+from sase_gan.metrics.suite import Evaluation, Provenance, evaluate
+from sase_gan.run_folder import images_of, is_run, open_run
+from sase_gan.snapshot import is_snapshot, snapshot_digest
+
+logger = logging.getLogger(__name__)
+
+Progress = Callable[[str, int, int], None]
+
+WALKS = 8
+WALK_STEPS = 8
+TRUNCATED_PICTURES = 32
+TRUNCATION_SHOWN = 0.7
+# Pictures of one scene may differ by a few pixels between programs; more is another picture.
+_LARGEST_ASPECT_DIFFERENCE = 0.05
+
+
+@dataclass(frozen=True)
+class EvaluationOptions:
+    """The options of the command; see there."""
+
+    source: Path
+    real: Path | None = None
+    out: Path | None = None
+    protocol: str = "quick"
+    count: int | None = None
+    seed: int = 1_000_000
+    extractors: tuple[str, ...] | None = None
+    metrics: tuple[str, ...] | None = None
+    skip_missing: bool = False
+    holdout: str | None = None
+    holdout_seed: int = 0
+    image_size: int | None = None
+    fit: str = "crop"
+    truncation: float | None = None
+    licence: str | None = None
+    weights_dir: Path | None = None
+    cache: Path | None = None
+    no_cache: bool = False
+    device: str = "auto"
+    batch_size: int = 4
+
+
+@dataclass(frozen=True)
+class EvaluationResult:
+    """Where the evaluation was written, its record, and what the user should be told beside it."""
+
+    folder: Path
+    record: dict[str, Any]
+    notes: tuple[str, ...]
+    run_folder: Path | None = None
+
+
+@dataclass(frozen=True)
+class ScenesResult:
+    """A table over scenes."""
+
+    folder: Path
+    summary: dict[str, dict[str, float]]
+    scenes: int
+    notes: tuple[str, ...]
+
+
+@dataclass
+class _Fakes:
+    images: Tensor
+    names: tuple[str, ...]
+    facts: dict[str, Any]
+    notes: list[str]
+    model: dict[str, Any] | None = None
+    truncated: Tensor | None = None
+    walks: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class _Reals:
+    images: Tensor
+    names: tuple[str, ...]
+    facts: dict[str, Any]
+    notes: list[str]
+    holdout: Tensor | None = None
+
+
+def run_evaluation(options: EvaluationOptions, progress: Progress | None = None) -> EvaluationResult:
+    """Measure a folder of pictures, a snapshot or a run, and write the evaluation folder.
+
+    Raises:
+        UsageError: options that do not fit together.
+        WeightsError: what was asked for needs files that are missing; told before any work, nothing is written.
+        DataError: pictures that cannot be used.
+    """
+    protocol, request = _settle(options)
+    device = choose_hardware(options.device).device
+    run_folder, options = _from_run(options)
+    if options.real is None:
+        raise UsageError(f"{options.source} does not say which pictures it learned from; name them with --real FOLDER.")
+    fakes = _load_fakes(options, protocol, request, device, progress)
+    reals = _load_reals(options, fakes.images, progress)
+    reference = PreparedReference(
+        reals.images,
+        reals.names,
+        store=_store(options),
+        weights_dir=options.weights_dir,
+        device=device,
+        batch_size=options.batch_size,
+        progress=progress,
+    )
+    provenance = Provenance(_command(options), reals.facts, fakes.facts, fakes.model)
+    evaluation: Evaluation
+    if len(reals.images) == 1:
+        evaluation = evaluate_single(
+            fakes.images, reference, protocol, request=request, fake_names=fakes.names, provenance=provenance
+        )
+    else:
+        evaluation = evaluate(
+            fakes.images,
+            reference,
+            protocol,
+            request=request,
+            fake_names=fakes.names,
+            holdout=reals.holdout,
+            walks=fakes.walks,
+            provenance=provenance,
+            keep_fakes=True,
+        )
+    folder = options.out or Path(f"evaluation-{options.source.resolve().stem}")
+    walk = None if fakes.walks is None else Walk(fakes.walks[0], options.seed, options.seed + 1)
+    shown = ShownPictures(fakes.images, fakes.names, reals.images, reals.names, fakes.truncated, walk)
+    write_evaluation(folder, evaluation, shown)
+    return EvaluationResult(folder, evaluation.record, tuple(fakes.notes + reals.notes), run_folder)
+
+
+def _settle(options: EvaluationOptions) -> tuple[Protocol, Request]:
+    if options.fit not in ("crop", "pad"):
+        raise UsageError(f"fit is {options.fit!r}; choose crop or pad.")
+    if not options.source.exists():
+        raise DataError(f"{options.source} does not exist; give a folder or zip of pictures, a snapshot or a run.")
+    protocol = named_protocol(options.protocol).changed(
+        num_fakes=options.count, extractors=options.extractors, truncation=options.truncation
+    )
+    request = resolve(
+        protocol,
+        options.metrics,
+        weights_dir=options.weights_dir,
+        skip_missing=options.skip_missing,
+        command=f"sase-gan evaluate {options.source} --real {options.real or 'REAL'}",
+    )
+    return protocol, request
+
+
+def _store(options: EvaluationOptions) -> FeatureStore:
+    return FeatureStore(None if options.no_cache else options.cache or default_cache_folder())
+
+
+def _command(options: EvaluationOptions) -> str:
+    words = ["sase-gan evaluate", str(options.source), "--real", str(options.real)]
+    defaults = EvaluationOptions(options.source)
+    for name in ("protocol", "count", "seed", "holdout", "holdout_seed", "image_size", "fit", "truncation"):
+        value = getattr(options, name)
+        if value != getattr(defaults, name):
+            words += [f"--{name.replace('_', '-')}", str(value)]
+    for extractor in options.extractors or ():
+        words += ["--extractor", extractor]
+    if options.metrics:
+        words += ["--metrics", ",".join(options.metrics)]
+    return " ".join([*words, "--skip-missing"] if options.skip_missing else words)
+
+
+# --- runs and snapshots -----------------------------------------------------------------------------------------------
+
+
+def _from_run(options: EvaluationOptions) -> tuple[Path | None, EvaluationOptions]:
+    """For a run, or a snapshot within one: its pictures and settings as options, and the snapshot as source."""
+    import dataclasses
+
+    if is_run(options.source):
+        run_path: Path | None = options.source
+        source = open_run(options.source).chosen_snapshot()
+    else:
+        source = options.source
+        parent = source.resolve().parent.parent
+        run_path = parent if is_snapshot(source) and is_run(parent) else None
+    if run_path is None:
+        return None, options
+    config = yaml.safe_load((run_path / "config.yaml").read_text(encoding="utf-8")) or {}
+    data = config.get("data") or {}
+    changes: dict[str, Any] = {"source": source}
+    if options.out is None:
+        changes["out"] = run_path / "evaluation"
+    if options.real is None and data.get("path"):
+        changes["real"] = Path(data["path"])
+        changes["fit"] = data.get("fit", options.fit)
+        changes["licence"] = options.licence or data.get("licence")
+        if options.holdout is None and data.get("holdout"):
+            changes["holdout"], changes["holdout_seed"] = str(data["holdout"]), int(config.get("seed", 0))
+    return run_path, dataclasses.replace(options, **changes)
+
+
+def _load_fakes(
+    options: EvaluationOptions,
+    protocol: Protocol,
+    request: Request,
+    device: torch.device,
+    progress: Progress | None,
+) -> _Fakes:
+    if is_snapshot(options.source):
+        return _sample(options, protocol, request, device, progress)
+    count = options.count or protocol.num_fakes
+    found = load_image_set(
+        options.source,
+        image_size=options.image_size,
+        fit="pad" if options.fit == "pad" else "crop",
+        max_images=count,
+        progress=_named(progress, "reading generated pictures"),
+    )
+    notes = _picture_notes(found, options.source)
+    facts = {"source": "folder", "name": options.source.resolve().name}
+    return _Fakes(found.images, found.names, facts, notes)
+
+
+def _sample(
+    options: EvaluationOptions,
+    protocol: Protocol,
+    request: Request,
+    device: torch.device,
+    progress: Progress | None,
+) -> _Fakes:
+    from sase_gan.networks.load import load_generator
+    from sase_gan.sampling import latent_walk, sample_images
+
+    if options.image_size is not None:
+        raise UsageError("--image-size has no effect on a snapshot, whose pictures have their own size; leave it out.")
+    network: Any = load_generator(options.source).to(device)
+    seeds = range(options.seed, options.seed + protocol.num_fakes)
+    images = sample_images(
+        network,
+        seeds,
+        truncation=protocol.truncation,
+        batch_size=8,
+        progress=_named(progress, "generating pictures"),
+    )
+    truncated = walks = None
+    if protocol.truncation > TRUNCATION_SHOWN:
+        truncated = sample_images(network, seeds[:TRUNCATED_PICTURES], truncation=TRUNCATION_SHOWN)
+    if request.wants_group("smoothness"):
+        pairs = [(options.seed + 2 * walk, options.seed + 2 * walk + 1) for walk in range(WALKS)]
+        walks = torch.stack([latent_walk(network, pair, steps=WALK_STEPS) for pair in pairs])
+    return _Fakes(
+        images,
+        tuple(f"seed {seed}" for seed in seeds),
+        {"source": "snapshot", "name": options.source.resolve().name},
+        [],
+        _model_facts(options, protocol, network),
+        truncated,
+        walks,
+    )
+
+
+def _model_facts(options: EvaluationOptions, protocol: Protocol, network: Any) -> dict[str, Any]:
+    provenance = dict(getattr(network, "provenance", {}) or {})
+    name = options.source.resolve().name
+    return {
+        "snapshot": name,
+        "digest": snapshot_digest(options.source),
+        "images_seen": provenance.get("images_seen", images_of(name)),
+        "averaged": provenance.get("averaged"),
+        "truncation": protocol.truncation,
+        "seed": options.seed,
+        "noise": protocol.noise,
+        "extractor_used_in_training": provenance.get("extractor_used_in_training"),
+        "parameters": sum(parameter.numel() for parameter in network.parameters()),
+    }
+
+
+# --- real pictures ----------------------------------------------------------------------------------------------------
+
+
+def _load_reals(options: EvaluationOptions, fakes: Tensor, progress: Progress | None) -> _Reals:
+    """The real pictures at the size of the generated ones."""
+    assert options.real is not None
+    height, width = fakes.shape[-2:]
+    found = _at_size(options.real, height, width, options.fit, _named(progress, "reading real pictures"))
+    held: Tensor | None = None
+    if options.holdout is not None:
+        found, held = _part(found, options, height, width)
+    notes = _picture_notes(found, options.real)
+    facts = {
+        "name": options.real.resolve().stem,
+        "path_name": options.real.name,
+        "licence": options.licence,
+        "mirror": False,
+        "jpeg_sources": found.notes.jpeg_sources,
+        "holdout": 0 if held is None else len(held),
+    }
+    return _Reals(found.images, found.names, facts, notes, held)
+
+
+def _at_size(path: Path, height: int, width: int, fit: str, progress: Any = None) -> ImageSet:
+    import dataclasses
+
+    square = height == width
+    found = load_image_set(
+        path, image_size=height if square else None, fit="pad" if fit == "pad" else "crop", progress=progress
+    )
+    if tuple(found.images.shape[-2:]) == (height, width):
+        return found
+    real_height, real_width = found.images.shape[-2:]
+    if len(found) > 1 or abs(real_width / real_height / (width / height) - 1) > _LARGEST_ASPECT_DIFFERENCE:
+        raise DataError(
+            f"The generated pictures are {width} x {height} and those in {path} {real_width} x {real_height}; prepare "
+            "both at one size, for example with --image-size."
+        )
+    return dataclasses.replace(found, images=resized(found.images, height, width))
+
+
+def _part(found: ImageSet, options: EvaluationOptions, height: int, width: int) -> tuple[ImageSet, Tensor]:
+    text = str(options.holdout)
+    if Path(text).exists():
+        return found, _at_size(Path(text), height, width, options.fit).images
+    try:
+        share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        raise UsageError(f"holdout is {text!r}; give a share such as 10% or 0.1, or an existing folder.") from None
+    train, held = split_holdout(found, share, options.holdout_seed)
+    return train, held.images
+
+
+def _picture_notes(found: ImageSet, path: Path) -> list[str]:
+    notes = []
+    if found.notes.jpeg_sources:
+        notes.append(
+            f"{found.notes.jpeg_sources} of {len(found)} pictures in {path} are JPEG; compare figures with those of "
+            "pictures stored alike."
+        )
+    if found.notes.upscaled:
+        notes.append(f"{len(found.notes.upscaled)} of {len(found)} pictures in {path} were enlarged.")
+    if found.notes.ignored:
+        notes.append(f"{len(found.notes.ignored)} files in {path} are no pictures and were left out.")
+    return notes
+
+
+def _named(progress: Progress | None, what: str) -> Callable[[int, int], None] | None:
+    if progress is None:
+        return None
+    return lambda done, total: progress(what, done, total)
+
+
+# --- many scenes ------------------------------------------------------------------------------------------------------
+
+
+def run_pairs(options: EvaluationOptions, progress: Progress | None = None) -> ScenesResult:
+    """Score pictures against the real picture of the same name: `scene.png`, `scene_*.png`, or a folder `scene`.
+
+    Writes `scenes.json` (summary and one record a scene), `scenes.csv` and `scenes.md`.
+
+    Raises:
+        UsageError: no --real.
+        DataError: a real picture without a generated one of its name.
+    """
+    protocol, request = _settle(options)
+    if options.real is None:
+        raise UsageError("--pairs needs --real FOLDER with a real picture for each scene.")
+    device = choose_hardware(options.device).device
+    scenes = _match(options.source, options.real)
+    records, names, notes = [], [], []
+    jpeg = 0
+    for index, (real, files) in enumerate(scenes):
+        images = [load_image_set(file, image_size=options.image_size) for file in files]
+        jpeg += sum(image.notes.jpeg_sources for image in images)
+        height, width = images[0].images.shape[-2:]
+        fakes = torch.cat([resized(image.images, height, width) for image in images])
+        reals = _at_size(real, height, width, options.fit)
+        reference = PreparedReference(
+            reals.images, reals.names, weights_dir=options.weights_dir, device=device, batch_size=options.batch_size
+        )
+        provenance = Provenance(_command(options), {"name": real.stem}, {"name": options.source.name})
+        records.append(evaluate_single(fakes, reference, protocol, request=request, provenance=provenance).record)
+        names.append(real.stem)
+        if progress is not None:
+            progress("scenes", index + 1, len(scenes))
+    if jpeg:
+        notes.append("Some generated pictures are JPEG, which alone costs about 5 in sifd_efflite0.")
+    summary = summarise_scenes(records)
+    folder = options.out or Path(f"evaluation-{options.source.resolve().stem}")
+    write_record(
+        folder / "scenes.json",
+        {
+            "schema_version": 1,
+            "kind": "scenes",
+            "command": _command(options) + " --pairs",
+            "summary": summary,
+            "scenes": [{"name": name, **record} for name, record in zip(names, records, strict=True)],
+        },
+    )
+    _write_scene_tables(folder, names, records, summary)
+    return ScenesResult(folder, summary, len(records), tuple(notes))
+
+
+def _match(source: Path, real: Path) -> list[tuple[Path, list[Path]]]:
+    if not source.is_dir() or not real.is_dir():
+        raise DataError(f"--pairs compares two folders; {source} and {real} were given.")
+    suffixes = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
+
+    def pictures(folder: Path) -> list[Path]:
+        return sorted(path for path in folder.iterdir() if path.suffix.lower() in suffixes and path.name[0] != ".")
+
+    fakes, scenes = pictures(source), []
+    for scene in pictures(real):
+        own = [path for path in fakes if path.stem == scene.stem or path.stem.startswith(f"{scene.stem}_")]
+        if (source / scene.stem).is_dir():
+            own += pictures(source / scene.stem)
+        if not own:
+            raise DataError(
+                f"{real.name}/{scene.name} has no generated picture called {scene.stem} in {source}; name them alike."
+            )
+        scenes.append((scene, own))
+    if not scenes:
+        raise DataError(f"{real} holds no pictures; give the folder of the scenes.")
+    return scenes
+
+
+def _write_scene_tables(
+    folder: Path, names: list[str], records: list[dict[str, Any]], summary: dict[str, dict[str, float]]
+) -> None:
+    import csv
+
+    figures = [name for name in SCENE_FIGURES if name in summary]
+    with write_atomically(folder / "scenes.csv") as temporary, temporary.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["scene", "fakes", *figures])
+        for name, record in zip(names, records, strict=True):
+            values = [record["metrics"].get(figure, {}).get("value") for figure in figures]
+            writer.writerow([name, record["fakes"]["n"], *("" if value is None else value for value in values)])
+    lines = [f"| over {len(names)} scenes | mean | median | deviation | 95 % |", "| --- | --- | --- | --- | --- |"]
+    for figure in figures:
+        row = summary[figure]
+        interval = f"{row['low']:.4g} to {row['high']:.4g}" if "low" in row else ""
+        lines.append(f"| {figure} | {row['mean']:.4g} | {row['median']:.4g} | {row['std']:.3g} | {interval} |")
+    skipped = sorted(
+        {
+            f"{name}: {entry['reason']}"
+            for record in records
+            for name, entry in record["metrics"].items()
+            if entry["status"] != "ok"
+        }
+    )
+    lines += ["", *(f"- {line}" for line in skipped)]
+    with write_atomically(folder / "scenes.md") as temporary:
+        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
