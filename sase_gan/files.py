@@ -30,8 +30,7 @@ def write_atomically(path: Path | str) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        # mkstemp makes files private; a published file takes the permissions that the user's umask gives.
-        temporary.chmod(0o666 & ~_umask())
+        _publish(temporary)
         os.replace(temporary, path)
     except BaseException:
         with suppress(FileNotFoundError):
@@ -47,7 +46,7 @@ def write_folder_atomically(path: Path | str) -> Iterator[Path]:
     temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:
         yield temporary
-        temporary.chmod(0o777 & ~_umask())
+        _publish(temporary)
         if path.exists():
             # A folder cannot be replaced in one step: the old one is moved aside first, so either is always whole.
             aside = Path(tempfile.mkdtemp(prefix=f".{path.name}.old.", dir=path.parent))
@@ -66,7 +65,9 @@ def write_folder_atomically(path: Path | str) -> Iterator[Path]:
         raise
 
 
-def _umask() -> int:
+def _publish(path: Path) -> None:
+    """Give a file, or a folder and all in it, the permissions of the user's umask: temporary ones are made private."""
     mask = os.umask(0)
     os.umask(mask)
-    return mask
+    for found in (path, *path.rglob("*")) if path.is_dir() else (path,):
+        found.chmod((0o777 if found.is_dir() else 0o666) & ~mask)

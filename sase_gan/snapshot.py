@@ -72,8 +72,12 @@ class SnapshotMixin(
 
     def _save_pretrained(self, save_directory: Path) -> None:
         state = {key: self._stored(value) for key, value in self.state_dict().items()}  # type: ignore[attr-defined]
-        header = {"format": "pt", "config": json.dumps(self.snapshot_config(), sort_keys=True)}
-        save_file(state, save_directory / WEIGHTS_FILE, metadata=header)
+        # One entry only: safetensors writes several in random order, and equal models would have unequal hashes.
+        save_file(
+            state,
+            save_directory / WEIGHTS_FILE,
+            metadata={"config": json.dumps(self.snapshot_config(), sort_keys=True)},
+        )
 
     def _stored(self, value: Tensor) -> Tensor:
         value = value.detach().cpu().contiguous()
