@@ -11,7 +11,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -45,11 +45,19 @@ def is_due(module: Any, trainer: Trainer, batch: Any, interval: int) -> bool:
     return seen // interval > (seen - len(batch) * trainer.world_size) // interval
 
 
-class StopAfter(Callback):
-    """End the run after so many images, or after so many minutes of training if given."""
+class Stopping(Callback):
+    """End the run when any reason holds; all processes of a run agree, or one would wait for the others for ever.
 
-    def __init__(self, total_images: int, minutes: float | None = None) -> None:
-        self.total_images, self.minutes = total_images, minutes
+    Args:
+        total_images: the goal.
+        minutes: of training time, or None.
+        reasons: further ones, asked after every step.
+    """
+
+    def __init__(
+        self, total_images: int, minutes: float | None = None, reasons: Sequence[Callable[[], bool]] = ()
+    ) -> None:
+        self.total_images, self.minutes, self.reasons = total_images, minutes, tuple(reasons)
         self._start = time.monotonic()
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
@@ -57,14 +65,17 @@ class StopAfter(Callback):
         self._start = time.monotonic()
 
     def on_train_batch_end(self, trainer: Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Stop when the goal is reached."""
+        """Stop when a reason holds in any process."""
         late = self.minutes is not None and time.monotonic() - self._start >= 60 * self.minutes
-        if module.images_seen >= self.total_images or late:
+        stop = module.images_seen >= self.total_images or late or any(reason() for reason in self.reasons)
+        if trainer.world_size > 1:
+            stop = trainer.strategy.reduce_boolean_decision(stop, all=False)
+        if stop:
             trainer.should_stop = True
 
 
 class StopOnSignal(Callback):
-    """Turn the first Ctrl-C (or a polite kill) into a stop after the running step, with everything saved."""
+    """Notice the first Ctrl-C (or a polite kill): the run stops after the running step, with everything saved."""
 
     def __init__(self) -> None:
         self.received: int | None = None
@@ -87,10 +98,9 @@ class StopOnSignal(Callback):
         self.received = number
         print("\nstopping after this step; everything will be saved (once more to stop at once)", file=sys.stderr)
 
-    def on_train_batch_end(self, trainer: Trainer, module: LightningModule, *unused: Any) -> None:
-        """Ask the trainer to stop."""
-        if self.received is not None:
-            trainer.should_stop = True
+    def was_received(self) -> bool:
+        """A reason to stop."""
+        return self.received is not None
 
 
 class MetricsTable(Callback):
@@ -138,7 +148,7 @@ class MetricsTable(Callback):
         if self.logger is not None:
             self.logger.log_metrics(row, step=module.images_seen)
         self.last_row = row
-        if self.on_row is not None:
+        if self.on_row is not None and trainer.is_global_zero:
             self.on_row(row)
         self._watch(terms)
 
@@ -228,6 +238,7 @@ class Snapshots(Callback):
         self.run, self.interval, self.measure, self.count, self.seeds = run, interval, measure, count, seeds
         self.describe, self.budget, self.keep, self.patience = describe or {}, budget, keep, patience
         self.measuring_seconds = 0.0
+        self.out_of_patience = False
         self.on_figures: Callable[[int, dict[str, Any] | None], None] | None = None
         self._measuring_cost = 0.0
         self._published_at = -1
@@ -259,8 +270,8 @@ class Snapshots(Callback):
         self._prune()
         if self.on_figures is not None:
             self.on_figures(seen, figures)
-        if figures is not None and self._out_of_patience():
-            trainer.should_stop = True
+        if figures is not None:
+            self.out_of_patience = self._is_out_of_patience()
 
     def _figures(self, network: Generator, seen: int, must_measure: bool) -> dict[str, Any] | None:
         if self.measure is None:
@@ -286,7 +297,7 @@ class Snapshots(Callback):
         with write_atomically(self.run.best) as temporary:
             temporary.write_text(json.dumps({"snapshot": best["model"]["snapshot"], "rule": rule}, indent=1))
 
-    def _out_of_patience(self) -> bool:
+    def _is_out_of_patience(self) -> bool:
         records = [record for record in self.run.records() if record["model"]["images_seen"] > 0]
         best = best_record(records)
         return self.patience is not None and best is not None and len(records) - records.index(best) > self.patience

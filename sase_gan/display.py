@@ -28,8 +28,9 @@ class TrainingDisplay(Callback):
         snapshots.on_figures = self._figures
 
     def on_train_start(self, trainer: Trainer, module: Any) -> None:
-        """Begin the bar."""
-        self._begin(module.images_seen)
+        """Begin the bar, in one process."""
+        if trainer.is_global_zero:
+            self._begin(module.images_seen)
 
     def _begin(self, images_seen: int) -> None:
         self._start, self._start_images = time.monotonic(), images_seen

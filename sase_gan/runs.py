@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from lightning.pytorch.loggers import Logger
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from sase_gan.callbacks import Checkpoints, MetricsTable, Snapshots, StopAfter, StopOnSignal
+from sase_gan.callbacks import Checkpoints, MetricsTable, Snapshots, StopOnSignal, Stopping
 from sase_gan.config import to_yaml
 from sase_gan.datasets.images import ImageSet
 from sase_gan.datasets.low_shot import EndlessBatches
@@ -68,11 +69,12 @@ def start_run(config: LowShotConfig, images: ImageSet, run: RunFolder, options: 
     """
     _check(config, images)
     module = _build(config, options)  # before the folder: a missing weights file leaves nothing behind
-    run.create()
-    with write_atomically(run.config) as temporary:
-        temporary.write_text(to_yaml(config))
-    shown = images.images[:64]
-    write_png(run.path / "grids" / "reals.png", grid(shown, columns=_columns(len(shown))))
+    if is_first_process():
+        run.create()
+        with write_atomically(run.config) as temporary:
+            temporary.write_text(to_yaml(config))
+        shown = images.images[:64]
+        write_png(run.path / "grids" / "reals.png", grid(shown, columns=_columns(len(shown))))
     return _fit(module, images, run, options, checkpoint=None)
 
 
@@ -88,7 +90,8 @@ def resume_run(config: LowShotConfig, images: ImageSet, run: RunFolder, options:
         raise DataError(
             f"the pictures in {config.data.path} are not those that this run began with; restore them, or start anew"
         )
-    run.forget_after(clock["images_seen"])
+    if is_first_process():
+        run.forget_after(clock["images_seen"])
     module = _build(config, options)
     module.images_seen = clock["images_seen"]
     return _fit(module, images, run, options, checkpoint=run.checkpoint)
@@ -142,8 +145,8 @@ def _fit(
     )
     signals = StopOnSignal()
     callbacks: list[Callback] = [
-        StopAfter(schedule.total_images, options.minutes),
         signals,
+        Stopping(schedule.total_images, options.minutes, (signals.was_received, lambda: snapshots.out_of_patience)),
         table,
         snapshots,
         # After the snapshots, so that a checkpoint never lies behind a snapshot that a resumed run would skip.
@@ -227,6 +230,11 @@ def provenance(config: LowShotConfig, images: ImageSet) -> dict[str, Any]:
         "extractor_used_in_training": config.loss.reconstruction == "efflite0",
         "reconstruction": config.loss.reconstruction,
     }
+
+
+def is_first_process() -> bool:
+    """Whether this process writes; Lightning starts the others of a run on several devices with a local rank."""
+    return os.environ.get("LOCAL_RANK", "0") == "0"
 
 
 def _columns(count: int) -> int:

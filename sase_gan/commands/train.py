@@ -81,7 +81,7 @@ def _start(
     from sase_gan.errors import DataError
     from sase_gan.presets import FEWEST_IMAGES, choose_preset
     from sase_gan.run_folder import RunFolder, next_free
-    from sase_gan.runs import start_run
+    from sase_gan.runs import is_first_process, start_run
 
     source = open_images(path)
     if len(source) < FEWEST_IMAGES:
@@ -99,7 +99,8 @@ def _start(
         return
     images = _load(resolved)
     run = RunFolder(out or next_free(Path("runs"), path.stem))
-    typer.echo(f"{len(images)} pictures at {resolved.image_size} px on {hardware.name}; writing to {run.path}")
+    if is_first_process():
+        typer.echo(f"{len(images)} pictures at {resolved.image_size} px on {hardware.name}; writing to {run.path}")
     result = start_run(resolved, images, run, _run_options(resolved, images, hardware, options))
     _finish(result, run)
 
@@ -215,6 +216,10 @@ def _dry_run(resolved: Any, num_images: int, hardware: Any, options: dict[str, A
 
 
 def _finish(result: Any, run: Any) -> None:
+    from sase_gan.runs import is_first_process
+
+    if not is_first_process():
+        return
     typer.echo(f"{result.images_seen:,} images seen; the run is in {run.path}")
     if result.interrupted:
         typer.echo(f"interrupted and saved; go on with: sase-gan train --resume {run.path}")
