@@ -15,7 +15,7 @@ repeats an uninterrupted one bit for bit on the same CPU and thread count.
 
 from __future__ import annotations
 
-import math
+from bisect import bisect_left, bisect_right
 from typing import Any
 
 import torch
@@ -58,6 +58,7 @@ class OneShotModule(LightningModule):
         self.images_seen = 0
         self.steps = 0
         self.phase = -1
+        self._starts = self.config.stage_starts
         self._real: Tensor = torch.empty(0)
         self._frozen_reconstruction: Tensor | None = None
         self._sums: dict[str, Tensor] = {}
@@ -101,10 +102,11 @@ class OneShotModule(LightningModule):
 
     def training_step(self, batch: Tensor, batch_idx: int) -> None:
         """One iteration; the batch only counts: the pyramid of the picture is made once a phase."""
-        phase, iteration = divmod(self.images_seen, self.config.schedule.iterations)
-        if phase >= self.config.num_stages:  # a finished run that is resumed has nothing left to do
+        if self.images_seen >= self._starts[-1]:  # a finished run that is resumed has nothing left to do
             self.trainer.should_stop = True
             return
+        phase = bisect_right(self._starts, self.images_seen) - 1
+        iteration = self.images_seen - self._starts[phase]
         if phase != self.phase:
             self._enter(phase, first=iteration == 0)
         self._set_rates(iteration)
@@ -169,14 +171,13 @@ class OneShotModule(LightningModule):
 
     def _set_rates(self, iteration: int) -> None:
         section = self.config.optimiser
-        late = iteration >= section.milestone * self.config.schedule.iterations
+        late = iteration >= section.milestone * self.config.iterations(self.phase)
         rate = section.rate * (0.1 if late else 1.0)
-        generator, discriminator = self.optimizers()  # type: ignore[misc]
-        for index, group in enumerate(generator.optimizer.param_groups):
+        for index, group in enumerate(self._optimiser(0).optimizer.param_groups):
             # The tail of a feature pyramid, the last group, moves with the newest stage.
             behind = max(0, self.phase - index)
             group["lr"] = rate * section.rate_scale**behind
-        discriminator.optimizer.param_groups[0]["lr"] = rate
+        self._optimiser(1).optimizer.param_groups[0]["lr"] = rate
 
     # -- the two halves of an iteration ------------------------------------------------------------------------------
 
@@ -276,7 +277,7 @@ class OneShotModule(LightningModule):
 
     def published_generator(self) -> Pyramid:
         """The stages trained so far, in evaluation mode."""
-        count = max(1, math.ceil(self.images_seen / self.config.schedule.iterations))
+        count = max(1, bisect_left(self._starts, self.images_seen))
         return self._published_source().first_stages(count, to_uint8(self._picture_at(count - 1))[0])
 
 

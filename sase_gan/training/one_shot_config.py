@@ -1,5 +1,6 @@
 """The configuration of a one-shot run: every default stands here, once. Presets and flags state deviations only."""
 
+from itertools import accumulate
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -78,7 +79,10 @@ class OneShotAveragingSection(Section):
 class OneShotScheduleSection(Section):
     """How long, and how often something is written; an iteration shows the picture once: the clock is images seen."""
 
-    iterations: int = Field(2000, ge=1, description="of each stage")
+    iterations: int = Field(2000, ge=1, description="of the finest stage")
+    coarse_factor: float = Field(
+        1.0, ge=1, description="coarser stages get more iterations, up to so many times, as far as that costs no more"
+    )
     checkpoint_images: int = Field(100, ge=1, description="between two checkpoints")
     log_images: int = Field(20, ge=1, description="between two rows of metrics.csv")
     evaluation_count: int = Field(50, ge=0, description="pictures drawn for the figures of the end; 0: no figures")
@@ -117,10 +121,20 @@ class OneShotConfig(Section):
         """How many stages there are; the sizes must be known."""
         return len(self.generator.sizes)
 
+    def iterations(self, stage: int) -> int:
+        """Of a stage: the finest one's, times its share of pixels to this stage's up to `coarse_factor`."""
+        areas = [height * width for height, width in self.generator.sizes]
+        return round(self.schedule.iterations * min(self.schedule.coarse_factor, areas[-1] / areas[stage]))
+
+    @property
+    def stage_starts(self) -> tuple[int, ...]:
+        """Images seen when each stage begins, and when the last one ends."""
+        return tuple(accumulate((self.iterations(stage) for stage in range(self.num_stages)), initial=0))
+
     @property
     def total_images(self) -> int:
         """Iterations of all stages together."""
-        return self.schedule.iterations * self.num_stages
+        return self.stage_starts[-1]
 
 
 def sized_for(config: OneShotConfig, picture: Size) -> OneShotConfig:
