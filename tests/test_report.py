@@ -585,5 +585,6 @@ def test_a_single_picture_gets_no_talk_of_sets(tmp_path: Path) -> None:
     text = page_of(tmp_path, content, pictures=True).text
     assert "Only 1 real" not in text
     assert "compared with the training picture and its mirror image" in text
-    assert "usual" not in text
+    assert "“usual”" not in text
+    assert "% of the usual" not in text
     assert "second nearest" not in text
