@@ -6,6 +6,12 @@ import pytest
 from sase_gan.files import write_atomically, write_folder_atomically
 
 
+def fail_within(writing, name: str, error: type[BaseException]) -> None:
+    with writing as temporary:
+        (temporary / name if name else temporary).write_text("half")
+        raise error
+
+
 def test_file_appears_whole_under_its_name(tmp_path):
     path = tmp_path / "deep" / "note.txt"
     with write_atomically(path) as temporary:
@@ -21,9 +27,8 @@ def test_file_appears_whole_under_its_name(tmp_path):
 def test_failed_writing_leaves_the_old_file_and_no_traces(tmp_path, error):
     path = tmp_path / "note.txt"
     path.write_text("old")
-    with pytest.raises(error), write_atomically(path) as temporary:
-        temporary.write_text("half")
-        raise error
+    with pytest.raises(error):
+        fail_within(write_atomically(path), "", error)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 
@@ -58,9 +63,8 @@ def test_failed_folder_leaves_the_old_one_and_no_traces(tmp_path):
     path = tmp_path / "model"
     path.mkdir()
     (path / "old").write_text("old")
-    with pytest.raises(KeyboardInterrupt), write_folder_atomically(path) as temporary:
-        (temporary / "half").write_text("half")
-        raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt):
+        fail_within(write_folder_atomically(path), "half", KeyboardInterrupt)
     assert [found.name for found in path.iterdir()] == ["old"]
     assert list(tmp_path.iterdir()) == [path]
 

@@ -94,7 +94,7 @@ def test_additional_tensor_is_refused(folder):
 
 def test_tensor_of_another_shape_is_refused(folder):
     rewrite(folder, **{"to_big.weight": torch.zeros(3, 1, 3, 3)})
-    with pytest.raises(DataError, match="size mismatch for to_big.weight"):
+    with pytest.raises(DataError, match=r"size mismatch for to_big.weight"):
         load_generator(folder)
 
 
@@ -142,9 +142,9 @@ def test_pickle_under_the_name_of_the_weights_is_refused_unread(folder, tmp_path
         load_generator(folder)
     (folder / WEIGHTS_FILE).unlink()
     torch.save({"weights": Trap(tmp_path / "mark")}, folder / "pytorch_model.bin")
-    with pytest.raises(DataError, match="has no model.safetensors"):
+    with pytest.raises(DataError, match=r"has no model.safetensors"):
         load_generator(folder)
-    with pytest.raises(DataError, match="has no model.safetensors"):
+    with pytest.raises(DataError, match=r"has no model.safetensors"):
         Generator.from_pretrained(str(folder))
     assert not (tmp_path / "mark").exists()
 
@@ -153,7 +153,7 @@ def test_pickle_under_the_name_of_the_weights_is_refused_unread(folder, tmp_path
 def test_truncated_file_is_refused(folder, keep):
     content = (folder / WEIGHTS_FILE).read_bytes()
     (folder / WEIGHTS_FILE).write_bytes(content[:keep])
-    with pytest.raises(DataError, match="is not a safetensors file .*; it is damaged or of another format"):
+    with pytest.raises(DataError, match=r"is not a safetensors file .*; it is damaged or of another format"):
         load_generator(folder)
 
 

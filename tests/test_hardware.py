@@ -1,0 +1,57 @@
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from sase_gan.errors import UsageError
+from sase_gan.hardware import choose_hardware
+
+
+@pytest.fixture(autouse=True)
+def threads_as_before() -> Iterator[None]:
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def cpu_only(monkeypatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+
+
+def test_cpu_computes_in_float32(cpu_only):
+    hardware = choose_hardware()
+    assert (hardware.kind, hardware.precision, hardware.device) == ("cpu", "32-true", torch.device("cpu"))
+    assert hardware.threads == torch.get_num_threads()
+    assert "CPU cores" in hardware.name
+
+
+@pytest.mark.parametrize(("bfloat16", "precision"), [(True, "bf16-mixed"), (False, "32-true")])
+def test_gpu_is_taken_when_there_is_one_with_bfloat16_where_it_exists(monkeypatch, bfloat16, precision):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: bfloat16)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "a GPU")
+    hardware = choose_hardware()
+    assert (hardware.kind, hardware.precision, hardware.name) == ("cuda", precision, "a GPU")
+    assert choose_hardware("cpu").kind == "cpu"
+    assert choose_hardware("cuda", "32-true").precision == "32-true"
+
+
+def test_threads_are_set(cpu_only):
+    assert choose_hardware(threads=1).threads == 1
+    assert torch.get_num_threads() == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"device": "cuda"}, "device is 'cuda'; this machine has cpu"),
+        ({"device": "tpu"}, "device is 'tpu'; this machine has cpu"),
+        ({"threads": 0}, "threads is 0; it must be at least 1"),
+        ({"precision": "16"}, "precision is '16'; choose 32-true or bf16-mixed"),
+    ],
+)
+def test_impossible_wishes_are_refused(cpu_only, arguments, message):
+    with pytest.raises(UsageError, match=message):
+        choose_hardware(**arguments)
