@@ -88,7 +88,7 @@ def create_backbone(
         in_channels: of the pictures.
         drop_rate: dropout before the classifier.
         drop_path_rate: stochastic depth; not for DenseNet.
-        width: of the `cifar_` networks, as a multiple of the published one (64 to 512 channels).
+        width: of `cifar_` networks and those with a `d`, as a multiple of the published one (64 to 512 channels).
         layers: the fields of `LayerChoice`: norm, conv, attention, position and so on.
 
     Returns:
@@ -123,10 +123,10 @@ def create_backbone(
 
 
 def _narrowed(name: str, width: float) -> dict[str, Any]:
-    if not name.startswith("cifar_"):
-        raise UsageError(f"width is {width} for {name}; only the cifar_ networks come in other widths than 1")
+    # A deep stem is the only one whose width timm lets choose; the small stem of cifar_ networks replaces it.
+    if not name.startswith("cifar_") and not (name.startswith("resnet") and name.endswith("d")):
+        raise UsageError(f"width is {width} for {name}; only cifar_ networks and those with a d come in other widths")
     channels = tuple(round(width * full) for full in (64, 128, 256, 512))
     if channels[0] < 2 or channels[0] % 2:
         raise UsageError(f"width is {width}, which gives {channels[0]} channels in stage 1; an even number is required")
-    # A deep stem is the only one whose width timm lets choose; the small stem then replaces it.
     return {"channels": channels, "stem_type": "deep", "stem_width": channels[0] // 2}

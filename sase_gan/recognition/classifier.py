@@ -246,7 +246,7 @@ def fit_classifier(
     module = ClassifierModule(config.model_dump(mode="json"), list(train.classes), train.channels)
     files = RunFiles(folder, evaluation, held_out.labels)
     started = time.monotonic()
-    with _quiet():
+    with quiet_lightning():
         trainer = Trainer(
             max_epochs=config.epochs,
             accelerator=accelerator,
@@ -344,7 +344,7 @@ def _final(module: ClassifierModule, loader: "DataLoader[Any]") -> Classifier:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet_lightning() -> Iterator[None]:
     """Silence Lightning's advice about workers, devices and checkpoints: it is not about anything a user here sets."""
     import warnings
 
@@ -354,6 +354,8 @@ def _quiet() -> Iterator[None]:
         logging.getLogger(name).setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        # Frozen statistics are in evaluation mode on purpose.
+        warnings.filterwarnings("ignore", message=".*module\\(s\\) in eval mode.*")
         warnings.filterwarnings("ignore", message=".*GPU available but not used.*")
         warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists.*")
         warnings.filterwarnings("ignore", message=".*isinstance\\(treespec, LeafSpec\\).*", category=FutureWarning)

@@ -96,3 +96,68 @@ class ClassifyConfig(_Section):
         if (self.pictures.mixup or self.pictures.cutmix) and self.batch_size % 2:
             raise ValueError(f"mixing pictures pairs them, so batch_size must be even, not {self.batch_size}")
         return self
+
+
+class DetectorSection(_Section):
+    """The network around the backbone; the defaults are Mask R-CNN's with four convolutions in the box head."""
+
+    masks: bool = True
+    """Mask R-CNN, or Faster R-CNN without masks."""
+    channels: int = Field(default=256, ge=8)
+    """Of the pyramid, and of the heads."""
+    box_head: Literal["convolutions", "linear"] = "convolutions"
+    """Four convolutions and a linear layer, or two linear layers."""
+    box_features: int = Field(default=1024, ge=8)
+    head_norm: Literal["none", "group", "attentive"] = "none"
+    """group: in the pyramid and all heads; attentive: as published, in the box head (with group statistics), group
+    normalisation in pyramid and mask head."""
+    smallest_side: int = Field(default=800, ge=16)
+    """Pictures are resized to this shorter side, but no longer than `largest_side`."""
+    largest_side: int = Field(default=1333, ge=16)
+    anchor_sizes: tuple[float, ...] = (32, 64, 128, 256, 512)
+    """One for each level of the pyramid, strides 4 to 64."""
+    proposals: int = Field(default=1000, ge=1)
+    """Kept after suppression, a level and picture."""
+    box_batch: int = Field(default=512, ge=2)
+    """Proposals a picture that train the box head."""
+    score_threshold: float = Field(default=0.05, ge=0, lt=1)
+
+    @model_validator(mode="after")
+    def _one_anchor_a_level(self) -> Self:
+        if len(self.anchor_sizes) != 5:
+            raise ValueError(f"anchor_sizes has {len(self.anchor_sizes)} numbers; the pyramid has 5 levels")
+        return self
+
+
+class DetectConfig(_Section):
+    """A whole detection run."""
+
+    backbone: BackboneSection = BackboneSection(name="resnet50")
+    detector: DetectorSection = DetectorSection()
+    rate: float = Field(default=0.02, gt=0)
+    momentum: float = Field(default=0.9, ge=0, lt=1)
+    weight_decay: float = Field(default=1e-4, ge=0)
+    clip_norm: float | None = Field(default=35.0, gt=0)
+    warmup_steps: int = Field(default=500, ge=0)
+    """The rate grows from a third to all of it over so many steps."""
+    milestones: tuple[float, ...] = (16, 22)
+    """Epochs at which the rate is divided by 10."""
+    epochs: int = Field(default=24, ge=1)
+    batch_size: int = Field(default=2, ge=1)
+    flip: bool = True
+    frozen_stages: int = Field(default=0, ge=0, le=4)
+    """1 freezes the stem and the first stage, their norms too; only sensible with pretrained weights."""
+    frozen_statistics: bool = False
+    """Whether all batch norms keep their running statistics; only sensible with pretrained weights."""
+    pretrained: str = ""
+    """A file with the weights of timm's plain backbone, converted to our layers."""
+    evaluate_every: int = Field(default=1, ge=1)
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    seed: int = Field(default=0, ge=0)
+    workers: int = Field(default=0, ge=0)
+
+    @model_validator(mode="after")
+    def _frozen_needs_weights(self) -> Self:
+        if not self.pretrained and (self.frozen_stages or self.frozen_statistics):
+            raise ValueError("frozen_stages and frozen_statistics need pretrained weights; give pretrained=FILE")
+        return self

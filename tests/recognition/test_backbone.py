@@ -188,7 +188,7 @@ def test_narrow_networks_keep_their_shape():
     assert model.conv1.weight.shape == (16, 3, 3, 3)
     # The published network's channel count enters quadratically but for the ends.
     assert sum(p.numel() for p in model.parameters()) == pytest.approx(11173962 / 16, rel=0.02)
-    with pytest.raises(UsageError, match="only the cifar_"):
+    with pytest.raises(UsageError, match="only cifar_ networks"):
         create_backbone("resnet18", width=0.5)
     with pytest.raises(UsageError, match="even number"):
         create_backbone("cifar_resnet18", width=0.05)

@@ -1,0 +1,122 @@
+"""Average precision of detections by torchmetrics with pycocotools, and drawing what was found."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torchmetrics.detection import MeanAveragePrecision
+from torchvision.transforms.v2.functional import resize
+from torchvision.utils import draw_bounding_boxes, draw_segmentation_masks
+
+from sase_gan.errors import DataError
+from sase_gan.files import write_atomically
+
+_NAMES = {
+    "map": "ap",
+    "map_50": "ap50",
+    "map_75": "ap75",
+    "map_small": "ap_small",
+    "map_medium": "ap_medium",
+    "map_large": "ap_large",
+    "mar_100": "ar100",
+}
+COLOURS = ("#e6550d", "#3182bd", "#31a354", "#756bb1", "#d62728", "#8c6d31", "#e377c2", "#17becf")
+DRAWN_SIDE = 480
+"""Smaller pictures are enlarged to about this side before they are drawn on."""
+
+
+def detection_scores(
+    predictions: Sequence[dict[str, Tensor]], targets: Sequence[dict[str, Tensor]], classes: Sequence[str]
+) -> dict[str, Any]:
+    """COCO's average precisions, in 0..1, None where no object of the kind exists.
+
+    Args:
+        predictions: as `detect` gives them.
+        targets: as `CocoSet.target` gives them, crowds included.
+        classes: names of the classes 1, 2, ...
+
+    Returns:
+        `box` and, with masks, `mask`, each with `ap` (over overlaps 0.5 to 0.95), `ap50`, `ap75`, `ap_small`,
+        `ap_medium`, `ap_large`, `ar100` and `ap_by_class`; `count` and `classes`.
+
+    Raises:
+        DataError: without pictures.
+    """
+    if not targets:
+        raise DataError("there are no pictures to score; the test part is empty")
+    masks = "masks" in targets[0] and all("masks" in p for p in predictions)
+    kinds = {"bbox": "box", "segm": "mask"} if masks else {"bbox": "box"}
+    # The thresholds in float64, as pycocotools has them: torchmetrics' own are rounded to float32, and a recall that
+    # meets one exactly then falls on its other side.
+    options: Any = {
+        "box_format": "xyxy",
+        "iou_type": tuple(kinds),
+        "class_metrics": True,
+        "backend": "pycocotools",
+        "iou_thresholds": np.linspace(0.5, 0.95, 10).tolist(),
+        "rec_thresholds": np.linspace(0.0, 1.0, 101).tolist(),
+    }
+    metric = MeanAveragePrecision(**options)
+    # Many detections a picture are cut to COCO's 100 anyway; the warning about it is not the user's doing.
+    metric.warn_on_many_detections = False
+    metric.update(list(predictions), [{k: v for k, v in t.items() if k != "image_id"} for t in targets])
+    values = metric.compute()
+    scores: dict[str, Any] = {"count": len(targets), "classes": list(classes)}
+    known = [int(i) for i in values["classes"].reshape(-1)]
+    for kind, word in kinds.items():
+        prefix = f"{kind}_" if len(kinds) > 1 else ""
+        part: dict[str, Any] = {ours: _known(values[prefix + theirs]) for theirs, ours in _NAMES.items()}
+        by_class = values[f"{prefix}map_per_class"].reshape(-1)
+        part["ap_by_class"] = {classes[c - 1]: _known(v) for c, v in zip(known, by_class, strict=True)}
+        scores[word] = part
+    return scores
+
+
+def _known(value: Tensor) -> float | None:
+    # pycocotools says -1 where there was nothing to find.
+    number = float(value)
+    return None if number < 0 else number
+
+
+def write_detection_scores(scores: dict[str, Any], results: list[dict[str, Any]], folder: Path) -> None:
+    """Write `detection.json`, and `results.json` in COCO's result format."""
+    for name, content in (("detection.json", scores), ("results.json", results)):
+        with write_atomically(folder / name) as path:
+            path.write_text(json.dumps(content))
+
+
+def draw_detections(
+    image: Tensor, prediction: dict[str, Tensor], classes: Sequence[str], *, threshold: float = 0.5
+) -> Tensor:
+    """Draw boxes, names, scores and masks on a uint8 picture [3, H, W]; small pictures are enlarged first.
+
+    Args:
+        image: the picture.
+        prediction: as `detect` gives it; targets of a `CocoSet`, without scores, work too.
+        classes: names of the classes 1, 2, ...
+        threshold: least score that is drawn.
+    """
+    scores = prediction.get("scores", torch.ones(len(prediction["labels"])))
+    kept = scores >= threshold
+    factor = max(1, round(DRAWN_SIDE / max(image.shape[-2:])))
+    size = [factor * side for side in image.shape[-2:]]
+    image = resize(image, size)
+    labels = prediction["labels"][kept].tolist()
+    if not labels:
+        return image
+    colours = [COLOURS[(label - 1) % len(COLOURS)] for label in labels]
+    if "masks" in prediction:
+        masks = prediction["masks"][kept].repeat_interleave(factor, 1).repeat_interleave(factor, 2)
+        image = draw_segmentation_masks(image, masks, alpha=0.45, colors=colours)
+    words = [
+        classes[label - 1] + (f" {score:.2f}" if "scores" in prediction else "")
+        for label, score in zip(labels, scores[kept].tolist(), strict=True)
+    ]
+    # A copy of the names above each box in the default font stays readable on any background.
+    return draw_bounding_boxes(
+        image, prediction["boxes"][kept] * factor, words, colors=colours, width=2, fill_labels=True
+    )
