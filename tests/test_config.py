@@ -116,7 +116,7 @@ def test_wrong_values_are_named_with_their_place():
         build(Outer, {"inner": {"policy": ["a", 7]}})
     with pytest.raises(UsageError, match=r"^config: inner is 3; input should be"):
         build(Outer, {"inner": 3})
-    with pytest.raises(UsageError, match="^config: 1 is "):
+    with pytest.raises(UsageError, match=r"^config: 1 is "):
         build(Outer, {1: 2})
 
 
@@ -165,7 +165,7 @@ def test_presets_are_listed_by_task():
 
 
 def test_unknown_preset_is_refused_with_the_known_ones():
-    with pytest.raises(UsageError, match="preset is 'fast'; choose one of .*low_shot/cpu"):
+    with pytest.raises(UsageError, match=r"preset is 'fast'; choose one of .*low_shot/cpu"):
         load_preset("fast", task="low_shot")
 
 

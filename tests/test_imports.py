@@ -1,0 +1,176 @@
+"""Who imports whom: read from the syntax trees, so that nothing heavy runs."""
+
+import ast
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+import sase_gan
+
+ROOT = Path(sase_gan.__file__).parent
+
+# A module imports from its own group and from groups above it. Names are those of files and packages in sase_gan.
+GROUPS = (
+    ("__init__", "errors", "files", "seeds"),
+    ("pixels", "ops", "snapshot", "weights", "config", "run_folder", "hardware", "records", "plots", "pages"),
+    ("layers",),
+    ("networks",),
+    ("augment", "losses", "averaging", "perceptual", "presets"),
+    ("datasets",),
+    ("sampling",),
+    ("metrics",),
+    ("training", "recognition"),
+    ("callbacks",),
+    ("display",),
+    ("runs", "evaluation"),
+    ("export", "report", "report_view", "compare", "bench"),
+    ("ui",),
+    ("commands",),
+    ("cli", "__main__"),
+)
+RANK = {name: rank for rank, names in enumerate(GROUPS) for name in names}
+
+# Pairs that must not meet, even where the order would allow it: (importing part, imported part).
+APART = (("metrics", "networks"), ("metrics", "layers"), ("training", "datasets"))
+
+# Where the heavy packages live; elsewhere they are not imported, not even inside a function.
+HOMES = {
+    "gradio": ("ui", "commands/studio.py"),
+    "torch_fidelity": ("metrics",),
+    "lpips": ("perceptual.py",),
+    "timm": ("recognition", "perceptual.py"),
+    "torchmetrics": ("recognition",),
+    "pycocotools": ("recognition",),
+}
+
+# What importing a part must not load, over however many steps. Imports inside functions do not count.
+LIGHT = (
+    (("layers", "networks", "losses", "augment", "averaging", "sampling", "snapshot", "metrics"), ("lightning",)),
+    (("ui",), ("lightning",)),
+    (("report", "report_view", "compare", "records", "run_folder"), ("torch", "torchvision", "lightning")),
+    (("cli", "commands"), ("torch", "torchvision", "lightning", "gradio", "pydantic", "numpy", "timm", "matplotlib")),
+)
+
+FILES = sorted(path for path in ROOT.rglob("*.py") if "presets" not in path.relative_to(ROOT).parts[:-1])
+every_file = pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(ROOT).as_posix())
+
+
+def part_of(path: Path) -> str:
+    return path.relative_to(ROOT).with_suffix("").parts[0]
+
+
+def dotted(path: Path) -> str:
+    parts = path.relative_to(ROOT.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {dotted(path): path for path in FILES}
+
+
+@cache
+def imports(path: Path, *, everywhere: bool) -> frozenset[str]:
+    """Full names that a file imports: modules, and `package.name` of `from package import name`.
+
+    Without `everywhere` only what importing the file runs: not functions' bodies, not blocks for type checkers.
+    """
+    found: set[str] = set()
+
+    def visit(node: ast.AST) -> None:
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        if isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                package = dotted(path).split(".") + (["__init__"] if path.name == "__init__.py" else [])
+                base = ".".join(filter(None, [*package[: -node.level], base]))
+            found.update(f"{base}.{alias.name}" for alias in node.names)
+        later = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        typing = isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        if everywhere or not (later or typing):
+            for child in ast.iter_child_nodes(node):
+                visit(child)
+
+    visit(ast.parse(path.read_text()))
+    return frozenset(found)
+
+
+def ours(names: frozenset[str]) -> set[Path]:
+    """The files of ours among imported names: `sase_gan.losses.lecam` is a name in `losses.py`."""
+    found = set()
+    for name in names:
+        while name and name not in MODULES:
+            name = name.rpartition(".")[0]
+        if name:
+            found.add(MODULES[name])
+    return found
+
+
+def loaded_with(path: Path) -> tuple[set[Path], set[str]]:
+    """Files of ours and foreign packages that importing this file loads, over all steps."""
+    seen: set[Path] = set()
+    foreign: set[str] = set()
+    waiting = [path]
+    while waiting:
+        current = waiting.pop()
+        if current in seen:
+            continue
+        seen.add(current)
+        names = imports(current, everywhere=False)
+        foreign |= {name.split(".")[0] for name in names}
+        waiting += ours(names)
+        # Importing a.b.c runs the packages a and a.b first.
+        waiting += [
+            folder / "__init__.py"
+            for folder in current.parents
+            if (folder / "__init__.py").is_file() and folder >= ROOT
+        ]
+    return seen, foreign
+
+
+@every_file
+def test_imports_go_in_one_direction(path):
+    part = part_of(path)
+    assert part in RANK, f"{part} has no place yet in GROUPS; add it to the group from which it may be imported"
+    for other in ours(imports(path, everywhere=True)):
+        imported = part_of(other)
+        assert imported in RANK, f"{imported} has no place yet in GROUPS"
+        if imported != "__init__":
+            assert RANK[imported] <= RANK[part], f"{dotted(path)} imports {dotted(other)}, which stands above it"
+
+
+@pytest.mark.parametrize(("part", "other"), APART)
+def test_parts_that_must_not_meet(part, other):
+    for path in FILES:
+        if part_of(path) == part:
+            met = [dotted(found) for found in ours(imports(path, everywhere=True)) if part_of(found) == other]
+            assert not met, f"{dotted(path)} imports {met}"
+
+
+@pytest.mark.parametrize("package", HOMES)
+def test_heavy_packages_stay_at_home(package):
+    for path in FILES:
+        place = path.relative_to(ROOT).as_posix()
+        names = {name.split(".")[0] for name in imports(path, everywhere=True)}
+        at_home = any(place == home or place.startswith(f"{home}/") or place == f"{home}.py" for home in HOMES[package])
+        assert package not in names or at_home, f"{place} imports {package}"
+
+
+@every_file
+def test_light_parts_load_nothing_heavy(path):
+    _, foreign = loaded_with(path)
+    for parts, heavy in LIGHT:
+        if part_of(path) in parts:
+            assert not foreign & set(heavy), f"importing {dotted(path)} loads {sorted(foreign & set(heavy))}"
+
+
+def test_this_test_sees_what_it_should():
+    # The reader of the trees would pass everything if it found nothing: a few facts that must hold.
+    trainer = ROOT / "training" / "low_shot.py"
+    assert ROOT / "losses.py" in ours(imports(trainer, everywhere=True))
+    seen, foreign = loaded_with(trainer)
+    assert ROOT / "layers" / "sase.py" in seen
+    assert {"torch", "lightning", "pydantic"} <= foreign
+    commands = ROOT / "commands" / "train.py"
+    assert ROOT / "runs.py" in ours(imports(commands, everywhere=True))
+    assert ROOT / "runs.py" not in ours(imports(commands, everywhere=False))
