@@ -40,6 +40,7 @@ from sase_gan.records import (
     count,
     format_number,
     images_seen,
+    is_reference_level,
     is_run_folder,
     metric_extractor,
     metric_order,
@@ -224,9 +225,9 @@ def _distinct_names(paths: Sequence[Path]) -> list[str]:
 
 def compare_columns(columns: Sequence[Column]) -> Comparison:
     """Sort every metric that any column has into the ranked or the unranked table."""
-    names = sorted(
-        {name for column in columns for record in column.records for name in record.metrics}, key=metric_order
-    )
+    found = {name for column in columns for record in column.records for name in record.metrics}
+    # Reference levels are about the real pictures, not about the runs.
+    names = sorted((name for name in found if not is_reference_level(name)), key=metric_order)
     ranked, unranked = [], []
     for name in names:
         cells = tuple(cell_of(column, name) for column in columns)
@@ -291,9 +292,7 @@ def _named_difference(entries: Sequence[tuple[str, EvaluationRecord, MetricRecor
     candidates.append(("picture size", [record.fakes.image_size for _, record, _ in entries]))
     candidates.append(("protocol", [record.protocol_name for _, record, _ in entries]))
     differing = [(words, values) for words, values in candidates if len(set(values)) > 1]
-    if differing and differing[0][0] == "real pictures":
-        # The reference is those pictures: it would only say the same again.
-        differing = [(words, values) for words, values in differing if words != "reference"]
+    differing = _causes(differing)
     if not differing:
         if any(metric.comparability is None for _, _, metric in entries):
             return "a record does not say how it was measured (no comparability)"
@@ -305,6 +304,22 @@ def _named_difference(entries: Sequence[tuple[str, EvaluationRecord, MetricRecor
         for words, values in differing
     ]
     return "differs in " + "; ".join(told)
+
+
+# What follows from another difference says nothing new beside it.
+_CONSEQUENCES = {
+    "real pictures": {"reference", "number of real pictures"},
+    "number of generated pictures": {"subset size"},
+    "number of real pictures": {"subset size"},
+}
+
+
+def _causes(differing: list[tuple[str, list[Any]]]) -> list[tuple[str, list[Any]]]:
+    named = {words for words, _ in differing}
+    implied = {consequence for words in named for consequence in _CONSEQUENCES.get(words, ())}
+    # A protocol is the name of the settings: it is told only when no setting is.
+    causes = [(words, values) for words, values in differing if words not in implied and words != "protocol"]
+    return causes or differing
 
 
 def _data_words(record: EvaluationRecord) -> str:

@@ -475,6 +475,11 @@ def metric_base(name: str) -> str:
     return name.removesuffix(_CLEAN).removesuffix(_TORCHVISION).removesuffix(f"_{extractor}")
 
 
+def is_reference_level(name: str) -> bool:
+    """Whether a metric is not about fakes at all but what halves of the reals score."""
+    return metric_base(name).endswith("_reference")
+
+
 def metric_title(name: str) -> str:
     """A metric's name in words, without the feature network; an unknown one keeps its name."""
     base = metric_base(name)
@@ -515,11 +520,11 @@ def metrics_by_group(metrics: Mapping[str, MetricRecord]) -> Iterator[tuple[str,
 def format_number(value: float, spread: float | None = None) -> str:
     """Write a number with as many decimals as its spread deserves, or with three figures when there is no spread.
 
-    A spread is trusted to one figure, to two when it begins with a 1, where one figure would be too coarse.
+    A spread is trusted to one figure, to two when it begins with 1, 2 or 3, where one figure would be too coarse.
 
     Example:
         >>> format_number(0.012345, spread=0.0021)
-        '0.012'
+        '0.0123'
         >>> format_number(24.81, spread=0.6)
         '24.8'
         >>> format_number(0.2)
@@ -529,7 +534,7 @@ def format_number(value: float, spread: float | None = None) -> str:
     """
     scale = abs(spread) if spread else abs(value)
     exponent = math.floor(math.log10(scale)) if scale else 0
-    figures = 3 if not spread else 2 if scale / 10**exponent < 2 else 1
+    figures = 3 if not spread else 2 if scale / 10**exponent < 4 else 1
     decimals = min(max(figures - 1 - exponent, 0), 6)
     text = f"{value:,.{decimals}f}".replace(",", "\u202f") if abs(value) >= 10_000 else f"{value:.{decimals}f}"
     if not spread and "." in text and (abs(value) < 1 or value == int(value)):

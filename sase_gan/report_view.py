@@ -20,6 +20,7 @@ from sase_gan.records import (
     TRAINING_FILE,
     VERDICT_TOPICS,
     Colour,
+    CopyPair,
     EvaluationRecord,
     MetricRecord,
     NamedPicture,
@@ -27,6 +28,7 @@ from sase_gan.records import (
     count,
     format_number,
     images_seen,
+    is_reference_level,
     main_distance,
     metric_base,
     metric_extractor,
@@ -304,12 +306,6 @@ def _samples(record: EvaluationRecord, shelf: PictureShelf) -> list[FigureView]:
 
 def _pairs(record: EvaluationRecord, shelf: PictureShelf) -> list[PairView]:
     views = []
-    # One number of decimals for the whole panel, so that distances can be compared at a glance.
-    fine = max((pair.distance or 0.0 for pair in record.pictures.copying), default=0.0) / 50
-
-    def written(distance: float | None) -> str | None:
-        return None if distance is None else format_number(distance, fine)
-
     for place, pair in enumerate(record.pictures.copying, start=1):
         relative = pair.distance / pair.loo if pair.distance is not None and pair.loo else None
         views.append(
@@ -321,13 +317,19 @@ def _pairs(record: EvaluationRecord, shelf: PictureShelf) -> list[PairView]:
                 nearest_name=pair.nearest_name or "unnamed",
                 second_name=pair.second_name,
                 mirrored=bool(pair.mirrored),
-                distance=written(pair.distance),
-                second_distance=written(pair.second_distance) if pair.second else None,
+                distance=_distance(pair.distance, pair),
+                second_distance=_distance(pair.second_distance, pair) if pair.second else None,
                 space=_SPACES.get(pair.space or ""),
                 percent=round(100 * relative) if relative is not None else None,
             )
         )
     return views
+
+
+def _distance(distance: float | None, pair: CopyPair) -> str | None:
+    """To a hundredth of the distances around the pair: how near a near copy is beyond that says nothing."""
+    around = max(entry or 0.0 for entry in (pair.distance, pair.second_distance, pair.loo))
+    return None if distance is None else format_number(distance, around / 100)
 
 
 def _copying_histograms(record: EvaluationRecord) -> list[Panel]:
@@ -352,8 +354,7 @@ def _copying_histograms(record: EvaluationRecord) -> list[Panel]:
 
 def _told_elsewhere(name: str, record: EvaluationRecord) -> bool:
     """A reference level stands beside the distance it belongs to; a row of its own would only repeat it."""
-    base = metric_base(name)
-    if not base.endswith("_reference"):
+    if not is_reference_level(name):
         return False
     partner = record.metrics.get(name.replace("_reference", "", 1))
     return partner is not None and partner.measured and partner.baseline is not None

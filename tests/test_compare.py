@@ -237,3 +237,19 @@ def test_command_prints_names_as_text_and_writes_pages(tmp_path: Path, monkeypat
     assert "[red]a" in result.output
     assert "★ 0.10" in result.output
     assert (tmp_path / "out" / "compare.html").is_file()
+
+
+def test_reference_levels_are_not_compared(tmp_path: Path) -> None:
+    folders = []
+    for name in ("a", "b"):
+        content = fixture.record()
+        content["metrics"] = {"fd_reference_efflite0": fixture.metric(24.8, better=None)}
+        folders.append(fixture.write_evaluation(tmp_path / name, content, pictures=False))
+    comparison = compared(*folders)
+    assert comparison.ranked == comparison.unranked == ()
+
+
+def test_what_follows_from_a_difference_is_not_told_beside_it(tmp_path: Path) -> None:
+    other = evaluation(tmp_path / "b", n_fake=30, subset_size=30, comparability="k2")
+    note = compared(evaluation(tmp_path / "a"), other).unranked[0].note.replace("\u202f", " ")
+    assert note == "differs in number of generated pictures: a 1 000, b 30"
