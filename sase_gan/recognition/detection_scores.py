@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import matplotlib
 import numpy as np
 import torch
 from torch import Tensor
@@ -116,7 +117,13 @@ def draw_detections(
         classes[label - 1] + (f" {score:.2f}" if "scores" in prediction else "")
         for label, score in zip(labels, scores[kept].tolist(), strict=True)
     ]
-    # A copy of the names above each box in the default font stays readable on any background.
     return draw_bounding_boxes(
-        image, prediction["boxes"][kept] * factor, words, colors=colours, width=2, fill_labels=True
+        image,
+        prediction["boxes"][kept] * factor,
+        words,
+        colors=colours,
+        width=3,
+        font=str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"),
+        font_size=max(14, min(image.shape[-2:]) // 28),
+        fill_labels=True,
     )
