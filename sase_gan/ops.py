@@ -79,3 +79,10 @@ def resize(x: Tensor, size: Sequence[int], padding: Padding = "zero") -> Tensor:
     return F.interpolate(x.repeat(1, 1, 1, 3), (height, 3 * width), mode="bicubic", antialias=True)[
         ..., width : 2 * width
     ]
+
+
+def at_size(picture: Tensor, size: Sequence[int]) -> Tensor:
+    """A picture uint8 `[3, height, width]` at another size, uint8: bicubic, antialiased; equal sizes pass unchanged."""
+    if tuple(picture.shape[1:]) == tuple(size):
+        return picture
+    return resize(picture[None].float(), size).round().clamp(0, 255).to(torch.uint8)[0]
