@@ -58,7 +58,7 @@ _HEADLINES: dict[str, dict[str, str]] = {
     "diversity": {
         "green": "As varied as the real pictures",
         "amber": "Less varied than the real pictures",
-        "red": "The same few pictures again and again",
+        "red": "Little of the variety of the real pictures",
         "grey": "Diversity was not judged",
     },
 }
@@ -551,7 +551,7 @@ def _result_panels(results: Sequence[EvaluationRecord], chosen: int | None) -> l
     if not scored:
         return []
     wanted = [name for name in (main_distance(scored[-1]), "copy_share", "nn_ratio") if name]
-    panels = []
+    panels: list[Panel] = []
     for name in wanted:
         points = [record for record in scored if name in record.metrics and record.metrics[name].measured]
         if not points:
@@ -566,17 +566,10 @@ def _result_panels(results: Sequence[EvaluationRecord], chosen: int | None) -> l
             [metric.high or 0.0 for metric in metrics] if banded else None,
             verdicts=[record.colour("copying") for record in points],
         )
-        level = metrics[-1].baseline
-        panels.append(
-            _panel(
-                metric_title(name),
-                [line],
-                chosen,
-                level=level,
-                caption=("The band is the 95 % interval; the markers" if banded else "The markers")
-                + " tell each snapshot's copying verdict.",
-            )
-        )
+        words = ("The band is the 95 % interval; the markers" if banded else "The markers") + " tell each snapshot's"
+        # Said once: the panels beside it are read alike.
+        caption = None if panels else f"{words} copying verdict."
+        panels.append(_panel(metric_title(name), [line], chosen, level=metrics[-1].baseline, caption=caption))
     return panels
 
 

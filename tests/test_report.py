@@ -588,3 +588,12 @@ def test_a_single_picture_gets_no_talk_of_sets(tmp_path: Path) -> None:
     assert "“usual”" not in text
     assert "% of the usual" not in text
     assert "second nearest" not in text
+
+
+def test_green_copying_of_bad_pictures_says_little(tmp_path: Path) -> None:
+    content = fixture.record(copying="green")
+    warning = "pictures that are far from all real ones cannot be copies"
+    assert warning not in page_of(tmp_path / "amber", content).text
+    content["verdict"]["quality"] = "red"
+    assert warning in page_of(tmp_path / "red", content).text
+    assert warning in (tmp_path / "red" / "report.md").read_text(encoding="utf-8")
