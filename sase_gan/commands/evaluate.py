@@ -200,12 +200,16 @@ def _verdicts(record: dict[str, Any]) -> Any:
 def _figures(record: dict[str, Any]) -> Any:
     from rich.table import Table
 
-    table = Table("Figure", "Value", "95 %", "Reference", "Reals", "Fakes")
+    title = f"{record['fakes']['n']} generated against {record['data']['n']} real pictures"
+    table = Table(title=title, title_justify="left")
+    table.add_column("Figure", no_wrap=True)
+    for heading in ("Value", "95 %", "Reference"):
+        table.add_column(heading)
     for name, entry in record["metrics"].items():
         if entry["status"] != "ok":
-            table.add_row(name, entry["status"], "", entry["reason"] or "", str(entry["n_real"]), str(entry["n_fake"]))
+            table.add_row(name, entry["status"].replace("_", " "), "", entry["reason"] or "", style="dim")
             continue
         interval = f"{entry['low']:.4g} to {entry['high']:.4g}" if entry["low"] is not None else ""
         baseline = f"{entry['baseline']:.4g}" if entry["baseline"] is not None else ""
-        table.add_row(name, f"{entry['value']:.4g}", interval, baseline, str(entry["n_real"]), str(entry["n_fake"]))
+        table.add_row(name, f"{entry['value']:.4g}", interval, baseline)
     return table

@@ -44,6 +44,7 @@ from sase_gan.metrics.fidelity import reference_halves
 Colour = Literal["green", "amber", "red", "grey"]
 
 HONEST_SPLITS = 200
+_BLOCK_DISTANCES = 4_000_000
 # Red outweighs amber, and a verdict outweighs none.
 SEVERITY: Mapping[str, int] = {"grey": 0, "green": 1, "amber": 2, "red": 3}
 
@@ -184,7 +185,7 @@ class CopyReference:
         n, variants, width = self._variants.shape
         out, mirrored = [], []
         # Blocks bound the memory: 5,000 fakes against 1,000 pictures with their 18 variants would take 720 MB.
-        for block in rows.split(max(1, 4_000_000 // (n * variants))):
+        for block in rows.split(max(1, _BLOCK_DISTANCES // (n * variants))):
             distances = torch.cdist(block, self._variants.reshape(n * variants, width)).view(len(block), n, variants)
             nearest = distances.min(2)
             out.append(nearest.values)

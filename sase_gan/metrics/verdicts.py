@@ -63,10 +63,19 @@ def quality_by_space(value: Lookup, *, pooled_counts: bool = True) -> list[Space
 
 
 def quality_verdict(spaces: list[SpaceVerdict]) -> Verdict:
-    """The worst of the spaces."""
+    """The worst of the spaces; grey when fewer than two were measured, because none decides alone."""
     if not spaces:
         return Verdict("grey", "no distance to the real pictures was measured", None, "Quality was not measured.")
+    if len(spaces) == 1:
+        rule = f"only {spaces[0].space} were measured, and no feature space decides alone"
+        return Verdict("grey", rule, spaces[0].number, spaces[0].text)
     worst = max(spaces, key=lambda space: SEVERITY[space.colour])
+    if worst.colour == "green":
+        names = ", ".join(space.space for space in spaces)
+        text = (
+            f"All feature spaces ({names}) put the generated pictures close to the real ones."
+        )
+        return Verdict("green", f"green: {worst.rule}", worst.number, text)
     return Verdict(worst.colour, f"{worst.colour}: {worst.rule}", worst.number, worst.text)
 
 

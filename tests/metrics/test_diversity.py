@@ -1,0 +1,76 @@
+import pytest
+import torch
+
+from sase_gan.metrics import diversity
+from sase_gan.metrics.applicable import NotApplicable
+from sase_gan.perceptual import LpipsNetwork
+
+
+def test_relative_diversity_of_scaled_copies_is_the_scale() -> None:
+    reals = torch.randn(30, 8)
+    found = diversity.relative_diversity(0.25 * reals, reals)
+    assert found.value == pytest.approx(0.25)
+    assert found.interval is not None
+    assert found.interval.low < 0.25 < found.interval.high
+    assert diversity.relative_diversity(reals[:1].repeat(20, 1), reals).value == pytest.approx(0, abs=1e-6)
+
+
+def test_relative_diversity_by_loops() -> None:
+    fakes, reals = torch.randn(6, 3).double(), torch.randn(5, 3).double()
+
+    def mean(rows: torch.Tensor) -> float:
+        n = len(rows)
+        return sum((rows[i] - rows[j]).norm().item() for i in range(n) for j in range(i)) / (n * (n - 1) / 2)
+
+    assert diversity.relative_diversity(fakes, reals).value == pytest.approx(mean(fakes) / mean(reals))
+
+
+def test_within_clusters_sees_variations_of_single_pictures() -> None:
+    reals = 10 * torch.randn(8, 16)
+    clusters = torch.arange(8).repeat(5)
+    fakes = reals[clusters] + 0.1 * torch.randn(40, 16)
+    found = diversity.relative_diversity_within(fakes, reals, clusters)
+    assert found is not None
+    assert found.value < 0.02
+    assert diversity.relative_diversity(fakes, reals).value > 0.7
+    assert diversity.relative_diversity_within(fakes[:8], reals, torch.arange(8)) is None
+
+
+def test_pairs() -> None:
+    assert len(diversity.diversity_pairs(20)) == 190
+    pairs = diversity.diversity_pairs(50)
+    assert pairs.shape == (1000, 2)
+    assert (pairs[:, 0] != pairs[:, 1]).all()
+    clusters = torch.tensor([0, 0, 1, 1, 1, 2])
+    assert {tuple(pair) for pair in diversity.pairs_within(clusters).tolist()} == {(0, 1), (2, 3), (2, 4), (3, 4)}
+
+
+def test_lpips_diversity_is_the_mean_over_pairs() -> None:
+    network = LpipsNetwork("squeeze", untrained=True)
+    images = torch.randint(0, 256, (4, 3, 32, 32), dtype=torch.uint8)
+    pairs = diversity.diversity_pairs(4)
+    found = diversity.lpips_diversity(images, pairs, network, batch_size=4)
+    assert found is not None
+    x = images / 127.5 - 1
+    with torch.inference_mode():
+        expected = sum(network(x[i : i + 1], x[j : j + 1]).item() for i, j in pairs.tolist()) / 6
+    assert found.value == pytest.approx(expected, rel=1e-4)
+    assert diversity.lpips_diversity(images, pairs[:0], network) is None
+
+
+def test_pixel_diversity_closed_forms() -> None:
+    real = torch.zeros(3, 4, 4, dtype=torch.uint8)
+    real[..., 2:] = 100  # deviation 50
+    same = real[None].repeat(5, 1, 1, 1)
+    assert diversity.pixel_diversity(same, real) == 0
+    two = torch.stack([torch.zeros_like(real), torch.full_like(real, 40)])  # deviation 20 at each pixel
+    assert diversity.pixel_diversity(two, real) == pytest.approx(0.4)
+    with pytest.raises(NotApplicable, match="one grey level"):
+        diversity.pixel_diversity(two, torch.zeros_like(real))
+
+
+def test_too_few_pictures_are_told() -> None:
+    with pytest.raises(NotApplicable, match="two pictures on each side"):
+        diversity.relative_diversity(torch.randn(1, 2), torch.randn(4, 2))
+    with pytest.raises(NotApplicable, match="all the same"):
+        diversity.relative_diversity(torch.randn(3, 2), torch.ones(4, 2))

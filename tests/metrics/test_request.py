@@ -1,0 +1,96 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from sase_gan import weights
+from sase_gan.errors import UsageError, WeightsError
+from sase_gan.metrics.protocol import PROTOCOLS, TRAINING, comparability, named_protocol
+from sase_gan.metrics.record import RecordBook, Setting, metric_name
+from sase_gan.metrics.request import extractor_of, known_names, resolve
+
+
+@pytest.fixture(autouse=True)
+def no_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(weights.ENVIRONMENT_VARIABLE, raising=False)
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+
+
+def test_default_needs_no_downloads() -> None:
+    request = resolve(named_protocol("quick"))
+    assert request.extractors == ("efflite0",)
+    assert request.missing == ()
+    assert request.wants("kid_efflite0", "distribution")
+
+
+def test_inception_by_name_is_an_error_without_its_file() -> None:
+    with pytest.raises(WeightsError, match="FID was asked for"):
+        resolve(named_protocol("quick"), ["fid"])
+    with pytest.raises(WeightsError, match="Inception weights"):
+        resolve(named_protocol("paper-5k"))
+    request = resolve(named_protocol("quick"), ["fid", "copy_share"], skip_missing=True)
+    assert request.missing == ("inception",)
+    assert request.extractors == ("efflite0",)
+
+
+def test_several_missing_files_are_one_message() -> None:
+    with pytest.raises(WeightsError) as caught:
+        resolve(named_protocol("quick"), ["fid", "kid_vgg16", "kid_dinov2", "lpips_diversity"])
+    for title in ("Inception", "VGG16", "DINOv2", "AlexNet"):
+        assert f"the {title}" in str(caught.value)
+
+
+def test_names_choose_networks_and_groups() -> None:
+    request = resolve(named_protocol("quick"), ["copying"])
+    assert request.wants("nn_ratio", "copying")
+    assert not request.wants("kid_efflite0", "distribution")
+    assert not request.wants_group("distribution")
+    request = resolve(named_protocol("quick"), ["patch_swd"])
+    assert request.wants("patch_swd_32", "patches")
+
+
+def test_unknown_names_are_refused() -> None:
+    with pytest.raises(UsageError, match="no figure called 'fdi'"):
+        resolve(named_protocol("quick"), ["fdi"])
+    with pytest.raises(UsageError, match="no feature extractor 'resnet'"):
+        resolve(named_protocol("quick").changed(extractors=("resnet",)))
+    with pytest.raises(UsageError, match="quick, standard, paper-5k, clean"):
+        named_protocol("fast")
+
+
+def test_literature_names_belong_to_inception_alone() -> None:
+    for name in ("fid", "kid", "precision", "recall", "density", "coverage", "inception_score", "mifid"):
+        assert extractor_of(name) == "inception"
+    assert extractor_of("fid_clean") == "inception-clean"
+    assert extractor_of("fd_efflite0") == "efflite0"
+    assert metric_name("is", "efflite0") == "is_efflite0"
+    assert not any("fid" in name for name in known_names() if name.endswith("efflite0"))
+
+
+def test_changed_protocols_are_custom() -> None:
+    quick = PROTOCOLS["quick"]
+    assert quick.changed(num_fakes=None, truncation=1.0) is quick
+    assert quick.changed(num_fakes=64).name == "custom"
+    assert TRAINING.name == "custom"
+    assert quick.to_record()["extractors"] == ["auto"]
+
+
+def test_comparability_depends_on_everything_that_changes_the_meaning() -> None:
+    setting = Setting(n_real=100, n_fake=1000, reference_set="a", image_size=(64, 64))
+    hashes = set()
+    for changes in ({}, {"n_real": 50}, {"n_fake": 500}, {"truncation": 0.7}, {"resize": "x"}, {"reference_set": "b"}):
+        book = RecordBook()
+        book.add("kid_efflite0", "kid", 0.1, Setting(**{**setting.__dict__, **changes}))
+        hashes.add(book.metrics["kid_efflite0"]["comparability"])
+    assert len(hashes) == 6
+    assert comparability({"a": 1, "b": 2}) == comparability({"b": 2, "a": 1})
+
+
+def test_figures_that_are_not_finite_are_failures() -> None:
+    book = RecordBook()
+    setting = Setting(n_real=1, n_fake=1, reference_set="a", image_size=(8, 8))
+    book.add("kid_efflite0", "kid", float("nan"), setting)
+    assert book.metrics["kid_efflite0"]["status"] == "failed"
+    assert book.metrics["kid_efflite0"]["value"] is None
+    assert book.value("kid_efflite0") is None
+    assert book.value("never") is None
