@@ -9,7 +9,7 @@ from sase_gan.networks.discriminator import Discriminator, DiscriminatorConfig
 from sase_gan.networks.generator import Generator, GeneratorConfig
 from sase_gan.training.low_shot import parameter_count
 
-# image size, width: generator with excitations and batch norm, SASE and batch norm, SASE and attentive norm; discriminator
+# image size, width: generator (excitations, batch norm), (SASE, batch norm), (SASE, attentive norm); discriminator
 TABLE = {
     (256, 64): (29_127_846, 28_486_942, 28_646_630, 11_526_160),
     (512, 64): (29_174_392, 28_501_567, 28_663_087, 11_526_496),
