@@ -148,7 +148,8 @@ class AWConv2d(nn.Conv2d):
             return self.backend
         if x.shape[0] == 0 or torch.compiler.is_exporting() or torch._C._get_tracing_state():
             return "taps" if self.expand == "in" else "unfold"
-        if self.expand == "in" and size[0] * size[1] < self.in_channels // self.groups:
+        # What is kept for the backward pass: kh kw maps of the output, or one kernel for each sample.
+        if self.expand == "in" and size[0] * size[1] <= self.in_channels // self.groups:
             return "taps"
         return "grouped"
 

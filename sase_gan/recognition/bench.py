@@ -152,6 +152,7 @@ def count_multiply_adds(model: nn.Module, image_size: int, *, in_channels: int =
 def bench_models(
     backbones: Sequence[str] = BACKBONES,
     *,
+    layers: Sequence[str] = tuple(ROWS),
     throughput: bool = False,
     device: torch.device | str = "cpu",
     batch_size: int = 8,
@@ -160,6 +161,7 @@ def bench_models(
 
     Args:
         backbones: names for `create_backbone`.
+        layers: names in `ROWS`; what a backbone does not offer is left out.
         throughput: whether to time them too (minutes on a CPU).
         device: of the timing.
         batch_size: of the timing.
@@ -168,13 +170,13 @@ def bench_models(
     for backbone in backbones:
         small = backbone.startswith("cifar_")
         size, classes = (32, 100) if small else (224, 1000)
-        for name, layers in ROWS.items():
+        for name in layers:
             if name in _NOT_OFFERED.get(backbone, ()):
                 continue
-            model = create_backbone(backbone, num_classes=classes, device="meta", **layers)
+            model = create_backbone(backbone, num_classes=classes, device="meta", **ROWS[name])
             speed = None
             if throughput:
-                built = create_backbone(backbone, num_classes=classes, device=device, **layers)
+                built = create_backbone(backbone, num_classes=classes, device=device, **ROWS[name])
                 speed = _images_per_second(built, torch.zeros(batch_size, 3, size, size, device=device))
             costs.append(
                 ModelCost(

@@ -73,7 +73,7 @@ def test_resnet_parameter_counts(row):
     for depth, number in zip((18, 34, 50, 101), expected, strict=True):
         if number is not None:
             assert count(f"resnet{depth}", **options) == number
-            if row != "an all":
+            if row != "an all" and depth in (18, 50):
                 assert count(f"resnet{depth}d", **options) == number + 19232
 
 
@@ -195,7 +195,9 @@ def test_narrow_networks_keep_their_shape():
 
 
 def test_overfits_sixteen_pictures():
-    model = create_backbone("cifar_resnet18", num_classes=4, conv="aw", attention="emsa", attention_groups=8, **AN)
+    model = create_backbone(
+        "cifar_resnet18", width=0.25, num_classes=4, conv="aw", attention="emsa", attention_groups=8, **AN
+    )
     x, y = torch.randn(16, 3, 8, 8), torch.arange(16) % 4
     optimiser = torch.optim.SGD(model.parameters(), lr=0.02, momentum=0.9)
     for _ in range(12):

@@ -96,7 +96,7 @@ def test_frozen_and_synchronised_norms_convert():
 
 
 @pytest.mark.parametrize("options", [{"norm": "attentive"}, {"conv": "aw"}, {"norm": "attentive", "conv": "aw"}])
-@pytest.mark.parametrize("name", ["resnet18", "mobilenetv2_100", "densenet121"])
+@pytest.mark.parametrize("name", ["resnet18", "mobilenetv2_100", pytest.param("densenet121", marks=pytest.mark.slow)])
 def test_timm_weights_carry_over(name, options):
     source = trained(timm.create_model(name, num_classes=5))
     model = convert_pretrained(name, source.state_dict(), num_classes=5, **options).eval()
