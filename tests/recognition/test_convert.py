@@ -65,6 +65,15 @@ def test_aw_convolutions_start_as_the_trained_ones():
     assert converted.layer1[0].conv1.excite_norm.weight.grad.any()
 
 
+def test_expectation_keeps_the_attention_awake():
+    model = trained(MODELS["timm resnet18"]())
+    exact, awake = (convert(copy.deepcopy(model), norm="attentive", mode=m).eval() for m in ("exact", "expectation"))
+    x = torch.randn(3, 64, 8, 8)
+    weights = [m.layer1[0].bn1.mixture_weights(x) for m in (exact, awake)]
+    assert torch.all(weights[0] == 0.5)
+    assert weights[1].std(0).min() > 0
+
+
 def test_activation_of_the_slot_is_kept():
     model = convert(trained(MODELS["timm mobilenetv2"]()), norm="attentive")
     layer = model.blocks[1][0].bn2

@@ -3,6 +3,7 @@
 import gzip
 import struct
 import zipfile
+from pathlib import Path
 
 import pytest
 import torch
@@ -48,6 +49,18 @@ def test_idx_files_give_what_was_written(tmp_path, suffix):
     assert torch.equal(torch.stack([data.read(i)[0] for i in range(6)]), images.to(torch.uint8))
     assert torch.equal(data.labels, labels)
     assert data.classes == ("0", "1", "2")
+
+
+def test_fashion_mnist_of_debian():
+    folder = Path("/usr/share/datasets/fashion-mnist")
+    if not folder.is_dir():
+        pytest.skip("Debian's package dataset-fashion-mnist is not installed")
+    data = open_labelled(folder, "test")
+    assert data.classes[0] == "T-shirt/top"
+    assert data.labels.bincount().tolist() == [1000] * 10
+    # The published pictures: first an ankle boot, then a pullover.
+    assert [data.classes[int(i)] for i in data.labels[:2]] == ["ankle boot", "pullover"]
+    assert data.read(0).shape == (1, 28, 28)
 
 
 def test_damaged_idx_files_are_named(tmp_path):
