@@ -193,7 +193,7 @@ def study(
         }
 
     run_study(settings, [name.strip() for name in variants.split(",")], range(seeds), out, fit)
-    console.print((out / "study.md").read_text())
+    console.print((out / "study.md").read_text(), markup=False, soft_wrap=True)
 
 
 def _settings(

@@ -120,9 +120,10 @@ class ClassifierModule(LightningModule):
             optimiser = torch.optim.SGD(groups, lr=rate, momentum=section.momentum)
         else:
             optimiser = torch.optim.AdamW(groups, lr=rate)
+        # Each step has the rate of its middle: neither the first nor the last is taken at rate 0.
         steps = self.trainer.estimated_stepping_batches / config.epochs
         schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimiser, lambda step: rate_factor((step + 1) / steps, section, config.epochs)
+            optimiser, lambda step: rate_factor((step + 0.5) / steps, section, config.epochs)
         )
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
