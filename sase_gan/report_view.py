@@ -46,7 +46,7 @@ _HEADLINES: dict[str, dict[str, str]] = {
     "copying": {
         "green": "No sign of copied training pictures",
         "amber": "Nearer to the training pictures than new pictures should be",
-        "red": "These pictures repeat the training set",
+        "red": "These pictures repeat training pictures",
         "grey": "Copying was not judged",
     },
     "quality": {
@@ -460,7 +460,11 @@ def _cautions(record: EvaluationRecord) -> list[str]:
             "The feature network behind these numbers also took part in training, so they flatter this model; "
             "trust the pictures, the mid-level and the patch distances more."
         )
-    if record.data.jpeg_sources:
+    if record.data.jpeg_sources and n_real == 1:
+        cautions.append(
+            "The real picture was a JPEG file: its compression is part of what the fakes are compared with."
+        )
+    elif record.data.jpeg_sources:
         cautions.append(
             f"{count(record.data.jpeg_sources)} of the real pictures were JPEG files: their compression is part "
             "of what the fakes are compared with."

@@ -584,6 +584,7 @@ def test_a_single_picture_gets_no_talk_of_sets(tmp_path: Path) -> None:
         pair |= {"second": None, "loo": 0.0}
     text = page_of(tmp_path, content, pictures=True).text
     assert "Only 1 real" not in text
+    assert "The real picture was a JPEG file" in text
     assert "compared with the training picture and its mirror image" in text
     assert "“usual”" not in text
     assert "% of the usual" not in text
@@ -597,3 +598,15 @@ def test_green_copying_of_bad_pictures_says_little(tmp_path: Path) -> None:
     content["verdict"]["quality"] = "red"
     assert warning in page_of(tmp_path / "red", content).text
     assert warning in (tmp_path / "red" / "report.md").read_text(encoding="utf-8")
+
+
+def test_columns_that_would_stand_empty_are_left_out(tmp_path: Path) -> None:
+    content = fixture.record()
+    # Counted in headers: the fixture's distances have a level, its diversity has none.
+    heads = [page_of(tmp_path / "a", content).text.count(head) for head in ("Honest level", "Counted over")]
+    assert heads[0] < heads[1]
+    for metric in content["metrics"].values():
+        metric["baseline"] = None
+    text = page_of(tmp_path / "b", content).text
+    assert "Honest level" not in text
+    assert "value and its 95 % interval" not in text
