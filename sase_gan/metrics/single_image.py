@@ -202,6 +202,10 @@ def _displacements(fake: Tensor, real: Tensor) -> Tensor:
     lengths = b.square().sum(1)
     nearest = torch.cat([(lengths - 2 * block @ b.T).argmin(1) for block in a.split(1024)])
     place = torch.arange(rows * columns)
+    if fake.shape == real.shape:
+        # In flat areas many patches are equally near; the one at the same place is then the natural source.
+        same, best = (a - b).square().sum(1), (a - b[nearest]).square().sum(1)
+        nearest = torch.where(same <= best + 1e-6, place, nearest)
     down = nearest // real_columns - place // columns
     right = nearest % real_columns - place % columns
     return torch.stack([down, right]).view(2, rows, columns)

@@ -72,9 +72,7 @@ def quality_verdict(spaces: list[SpaceVerdict]) -> Verdict:
     worst = max(spaces, key=lambda space: SEVERITY[space.colour])
     if worst.colour == "green":
         names = ", ".join(space.space for space in spaces)
-        text = (
-            f"All feature spaces ({names}) put the generated pictures close to the real ones."
-        )
+        text = f"All feature spaces ({names}) put the generated pictures close to the real ones."
         return Verdict("green", f"green: {worst.rule}", worst.number, text)
     return Verdict(worst.colour, f"{worst.colour}: {worst.rule}", worst.number, worst.text)
 
