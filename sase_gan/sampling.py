@@ -12,44 +12,53 @@ from torch import Tensor
 
 from sase_gan.errors import UsageError
 from sase_gan.networks.generator import Generator
+from sase_gan.networks.one_shot import Pyramid
+from sase_gan.networks.pyramid import Size
 from sase_gan.pixels import to_uint8
 from sase_gan.seeds import generator as random_generator
 
+Network = Generator | Pyramid
 NoiseMode = Literal["random", "fixed", "off"]
 Progress = Callable[[int, int], None]
 MAX_SEED = 2**31 - 1
 
 
 class Inputs(NamedTuple):
-    """What a generator draws from: latents `[n, latent_size]` and its noise maps, or None for no noise."""
+    """What a network draws from: latents, one a picture, and its noise maps, or None for no noise.
+
+    A latent is `[latent_size]` for a generator, a map `[1, height, width]` of the coarsest stage for a pyramid.
+    """
 
     z: Tensor
     noise: list[Tensor] | None
 
 
-def draw_inputs(network: Generator, seeds: Sequence[int], *, noise: NoiseMode = "random") -> Inputs:
+def draw_inputs(
+    network: Network, seeds: Sequence[int], *, noise: NoiseMode = "random", size: Size | None = None
+) -> Inputs:
     """Latents and noise on the CPU, one random generator a seed, so that CPU and GPU start from the same numbers.
 
     Args:
         noise: "random", each picture has its own; "fixed", all share the maps of seed 0; "off", none.
+        size: height and width of the picture, for a pyramid, which draws any size; the trained size if None.
     """
     if noise not in ("random", "fixed", "off"):
         raise UsageError(f"noise is {noise!r}; choose random, fixed or off")
     _check_seeds(seeds)
     z = torch.stack(
-        [torch.randn(network.config.latent_size, generator=random_generator(seed, "latent")) for seed in seeds]
+        [torch.randn(network.latent_shape(size), generator=random_generator(seed, "latent")) for seed in seeds]
     )
     if noise == "off":
         return Inputs(z, None)
     owners = seeds if noise == "random" else [0] * len(seeds)
-    return Inputs(z, _noise_maps(network, owners))
+    return Inputs(z, _noise_maps(network, owners, size))
 
 
-def _noise_maps(network: Generator, seeds: Sequence[int]) -> list[Tensor]:
+def _noise_maps(network: Network, seeds: Sequence[int], size: Size | None = None) -> list[Tensor]:
     sources = [random_generator(seed, "noise") for seed in seeds]
     return [
-        torch.stack([torch.randn(1, size, size, generator=source) for source in sources])
-        for size in network.noise_sizes()
+        torch.stack([torch.randn(shape, generator=source) for source in sources])
+        for shape in network.noise_shapes(size)
     ]
 
 
@@ -74,7 +83,7 @@ def evaluating(network: torch.nn.Module) -> Iterator[None]:
 
 
 def sample_images(
-    network: Generator,
+    network: Network,
     seeds: Sequence[int],
     *,
     truncation: float = 1.0,
@@ -89,7 +98,7 @@ def sample_images(
         progress: called with (done, total) after each batch.
 
     Returns:
-        uint8 `[len(seeds), 3, image_size, image_size]` on the CPU. Batches of another size may change the last bit of a
+        uint8 `[len(seeds), 3, height, width]` on the CPU. Batches of another size may change the last bit of a
         float, and so now and then a picture's value by one level; nothing else.
 
     Raises:
@@ -108,7 +117,7 @@ def sample_images(
     return torch.cat(parts)
 
 
-def draw_images(network: Generator, inputs: Inputs) -> Tensor:
+def draw_images(network: Network, inputs: Inputs) -> Tensor:
     """One batch of pictures, uint8 on the CPU, from given latents and noise."""
     device = next(network.parameters()).device
     noise = None if inputs.noise is None else [noise.to(device) for noise in inputs.noise]
@@ -117,7 +126,7 @@ def draw_images(network: Generator, inputs: Inputs) -> Tensor:
 
 
 def latent_walk(
-    network: Generator, seeds: Sequence[int], *, steps: int = 8, loop: bool = False, batch_size: int = 8
+    network: Network, seeds: Sequence[int], *, steps: int = 8, loop: bool = False, batch_size: int = 8
 ) -> Tensor:
     """Pictures along the way from seed to seed, with the noise of the first seed throughout.
 
@@ -127,7 +136,7 @@ def latent_walk(
         loop: also walk back from the last station to the first; otherwise the last station ends the walk.
 
     Returns:
-        uint8 `[n, 3, image_size, image_size]`.
+        uint8 `[n, 3, height, width]`.
     """
     if len(seeds) < 2:
         raise UsageError(f"a walk needs at least two seeds; got {len(seeds)}")
@@ -150,7 +159,7 @@ def latent_walk(
 def spherical_interpolation(a: Tensor, b: Tensor, share: float) -> Tensor:
     """Between two latents along the arc, lengths interpolated too; stays where normal latents lie, unlike a chord."""
     norm_a, norm_b = a.norm(), b.norm()
-    cosine = (a @ b / (norm_a * norm_b)).clamp(-1, 1)
+    cosine = (a.flatten() @ b.flatten() / (norm_a * norm_b)).clamp(-1, 1)
     angle = torch.arccos(cosine)
     if angle < 1e-4 or angle > torch.pi - 1e-4:  # no arc, or none that is shortest: the chord serves
         return torch.lerp(a, b, share)

@@ -16,6 +16,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from torch import Tensor, nn
 
+from sase_gan.errors import UsageError
 from sase_gan.layers.primitives import WEIGHT_STD, GatedLinearUnit, NoiseInjection, UpsampleConv, conv
 from sase_gan.layers.sase import SynthesisSASE
 from sase_gan.layers.spectral_norm import fold_spectral_norm, spectral_norm
@@ -132,6 +133,23 @@ class Generator(nn.Module, SnapshotMixin):
         """Sides of the noise maps that `forward` takes, in its order: two for each noisy block, then the gates'."""
         blocks = [size for size in generator_sizes(self.config.image_size) if size in TWO_CONVOLUTION_SIZES]
         return tuple(size for size in blocks for _ in range(2)) + self._noisy_gate_sources()
+
+    def latent_shape(self, size: tuple[int, int] | None = None) -> tuple[int, ...]:
+        """Shape of one latent."""
+        self._only_size(size)
+        return (self.config.latent_size,)
+
+    def noise_shapes(self, size: tuple[int, int] | None = None) -> tuple[tuple[int, int, int], ...]:
+        """Shapes of the noise maps that `forward` takes, without the batch."""
+        self._only_size(size)
+        return tuple((1, side, side) for side in self.noise_sizes())
+
+    def _only_size(self, size: tuple[int, int] | None) -> None:
+        side = self.config.image_size
+        if size is not None and tuple(size) != (side, side):
+            raise UsageError(
+                f"size is {size[1]}x{size[0]}; this generator draws {side}x{side} only (one-shot models draw any size)"
+            )
 
     def _noisy_gate_sources(self) -> tuple[int, ...]:
         return tuple(gate.source for gate in self.gates if gate.noise and gate.kind == "sase")
