@@ -21,10 +21,10 @@ from torch import Tensor
 
 from sase_gan.errors import SaseGanError
 from sase_gan.files import write_atomically
-from sase_gan.networks.generator import Generator
 from sase_gan.pixels import grid, write_png
+from sase_gan.records import best_record, images_seen, rank_records, read_run
 from sase_gan.run_folder import RunFolder, file_digest, kimg
-from sase_gan.sampling import sample_images
+from sase_gan.sampling import Network, sample_images
 
 
 class Clocked(Protocol):
@@ -35,14 +35,17 @@ class Clocked(Protocol):
     def read_terms(self) -> dict[str, float]:
         """Means of the terms since the last call."""
 
-    def published_generator(self) -> Generator:
+    def published_generator(self) -> Network:
         """The generator to publish."""
 
 
-def is_due(module: Any, trainer: Trainer, batch: Any, interval: int) -> bool:
-    """Whether this batch crossed a multiple of `interval` images."""
+def is_due(module: Any, trainer: Trainer, batch: Any, interval: int | Sequence[int]) -> bool:
+    """Whether this batch crossed a multiple of `interval` images, or one of several given moments."""
     seen = module.images_seen
-    return seen // interval > (seen - len(batch) * trainer.world_size) // interval
+    before = seen - len(batch) * trainer.world_size
+    if isinstance(interval, int):
+        return seen // interval > before // interval
+    return any(before < moment <= seen for moment in interval)
 
 
 class Stopping(Callback):
@@ -215,28 +218,33 @@ class Snapshots(Callback):
     """Publish the averaged generator every interval: a folder, a grid of fixed seeds, and figures.
 
     Args:
+        interval: in images, or the moments themselves.
         measure: from uint8 pictures to a record of figures with its verdicts, or None for no figures. The time that it
             takes is held below `budget` of the run's; snapshots that would exceed it go without, except the first and
             the last.
         seeds: of the grid.
         describe: what goes into a snapshot's provenance beside the images seen.
+        keep: so many of the best snapshots stay, and one is chosen; None keeps all, and the newest is the one to use.
+        measurable: whether a network that is to be published can be measured at all; None: always.
     """
 
     def __init__(
         self,
         run: RunFolder,
-        interval: int,
+        interval: int | Sequence[int],
         *,
         measure: Callable[[Tensor], dict[str, Any]] | None = None,
         count: int = 500,
         seeds: range = range(64),
         describe: dict[str, Any] | None = None,
         budget: float = 0.1,
-        keep: int = 3,
+        keep: int | None = 3,
         patience: int | None = None,
+        measurable: Callable[[Any], bool] | None = None,
     ) -> None:
         self.run, self.interval, self.measure, self.count, self.seeds = run, interval, measure, count, seeds
         self.describe, self.budget, self.keep, self.patience = describe or {}, budget, keep, patience
+        self.measurable = measurable
         self.measuring_seconds = 0.0
         self.out_of_patience = False
         self.on_figures: Callable[[int, dict[str, Any] | None], None] | None = None
@@ -260,21 +268,21 @@ class Snapshots(Callback):
         if not trainer.is_global_zero:
             return
         network = module.published_generator()
-        network.provenance = {**self.describe, "images_seen": seen, "averaged": True}
+        network.provenance = {"averaged": True, **self.describe, "images_seen": seen}
         network.save_pretrained(self.run.snapshot(seen))
         write_png(self.run.grid(seen), grid(sample_images(network, self.seeds), columns=_columns(len(self.seeds))))
         figures = self._figures(network, seen, must_measure)
         if figures is not None:
             self.run.append_record(figures)
-            self._choose()
-        self._prune()
+        if self.keep is not None:
+            self._choose_and_prune(self.keep, measured=figures is not None)
         if self.on_figures is not None:
             self.on_figures(seen, figures)
         if figures is not None:
             self.out_of_patience = self._is_out_of_patience()
 
-    def _figures(self, network: Generator, seen: int, must_measure: bool) -> dict[str, Any] | None:
-        if self.measure is None:
+    def _figures(self, network: Network, seen: int, must_measure: bool) -> dict[str, Any] | None:
+        if self.measure is None or not (self.measurable is None or self.measurable(network)):
             return None
         elapsed = time.monotonic() - self._start
         if not must_measure and self.measuring_seconds + self._measuring_cost > self.budget * elapsed:
@@ -288,43 +296,34 @@ class Snapshots(Callback):
         figures["model"] = {"snapshot": kimg(seen), "images_seen": seen, **figures.get("model", {})}
         return figures
 
+    def _choose_and_prune(self, keep: int, *, measured: bool) -> None:
+        if measured:
+            self._choose()
+        self._prune(keep)
+
     def _choose(self) -> None:
-        """Name the best snapshot: lowest KID among those that do not copy."""
-        best = best_record(self.run.records())
-        if best is None:
+        """Name the best snapshot; `records.best_record` is the one place of the rule."""
+        best = best_record(read_run(self.run.path).results)
+        if best is None or best.model is None:
             return
-        rule = "lowest KID among the snapshots whose copying verdict is not red"
+        copies = best.colour("copying") == "red"
+        rule = "lowest KID; every snapshot copies" if copies else "lowest KID among the snapshots that do not copy"
+        text = json.dumps({"snapshot": best.model.snapshot, "rule": rule}, indent=1)
         with write_atomically(self.run.best) as temporary:
-            temporary.write_text(json.dumps({"snapshot": best["model"]["snapshot"], "rule": rule}, indent=1))
+            temporary.write_text(text)
 
     def _is_out_of_patience(self) -> bool:
-        records = [record for record in self.run.records() if record["model"]["images_seen"] > 0]
-        best = best_record(records)
-        return self.patience is not None and best is not None and len(records) - records.index(best) > self.patience
+        results = read_run(self.run.path).results
+        best = best_record(results)
+        return self.patience is not None and best is not None and len(results) - results.index(best) > self.patience
 
-    def _prune(self) -> None:
+    def _prune(self, keep: int) -> None:
         """Keep the newest snapshot and the best few; grids and figures stay."""
         snapshots = self.run.snapshots()
-        ranked = sorted((r for r in self.run.records() if not _copies(r)), key=_kid)
-        kept = {record["model"]["images_seen"] for record in ranked[: self.keep]} | {max(snapshots)}
-        for images_seen, folder in snapshots.items():
-            if images_seen not in kept:
+        kept = {images_seen(record) for record in rank_records(read_run(self.run.path).results)[:keep]}
+        for images, folder in snapshots.items():
+            if images not in kept | {max(snapshots)}:
                 shutil.rmtree(folder)
-
-
-def best_record(records: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """The record of the best trained snapshot that does not copy; None if there is none."""
-    candidates = [record for record in records if record["model"]["images_seen"] > 0 and not _copies(record)]
-    return min(candidates, key=_kid, default=None)
-
-
-def _kid(record: dict[str, Any]) -> float:
-    value = record["metrics"].get("kid_efflite0", {}).get("value")
-    return math.inf if value is None else float(value)
-
-
-def _copies(record: dict[str, Any]) -> bool:
-    return bool(record.get("verdict", {}).get("copying") == "red")
 
 
 def _columns(count: int) -> int:

@@ -12,6 +12,7 @@ from sase_gan.commands import (
     evaluate,
     report,
     sample,
+    studio,
     train,
     weights,
 )
@@ -32,6 +33,7 @@ app.command("compare")(compare.compare)
 app.add_typer(data.app, name="data", help="Check, prepare and preview pictures.")
 app.add_typer(weights.app, name="weights", help="Pretrained weights of the evaluators.")
 app.add_typer(bench.app, name="bench", help="Measure speed and memory on this machine.")
+app.command("studio")(studio.studio)
 app.command("doctor")(doctor.doctor)
 
 

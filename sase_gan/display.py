@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
@@ -14,12 +15,26 @@ from sase_gan.callbacks import MetricsTable, Snapshots
 
 
 class TrainingDisplay(Callback):
-    """Show thousands of images seen, speed, what the discriminator says of real and generated pictures, time left."""
+    """Show thousands of images seen, speed, what the discriminator says of real and generated pictures, time left.
+
+    Args:
+        position: words for a number of images seen; thousands of images if None.
+        work: share of the whole time that so many images take, 0 to 1, where they do not all take the same.
+    """
 
     def __init__(
-        self, total_images: int, table: MetricsTable, snapshots: Snapshots, *, seconds_a_line: float = 20
+        self,
+        total_images: int,
+        table: MetricsTable,
+        snapshots: Snapshots,
+        *,
+        seconds_a_line: float = 20,
+        position: Callable[[int], str] | None = None,
+        work: Callable[[int], float] | None = None,
     ) -> None:
         self.total_images, self.seconds_a_line = total_images, seconds_a_line
+        self.position = position or (lambda seen: f"{seen / 1000:.1f}/{total_images / 1000:g} kimg")
+        self.work = work or (lambda seen: seen / total_images)
         self.console = Console(stderr=True)
         self._progress: Progress | None = None
         self._task: TaskID | None = None
@@ -55,15 +70,15 @@ class TrainingDisplay(Callback):
         self._progress.update(
             self._task,
             completed=seen,
-            kimg=f"{seen / 1000:.1f}/{self.total_images / 1000:g} kimg",
+            kimg=self.position(seen),
             left=self._time_left(seen),
         )
 
     def _time_left(self, seen: int) -> str:
-        done = seen - self._start_images
-        if done == 0:
+        done = self.work(seen) - self.work(self._start_images)
+        if done <= 0:
             return ""
-        return f"{readable_seconds((time.monotonic() - self._start) / done * (self.total_images - seen))} left"
+        return f"{readable_seconds((time.monotonic() - self._start) / done * (1 - self.work(seen)))} left"
 
     def _row(self, row: dict[str, float]) -> None:
         terms = (
@@ -75,8 +90,7 @@ class TrainingDisplay(Callback):
         elif time.monotonic() - self._last_line > self.seconds_a_line:
             self._last_line = time.monotonic()
             seen = int(row["images_seen"])
-            kimg = f"{seen / 1000:7.1f}/{self.total_images / 1000:g} kimg"
-            print(f"{kimg}  {terms}  {self._time_left(seen)}", file=sys.stderr, flush=True)
+            print(f"{self.position(seen):>16}  {terms}  {self._time_left(seen)}", file=sys.stderr, flush=True)
 
     def _figures(self, images_seen: int, figures: dict[str, Any] | None) -> None:
         if figures is None:

@@ -365,15 +365,22 @@ def best_record(records: tuple[EvaluationRecord, ...]) -> EvaluationRecord | Non
 
     A red record is chosen only when all are red, because copies have the best KID of all.
     """
-    if not records:
-        return None
+    ranked = rank_records(records)
+    return ranked[0] if ranked else None
+
+
+def rank_records(records: tuple[EvaluationRecord, ...]) -> list[EvaluationRecord]:
+    """The records among which `best_record` chooses, best first; those without a KID last, the latest of them first."""
     # The untrained generator, published at 0 images, is no candidate where there is a trained one.
     trained = [record for record in records if images_seen(record) != 0] or list(records)
     allowed = [record for record in trained if record.colour("copying") != "red"] or trained
-    scored = [(record.metrics[name].value, record) for record in allowed if (name := main_distance(record))]
-    if not scored:
-        return allowed[-1]
-    return min(scored, key=lambda pair: pair[0] if pair[0] is not None else math.inf)[1]
+    return sorted(reversed(allowed), key=_leading_value)
+
+
+def _leading_value(record: EvaluationRecord) -> float:
+    name = main_distance(record)
+    value = record.metrics[name].value if name else None
+    return math.inf if value is None else value
 
 
 # --- the words for metrics -------------------------------------------------------------------------------------------

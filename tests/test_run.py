@@ -23,13 +23,30 @@ FACES = Path(__file__).resolve().parents[1] / "data" / "emoji-faces"
 
 
 def run(*arguments: str | Path, code: int = 0) -> str:
-    done = subprocess.run([*COMMAND, *map(str, arguments)], capture_output=True, text=True, env=ENVIRONMENT, timeout=300)
+    done = subprocess.run(
+        [*COMMAND, *map(str, arguments)], capture_output=True, text=True, env=ENVIRONMENT, timeout=300
+    )
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout + done.stderr
 
 
+def read_rows(run_folder: RunFolder) -> list[dict[str, str]]:
+    return list(csv.DictReader(run_folder.metrics.read_text().splitlines()))
+
+
 def train(out: Path, *more: str) -> list[str]:
-    return ["train", str(FACES), "--preset", "smoke/low_shot", "--out", str(out), "--no-figures", "--threads", "1", *more]
+    return [
+        "train",
+        str(FACES),
+        "--preset",
+        "smoke/low_shot",
+        "--out",
+        str(out),
+        "--no-figures",
+        "--threads",
+        "1",
+        *more,
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -40,11 +57,15 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
 
 
 def test_a_run_leaves_a_folder_that_explains_itself(finished: RunFolder) -> None:
-    rows = list(csv.DictReader(finished.metrics.open()))
+    rows = read_rows(finished)
     assert [int(row["images_seen"]) for row in rows] == [20, 40, 60, 80]
     assert all(float(row["d_real"]) > 0 and float(row["seconds"]) > 0 for row in rows)
     assert (finished.path / "README.md").read_text().startswith("# A training run")
-    assert {path.name for path in (finished.path / "grids").iterdir()} >= {"reals.png", f"{kimg(0)}.png", f"{kimg(80)}.png"}
+    assert {path.name for path in (finished.path / "grids").iterdir()} >= {
+        "reals.png",
+        f"{kimg(0)}.png",
+        f"{kimg(80)}.png",
+    }
     assert list(finished.snapshots()) == [80]
     assert load_generator(finished.snapshot(80)).provenance["images_seen"] == 80
 
@@ -69,14 +90,18 @@ def test_a_killed_run_resumes_to_the_same_weights(finished: RunFolder, tmp_path:
     for name, value in whole["state_dict"].items():
         assert torch.equal(value, resumed["state_dict"][name]), name
     columns = ("images_seen", "d_real", "d_fake", "g_adversarial")
-    tables = [list(csv.DictReader(r.metrics.open())) for r in (finished, RunFolder(folder))]
+    tables = [read_rows(finished), read_rows(RunFolder(folder))]
     assert [[row[c] for c in columns] for row in tables[0]] == [[row[c] for c in columns] for row in tables[1]]
 
 
 def test_an_interrupted_run_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
     folder = tmp_path / "interrupted"
     process = subprocess.Popen(
-        [*COMMAND, *train(folder, "--kimg", "100")], env=ENVIRONMENT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        [*COMMAND, *train(folder, "--kimg", "100")],
+        env=ENVIRONMENT,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
     )
     deadline = time.monotonic() + 200
     while not (folder / "metrics.csv").exists() and time.monotonic() < deadline:
@@ -92,7 +117,12 @@ def test_an_interrupted_run_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
 
 def test_samples_carry_their_seed_and_snapshot(finished: RunFolder, tmp_path: Path) -> None:
     run("sample", finished.path, "--seeds", "3,7-8", "--out", tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == {"grid.png", "seed000003.png", "seed000007.png", "seed000008.png"}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "grid.png",
+        "seed000003.png",
+        "seed000007.png",
+        "seed000008.png",
+    }
     text = read_png_text(tmp_path / "seed000007.png")
     assert text["seed"] == "7"
     assert text["snapshot"] == snapshot_digest(finished.snapshot(80))
@@ -117,7 +147,7 @@ def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
     ("arguments", "code", "sentence"),
     [
         (["train", "nowhere"], 4, "nowhere"),
-        (["train", "EMPTY"], 4, "no pictures"),
+        (["train", "EMPTY"], 4, "holds no picture"),
         (["train", "BROKEN"], 4, "broken.png"),
         (["train", "FACES", "--preset", "demmo"], 2, "choose one of"),
         (["train", "FACES", "--set", "loss.r2=1"], 2, "loss.r2 is not a known key"),

@@ -121,6 +121,11 @@ MEANINGS: Mapping[str, Meaning] = {
         "higher",
         "The same among generated pictures that share their nearest training picture.",
     ),
+    "smoothness_path": Meaning(
+        "lower",
+        "Mean squared change of a walk's pictures for its whole length, in the manner of the perceptual path length: "
+        "low where pictures change gently.",
+    ),
     "smoothness_evenness": Meaning(
         "lower",
         "How uneven the steps of a walk between two latents are; 0 is perfectly even, stairs suggest "

@@ -26,7 +26,12 @@ _OTHERS = {
     ),
     "diversity": ("div_efflite0", "div_within_efflite0", "lpips_diversity", "lpips_diversity_within"),
     "smoothness": (
-        *("smoothness_evenness_efflite0", "smoothness_largest_step_efflite0", "smoothness_detour_efflite0"),
+        *(
+            "smoothness_path_efflite0",
+            "smoothness_evenness_efflite0",
+            "smoothness_largest_step_efflite0",
+            "smoothness_detour_efflite0",
+        ),
     ),
     "single": (
         *("sifd_efflite0", "sifid64", "sifid192", "sifid64_tv", "sifid192_tv", "pixel_diversity", "single_patch_swd"),

@@ -501,19 +501,23 @@ class _Evaluator:
     def smoothness(self, walks: Tensor) -> list[float]:
         """Figures of walks uint8 [W, K, 3, H, W]; returns the steps of the first."""
         setting = self.setting("efflite0", "mid", subset_size=walks.shape[1])
-        names = ("smoothness_evenness", "smoothness_largest_step", "smoothness_detour")
+        names = ("smoothness_path", "smoothness_evenness", "smoothness_largest_step", "smoothness_detour")
         steps: list[float] = []
 
         def compute() -> None:
             flat = walks.flatten(0, 1)
             extractor = self.reference.extractor("efflite0")
             rows = [extractor.describe(batch, ["mid"])["mid"] for batch in flat.split(self.reference.batch_size)]
-            found = smoothness.walk_smoothness(torch.cat(rows).view(*walks.shape[:2], -1).cpu(), self.draws)
+            described = torch.cat(rows).view(*walks.shape[:2], -1).cpu()
+            found = smoothness.walk_smoothness(described, self.draws)
             steps.extend(found.steps[0].tolist())
+            share = 1 / (walks.shape[1] - 1)
+            path = smoothness.path_length(described[:, :-1].flatten(0, 1), described[:, 1:].flatten(0, 1), share)
+            path_interval = mean_interval((found.steps / share).square().mean(1), "walks", self.draws, lowest=0.0)
             for name, value, interval in zip(
                 names,
-                (found.evenness, found.largest_step, found.detour),
-                (found.evenness_interval, found.largest_interval, found.detour_interval),
+                (path, found.evenness, found.largest_step, found.detour),
+                (path_interval, found.evenness_interval, found.largest_interval, found.detour_interval),
                 strict=True,
             ):
                 self.book.add(metric_name(name, "efflite0"), name, value, setting, interval=interval)

@@ -90,7 +90,11 @@ def disagreement(spaces: list[SpaceVerdict]) -> str | None:
 
 
 def diversity_verdict(value: Lookup) -> Verdict:
-    """Green, amber or red by the variety among the fakes and the share of the reals they reach; the worse decides."""
+    """Green, amber or red by the variety among the fakes and the share of the reals they reach; the worse decides.
+
+    Coverage is low where kinds of pictures are missing, and also where pictures are too poor to lie near any real one:
+    both leave real pictures without a counterpart.
+    """
     diversity, coverage = value("div_efflite0"), value("coverage_efflite0")
     options: list[Verdict] = []
     if diversity is not None:

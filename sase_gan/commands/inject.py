@@ -1,0 +1,274 @@
+"""`sase-gan inject`: what a model of one picture can do with pictures; each command calls one function of `inject`."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
+
+Model = Annotated[Path, typer.Argument(help="Snapshot folder of one picture, or its run folder.", show_default=False)]
+Picture = Annotated[Path, typer.Argument(help="The picture that enters.", show_default=False)]
+Mask = Annotated[Path, typer.Option(help="Picture, white where something may change.", show_default=False)]
+OptionalMask = Annotated[
+    Path | None,
+    typer.Option(help="Picture, white where something may change. [default: everywhere]", show_default=False),
+]
+Scale = Annotated[
+    int | None,
+    typer.Option(
+        help="Stage before which it enters: 1 redraws the most, the last stage the least.", show_default=False
+    ),
+]
+Seeds = Annotated[str, typer.Option(help="Such as 0,1,4-6.")]
+Out = Annotated[Path, typer.Option(help="Folder for the pictures.")]
+Width = Annotated[
+    str | None, typer.Option("--size", help="WIDTHxHEIGHT of the result, such as 800x200.", show_default=False)
+]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+
+
+@app.command("picture")
+def picture(
+    model: Model,
+    image: Picture,
+    start_scale: Annotated[int, typer.Option(help="1 redraws the most, the last stage the least.")] = 1,
+    mask: OptionalMask = None,
+    seeds: Seeds = "0-3",
+    size: Width = None,
+    out: Out = Path("injected"),
+    device: Device = "auto",
+) -> None:
+    """Let a picture enter at one stage."""
+    from sase_gan.inject import inject
+    from sase_gan.sampling import parse_seeds
+
+    pyramid, text = _open(model, device)
+    numbers = parse_seeds(seeds)
+    result = inject(pyramid, _read(image), start_scale, _read_mask(mask), seeds=numbers, size=parse_size(size))
+    _write(out, result.masked, numbers, {**text, "start_scale": str(start_scale)})
+
+
+@app.command("strip")
+def strip(
+    model: Model,
+    image: Annotated[
+        Path | None, typer.Argument(help="The picture that enters. [default: the training picture]", show_default=False)
+    ] = None,
+    mask: OptionalMask = None,
+    seed: Annotated[int, typer.Option(help="Of the noise.")] = 0,
+    out: Annotated[Path, typer.Option(help="The PNG.")] = Path("strip.png"),
+    device: Device = "auto",
+) -> None:
+    """Show all start scales at once, coarse to fine, behind the picture itself."""
+    import torch
+
+    from sase_gan.inject import inject_strip
+    from sase_gan.ops import at_size
+    from sase_gan.pixels import grid, write_png
+
+    pyramid, text = _open(model, device)
+    entering = pyramid.picture.cpu() if image is None else _read(image)
+    result = inject_strip(pyramid, entering, _read_mask(mask), seed=seed)
+    shown = torch.cat([at_size(entering, pyramid.size)[None], result.masked])
+    write_png(out, grid(shown, columns=len(shown)), {**text, "seed": str(seed)})
+    typer.echo(f"{out}: the picture, then start scales 1 to {len(shown) - 1}")
+
+
+@app.command("harmonise")
+def harmonise(
+    model: Model,
+    composite: Annotated[Path, typer.Argument(help="The training picture with an object pasted.", show_default=False)],
+    mask: Mask,
+    start_scale: Scale = None,
+    seeds: Seeds = "0",
+    out: Out = Path("harmonised"),
+    device: Device = "auto",
+) -> None:
+    """Give a pasted object the look of the training picture."""
+    from sase_gan import inject as applications
+    from sase_gan.sampling import parse_seeds
+
+    pyramid, text = _open(model, device)
+    numbers = parse_seeds(seeds)
+    drawn = applications.harmonise(pyramid, _read(composite), _required_mask(mask), start_scale, seeds=numbers)
+    _write(out, drawn, numbers, {**text, "application": "harmonise"})
+
+
+@app.command("edit")
+def edit(
+    model: Model,
+    edited: Annotated[
+        Path | None, typer.Argument(help="The edited training picture; or use --move.", show_default=False)
+    ] = None,
+    mask: OptionalMask = None,
+    move: Annotated[
+        str | None,
+        typer.Option(help="LEFT,TOP,WIDTH,HEIGHT:RIGHT,DOWN copies a box of the training picture.", show_default=False),
+    ] = None,
+    start_scale: Scale = None,
+    seeds: Seeds = "0",
+    out: Out = Path("edited"),
+    device: Device = "auto",
+) -> None:
+    """Make a rough edit, or a moved region, seamless."""
+    from sase_gan import inject as applications
+    from sase_gan.errors import UsageError
+    from sase_gan.masks import move_region
+    from sase_gan.pixels import write_png
+    from sase_gan.sampling import parse_seeds
+
+    pyramid, text = _open(model, device)
+    numbers = parse_seeds(seeds)
+    if move is not None:
+        if edited is not None or mask is not None:
+            raise UsageError(
+                "--move makes the edit and its mask; leave the picture and --mask out, or leave out --move"
+            )
+        box, offset = _parse_move(move)
+        rough, changed = move_region(pyramid.picture.cpu(), box, offset)
+        write_png(out / "rough.png", rough, text)
+    elif edited is None or mask is None:
+        raise UsageError("an edit needs the edited picture and --mask, or --move alone")
+    else:
+        rough, changed = _read(edited), _required_mask(mask)
+    drawn = applications.edit(pyramid, rough, changed, start_scale, seeds=numbers)
+    _write(out, drawn, numbers, {**text, "application": "edit"})
+
+
+@app.command("paint")
+def paint(
+    model: Model,
+    painting: Annotated[Path, typer.Argument(help="A flat painting.", show_default=False)],
+    start_scale: Annotated[int, typer.Option(help="1 or 2 serve most paintings.")] = 1,
+    colours: Annotated[
+        int | None,
+        typer.Option(help="First move it to so many main colours of the training picture.", show_default=False),
+    ] = None,
+    seeds: Seeds = "0-3",
+    size: Width = None,
+    out: Out = Path("painted"),
+    device: Device = "auto",
+) -> None:
+    """Turn a flat painting into a picture of the training picture's texture."""
+    from sase_gan.inject import paint_to_image
+    from sase_gan.sampling import parse_seeds
+
+    pyramid, text = _open(model, device)
+    numbers = parse_seeds(seeds)
+    drawn = paint_to_image(pyramid, _read(painting), start_scale, seeds=numbers, size=parse_size(size), colours=colours)
+    _write(out, drawn, numbers, {**text, "application": "paint"})
+
+
+@app.command("animate")
+def animate(
+    model: Model,
+    frames: Annotated[int, typer.Option(help="How many.")] = 100,
+    start_scale: Annotated[int, typer.Option(help="Stages before it stand still.")] = 2,
+    alpha: Annotated[float, typer.Option(help="Pull towards the training picture, 0 to 1.")] = 0.1,
+    beta: Annotated[float, typer.Option(help="Smoothness of the motion, 0 to 1.")] = 0.9,
+    frames_per_second: Annotated[int, typer.Option(help="Of the film.")] = 10,
+    seed: Annotated[int, typer.Option(help="Of the noise.")] = 0,
+    out: Out = Path("animation"),
+    device: Device = "auto",
+) -> None:
+    """Let the training picture move: animation.mp4 and animation.gif."""
+    from sase_gan import inject as applications
+    from sase_gan.animations import write_gif, write_mp4
+
+    pyramid, _ = _open(model, device)
+    film = applications.animate(pyramid, frames, seed=seed, start_scale=start_scale, alpha=alpha, beta=beta)
+    write_mp4(out / "animation.mp4", film, frames_per_second=frames_per_second)
+    write_gif(out / "animation.gif", film, frames_per_second=frames_per_second)
+    typer.echo(f"{len(film)} frames in {out / 'animation.mp4'} and {out / 'animation.gif'}")
+
+
+@app.command("tile")
+def tile(
+    model: Model,
+    seeds: Seeds = "0-3",
+    size: Width = None,
+    repeat: Annotated[int, typer.Option(help="Also show each one so many times side by side; 1: not.")] = 2,
+    out: Out = Path("tiles"),
+    device: Device = "auto",
+) -> None:
+    """Textures that continue seamlessly when laid side by side."""
+    from sase_gan import inject as applications
+    from sase_gan.pixels import write_png
+    from sase_gan.sampling import parse_seeds
+
+    pyramid, text = _open(model, device)
+    numbers = parse_seeds(seeds)
+    drawn = applications.tile(pyramid, numbers, size=parse_size(size))
+    _write(out, drawn, numbers, {**text, "application": "tile"})
+    if repeat > 1:
+        for number, image in zip(numbers, drawn, strict=True):
+            write_png(out / f"repeated{number:06d}.png", image.repeat(1, repeat, repeat), text)
+
+
+def parse_size(text: str | None) -> tuple[int, int] | None:
+    """Height and width from `WIDTHxHEIGHT`.
+
+    Raises:
+        UsageError: for anything else.
+    """
+    from sase_gan.errors import UsageError
+
+    if text is None:
+        return None
+    width, _, height = text.lower().partition("x")
+    if not (width.isdecimal() and height.isdecimal() and min(int(width), int(height)) >= 1):
+        raise UsageError(f"size is {text!r}; write WIDTHxHEIGHT in pixels, for example 800x200")
+    return int(height), int(width)
+
+
+def _parse_move(text: str) -> tuple[tuple[int, int, int, int], tuple[int, int]]:
+    from sase_gan.errors import UsageError
+
+    try:
+        box, offset = (tuple(int(part) for part in half.split(",")) for half in text.split(":"))
+        left, top, width, height = box
+        right, down = offset
+    except ValueError as error:
+        raise UsageError(
+            f"move is {text!r}; write LEFT,TOP,WIDTH,HEIGHT:RIGHT,DOWN in pixels, for example 10,20,40,30:60,0"
+        ) from error
+    return (left, top, width, height), (right, down)
+
+
+def _open(model: Path, device: str) -> tuple[Any, dict[str, str]]:
+    """The pyramid, and what every PNG says of it."""
+    from sase_gan.commands.sample import find_snapshot
+    from sase_gan.hardware import choose_hardware
+    from sase_gan.networks.load import load_pyramid
+    from sase_gan.snapshot import snapshot_digest
+
+    folder = find_snapshot(model)
+    pyramid = load_pyramid(folder).to(choose_hardware(device).device)
+    return pyramid, {"snapshot": snapshot_digest(folder)}
+
+
+def _read(path: Path) -> Any:
+    from sase_gan.pixels import read_image
+
+    return read_image(path)
+
+
+def _read_mask(path: Path | None) -> Any:
+    return None if path is None else _required_mask(path)
+
+
+def _required_mask(path: Path) -> Any:
+    # Behind transparent pixels a mask is black: nothing changes there.
+    from sase_gan.pixels import read_image
+
+    return read_image(path, background=(0, 0, 0))
+
+
+def _write(out: Path, images: Any, seeds: list[int], text: dict[str, str]) -> None:
+    from sase_gan.pixels import grid, write_png
+
+    for seed, image in zip(seeds, images, strict=True):
+        write_png(out / f"seed{seed:06d}.png", image, {**text, "seed": str(seed)})
+    write_png(out / "grid.png", grid(images), text)
+    typer.echo(f"{len(images)} pictures of {images.shape[3]}x{images.shape[2]} px in {out}")

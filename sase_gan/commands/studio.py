@@ -1,0 +1,58 @@
+"""`sase-gan studio`: the browser app."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def studio(
+    models: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--models",
+            help="A snapshot, a run, or a folder of them; may be repeated. The bundled model and --runs come besides.",
+            show_default=False,
+        ),
+    ] = None,
+    runs: Annotated[Path, typer.Option(help="Folder for what is trained and measured in the studio.")] = Path("runs"),
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="[default: the first free one from 7860]", show_default=False)
+    ] = None,
+    host: Annotated[str, typer.Option(help="Address; beyond this machine only with --auth.")] = "127.0.0.1",
+    auth: Annotated[str | None, typer.Option(help="NAME:PASSWORD that visitors must give.", show_default=False)] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    max_upload_mb: Annotated[int, typer.Option(min=1, max=4096, help="Largest uploaded file.")] = 200,
+    browser: Annotated[bool, typer.Option("--browser", help="Open the page in the browser.")] = False,
+) -> None:
+    """Open the browser app: draw, explore, look into layers, mix, train, measure."""
+    from sase_gan.errors import DataError, SaseGanError, UsageError
+    from sase_gan.ui.serve import serve
+
+    for place in models or []:
+        if not place.is_dir():
+            raise DataError(f"--models {place} is no folder; give a snapshot, a run, or a folder of them")
+    name, colon, password = (auth or "").partition(":")
+    if auth is not None and not (name and colon and password):
+        raise UsageError("--auth is not of the form NAME:PASSWORD; both parts are required")
+    try:
+        shipped = [_bundled_snapshots()]
+    except SaseGanError:  # an installed package without its repository
+        shipped = []
+    serve(
+        [*shipped, *(models or []), runs],
+        runs,
+        host=host,
+        port=port,
+        auth=(name, password) if auth is not None else None,
+        device=device,
+        max_upload_mb=max_upload_mb,
+        browser=browser,
+        opened=lambda address: typer.echo(f"The studio is open at {address} (Ctrl-C ends it)"),
+    )
+
+
+def _bundled_snapshots() -> Path:
+    from sase_gan.datasets.bundled import bundled_data
+
+    return bundled_data("snapshots")

@@ -1,0 +1,12 @@
+"""The studio: a browser app on this machine. The only package that imports gradio, and it imports nothing of Lightning.
+
+One file a tab; `blocks` joins them and `serve` starts the server. Handlers are plain functions of their arguments; what
+a visitor chose lives in the visitor's session, never in the process.
+"""
+
+import os
+
+# Read by gradio and huggingface_hub when they are imported: nothing leaves the machine.
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")

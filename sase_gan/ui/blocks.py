@@ -1,0 +1,153 @@
+"""The page: header, list of models, tabs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from sase_gan.errors import SaseGanError, UsageError
+from sase_gan.ui import explore_tab, generate, layers_tab, mix_tab
+from sase_gan.ui.common import DEVICE, escaped, sentences
+from sase_gan.ui.models import Models
+from sase_gan.ui.recipes import Recipe
+
+TITLE = "sase_gan studio"
+# Temporary pictures older than an hour are removed every ten minutes, and the whole folder at the end.
+DELETE_CACHE = (600, 3600)
+
+
+@dataclass(frozen=True)
+class Studio:
+    """What the page is built over.
+
+    Attributes:
+        models: the list.
+        runs: folder for training runs, uploaded sets and evaluations.
+        max_upload_mb: limit of one uploaded file.
+    """
+
+    models: Models
+    runs: Path
+    max_upload_mb: int = 200
+
+
+def build_blocks(studio: Studio) -> gr.Blocks:
+    """The whole page with all its events."""
+    models = studio.models
+    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=DELETE_CACHE, fill_width=True) as blocks:
+        names = models.names()
+        with gr.Row(elem_id="header", equal_height=False):
+            gr.HTML(
+                "<h1>sase_gan <span>studio</span></h1><p>Pictures from very few pictures, looked at closely.</p>",
+                elem_id="brand",
+                min_width=260,
+            )
+            with gr.Column(min_width=300, elem_id="model-column"):
+                model = gr.Dropdown(
+                    names,
+                    value=names[0] if names else None,
+                    label="Model",
+                    filterable=False,
+                    elem_id="model",
+                    interactive=True,
+                )
+                facts = gr.Markdown("", elem_id="model-facts")
+        with gr.Tabs(elem_id="tabs"):
+            with gr.Tab("Generate", id="generate"):
+                drawing = generate.build(models, model)
+            with gr.Tab("Explore", id="explore") as explore:
+                exploring = explore_tab.build(models, model)
+            with gr.Tab("Layers", id="layers") as layers:
+                looking = layers_tab.build(models, model)
+            with gr.Tab("Mix", id="mix") as mixing:
+                mixes = mix_tab.build(models, model)
+        private: dict[str, Any] = {"api_visibility": "private", **DEVICE}
+        sample = (drawing["handlers"].sample, drawing["inputs"], drawing["outputs"])
+        blocks.load(
+            lambda name: _refresh(model, models, name), [model], [model], api_visibility="private", queue=False
+        ).then(*sample, **private)
+        blocks.load(lambda name: _facts(models, name), [model], [facts], **private)
+        model.change(lambda name: _facts(models, name), [model], [facts], **private)
+        model.input(*sample, **private)
+        # A tab draws when it is opened, with the model of that moment.
+        explore.select(*exploring["on_open"], **private)
+        layers.select(*looking["gates"], **private).success(*looking["look"], **private).success(
+            *looking["edit"], **private
+        )
+        mixing.select(*mixes["sizes"], **private).success(*mixes["run"], **private)
+        drawing["to_walk"].click(
+            _add_station,
+            [drawing["picked"], exploring["stations"]],
+            [exploring["stations"]],
+            api_visibility="private",
+            queue=False,
+        )
+    return blocks
+
+
+def _refresh(model: gr.Dropdown, models: Models, name: str | None) -> Any:
+    """The list as it is on disk now, for the page and for those who call the server without one."""
+    names = models.names()
+    model.choices = [(entry, entry) for entry in names]
+    return gr.update(choices=names, value=name if name in names else (names[0] if names else None))
+
+
+@sentences
+def _add_station(picked: Recipe | None, stations: str) -> str:
+    if picked is None:
+        raise UsageError("No picture is chosen; click one first.")
+    gr.Info(f"Picture {escaped(picked.name)} is part of the walk now: see the tab Explore, Walk.")
+    return f"{stations.rstrip(', ')}, {picked.name}".lstrip(", ")
+
+
+def _facts(models: Models, name: str) -> str:
+    """One line about the model."""
+    try:
+        opened = models.open(name)
+    except SaseGanError as error:
+        return str(error)
+    config = opened.network.config
+    parts = [f"{config.image_size} × {config.image_size} px"]
+    data = opened.data
+    if data.get("count"):
+        parts.append(f"trained on {data['count']} pictures ({escaped(data.get('name') or 'unnamed')})")
+    seen = opened.network.provenance.get("images_seen")
+    if isinstance(seen, int):
+        parts.append(f"{seen:,} images seen")
+    parameters = sum(p.numel() for p in opened.network.parameters())
+    parts.append(f"{parameters / 1e6:.1f} M parameters")
+    return " · ".join(parts)
+
+
+def theme() -> gr.themes.Base:
+    """Colours and type of the studio: system fonts only, so that nothing is asked for from elsewhere."""
+    made = gr.themes.Base(
+        primary_hue=gr.themes.colors.teal,
+        neutral_hue=gr.themes.colors.stone,
+        radius_size=gr.themes.sizes.radius_md,
+        font=["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"],
+        font_mono=["ui-monospace", "Menlo", "Consolas", "monospace"],
+    )
+    return made.set(
+        body_background_fill="*neutral_50",
+        body_background_fill_dark="*neutral_950",
+        block_background_fill="white",
+        block_background_fill_dark="*neutral_900",
+        block_border_color="*neutral_200",
+        block_border_color_dark="*neutral_800",
+        button_primary_background_fill="*primary_700",
+        button_primary_background_fill_hover="*primary_600",
+        button_primary_background_fill_dark="*primary_600",
+        button_primary_text_color="white",
+        slider_color="*primary_700",
+        block_label_background_fill="transparent",
+    )
+
+
+def stylesheet() -> str:
+    """The studio's CSS."""
+    return resources.files("sase_gan.ui").joinpath("studio.css").read_text(encoding="utf-8")

@@ -1,0 +1,211 @@
+"""The models of the studio: what lies in the folders named on the command line, and nothing else.
+
+A model is known by its name in this list. A name that a visitor sends is looked up here and never becomes a path.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+import yaml
+
+from sase_gan.datasets.bundled import bundled_data
+from sase_gan.datasets.images import ImageSet, load_image_set
+from sase_gan.datasets.prepare import split_holdout
+from sase_gan.errors import DataError, SaseGanError, UsageError
+from sase_gan.networks.generator import Generator
+from sase_gan.networks.load import load_generator
+from sase_gan.run_folder import RunFolder, is_run
+from sase_gan.snapshot import WEIGHTS_FILE, is_snapshot, snapshot_digest
+
+if TYPE_CHECKING:
+    from sase_gan.ui.nearest import TrainingPictures
+
+MOST_OPEN = 3
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A snapshot in the list, and the run it comes from."""
+
+    name: str
+    folder: Path
+    run: Path | None
+
+
+@dataclass(frozen=True)
+class OpenModel:
+    """A loaded generator, in evaluation mode on the studio's device."""
+
+    entry: Entry
+    network: Generator
+    digest: str
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """What the snapshot says of its training pictures."""
+        found = self.network.provenance.get("data")
+        return found if isinstance(found, dict) else {}
+
+
+class Models:
+    """The list; safe to use from several threads.
+
+    Args:
+        places: snapshots, runs, or folders that hold some of them.
+        device: on which generators run.
+    """
+
+    def __init__(self, places: Sequence[Path], device: torch.device | str = "cpu") -> None:
+        self.places = tuple(places)
+        self.device = torch.device(device)
+        self._lock = threading.Lock()
+        self._open: OrderedDict[tuple[str, int], OpenModel] = OrderedDict()
+        self._training: dict[str, TrainingPictures | str] = {}
+
+    def entries(self) -> dict[str, Entry]:
+        """All models by name, as they lie on disk now."""
+        found: dict[str, Entry] = {}
+        for place in self.places:
+            for entry in _entries_of(place):
+                found.setdefault(entry.name, entry)
+        return found
+
+    def names(self) -> list[str]:
+        """All names, those of the first place first."""
+        return list(self.entries())
+
+    def find(self, name: object) -> Entry:
+        """The model of this name.
+
+        Raises:
+            UsageError: if the list has none.
+        """
+        entries = self.entries()
+        if not entries:
+            raise UsageError("There is no model yet: train one in the tab Train, or start the studio with --models.")
+        if not isinstance(name, str) or name not in entries:
+            shown = repr(name)[:80]
+            raise UsageError(
+                f"There is no model called {shown}; choose one of the list, such as {next(iter(entries))}."
+            )
+        return entries[name]
+
+    def open(self, name: object) -> OpenModel:
+        """The loaded model of this name; the last few are kept.
+
+        Raises:
+            UsageError: if the list has none.
+            DataError: if its files are damaged or no safetensors.
+        """
+        entry = self.find(name)
+        try:
+            key = (str(entry.folder), (entry.folder / WEIGHTS_FILE).stat().st_mtime_ns)
+        except OSError:
+            raise DataError(f"The model {entry.name} was removed in the meantime; choose another one.") from None
+        with self._lock:
+            if key not in self._open:
+                network = load_generator(entry.folder).to(self.device)
+                self._open[key] = OpenModel(entry, network, snapshot_digest(entry.folder))
+                while len(self._open) > MOST_OPEN:
+                    self._open.popitem(last=False)
+            self._open.move_to_end(key)
+            return self._open[key]
+
+    def training_pictures(self, model: OpenModel) -> TrainingPictures:
+        """The pictures that a model was trained on, if they are still on this machine and unchanged.
+
+        Raises:
+            DataError: if they are not.
+        """
+        # The metrics take seconds to import, and the first picture is not to wait for them.
+        from sase_gan.ui.nearest import TrainingPictures
+
+        with self._lock:
+            if model.digest not in self._training:
+                if len(self._training) >= MOST_OPEN:
+                    self._training.pop(next(iter(self._training)))
+                try:
+                    self._training[model.digest] = TrainingPictures(_load_training_pictures(model))
+                except (SaseGanError, OSError) as error:
+                    self._training[model.digest] = str(error)
+            found = self._training[model.digest]
+        if isinstance(found, str):
+            raise DataError(found)
+        return found
+
+    def pictures_path(self, entry: Entry, model: OpenModel) -> Path:
+        """Where the training pictures of a model lie.
+
+        Raises:
+            DataError: if that is not known.
+        """
+        return _pictures_of(entry, model.data)[0]
+
+
+def _entries_of(place: Path) -> list[Entry]:
+    if is_snapshot(place):
+        return [Entry(place.name, place, None)]
+    if is_run(place):
+        return _entries_of_run(place)
+    if not place.is_dir():
+        return []
+    found = []
+    for child in sorted(place.iterdir()):
+        if child.is_dir() and not child.name.startswith("."):
+            if is_snapshot(child):
+                found.append(Entry(child.name, child, None))
+            elif is_run(child):
+                found += _entries_of_run(child)
+    return found
+
+
+def _entries_of_run(folder: Path) -> list[Entry]:
+    """The chosen snapshot under the run's name, then the others with their images seen, the newest first."""
+    run = RunFolder(folder)
+    snapshots = run.snapshots()
+    if not snapshots:
+        return []
+    chosen = run.chosen_snapshot()
+    others = [path for _, path in sorted(snapshots.items(), reverse=True) if path != chosen]
+    return [
+        Entry(folder.name, chosen, folder),
+        *(Entry(f"{folder.name} at {path.name}", path, folder) for path in others),
+    ]
+
+
+def _pictures_of(entry: Entry, data: dict[str, Any]) -> tuple[Path, dict[str, Any]]:
+    """(path, the run's configuration or nothing)."""
+    if entry.run is not None:
+        config = yaml.safe_load((entry.run / "config.yaml").read_text()) or {}
+        path = config.get("data", {}).get("path")
+        if path and Path(path).exists():
+            return Path(path), config
+    name = data.get("name")
+    if isinstance(name, str) and name:
+        try:
+            return bundled_data(Path(name).name), {}
+        except SaseGanError:
+            pass
+    raise DataError("The pictures that this model was trained on are not on this computer, so none can be compared.")
+
+
+def _load_training_pictures(model: OpenModel) -> ImageSet:
+    path, config = _pictures_of(model.entry, model.data)
+    size, fit = model.network.config.image_size, model.data.get("fit", "crop")
+    images = load_image_set(path, image_size=size, fit=fit)
+    share = config.get("data", {}).get("holdout", 0)
+    if share:
+        images, _ = split_holdout(images, share, config.get("seed", 0))
+    digest = model.data.get("digest")
+    if digest is not None and digest != images.digest:
+        raise DataError(
+            f"The pictures in {path.name} are not those that this model was trained on: they were changed since."
+        )
+    return images

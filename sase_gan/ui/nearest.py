@@ -1,0 +1,71 @@
+"""Where a generated picture lies among the training pictures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+
+from sase_gan.datasets.images import ImageSet
+from sase_gan.metrics.copy_spaces import SPACES, Space, pixel_descriptor, thumbnails
+from sase_gan.metrics.originality import CopyReference
+from sase_gan.metrics.reference import PreparedReference
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """A training picture near to a generated one.
+
+    Attributes:
+        image: uint8 [3, S, S], mirrored if that is how it was found.
+        distance: in descriptor units; `usual` is the median distance of training pictures from each other.
+        near: whether it is nearer than nineteen in twenty training pictures are to their own nearest.
+    """
+
+    name: str
+    image: torch.Tensor
+    space: Space
+    distance: float
+    usual: float
+    mirrored: bool
+    near: bool
+
+
+class TrainingPictures:
+    """The pictures that a model was trained on, and where its generated pictures lie among them."""
+
+    def __init__(self, images: ImageSet) -> None:
+        self.images = images
+
+    @cached_property
+    def _prepared(self) -> PreparedReference:
+        return PreparedReference(self.images.images, self.images.names)
+
+    def _describe(self, image: torch.Tensor, space: Space) -> torch.Tensor:
+        if space == "pixels":
+            return pixel_descriptor(thumbnails(image[None]))
+        with torch.inference_mode():
+            return self._prepared.extractor("efflite0").describe(image[None], ("mid",))["mid"].clone()
+
+    def nearest(self, image: torch.Tensor) -> list[Neighbour]:
+        """The two nearest in each of the copying check's spaces, without repetitions, the nearest first."""
+        found: dict[int, Neighbour] = {}
+        for space in SPACES:
+            reference: CopyReference = self._prepared.copying(space)
+            result = reference.nearest(self._describe(image, space))
+            usual = reference.own_nearest.median().item()
+            first, second = int(result.first[0]), int(result.second[0])
+            mirrored = bool(result.mirrored[0])
+            distance, farther = result.distance[0].item(), result.second_distance[0].item()
+            near = distance < reference.limit
+            found.setdefault(first, self._neighbour(first, space, distance, usual, mirrored, near))
+            found.setdefault(second, self._neighbour(second, space, farther, usual, False, farther < reference.limit))
+        return sorted(found.values(), key=lambda item: item.distance / max(item.usual, 1e-9))
+
+    def _neighbour(
+        self, index: int, space: Space, distance: float, usual: float, mirrored: bool, near: bool
+    ) -> Neighbour:
+        pictures = self._prepared.pictures
+        image = pictures.images[index].flip(-1) if mirrored else pictures.images[index]
+        return Neighbour(pictures.names[index], image, space, distance, usual, mirrored, near)

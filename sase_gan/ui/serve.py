@@ -1,0 +1,116 @@
+"""Start the server: on this machine only, in an empty folder, with limits, and cleaned up afterwards."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from sase_gan.errors import UsageError
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+MAX_WAITING = 64
+
+
+class OwnOrigin:
+    """Refuse requests of pages of another origin: a browser carries them out even where it hides the answer."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request pass unless its Origin is another than its Host."""
+        if scope["type"] == "http":
+            headers = dict(scope["headers"])
+            origin, host = headers.get(b"origin"), headers.get(b"host", b"")
+            if origin is not None and origin.partition(b"//")[2] != host:
+                answer = PlainTextResponse("This request comes from another site and was refused.", status_code=403)
+                await answer(scope, receive, send)
+                return
+        await self.app(scope, receive, send)
+
+
+def serve(
+    models: Sequence[Path],
+    runs: Path,
+    *,
+    host: str = "127.0.0.1",
+    port: int | None = None,
+    auth: tuple[str, str] | None = None,
+    device: str = "auto",
+    max_upload_mb: int = 200,
+    browser: bool = False,
+    opened: Callable[[str], None] = lambda address: None,
+) -> None:
+    """Start the studio and wait until it is stopped; `opened` is told its address.
+
+    The process moves to an empty temporary folder, which also takes uploads and pictures and is removed at the end:
+    whatever a visitor makes the server look for, there is nothing of the user's in reach.
+
+    Raises:
+        UsageError: for an address beyond this machine without a password, or a port that is taken.
+    """
+    if host not in LOOPBACK and auth is None:
+        raise UsageError(
+            f"--host {host} opens the studio to others; give --auth NAME:PASSWORD too, or leave --host out for this "
+            "machine alone"
+        )
+    temporary = Path(tempfile.mkdtemp(prefix="sase-gan-studio-"))
+    atexit.register(shutil.rmtree, temporary, ignore_errors=True)
+    # Read by gradio when it is imported.
+    os.environ["GRADIO_TEMP_DIR"] = str(temporary)
+    places, runs = [place.resolve() for place in models], runs.resolve()
+
+    from sase_gan.hardware import choose_hardware
+    from sase_gan.ui.blocks import Studio, build_blocks, stylesheet, theme
+    from sase_gan.ui.models import Models
+
+    listed = Models(places, choose_hardware(device).device)
+    blocks = build_blocks(Studio(listed, runs, max_upload_mb))
+    os.chdir(temporary)
+    middleware = [Middleware(OwnOrigin)]
+    if host in LOOPBACK:
+        # A foreign name that is made to point here does not open the studio.
+        middleware.append(Middleware(TrustedHostMiddleware, allowed_hosts=list(LOOPBACK)))
+    options: dict[str, Any] = {
+        "server_name": host,
+        "server_port": port,
+        "share": False,
+        "allowed_paths": None,
+        "max_file_size": f"{max_upload_mb}mb",
+        "footer_links": ["api", "settings"],
+        "run_history": False,
+        "enable_monitoring": False,
+        "show_error": False,
+        "ssr_mode": False,
+        "pwa": False,
+        "mcp_server": False,
+        "auth": auth,
+        "theme": theme(),
+        "css": stylesheet(),
+        "quiet": True,
+        "inbrowser": browser,
+        "state_session_capacity": 200,
+        "app_kwargs": {"middleware": middleware},
+        "prevent_thread_lock": True,
+    }
+    try:
+        _, address, _ = blocks.queue(max_size=MAX_WAITING, default_concurrency_limit=4).launch(**options)
+    except OSError as error:
+        raise UsageError(f"port {port} cannot be used; choose another --port, or leave it out") from error
+    opened(address)
+    try:
+        blocks.block_thread()
+    finally:
+        blocks.close(verbose=False)
+        os.chdir("/")
+        shutil.rmtree(temporary, ignore_errors=True)
