@@ -448,6 +448,7 @@ _METRICS: tuple[tuple[str, str, str], ...] = (
     ("lpips_diversity_within", "diversity", "LPIPS diversity around one training picture"),
     ("pixel_diversity", "diversity", "Pixel diversity"),
     ("perceptual_diversity", "diversity", "Perceptual diversity"),
+    ("smoothness_path", "smoothness", "Change over a whole walk, squared"),
     ("smoothness_evenness", "smoothness", "Unevenness of the steps"),
     ("smoothness_largest_step", "smoothness", "Largest step over the mean step"),
     ("smoothness_detour", "smoothness", "Detour"),

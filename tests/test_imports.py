@@ -19,7 +19,7 @@ GROUPS = (
     ("augment", "losses", "averaging", "perceptual", "presets"),
     ("datasets",),
     ("sampling",),
-    ("inject", "explore"),
+    ("inject", "explore", "animations"),
     ("metrics",),
     ("training", "recognition"),
     ("callbacks",),

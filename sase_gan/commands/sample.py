@@ -1,7 +1,7 @@
 """`sase-gan sample`: pictures, a grid, or a walk from a snapshot."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -20,6 +20,7 @@ def sample(
     threads: Annotated[int | None, typer.Option(help="CPU threads.")] = None,
 ) -> None:
     """Draw pictures by seed; each PNG carries its seed and the snapshot's hash."""
+    from sase_gan.animations import write_gif, write_mp4
     from sase_gan.hardware import choose_hardware
     from sase_gan.networks.load import load_generator
     from sase_gan.pixels import grid, write_png
@@ -32,7 +33,8 @@ def sample(
     digest = snapshot_digest(folder)
     if walk is not None:
         frames = latent_walk(network, chosen, steps=walk, loop=loop, batch_size=batch_size)
-        write_walk(frames, out)
+        write_mp4(out / "walk.mp4", frames)
+        write_gif(out / "walk.gif", frames)
         typer.echo(f"{len(frames)} frames in {out / 'walk.mp4'} and {out / 'walk.gif'}")
         return
     with typer.progressbar(length=len(chosen), label="drawing") as bar:
@@ -68,16 +70,3 @@ def find_snapshot(source: Path) -> Path:
         return open_run(source).chosen_snapshot()
     what = "does not exist" if not source.exists() else "is neither a snapshot nor a run folder"
     raise DataError(f"{source} {what}; give a folder such as runs/NAME or runs/NAME/snapshots/000012kimg")
-
-
-def write_walk(frames: Any, out: Path, *, frames_per_second: int = 20) -> None:
-    """Write `walk.mp4` (H.264) and `walk.gif` from uint8 `[n, 3, height, width]` frames of even sides."""
-    import imageio.v3 as imageio
-
-    from sase_gan.files import write_atomically
-
-    pictures = frames.permute(0, 2, 3, 1).numpy()
-    with write_atomically(out / "walk.mp4") as temporary:
-        imageio.imwrite(temporary, pictures, plugin="pyav", codec="libx264", fps=frames_per_second)
-    with write_atomically(out / "walk.gif") as temporary:
-        imageio.imwrite(temporary, pictures, duration=1000 / frames_per_second, loop=0, plugin="pillow")

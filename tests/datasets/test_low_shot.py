@@ -116,6 +116,8 @@ def test_the_pictures_are_never_changed(pictures):
     assert torch.equal(pictures, before)
 
 
+# A machine with fewer cores than workers warns of that; the batches are the same.
+@pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning")
 @pytest.mark.parametrize("workers", [0, 2])
 def test_loader_workers_do_not_change_the_batches(pictures, workers):
     batches = EndlessBatches(pictures, batch_size=3, seed=4, images_seen=30)
