@@ -52,6 +52,18 @@ def density_coverage(fakes: Tensor, reals: Tensor, k: int = NEIGHBOURS) -> Densi
     return DensityCoverage(per_fake.mean().item(), per_real.mean().item(), per_fake, per_real)
 
 
+def expected_coverage(n_fake: int, n_real: int, k: int = NEIGHBOURS) -> float:
+    """Coverage of fakes drawn from the very distribution of the reals: 1 less the chance that a real's ball is empty.
+
+    A ball is empty when the k nearest of the other n_real - 1 + n_fake pictures are all real (Naeem and others 2020,
+    equation 9), so 50 fakes cannot cover 100 reals: 0.87 with k = 5.
+    """
+    empty = 1.0
+    for i in range(k):
+        empty *= (n_real - 1 - i) / (n_real + n_fake - 1 - i)
+    return 1 - empty
+
+
 def nearest_neighbour_accuracy(fakes: Tensor, reals: Tensor, draws: int = NN_TEST_DRAWS) -> Tensor:
     """Accuracy of telling real from fake by the nearest other picture, in equal numbers: [draws], each in 0..1.
 

@@ -326,7 +326,8 @@ class _Evaluator:
             over_fakes = mean_interval(found.per_fake, "fakes", self.draws, lowest=0)
             over_reals = mean_interval(found.per_real, "reals", self.draws, lowest=0, highest=1)
             self.book.add(density, "density", found.density, setting, interval=over_fakes)
-            self.book.add(coverage, "coverage", found.coverage, setting, interval=over_reals)
+            level = neighbours.expected_coverage(len(fakes), len(reals), k)
+            self.book.add(coverage, "coverage", found.coverage, setting, interval=over_reals, baseline=level)
 
         self.attempt([(density, "density", setting), (coverage, "coverage", setting)], compute)
 
@@ -474,6 +475,10 @@ class _Evaluator:
             self.attempt([("div_within_efflite0", "div_within", setting)], within)
         self._lpips(clusters)
 
+    def diversity_verdict(self) -> Verdict:
+        coverage = self.book.metrics.get("coverage_efflite0")
+        return verdicts.diversity_verdict(self.book.value, coverage["baseline"] if coverage else None)
+
     def _lpips(self, clusters: Tensor) -> None:
         both = ("lpips_diversity", "lpips_diversity_within")
         names = [name for name in both if self.request.wants(name, "diversity")]
@@ -599,7 +604,7 @@ def evaluate(
     spaces = verdicts.quality_by_space(work.book.value, pooled_counts=model.get("discriminator_extractor") is None)
     record = base_record(protocol, reference, pictures, provenance)
     record["metrics"] = work.book.metrics
-    set_verdicts(record, copying, verdicts.quality_verdict(spaces), verdicts.diversity_verdict(work.book.value))
+    set_verdicts(record, copying, verdicts.quality_verdict(spaces), work.diversity_verdict())
     record["disagreement"] = verdicts.disagreement(spaces)
     record["histograms"] = _histograms(work.copy_results, reference)
     record["walk_steps"] = steps

@@ -7,7 +7,7 @@ disturbed photographs and on drawings; they sort pictures into usable, visibly o
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sase_gan.metrics.originality import SEVERITY, Colour, Verdict
 
@@ -16,7 +16,10 @@ KID_LIMITS = (0.02, 0.08)
 MID_RATIO_LIMITS = (1.15, 1.6)
 PATCH_RATIO_LIMITS = (1.6, 3.0)
 DIVERSITY_LIMITS = (0.85, 0.6)
+# Coverage over what fakes drawn like the reals would reach with these counts.
 COVERAGE_LIMITS = (0.7, 0.3)
+# With a smaller share of fakes among the reals, coverage tells their quality and nothing about their variety.
+LEAST_PRECISION = 0.3
 
 Lookup = Callable[[str], float | None]
 
@@ -89,27 +92,46 @@ def disagreement(spaces: list[SpaceVerdict]) -> str | None:
     )
 
 
-def diversity_verdict(value: Lookup) -> Verdict:
-    """Green, amber or red by the variety among the fakes and the share of the reals they reach; the worse decides.
+def diversity_verdict(value: Lookup, expected_coverage: float | None = None) -> Verdict:
+    """Green, amber or red by the variety among the fakes and by the share of the reals that they reach.
 
-    Coverage is low where kinds of pictures are missing, and also where pictures are too poor to lie near any real one:
-    both leave real pictures without a counterpart.
+    The variety, `div_efflite0`, always counts. Coverage sees what it cannot, kinds of pictures that are missing from an
+    otherwise varied set; but poor pictures lie near no real one whatever their variety, so coverage counts only when
+    enough fakes lie among the reals. Of the figures that count the worse decides.
+
+    Args:
+        value: gives a figure of the record by its name, or None.
+        expected_coverage: of as many fakes drawn like the reals, see `neighbours.expected_coverage`; few fakes cannot
+            reach all reals. None stands for 1.
     """
     diversity, coverage = value("div_efflite0"), value("coverage_efflite0")
+    precision = value("precision_efflite0")
     options: list[Verdict] = []
+    unjudged = ""
     if diversity is not None:
         colour = _colour(-diversity, (-DIVERSITY_LIMITS[0], -DIVERSITY_LIMITS[1]))
         text = f"Generated pictures differ from each other {diversity:.2f} times as much as the real ones do."
         options.append(Verdict(colour, f"{colour}: {_rule_above('div_efflite0', DIVERSITY_LIMITS)}", diversity, text))
-    if coverage is not None:
-        colour = _colour(-coverage, (-COVERAGE_LIMITS[0], -COVERAGE_LIMITS[1]))
-        text = f"{coverage:.0%} of the real pictures have a generated one in their neighbourhood."
-        options.append(
-            Verdict(colour, f"{colour}: {_rule_above('coverage_efflite0', COVERAGE_LIMITS)}", coverage, text)
+    if coverage is not None and (precision is None or precision >= LEAST_PRECISION):
+        reached = min(coverage / expected_coverage, 1.0) if expected_coverage else coverage
+        colour = _colour(-reached, (-COVERAGE_LIMITS[0], -COVERAGE_LIMITS[1]))
+        text = f"{coverage:.0%} of the real pictures have a generated one in their neighbourhood" + (
+            f"; as many pictures drawn like the real ones would reach {expected_coverage:.0%}."
+            if expected_coverage
+            else "."
+        )
+        name = "coverage_efflite0 / its level for equal sets" if expected_coverage else "coverage_efflite0"
+        options.append(Verdict(colour, f"{colour}: {_rule_above(name, COVERAGE_LIMITS)}", reached, text))
+    elif coverage is not None:
+        unjudged = (
+            f"Which kinds of real pictures are reached cannot be told yet: only {precision:.0%} of the generated "
+            "pictures lie among the real ones, and that is a matter of quality."
         )
     if not options:
-        return Verdict("grey", "no diversity was measured", None, "Diversity was not measured.")
-    return max(options, key=lambda verdict: SEVERITY[verdict.colour])
+        rule = f"coverage counts from precision_efflite0 {LEAST_PRECISION:g}" if unjudged else "none was measured"
+        return Verdict("grey", rule, None, unjudged or "Diversity was not measured.")
+    worst = max(options, key=lambda verdict: SEVERITY[verdict.colour])
+    return replace(worst, text=f"{worst.text} {unjudged}") if unjudged else worst
 
 
 def _colour(value: float, limits: tuple[float, float]) -> Colour:

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from sase_gan.metrics.applicable import NotApplicable
-from sase_gan.metrics.neighbours import density_coverage, nearest_neighbour_accuracy
+from sase_gan.metrics.neighbours import density_coverage, expected_coverage, nearest_neighbour_accuracy
 
 
 def test_density_and_coverage_by_hand() -> None:
@@ -55,3 +55,14 @@ def test_too_few_pictures_are_told() -> None:
         density_coverage(torch.randn(5, 2), torch.randn(6, 2))
     with pytest.raises(NotApplicable, match="two pictures on each side"):
         nearest_neighbour_accuracy(torch.randn(1, 2), torch.randn(6, 2))
+
+
+def test_expected_coverage_is_that_of_equal_distributions() -> None:
+    random = torch.Generator().manual_seed(0)
+    found = []
+    for _ in range(60):
+        rows = torch.randn(90, 4, generator=random)
+        found.append(density_coverage(rows[:30], rows[30:], k=5).coverage)
+    # The deviation of the mean of 60 draws is about 0.008.
+    assert sum(found) / 60 == pytest.approx(expected_coverage(30, 60, k=5), abs=0.03)
+    assert expected_coverage(1, 2, k=1) == 0.5

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from sase_gan import weights
 from sase_gan.errors import DataError
-from sase_gan.metrics import verdicts
+from sase_gan.metrics import neighbours, verdicts
 from sase_gan.metrics.features import FeatureStore
 from sase_gan.metrics.protocol import Protocol
 from sase_gan.metrics.quick import prepare_measure, quick_metrics
@@ -285,8 +285,25 @@ def test_agreement_needs_no_sentence() -> None:
     [(1.0, 0.95, "green"), (0.7, 0.95, "amber"), (1.0, 0.2, "red"), (0.3, 0.95, "red")],
 )
 def test_diversity_is_the_worse_of_variety_and_coverage(diversity: float, coverage: float, colour: str) -> None:
-    values = lookup(div_efflite0=diversity, coverage_efflite0=coverage)
+    values = lookup(div_efflite0=diversity, coverage_efflite0=coverage, precision_efflite0=0.8)
     assert verdicts.diversity_verdict(values).colour == colour
+
+
+def test_varied_but_poor_pictures_are_not_called_uniform() -> None:
+    values = lookup(div_efflite0=0.97, coverage_efflite0=0.0, precision_efflite0=0.02)
+    verdict = verdicts.diversity_verdict(values)
+    assert verdict.colour == "green"
+    assert "only 2% of the generated pictures lie among the real ones" in verdict.text
+    uniform = lookup(div_efflite0=0.1, coverage_efflite0=0.0, precision_efflite0=0.02)
+    assert verdicts.diversity_verdict(uniform).colour == "red"
+    coverage_alone = verdicts.diversity_verdict(lookup(coverage_efflite0=0.0, precision_efflite0=0.0))
+    assert coverage_alone.colour == "grey"
+
+
+def test_few_fakes_are_not_blamed_for_the_reals_that_they_cannot_reach() -> None:
+    values = lookup(div_efflite0=1.0, coverage_efflite0=0.42, precision_efflite0=0.8)
+    assert verdicts.diversity_verdict(values).colour == "amber"
+    assert verdicts.diversity_verdict(values, neighbours.expected_coverage(12, 100)).colour == "green"
 
 
 # --- one picture ------------------------------------------------------------------------------------------------------
