@@ -265,15 +265,32 @@ class LpipsNetwork(FrozenModule):
         Returns:
             [B]; 0 for equal pictures, about 0.1 for a light disturbance, 0.6-0.7 for unlike photographs.
         """
-        for images in (a, b):
-            if not images.is_floating_point():
-                raise ValueError(f"LPIPS takes float images in [-1, 1]; {images.dtype} was given: use pixels.to_float.")
-            if min(images.shape[-2:]) < _SMALLEST[self.net]:
-                raise ValueError(
-                    f"LPIPS ({self.net}) needs pictures of at least {_SMALLEST[self.net]} px a side; "
-                    f"{images.shape[-1]} x {images.shape[-2]} was given."
-                )
+        self._check(a)
+        self._check(b)
         return self.network(a, b).flatten()
+
+    def embed(self, x: Tensor) -> Tensor:
+        """Rows [B, D] whose squared distances are LPIPS, to compare many pictures that are described once.
+
+        LPIPS is a sum over levels of the mean over positions of weighted squared differences of unit-length channels;
+        its weights are not negative. Rows are as long as all maps together: 0.4 million numbers at 256 px.
+        """
+        self._check(x)
+        rows = []
+        for level, maps in enumerate(self.network.net(self.network.scaling_layer(x))):
+            weight = self.network.lins[level].model[-1].weight
+            unit = maps / (maps.square().sum(1, keepdim=True).sqrt() + 1e-10)
+            rows.append((unit * (weight / maps[0, 0].numel()).sqrt()).flatten(1))
+        return torch.cat(rows, dim=1)
+
+    def _check(self, images: Tensor) -> None:
+        if not images.is_floating_point():
+            raise ValueError(f"LPIPS takes float images in [-1, 1]; {images.dtype} was given: use pixels.to_float.")
+        if min(images.shape[-2:]) < _SMALLEST[self.net]:
+            raise ValueError(
+                f"LPIPS ({self.net}) needs pictures of at least {_SMALLEST[self.net]} px a side; "
+                f"{images.shape[-1]} x {images.shape[-2]} was given."
+            )
 
 
 def _load_backbone(backbone: nn.Module, state: dict[str, Tensor], net: str) -> None:
@@ -336,6 +353,17 @@ class EfficientNetLite0Loss(FrozenModule):
             difference = F.normalize(a, dim=1, eps=1e-6) - F.normalize(b, dim=1, eps=1e-6)
             total = total + difference.square().sum(1).mean((1, 2))
         return total * (_LOSS_SCALE / len(_LOSS_STAGES))
+
+    def embed(self, x: Tensor) -> Tensor:
+        """Rows [B, D] whose squared distances are this distance, to compare many pictures that are described once."""
+        scale = _LOSS_SCALE / len(_LOSS_STAGES)
+        maps = self.network.features(x)
+        rows = [F.normalize(m, dim=1, eps=1e-6).flatten(1) * (scale / m[0, 0].numel()) ** 0.5 for m in maps]
+        return torch.cat(rows, dim=1)
+
+
+PerceptualDistance = LpipsNetwork | EfficientNetLite0Loss
+"""Distances of pairs that are also squared distances of rows, see `embed`."""
 
 
 def efficientnet_lite0_copy() -> EfficientNetLite0:

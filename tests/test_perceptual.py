@@ -175,3 +175,14 @@ def test_settings_without_effect_and_unknown_kinds_are_refused() -> None:
 def test_dinov2_describes_pictures_of_any_size() -> None:
     network = perceptual.DinoV2(untrained=True)
     assert network.pooled(torch.randint(0, 256, (1, 3, 40, 56), dtype=torch.uint8)).shape == (1, 384)
+
+
+@pytest.mark.parametrize("net", ["alex", "squeeze", "vgg"])
+def test_lpips_is_the_squared_distance_of_its_rows(net: perceptual.LpipsNet) -> None:
+    network = perceptual.LpipsNetwork(net, untrained=True)
+    a, b = torch.rand(2, 2, 3, 64, 48, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    with torch.inference_mode():
+        direct, rows = network(a, b), (network.embed(a) - network.embed(b)).square().sum(1)
+    torch.testing.assert_close(rows, direct, rtol=1e-4, atol=1e-7)
+    with pytest.raises(ValueError, match="px a side"):
+        network.embed(a[..., :8, :8])

@@ -11,14 +11,15 @@ Patch-SWD and the copy rate need no network. All work on uint8 pictures [3, H, W
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sase_gan.metrics.applicable import NotApplicable
-from sase_gan.perceptual import EfficientNetLite0
+from sase_gan.metrics.patches import sort_rows
+from sase_gan.perceptual import EfficientNetLite0, PerceptualDistance
 from sase_gan.pixels import to_float
 from sase_gan.seeds import generator
 
@@ -127,26 +128,38 @@ def patch_swd(fake: Tensor, real: Tensor, *, seed: int = 0) -> float:
     Raises:
         NotApplicable: a short side under 28 px, which leaves no patch at the coarsest scale.
     """
-    a, b = to_float(fake)[None], to_float(real)[None]
-    if min(*a.shape[-2:], *b.shape[-2:]) < 4 * _SWD_PATCH:
+    return patch_swds([fake], real, seed=seed)[0].item()
+
+
+def patch_swds(fakes: Sequence[Tensor], real: Tensor, *, seed: int = 0) -> Tensor:
+    """`patch_swd` of each fake [N], float64; the real is described once."""
+    if min(side for image in (*fakes, real) for side in image.shape[-2:]) < 4 * _SWD_PATCH:
         raise NotApplicable(f"Patch-SWD needs pictures of at least {4 * _SWD_PATCH} px a side.")
+    target = _responses(real, seed)
     values = []
+    for fake in fakes:
+        scales = zip(_responses(fake, seed), target, strict=True)
+        values.append([(_quantile_distance(x, y)).item() for x, y in scales])
+    return torch.tensor(values, dtype=torch.float64).mean(1)
+
+
+def _responses(image: Tensor, seed: int) -> list[Tensor]:
+    """For each scale [kernels, places], sorted along the places."""
+    out = []
     for scale in (1, 2, 4):
         kernels = torch.randn(_SWD_KERNELS, 3, _SWD_PATCH, _SWD_PATCH, generator=generator(seed, "patch-swd", scale))
         kernels = kernels / kernels.flatten(1).norm(dim=1)[:, None, None, None]
-        x, y = (_responses(image, kernels, scale) for image in (a, b))
-        values.append((x - y).abs().mean() if x.shape == y.shape else _quantile_distance(x, y))
-    return torch.stack(values).mean().item()
-
-
-def _responses(image: Tensor, kernels: Tensor, scale: int) -> Tensor:
-    if scale > 1:
-        size = [max(_SWD_PATCH, side // scale) for side in image.shape[-2:]]
-        image = F.interpolate(image, size=size, mode="bicubic", antialias=True)
-    return F.conv2d(image, kernels).flatten(2)[0].sort(1).values
+        x = to_float(image)[None].cpu()
+        if scale > 1:
+            size = [max(_SWD_PATCH, side // scale) for side in image.shape[-2:]]
+            x = F.interpolate(x, size=size, mode="bicubic", antialias=True)
+        out.append(sort_rows(F.conv2d(x, kernels).flatten(2)[0]))
+    return out
 
 
 def _quantile_distance(x: Tensor, y: Tensor) -> Tensor:
+    if x.shape == y.shape:
+        return (x - y).abs().mean()
     n = max(x.shape[1], y.shape[1])
     x, y = (F.interpolate(z[None], size=n, mode="linear", align_corners=True)[0] for z in (x, y))
     return (x - y).abs().mean()
@@ -200,7 +213,8 @@ def _displacements(fake: Tensor, real: Tensor) -> Tensor:
     rows, columns = (side - _COPY_PATCH + 1 for side in fake.shape[-2:])
     real_columns = real.shape[-1] - _COPY_PATCH + 1
     lengths = b.square().sum(1)
-    nearest = torch.cat([(lengths - 2 * block @ b.T).argmin(1) for block in a.split(1024)])
+    # |a - b|^2 less the |a|^2 that no choice of b changes; blocks that stay in the processor's cache.
+    nearest = torch.cat([torch.addmm(lengths, block, b.T, alpha=-2).argmin(1) for block in a.split(256)])
     place = torch.arange(rows * columns)
     if fake.shape == real.shape:
         # In flat areas many patches are equally near; the one at the same place is then the natural source.
@@ -217,17 +231,43 @@ def _agreement(displacement: Tensor) -> float:
     return ((across.sum() + down.sum()) / (across.numel() + down.numel())).item()
 
 
-def distance_to_train(fake: Tensor, real: Tensor, distance: Any) -> float:
-    """Smallest perceptual distance of the fake to the real, its mirror image, and shifts of both by 5 % of the sides.
+def distances_to_train(fakes: Sequence[Tensor], real: Tensor, network: PerceptualDistance) -> Tensor:
+    """Smallest perceptual distance of each fake to the real, its mirror image, and shifts of both by 5 % of the sides.
 
     Args:
-        fake: uint8 [3, H, W].
+        fakes: uint8 [3, H, W] each.
         real: uint8 [3, H, W], the same size.
-        distance: a frozen module over float pairs in [-1, 1], such as `perceptual.lpips_network` gives.
+        network: see `PerceptualDistance`; the pictures go to its device.
+
+    Returns:
+        float64 [N].
     """
-    variants = _variants(to_float(real)[None])
     with torch.inference_mode():
-        return distance(to_float(fake)[None].expand(len(variants), -1, -1, -1), variants).min().item()
+        views = [embed_picture(view, network) for view in _variants(to_float(real)[None])]
+        values = []
+        for fake in fakes:
+            own = embed_picture(to_float(fake), network)
+            values.append(min(squared_distance(own, view) for view in views))
+    return torch.tensor(values, dtype=torch.float64)
+
+
+def pair_distances(fakes: Sequence[Tensor], pairs: Tensor, network: PerceptualDistance) -> Tensor:
+    """Perceptual distance of pairs [P, 2] of fakes uint8 [3, H, W], each described once: float64 [P]."""
+    with torch.inference_mode():
+        rows = {index: embed_picture(to_float(fakes[index]), network) for index in pairs.unique().tolist()}
+        values = [squared_distance(rows[first], rows[second]) for first, second in pairs.tolist()]
+    return torch.tensor(values, dtype=torch.float64)
+
+
+def embed_picture(image: Tensor, network: PerceptualDistance) -> Tensor:
+    """A picture in [-1, 1] as the row between which squared distances are the network's distance, on the CPU."""
+    device = next(network.parameters()).device
+    return network.embed(image[None].to(device))[0].cpu()
+
+
+def squared_distance(a: Tensor, b: Tensor) -> float:
+    """Of two rows."""
+    return (a - b).square().sum().item()
 
 
 def _variants(real: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor
 from sase_gan.metrics import single_image, verdicts
 from sase_gan.metrics.applicable import NotApplicable
 from sase_gan.metrics.bootstrap import Interval, mean_interval, resampled_interval
-from sase_gan.metrics.diversity import diversity_pairs, lpips_diversity, pixel_diversity
+from sase_gan.metrics.diversity import diversity_pairs, pixel_diversity
 from sase_gan.metrics.features import PixelExtractor
 from sase_gan.metrics.originality import Verdict
 from sase_gan.metrics.protocol import Protocol
@@ -19,7 +20,7 @@ from sase_gan.metrics.record import DISTRIBUTION_BASES, RecordBook, Setting, met
 from sase_gan.metrics.reference import PictureSet, PreparedReference
 from sase_gan.metrics.request import LPIPS_NET, Request, resolve
 from sase_gan.metrics.suite import CopyPair, Evaluation, Provenance, base_record, check_sizes, set_verdicts
-from sase_gan.perceptual import EfficientNetLite0Loss, efficientnet_lite0, lpips_network
+from sase_gan.perceptual import EfficientNetLite0Loss, PerceptualDistance, efficientnet_lite0, lpips_network
 
 _VARIANTS: tuple[single_image.SifidVariant, ...] = ("sifid64", "sifid192")
 _INCEPTION_SOURCES: tuple[tuple[str, single_image.InceptionSource, str], ...] = (
@@ -87,6 +88,11 @@ class _SingleEvaluator:
             reference_set=f"picture {reference.pictures.digest[:16]}",
             image_size=fakes.image_size,
         )
+
+    @cached_property
+    def perceptual(self) -> EfficientNetLite0Loss:
+        """The offline perceptual distance."""
+        return EfficientNetLite0Loss().to(self.reference.device)
 
     def run(self) -> None:
         reason = "one picture has no covariance; distances between sets need more real pictures"
@@ -167,11 +173,11 @@ class _SingleEvaluator:
 
     def patches(self) -> None:
         try:
-            values = [single_image.patch_swd(fake, self.real) for fake in self.fakes.images]
+            values = single_image.patch_swds(list(self.fakes.images), self.real)
         except NotApplicable as error:
             self.book.miss("single_patch_swd", "single_patch_swd", self.setting, "not_applicable", str(error))
             return
-        self._per_fake("single_patch_swd", "single_patch_swd", torch.tensor(values), self.setting)
+        self._per_fake("single_patch_swd", "single_patch_swd", values, self.setting)
 
     def diversity(self) -> None:
         count = len(self.fakes)
@@ -189,7 +195,7 @@ class _SingleEvaluator:
                 resize="none",
                 subset_size=len(pairs),
             )
-            self._paired(name, "perceptual_diversity", EfficientNetLite0Loss(), pairs, setting)
+            self._paired(name, "perceptual_diversity", self.perceptual, pairs, setting)
         if self.request.wants("lpips_diversity", "diversity"):
             if not self.request.lpips:
                 self._skip("lpips_diversity", "lpips_diversity", f"weights missing: lpips-{LPIPS_NET}")
@@ -198,14 +204,14 @@ class _SingleEvaluator:
             setting = replace(self.setting, extractor=f"lpips-{LPIPS_NET}", layer="v0.1", subset_size=len(pairs))
             self._paired("lpips_diversity", "lpips_diversity", network, pairs, setting)
 
-    def _paired(self, name: str, base: str, network: Any, pairs: Tensor, setting: Setting) -> None:
+    def _paired(self, name: str, base: str, network: PerceptualDistance, pairs: Tensor, setting: Setting) -> None:
         if len(pairs) == 0:
             reason = "a pair needs two generated pictures; there is 1"
             self.book.miss(name, base, setting, "not_applicable", reason)
             return
-        found = lpips_diversity(self.fakes.images, pairs, network.to(self.reference.device), draws=self.draws)
-        assert found is not None
-        self.book.add(name, base, found.value, setting, interval=found.interval)
+        values = single_image.pair_distances(list(self.fakes.images), pairs, network)
+        interval = mean_interval(values, "pairs", self.draws, lowest=0.0)
+        self.book.add(name, base, values.mean().item(), setting, interval=interval)
 
     def _pixel_diversity(self) -> None:
         name = "pixel_diversity"
@@ -230,26 +236,21 @@ class _SingleEvaluator:
         return resampled_interval(indices, statistic, "fakes", min(self.draws, 20), lowest=0.0)
 
     def distances(self) -> None:
-        networks: list[tuple[str, str, Any, str]] = [
-            ("distance_to_train_efflite0", "distance_to_train", EfficientNetLite0Loss(), "efflite0")
+        networks: list[tuple[str, str, PerceptualDistance, str]] = [
+            ("distance_to_train_efflite0", "distance_to_train", self.perceptual, "efflite0")
         ]
         if self.request.wants("lpips_to_train", "single"):
             if self.request.lpips:
-                network = lpips_network(LPIPS_NET, self.reference.weights_dir, device=self.reference.device)
-                networks.append(("lpips_to_train", "lpips_to_train", network, f"lpips-{LPIPS_NET}"))
+                lpips = lpips_network(LPIPS_NET, self.reference.weights_dir, device=self.reference.device)
+                networks.append(("lpips_to_train", "lpips_to_train", lpips, f"lpips-{LPIPS_NET}"))
             else:
                 self._skip("lpips_to_train", "lpips_to_train", f"weights missing: lpips-{LPIPS_NET}")
-        device = self.reference.device
         for name, base, network, extractor in networks:
             if not self.request.wants(name, "single"):
                 continue
-            network = network.to(device)
-            values = [
-                single_image.distance_to_train(fake.to(device), self.real.to(device), network)
-                for fake in self.fakes.images
-            ]
+            values = single_image.distances_to_train(list(self.fakes.images), self.real, network)
             setting = replace(self.setting, extractor=extractor, mirrors=True)
-            self._per_fake(name, base, torch.tensor(values, dtype=torch.float64), setting)
+            self._per_fake(name, base, values, setting)
 
     def copies(self) -> None:
         if not (self.request.wants("copy_rate", "single") or self.request.wants_group("copying")):

@@ -4,7 +4,8 @@ from torch import Tensor
 
 from sase_gan.metrics import single_image
 from sase_gan.metrics.applicable import NotApplicable
-from sase_gan.perceptual import L1Loss, efficientnet_lite0
+from sase_gan.perceptual import EfficientNetLite0Loss, efficientnet_lite0
+from sase_gan.pixels import to_float
 from tests.metrics.conftest import compressed, each, shifted
 
 
@@ -118,7 +119,21 @@ def test_copy_rate_finds_the_displacement(scene: Tensor) -> None:
 
 
 def test_distance_to_train_looks_at_mirrors_and_shifts(scene: Tensor, other: Tensor) -> None:
-    distance = L1Loss().freeze()
-    for copy in (scene, scene.flip(-1), shifted(scene[None], 5, 0)[0], shifted(scene[None].flip(-1), 0, 6)[0]):
-        assert single_image.distance_to_train(copy, scene, distance) < 0.03
-    assert single_image.distance_to_train(other, scene, distance) > 0.2
+    network = EfficientNetLite0Loss()
+    copies = [scene, scene.flip(-1), shifted(scene[None], 5, 0)[0], shifted(scene[None].flip(-1), 0, 6)[0]]
+    *near, far = single_image.distances_to_train([*copies, other], scene, network).tolist()
+    assert near[:2] == [0, 0]
+    assert max(near) < 0.15
+    assert far > 0.4
+    # The definition, pair by pair.
+    views = [view for view in single_image._variants(to_float(other)[None])]
+    pairs = [network(to_float(copies[2])[None], view[None]).item() for view in views]
+    assert single_image.distances_to_train(copies[2:3], other, network).item() == pytest.approx(min(pairs), rel=1e-4)
+
+
+def test_pair_distances_are_those_of_the_network(scene: Tensor, other: Tensor) -> None:
+    network = EfficientNetLite0Loss()
+    fakes = [scene, other, scene.flip(-1)]
+    found = single_image.pair_distances(fakes, torch.tensor([[0, 1], [2, 0]]), network)
+    direct = network(to_float(torch.stack([scene, scene.flip(-1)])), to_float(torch.stack([other, scene])))
+    torch.testing.assert_close(found.float(), direct, rtol=1e-4, atol=1e-6)
