@@ -6,8 +6,10 @@ import typer
 
 from sase_gan.commands import (
     bench,
+    classify,
     compare,
     data,
+    detect,
     doctor,
     evaluate,
     report,
@@ -33,6 +35,8 @@ app.command("compare")(compare.compare)
 app.add_typer(data.app, name="data", help="Check, prepare and preview pictures.")
 app.add_typer(weights.app, name="weights", help="Pretrained weights of the evaluators.")
 app.add_typer(bench.app, name="bench", help="Measure speed and memory on this machine.")
+app.add_typer(classify.app, name="classify", help="Recognise classes of pictures, with the layers of the papers.")
+app.add_typer(detect.app, name="detect", help="Find objects in pictures, with boxes and masks.")
 app.command("studio")(studio.studio)
 app.command("doctor")(doctor.doctor)
 

@@ -36,9 +36,9 @@ def train(
     pretrained: Annotated[
         Path | None, typer.Option(help="Weights of timm's plain backbone, converted to the chosen layers.")
     ] = None,
-    epochs: Annotated[int | None, typer.Option(min=1)] = None,
-    batch_size: Annotated[int | None, typer.Option(min=1)] = None,
-    seed: Annotated[int | None, typer.Option(min=0)] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the training pictures.")] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Pictures in a step.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Of first weights, order and mirroring.")] = None,
     set_values: Annotated[
         list[str] | None, typer.Option("--set", help="A value such as detector.masks=false; may be given often.")
     ] = None,
@@ -94,7 +94,7 @@ def evaluate(
     snapshot: Annotated[Path, typer.Argument(help="A snapshot folder that a run wrote.")],
     data: DataArgument,
     out: Annotated[Path, typer.Option(help="Where the scores and the report go.")],
-    batch_size: Annotated[int, typer.Option(min=1)] = 4,
+    batch_size: Annotated[int, typer.Option(min=1, help="Pictures at once.")] = 4,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
 ) -> None:
     """Score a detector on the test part of a data set."""

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from sase_gan.errors import UsageError
 from sase_gan.layers.attentive_norm import AttentiveNorm
 from sase_gan.layers.aw_conv import AWConv2d
 from sase_gan.layers.efficient_multi_scale_attention import EfficientMultiScaleAttention
@@ -26,6 +27,12 @@ class Published:
     source: str
     caveat: str = ""
     data: str = "ImageNet-1k"
+    gain: bool = False
+    """Whether `top1` is what the layer adds to the plain network; the absolute figure is not known."""
+
+    def words(self) -> str:
+        """The figure as the table shows it."""
+        return f"{self.top1:+.2f} over its plain network ({self.data})" if self.gain else f"{self.top1:g} ({self.data})"
 
 
 _AN = "Li, Sun, Wu 2020, authors' repository"
@@ -39,6 +46,9 @@ PUBLISHED: dict[tuple[str, str], Published] = {
     ("resnet50", "an"): Published(78.41, _AN, "120 epochs"),
     ("resnet101", "bn"): Published(78.67, _AN, "120 epochs"),
     ("resnet101", "an"): Published(79.39, _AN, "120 epochs"),
+    ("resnet101", "aw"): Published(
+        1.0, "Zhu et al. 2021, abstract", "the layer's details are not published", gain=True
+    ),
     ("resnet50d", "bn"): Published(79.2, _AN, "authors' re-evaluation"),
     ("resnet50d", "an"): Published(80.0, _AN, "authors' re-evaluation"),
     ("resnet101d", "bn"): Published(80.2, _AN, "authors' re-evaluation"),
@@ -58,7 +68,7 @@ PUBLISHED: dict[tuple[str, str], Published] = {
         80.86, _EMSA, "42.96 M printed; the released module gives 43.07 M", "CIFAR-100"
     ),
 }
-"""What was published for a backbone and its layers; for SASE and AW-convolution no number of a network is known."""
+"""What was published for a backbone and its layers; for SASE no number of a recognition network is known."""
 
 ROWS: dict[str, dict[str, Any]] = {
     "bn": {},
@@ -165,7 +175,13 @@ def bench_models(
         throughput: whether to time them too (minutes on a CPU).
         device: of the timing.
         batch_size: of the timing.
+
+    Raises:
+        UsageError: for an unknown name.
     """
+    unknown = [name for name in layers if name not in ROWS]
+    if unknown:
+        raise UsageError(f"layers {', '.join(unknown)} are unknown; choose among {', '.join(ROWS)}")
     costs = []
     for backbone in backbones:
         small = backbone.startswith("cifar_")
@@ -203,7 +219,7 @@ def models_table(costs: Sequence[ModelCost]) -> str:
         speed = "not measured" if cost.images_per_second is None else f"{cost.images_per_second:.1f}"
         top1, source = "none known", ""
         if cost.published is not None:
-            top1 = f"{cost.published.top1:g} ({cost.published.data})"
+            top1 = cost.published.words()
             source = "; ".join(filter(None, (cost.published.source, cost.published.caveat)))
         lines.append(
             f"| {cost.backbone} | {cost.layers} | {cost.image_size} | {cost.parameters:,} | "

@@ -90,7 +90,8 @@ class ClassifierModule(LightningModule):
         described = ClassifierConfig(
             backbone=self.config.backbone, pictures=pictures, classes=tuple(classes), channels=channels
         )
-        self.classifier = Classifier(described)
+        # Channels last: most of these layers run faster so, on CPU and GPU alike; nothing else changes.
+        self.classifier = Classifier(described).to(memory_format=torch.channels_last)
         half_life = self.config.average_half_life
         self.average = WeightAverage(self.classifier, half_life=half_life) if half_life else None
         self.images_seen = 0
@@ -133,7 +134,7 @@ class ClassifierModule(LightningModule):
         # Dropout, mixing and erasing depend on (seed, images seen), so a resumed run repeats an uninterrupted one.
         seed_all(derive_seed("step", self.config.seed, self.images_seen, self.global_rank))
         pictures = self.config.pictures
-        x, target = to_float(images), labels
+        x, target = to_float(images).contiguous(memory_format=torch.channels_last), labels
         if pictures.erasing:
             x = RandomErasing(probability=pictures.erasing, mode="pixel", device=str(x.device))(x)
         if self._mix is not None:

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from sase_gan.errors import UsageError
 from sase_gan.layers.attentive_norm import AttentiveNorm
 from sase_gan.layers.aw_conv import AWConv2d
 from sase_gan.layers.efficient_multi_scale_attention import EfficientMultiScaleAttention
@@ -51,3 +52,10 @@ def test_layers_are_timed_against_their_loops():
     assert len(costs) == 6
     assert all(cost.ratio > 0 for cost in costs)
     assert len(bench.layers_table(costs).splitlines()) == 8
+
+
+def test_an_unknown_name_is_refused():
+    with pytest.raises(UsageError, match="layers ema are unknown; choose among bn, an"):
+        bench.bench_models(["resnet18"], layers=["bn", "ema"])
+    with pytest.raises(UsageError, match="backbone is 'resnet99'"):
+        bench.bench_models(["resnet99"], layers=["bn"])
