@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+from copy import deepcopy
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import torch
-from huggingface_hub import PyTorchModelHubMixin, hf_hub_download
+from huggingface_hub import ModelCard, PyTorchModelHubMixin, hf_hub_download
 from pydantic import BaseModel, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
@@ -31,20 +32,20 @@ WEIGHTS_FILE = "model.safetensors"
 class SnapshotMixin(
     PyTorchModelHubMixin,
     library_name="sase_gan",
-    license="apache-2.0",
-    pipeline_tag="unconditional-image-generation",
-    tags=["gan", "few-shot"],
     coders={BaseModel: (lambda config: config.model_dump(), lambda data: data)},
 ):
     """`save_pretrained` and `from_pretrained` for a module built from one configuration record.
 
     A class that mixes this in sets `kind`, the name by which `networks.load` finds it, and `config_class`, and takes
     the record as its only constructor argument, kept as `self.config`. `provenance` holds what is worth knowing about
-    the training (images seen, hash of the data, and so on) as JSON values.
+    the training (images seen, hash of the data, and so on) as JSON values. The model card says what was trained on
+    what, and has the licence of the training pictures, because a generator of them is not freer than they are.
     """
 
     kind: ClassVar[str]
     config_class: ClassVar[type[BaseModel]]
+    card_usage: ClassVar[str] = ""
+    """Command lines for the model card; SNAPSHOT stands for the folder."""
     config: Any
     _half = False
     provenance: dict[str, Any] = {}  # noqa: RUF012 - replaced, never changed in place
@@ -69,6 +70,28 @@ class SnapshotMixin(
         with write_folder_atomically(save_directory) as temporary:
             super().save_pretrained(temporary, config=self.snapshot_config(), **kwargs)
         return None
+
+    def generate_model_card(self, *args: Any, **kwargs: Any) -> ModelCard:
+        """The `README.md` of the snapshot: what it is, how to use it, where it comes from."""
+        data = deepcopy(self._hub_mixin_info.model_card_data)
+        licence = self.provenance.get("data", {}).get("licence")
+        if licence:
+            data.license, data.license_name = "other", licence
+        facts = {
+            "kind": self.kind.replace("_", " "),
+            "parameters": f"{self._num_parameters():,}",
+            **_flat(self.provenance),
+        }
+        rows = "\n".join(f"| {name} | {value} |" for name, value in facts.items() if value is not None)
+        rights = f"licensed as: {licence}" if licence else "of a licence that was not stated (`--set data.licence=...`)"
+        usage = f"```bash\n{self.card_usage}\n```\n\n" if self.card_usage else ""
+        return ModelCard(
+            f"---\n{data.to_yaml()}\n---\n\n# A model trained with sase_gan {__version__}\n\n{usage}"
+            f"Trained on pictures {rights}.\n\n| | |\n| --- | --- |\n{rows}\n"
+        )
+
+    def _num_parameters(self) -> int:
+        return sum(parameter.numel() for parameter in self.parameters())  # type: ignore[attr-defined]
 
     def _save_pretrained(self, save_directory: Path) -> None:
         state = {key: self._stored(value) for key, value in self.state_dict().items()}  # type: ignore[attr-defined]
@@ -134,6 +157,15 @@ class SnapshotMixin(
             ) from error
         model.provenance = description["provenance"]
         return model.to(map_location).eval()  # type: ignore[attr-defined]
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested records as one, with names such as "data count"."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        name = f"{prefix}{key}".replace("_", " ")
+        flat.update(_flat(value, f"{name} ") if isinstance(value, dict) else {name: value})
+    return flat
 
 
 def read_header(weights: Path) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from huggingface_hub import ModelCard
 from safetensors.torch import load_file, save_file
 
 from sase_gan import __version__
@@ -235,3 +236,17 @@ def test_kept_snapshot_is_small_and_complete(tmp_path):
     assert load_generator(tmp_path / "elsewhere").config == make_golden.CONFIG.model_copy(
         update={"spectral_norm": False}
     )
+
+
+def test_the_card_says_where_the_model_comes_from_and_has_the_licence_of_its_pictures(folder, tmp_path):
+    text = (folder / "README.md").read_text()
+    assert "| images seen | 400 |" in text
+    assert "| data name | faces |" in text
+    assert "licence that was not stated" in text
+    assert "license:" not in text
+    licensed = Generator(CONFIG)
+    licensed.provenance = {"data": {"licence": "OFL-1.1"}}
+    licensed.save_pretrained(tmp_path / "licensed")
+    card = ModelCard.load(tmp_path / "licensed" / "README.md")
+    assert card.data.to_dict()["license_name"] == "OFL-1.1"
+    assert {"gan", "few-shot"} <= set(card.data.tags)

@@ -76,7 +76,7 @@ class Pictures(NamedTuple):
     """`[batch, 3, small, small]`, small = min(128, image_size / 2)"""
 
 
-class Generator(nn.Module, SnapshotMixin):
+class Generator(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-generation", tags=["gan", "few-shot"]):
     """Map latents to pictures, through blocks named by their size (`b8`, `b16`, ...).
 
     At 256 px, width 64: 28,646,630 parameters; 28,486,942 with batch normalisation; 29,127,846 with skip-layer
@@ -93,6 +93,7 @@ class Generator(nn.Module, SnapshotMixin):
 
     kind = "low_shot_generator"
     config_class = GeneratorConfig
+    card_usage = "sase-gan sample SNAPSHOT --seeds 0-63"
 
     def __init__(self, config: GeneratorConfig) -> None:
         super().__init__()

@@ -89,7 +89,7 @@ class PyramidPictures(NamedTuple):
     """What each stage handed on, coarse to fine."""
 
 
-class Pyramid(nn.Module, SnapshotMixin):
+class Pyramid(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-generation", tags=["gan", "single-image"]):
     """Draw a picture coarse to fine; stage n sees noise and the enlarged picture of stage n - 1.
 
     With a_n the noise strength and x_n the picture of stage n,
@@ -119,6 +119,7 @@ class Pyramid(nn.Module, SnapshotMixin):
 
     kind = "one_shot_pyramid"
     config_class = PyramidConfig
+    card_usage = "sase-gan sample SNAPSHOT --seeds 0-15"
     picture: Tensor
     amplitudes: Tensor
     fixed0: Tensor
