@@ -3,7 +3,11 @@
 It joins the parts that must not know each other: networks and sampling on one side, metrics on the other.
 """
 
+import dataclasses
 import logging
+import shlex
+import shutil
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +17,7 @@ import torch
 import yaml
 from torch import Tensor
 
-from sase_gan.datasets.images import ImageSet, load_image_set
+from sase_gan.datasets.images import ImageSet, ImageSource, load_image_set, open_images
 from sase_gan.datasets.prepare import split_holdout
 from sase_gan.errors import DataError, UsageError
 from sase_gan.files import write_atomically
@@ -25,6 +29,7 @@ from sase_gan.metrics.reference import PreparedReference
 from sase_gan.metrics.request import Request, resolve
 from sase_gan.metrics.single_suite import SCENE_FIGURES, evaluate_single, summarise_scenes
 from sase_gan.metrics.suite import Evaluation, Provenance, evaluate
+from sase_gan.records import CONFIG_FILE, KEPT_RUN, RESULTS_FILE, TRAINING_FILE
 from sase_gan.run_folder import images_of, is_run, open_run
 from sase_gan.snapshot import is_snapshot, snapshot_digest
 
@@ -117,6 +122,7 @@ def run_evaluation(options: EvaluationOptions, progress: Progress | None = None)
     """
     protocol, request = _settle(options)
     device = choose_hardware(options.device).device
+    command = _command(options)
     run_folder, options = _from_run(options)
     if options.real is None:
         raise UsageError(f"{options.source} does not say which pictures it learned from; name them with --real FOLDER.")
@@ -131,7 +137,10 @@ def run_evaluation(options: EvaluationOptions, progress: Progress | None = None)
         batch_size=options.batch_size,
         progress=progress,
     )
-    provenance = Provenance(_command(options), reals.facts, fakes.facts, fakes.model)
+    if len(fakes.images) < protocol.num_fakes:
+        # A protocol's name stands for its number of pictures too.
+        protocol = protocol.changed(num_fakes=len(fakes.images))
+    provenance = Provenance(command, reals.facts, fakes.facts, fakes.model, (*fakes.notes, *reals.notes))
     evaluation: Evaluation
     if len(reals.images) == 1:
         evaluation = evaluate_single(
@@ -153,7 +162,17 @@ def run_evaluation(options: EvaluationOptions, progress: Progress | None = None)
     walk = None if fakes.walks is None else Walk(fakes.walks[0], options.seed, options.seed + 1)
     shown = ShownPictures(fakes.images, fakes.names, reals.images, reals.names, fakes.truncated, walk)
     write_evaluation(folder, evaluation, shown)
+    if run_folder is not None and run_folder.resolve() not in folder.resolve().parents:
+        keep_run_records(run_folder, folder)
     return EvaluationResult(folder, evaluation.record, tuple(fakes.notes + reals.notes), run_folder)
+
+
+def keep_run_records(run_folder: Path, folder: Path) -> None:
+    """Copy what a report tells about the run, so that the evaluation's folder is whole without it."""
+    for name in (RESULTS_FILE, TRAINING_FILE, CONFIG_FILE):
+        if (run_folder / name).is_file():
+            with write_atomically(folder / KEPT_RUN / name) as temporary:
+                shutil.copyfile(run_folder / name, temporary)
 
 
 def _settle(options: EvaluationOptions) -> tuple[Protocol, Request]:
@@ -178,18 +197,26 @@ def _store(options: EvaluationOptions) -> FeatureStore:
     return FeatureStore(None if options.no_cache else options.cache or default_cache_folder())
 
 
-def _command(options: EvaluationOptions) -> str:
-    words = ["sase-gan evaluate", str(options.source), "--real", str(options.real)]
+def _command(options: EvaluationOptions, *, pairs: bool = False) -> str:
+    """The command to repeat an evaluation, as it was typed; a report is sent on, so of absolute paths only names."""
+    words = ["sase-gan", "evaluate", _as_typed(options.source)]
+    if options.real is not None:
+        words += ["--real", _as_typed(options.real)]
     defaults = EvaluationOptions(options.source)
-    for name in ("protocol", "count", "seed", "holdout", "holdout_seed", "image_size", "fit", "truncation"):
+    for name in ("protocol", "count", "seed", "holdout", "holdout_seed", "image_size", "fit", "truncation", "licence"):
         value = getattr(options, name)
         if value != getattr(defaults, name):
-            words += [f"--{name.replace('_', '-')}", str(value)]
+            words += [f"--{name.replace('_', '-')}", _as_typed(Path(value)) if name == "holdout" else str(value)]
     for extractor in options.extractors or ():
         words += ["--extractor", extractor]
     if options.metrics:
         words += ["--metrics", ",".join(options.metrics)]
-    return " ".join([*words, "--skip-missing"] if options.skip_missing else words)
+    words += ["--skip-missing"] if options.skip_missing else []
+    return shlex.join([*words, "--pairs"] if pairs else words)
+
+
+def _as_typed(path: Path) -> str:
+    return path.name if path.is_absolute() else str(path)
 
 
 # --- runs and snapshots -----------------------------------------------------------------------------------------------
@@ -197,8 +224,6 @@ def _command(options: EvaluationOptions) -> str:
 
 def _from_run(options: EvaluationOptions) -> tuple[Path | None, EvaluationOptions]:
     """For a run, or a snapshot within one: its pictures and settings as options, and the snapshot as source."""
-    import dataclasses
-
     if is_run(options.source):
         run_path: Path | None = options.source
         source = open_run(options.source).chosen_snapshot()
@@ -231,17 +256,60 @@ def _load_fakes(
 ) -> _Fakes:
     if is_snapshot(options.source):
         return _sample(options, protocol, request, device, progress)
+    source = open_images(options.source)
     count = options.count or protocol.num_fakes
+    image_size, notes = _settle_size(source, count, options)
     found = load_image_set(
-        options.source,
-        image_size=options.image_size,
+        source,
+        image_size=image_size,
         fit="pad" if options.fit == "pad" else "crop",
         max_images=count,
         progress=_named(progress, "reading generated pictures"),
     )
-    notes = _picture_notes(found, options.source)
+    if len(source) > count:
+        notes.append(
+            f"{options.source.name} holds {len(source):,} pictures; the first {count:,} by name were measured "
+            f"(--count {len(source)} takes all)."
+        )
+    # Brought to a common size on purpose or with a note, pictures are not called enlarged once more.
+    notes += _picture_notes(found, options.source, enlarged=image_size is None)
     facts = {"source": "folder", "name": options.source.resolve().name}
     return _Fakes(found.images, found.names, facts, notes)
+
+
+def _settle_size(source: ImageSource, count: int, options: EvaluationOptions) -> tuple[int | None, list[str]]:
+    """Where sizes are mixed and none was asked for, that of most pictures, and a note."""
+    if options.image_size is not None:
+        return options.image_size, []
+    names = source.names[:count]
+    sizes = [_file_size(source, index) for index in range(len(names))]
+    known = Counter(size for size in sizes if size is not None)
+    if len(known) < 2:
+        return None, []
+    (width, height), most = max(known.items(), key=lambda item: (item[1], -item[0][0] * item[0][1]))
+    if width != height:
+        return None, []  # rectangles cannot be brought to one size without a choice; reading them says so
+    others = sum(known.values()) - most
+    example = next(index for index, size in enumerate(sizes) if size not in (None, (width, height)))
+    was = sizes[example]
+    assert was is not None
+    return width, [
+        f"{_counted(most, 'picture')} in {options.source.name} {'are' if most > 1 else 'is'} {width} x {height} and "
+        f"{_counted(others, 'other')} not, such as {names[example]} ({was[0]} x {was[1]}); all were measured at "
+        f"{width} x {height}: leave out what is no sample, or choose a size with --image-size."
+    ]
+
+
+def _file_size(source: ImageSource, index: int) -> tuple[int, int] | None:
+    """Width and height by a picture's header, upright; None when it cannot be read, which loading will tell."""
+    from PIL import Image
+
+    try:
+        with source.open(index) as file, Image.open(file) as image:
+            width, height = image.size
+            return (height, width) if image.getexif().get(0x0112, 1) in (5, 6, 7, 8) else (width, height)
+    except Exception:  # what a damaged file raises differs by format
+        return None
 
 
 def _sample(
@@ -322,8 +390,6 @@ def _load_reals(options: EvaluationOptions, fakes: Tensor, progress: Progress | 
 
 
 def _at_size(path: Path, height: int, width: int, fit: str, progress: Any = None) -> ImageSet:
-    import dataclasses
-
     square = height == width
     found = load_image_set(
         path, image_size=height if square else None, fit="pad" if fit == "pad" else "crop", progress=progress
@@ -355,18 +421,24 @@ def _part(found: ImageSet, options: EvaluationOptions, height: int, width: int) 
     return train, held.images
 
 
-def _picture_notes(found: ImageSet, path: Path) -> list[str]:
-    notes = []
+def _picture_notes(found: ImageSet, path: Path, *, enlarged: bool = True) -> list[str]:
+    notes, name = [], path.resolve().name
     if found.notes.jpeg_sources:
         notes.append(
-            f"{found.notes.jpeg_sources} of {len(found)} pictures in {path} are JPEG; compare figures with those of "
+            f"{found.notes.jpeg_sources} of {len(found)} pictures in {name} are JPEG; compare figures with those of "
             "pictures stored alike."
         )
-    if found.notes.upscaled:
-        notes.append(f"{len(found.notes.upscaled)} of {len(found)} pictures in {path} were enlarged.")
+    if found.notes.upscaled and enlarged:
+        notes.append(f"{len(found.notes.upscaled)} of {len(found)} pictures in {name} were enlarged.")
     if found.notes.ignored:
-        notes.append(f"{len(found.notes.ignored)} files in {path} are no pictures and were left out.")
+        ignored = len(found.notes.ignored)
+        example = found.notes.ignored[0]
+        notes.append(f"{_counted(ignored, 'file')} in {name}, such as {example}, left out: no picture by the suffix.")
     return notes
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
 def _named(progress: Progress | None, what: str) -> Callable[[int, int], None] | None:
@@ -403,7 +475,7 @@ def run_pairs(options: EvaluationOptions, progress: Progress | None = None) -> S
         reference = PreparedReference(
             reals.images, reals.names, weights_dir=options.weights_dir, device=device, batch_size=options.batch_size
         )
-        provenance = Provenance(_command(options), {"name": real.stem}, {"name": options.source.name})
+        provenance = Provenance(_command(options, pairs=True), {"name": real.stem}, {"name": options.source.name})
         records.append(evaluate_single(fakes, reference, protocol, request=request, provenance=provenance).record)
         names.append(real.stem)
         if progress is not None:
@@ -417,7 +489,7 @@ def run_pairs(options: EvaluationOptions, progress: Progress | None = None) -> S
         {
             "schema_version": 1,
             "kind": "scenes",
-            "command": _command(options) + " --pairs",
+            "command": _command(options, pairs=True),
             "summary": summary,
             "scenes": [{"name": name, **record} for name, record in zip(names, records, strict=True)],
         },

@@ -30,6 +30,8 @@ RECORD_FILE = "metrics.json"
 RESULTS_FILE = "results.jsonl"
 TRAINING_FILE = "metrics.csv"
 CONFIG_FILE = "config.yaml"
+KEPT_RUN = "run"
+"""Folder in an evaluation made outside its run, with copies of the run's three files above."""
 
 Colour = Literal["green", "amber", "red", "grey"]
 Status = Literal["ok", "skipped", "not_applicable", "failed"]
@@ -212,14 +214,16 @@ class EvaluationRecord(_Part):
     verdict: dict[str, Colour] = Field(default_factory=dict)
     verdict_rules: dict[str, VerdictRule] = Field(default_factory=dict)
     disagreement: str | None = None
+    notes: tuple[str, ...] = ()
     pictures: Pictures = Field(default_factory=Pictures)
     histograms: dict[str, Histogram] = Field(default_factory=dict)
     walk_steps: tuple[float, ...] = ()
 
     @property
     def protocol_name(self) -> str:
-        """The protocol's name, or "unnamed" when the record does not say."""
-        return str(self.protocol.get("name") or "unnamed")
+        """The protocol's name, with the one it was changed from, or "unnamed" when the record does not say."""
+        name, before = str(self.protocol.get("name") or "unnamed"), self.protocol.get("changed_from")
+        return f"{name}, from {before}" if before else name
 
     def colour(self, topic: str) -> Colour:
         """The verdict on "copying", "quality" or "diversity"; grey where none was given."""

@@ -23,6 +23,7 @@ from sase_gan.errors import DataError
 from sase_gan.files import write_atomically
 from sase_gan.pages import render_html, render_markdown
 from sase_gan.records import (
+    KEPT_RUN,
     RECORD_FILE,
     SCHEMA_VERSION,
     DataPart,
@@ -50,8 +51,7 @@ def write_report(folder: Path, *, run_folder: Path | None = None) -> Path:
     Args:
         folder: an evaluation folder with `metrics.json`, or a run folder, whose best snapshot that does not copy
             (see `records.best_record`) is then reported from `results.jsonl`.
-        run_folder: the training run whose curves and configuration to show. By default `folder` itself or one of the
-            two folders above it, when that is a run folder.
+        run_folder: the training run whose curves and configuration to show; by default see `find_run_folder`.
 
     Returns:
         The path of `report.html`.
@@ -77,9 +77,13 @@ def write_report(folder: Path, *, run_folder: Path | None = None) -> Path:
 
 
 def find_run_folder(folder: Path) -> Path | None:
-    """The run that an evaluation folder belongs to: itself or one of the two folders above it, else `None`."""
+    """The run that an evaluation folder belongs to, else `None`.
+
+    Itself, or what it kept of a run that lies elsewhere, or one of the two folders above it.
+    """
     resolved = folder.resolve()
-    return next((place for place in (resolved, *resolved.parents[:2]) if is_run_folder(place)), None)
+    places = (resolved, resolved / KEPT_RUN, *resolved.parents[:2])
+    return next((place for place in places if is_run_folder(place)), None)
 
 
 def _record_of_run(folder: Path, run: RunRecords) -> EvaluationRecord:

@@ -221,7 +221,7 @@ def build_view(record: EvaluationRecord, folder: Path, run: RunRecords, run_fold
     view.typical = _named(record.pictures.typical, shelf)
     view.atypical = _named(record.pictures.atypical, shelf)
     view.setup = _setup(record)
-    view.config = run.config
+    view.config = _without_local_folders(run.config) if run.config else None
     return view
 
 
@@ -447,7 +447,7 @@ def _left_out(name: str, metric: MetricRecord) -> LeftOutRow:
 
 
 def _cautions(record: EvaluationRecord) -> list[str]:
-    cautions = []
+    cautions = list(record.notes)
     n_real = record.data.n
     # One picture has figures of its own, which do not suffer from being alone.
     if n_real is not None and 1 < n_real < FEW_REALS:
@@ -460,6 +460,8 @@ def _cautions(record: EvaluationRecord) -> list[str]:
             "The feature network behind these numbers also took part in training, so they flatter this model; "
             "trust the pictures, the mid-level and the patch distances more."
         )
+    if any("JPEG" in note for note in record.notes):
+        return cautions
     if record.data.jpeg_sources and n_real == 1:
         cautions.append(
             "The real picture was a JPEG file: its compression is part of what the fakes are compared with."
@@ -673,6 +675,11 @@ def _setup(record: EvaluationRecord) -> list[tuple[str, list[tuple[str, str]]]]:
         (title, [(term, _written(value)) for term, value in rows if value is not None]) for title, rows in sections
     ]
     return [(title, rows) for title, rows in written if rows]
+
+
+def _without_local_folders(config: str) -> str:
+    """Absolute paths cut to their last part: where a disk keeps things concerns nobody that a report is sent to."""
+    return re.sub(r"(?m)(?<=[ '\"])(?:/|[A-Za-z]:\\)[^\n'\"]*[/\\]([^/\\\n'\"]+)", r"\1", config)
 
 
 def _size(size: tuple[int, int] | None) -> str | None:

@@ -79,15 +79,17 @@ def test_whole_evaluation_offline_writes_everything(
     out = tmp_path / "out"
     found = record(out)
     text = capsys.readouterr()
-    assert "1 files in" in text.err
+    assert "1 file in fakes, such as notes.txt, left out" in text.err
     assert "kid_efflite0" in text.out
     assert found["data"]["licence"] == "OFL-1.1"
     assert found["data"]["holdout"] > 0
     assert found["data"]["holdout"] + found["data"]["n"] == 24
     assert found["metrics"]["holdout_nearer_share"]["status"] == "ok"
-    assert found["protocol"]["name"] == "quick"
-    assert found["command"].startswith("sase-gan evaluate")
-    assert "--holdout 20%" in found["command"]
+    # 24 pictures are not the thousand that the name stands for.
+    assert (found["protocol"]["name"], found["protocol"]["changed_from"]) == ("custom", "quick")
+    assert found["protocol"]["num_fakes"] == 24
+    assert found["command"] == "sase-gan evaluate fakes --real reals --holdout 20% --licence OFL-1.1"
+    assert str(tmp_path) not in (out / "metrics.json").read_text() + (out / "report.html").read_text()
     with (out / "metrics.csv").open() as file:
         rows = {row["name"]: row for row in csv.DictReader(file)}
     assert float(rows["kid_efflite0"]["value"]) == found["metrics"]["kid_efflite0"]["value"]
@@ -122,7 +124,7 @@ def test_missing_weights_can_be_skipped(run: Run, faces: Tensor, tmp_path: Path)
     ("content", "code", "sentence"),
     [
         ("empty", 4, "fakes holds no picture; PNG"),
-        ("mixed", 4, "000.png is 48 x 48 and big.png is 64 x 64"),
+        ("mixed rectangles", 4, "wide.png is 64 x 48 and wider.png is 80 x 48"),
         ("text only", 4, "only 1 other files such as a.txt"),
         ("broken", 4, "broken.png"),
         ("absent", 4, "does not exist"),
@@ -136,11 +138,11 @@ def test_unusable_folders_end_in_a_sentence(
     reals, fakes = save(faces[:12], tmp_path / "reals"), tmp_path / "fakes"
     if content != "absent":
         fakes.mkdir()
-    if content in ("mixed", "broken"):
-        save(faces[12:16], fakes)
-    if content == "mixed":
-        write_png(fakes / "big.png", torch.zeros(3, 64, 64, dtype=torch.uint8))
+    if content == "mixed rectangles":
+        write_png(fakes / "wide.png", torch.zeros(3, 48, 64, dtype=torch.uint8))
+        write_png(fakes / "wider.png", torch.zeros(3, 48, 80, dtype=torch.uint8))
     if content == "broken":
+        save(faces[12:16], fakes)
         (fakes / "broken.png").write_bytes(b"half a pict")
     if content == "text only":
         (fakes / "a.txt").write_text("x")
@@ -157,6 +159,30 @@ def test_mixed_sizes_can_be_brought_to_one(run: Run, faces: Tensor, tmp_path: Pa
     words = ("--image-size", 32, "--metrics", "patches")
     assert run("evaluate", fakes, "--real", reals, "--out", "out", *words) == 0
     assert record(tmp_path / "out")["fakes"]["image_size"] == [32, 32]
+
+
+def test_mixed_sizes_are_measured_at_that_of_most(
+    run: Run, faces: Tensor, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fakes, reals = save(faces[12:18], tmp_path / "fakes"), save(faces[:12], tmp_path / "reals")
+    write_png(fakes / "grid.png", torch.full((3, 96, 96), 200, dtype=torch.uint8))
+    assert run("evaluate", fakes, "--real", reals, "--out", "out", "--metrics", "patches") == 0
+    sentence = "6 pictures in fakes are 48 x 48 and 1 other not, such as grid.png (96 x 96)"
+    assert sentence in capsys.readouterr().err
+    found = record(tmp_path / "out")
+    assert found["fakes"]["image_size"] == [48, 48]
+    assert found["notes"][0].startswith(sentence)
+    assert sentence in (tmp_path / "out" / "report.md").read_text()
+
+
+def test_more_pictures_than_the_protocol_asks_for_are_left_out_with_a_note(
+    run: Run, faces: Tensor, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fakes, reals = save(faces[12:22], tmp_path / "fakes"), save(faces[:12], tmp_path / "reals")
+    words = ("--count", 8, "--metrics", "patches", "--out", "out")
+    assert run("evaluate", fakes, "--real", reals, *words) == 0
+    assert "fakes holds 10 pictures; the first 8 by name were measured" in capsys.readouterr().err
+    assert record(tmp_path / "out")["fakes"]["n"] == 8
 
 
 def test_one_fake_is_measured_as_far_as_possible(run: Run, faces: Tensor, tmp_path: Path) -> None:
@@ -242,6 +268,27 @@ def test_snapshot_is_sampled_walked_and_repeatable(run: Run, faces: Tensor, tmp_
         for key in ("created", "seconds", "timing"):
             del found[key]
     assert one == two
+
+
+def test_evaluation_of_a_run_keeps_what_its_report_tells_about_the_run(run: Run, faces: Tensor, tmp_path: Path) -> None:
+    from sase_gan.networks.generator import Generator, GeneratorConfig
+
+    reals, folder = save(faces[:12], tmp_path / "reals"), tmp_path / "run"
+    Generator(GeneratorConfig(image_size=32, width=8)).save_pretrained(folder / "snapshots" / "000001kimg")
+    (folder / "config.yaml").write_text(f"task: low_shot\ndata:\n  path: {reals}\n  fit: crop\n")
+    (folder / "metrics.csv").write_text("images_seen,g_adversarial\n500,1.0\n1000,0.5\n")
+    words = ("--count", 3, "--metrics", "patches", "--no-cache", "--out", "elsewhere")
+    assert run("evaluate", folder, *words) == 0
+    out = tmp_path / "elsewhere"
+    assert record(out)["command"].startswith("sase-gan evaluate run --count 3")
+    page = (out / "report.html").read_text()
+    assert "Adversarial losses" in page
+    assert "path: reals" in page
+    assert str(tmp_path) not in page
+    shutil.rmtree(folder)
+    (out / "report.html").unlink()
+    assert run("report", out) == 0
+    assert "Adversarial losses" in (out / "report.html").read_text()
 
 
 def test_weights_commands(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

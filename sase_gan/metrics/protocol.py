@@ -34,6 +34,7 @@ class Protocol:
         density_neighbours: k of density and coverage.
         bootstrap_draws: of the error bars.
         reference_splits: random halves of the reals for the reference level.
+        changed_from: of a custom protocol, the named one whose other settings it has.
     """
 
     name: ProtocolName = "quick"
@@ -47,11 +48,14 @@ class Protocol:
     density_neighbours: int = 5
     bootstrap_draws: int = 200
     reference_splits: int = 10
+    changed_from: str | None = None
 
     def changed(self, **settings: Any) -> "Protocol":
         """The same protocol with other settings, called "custom" when that changes anything; None changes nothing."""
         real = {key: value for key, value in settings.items() if value is not None and value != getattr(self, key)}
-        return dataclasses.replace(self, name="custom", **real) if real else self
+        if not real:
+            return self
+        return dataclasses.replace(self, name="custom", changed_from=self.changed_from or self.name, **real)
 
     def to_record(self) -> dict[str, Any]:
         """As JSON values."""

@@ -90,12 +90,14 @@ class Provenance:
         model: of the snapshot, or None; `averaged` and `truncation` are read here, and `discriminator_extractor`, the
             name of a feature network that the discriminator was built on: pooled features then judge nothing. A feature
             network that only served the reconstruction loss (`extractor_used_in_training`) trains no generator.
+        notes: what a reader should know about the pictures' files.
     """
 
     command: str = ""
     data: Mapping[str, Any] = field(default_factory=dict)
     fakes: Mapping[str, Any] = field(default_factory=dict)
     model: Mapping[str, Any] | None = None
+    notes: Sequence[str] = ()
 
 
 class _Evaluator:
@@ -665,6 +667,7 @@ def base_record(
         "verdict": {},
         "verdict_rules": {},
         "disagreement": None,
+        "notes": list(provenance.notes),
         "pictures": {},
         "histograms": {},
         "curves": None,
