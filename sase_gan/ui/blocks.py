@@ -10,10 +10,11 @@ from typing import Any
 import gradio as gr
 
 from sase_gan.errors import SaseGanError, UsageError
-from sase_gan.ui import explore_tab, generate, layers_tab, mix_tab
-from sase_gan.ui.common import DEVICE, escaped, sentences
+from sase_gan.ui import evaluate_tab, explore_tab, generate, layers_tab, mix_tab, train_tab
+from sase_gan.ui.common import DEVICE, escaped, open_choice, sentences
 from sase_gan.ui.models import Models
 from sase_gan.ui.recipes import Recipe
+from sase_gan.ui.trainings import Trainings
 
 TITLE = "sase_gan studio"
 # Temporary pictures older than an hour are removed every ten minutes, and the whole folder at the end.
@@ -26,13 +27,13 @@ class Studio:
 
     Attributes:
         models: the list.
-        runs: folder for training runs, uploaded sets and evaluations.
-        max_upload_mb: limit of one uploaded file.
+        runs: folder for evaluations.
+        trainings: that may be started.
     """
 
     models: Models
     runs: Path
-    max_upload_mb: int = 200
+    trainings: Trainings
 
 
 def build_blocks(studio: Studio) -> gr.Blocks:
@@ -47,13 +48,15 @@ def build_blocks(studio: Studio) -> gr.Blocks:
                 min_width=260,
             )
             with gr.Column(min_width=300, elem_id="model-column"):
-                model = gr.Dropdown(
-                    names,
-                    value=names[0] if names else None,
-                    label="Model",
-                    filterable=False,
-                    elem_id="model",
-                    interactive=True,
+                model = open_choice(
+                    gr.Dropdown(
+                        names,
+                        value=names[0] if names else None,
+                        label="Model",
+                        filterable=False,
+                        elem_id="model",
+                        interactive=True,
+                    )
                 )
                 facts = gr.Markdown("", elem_id="model-facts")
         with gr.Tabs(elem_id="tabs"):
@@ -65,11 +68,15 @@ def build_blocks(studio: Studio) -> gr.Blocks:
                 looking = layers_tab.build(models, model)
             with gr.Tab("Mix", id="mix") as mixing:
                 mixes = mix_tab.build(models, model)
+            with gr.Tab("Train", id="train"):
+                train_tab.build(studio.trainings, models, model)
+            with gr.Tab("Evaluate", id="evaluate") as evaluating:
+                measuring = evaluate_tab.build(models, studio.runs, model)
         private: dict[str, Any] = {"api_visibility": "private", **DEVICE}
         sample = (drawing["handlers"].sample, drawing["inputs"], drawing["outputs"])
-        blocks.load(
-            lambda name: _refresh(model, models, name), [model], [model], api_visibility="private", queue=False
-        ).then(*sample, **private)
+        blocks.load(lambda name: _refresh(models, name), [model], [model], api_visibility="private", queue=False).then(
+            *sample, **private
+        )
         blocks.load(lambda name: _facts(models, name), [model], [facts], **private)
         model.change(lambda name: _facts(models, name), [model], [facts], **private)
         model.input(*sample, **private)
@@ -79,6 +86,9 @@ def build_blocks(studio: Studio) -> gr.Blocks:
             *looking["edit"], **private
         )
         mixing.select(*mixes["sizes"], **private).success(*mixes["run"], **private)
+        evaluating.select(*measuring["on_open"], api_visibility="private", queue=False)
+        # The list as it is on disk, whenever it is opened: trainings end while the page is open.
+        model.focus(lambda name: _refresh(models, name), [model], [model], api_visibility="private", queue=False)
         drawing["to_walk"].click(
             _add_station,
             [drawing["picked"], exploring["stations"]],
@@ -89,10 +99,9 @@ def build_blocks(studio: Studio) -> gr.Blocks:
     return blocks
 
 
-def _refresh(model: gr.Dropdown, models: Models, name: str | None) -> Any:
-    """The list as it is on disk now, for the page and for those who call the server without one."""
+def _refresh(models: Models, name: str | None) -> Any:
+    """The list as it is on disk now."""
     names = models.names()
-    model.choices = [(entry, entry) for entry in names]
     return gr.update(choices=names, value=name if name in names else (names[0] if names else None))
 
 

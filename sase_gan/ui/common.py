@@ -8,6 +8,8 @@ import html
 import io
 import logging
 import math
+import os
+import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ParamSpec, TypeVar
@@ -24,6 +26,7 @@ logger = logging.getLogger(__name__)
 P = ParamSpec("P")
 R = TypeVar("R")
 
+_FOLDERS = re.compile(r"(?<![\w.])/(?:[^/\s'\"]+/)+")
 NOISE_MODES: tuple[NoiseMode, ...] = ("random", "fixed", "off")
 
 # Everything that computes with a network waits in one line: two at once would only slow each other down.
@@ -51,6 +54,8 @@ def sentences(handler: Callable[P, R]) -> Callable[P, R]:
 
 def _sentence(text: str) -> str:
     """As prose, and as text: gradio shows messages as HTML, and names in them are other people's."""
+    # Folders are nobody's business but the owner's, who finds them in the window the studio was started from.
+    text = _FOLDERS.sub("", text)
     text = text[:1].upper() + text[1:]
     return html.escape(text if text.endswith((".", "!", "?")) else f"{text}.", quote=False)
 
@@ -132,6 +137,19 @@ def figures(items: Sequence[tuple[Tensor, str]], *, columns: int = 2) -> str:
             f"<figcaption><b>{escaped(first)}</b>{escaped(rest)}</figcaption></figure>"
         )
     return f'<div class="figures" style="--columns:{columns}">{"".join(cells)}</div>'
+
+
+def open_choice(choice: Any) -> Any:
+    """A dropdown whose list changes while the studio runs: handlers check what is chosen, with a sentence of ours."""
+    one = {"type": "string"}
+    choice.preprocess = lambda payload: payload
+    choice.api_info = lambda: {"type": "array", "items": one} if choice.multiselect else one
+    return choice
+
+
+def temporary_folder() -> str | None:
+    """The server's own folder, from which gradio may serve and which is cleaned."""
+    return os.environ.get("GRADIO_TEMP_DIR")
 
 
 def reporter(progress: gr.Progress, words: str) -> Callable[[int, int], None]:

@@ -28,6 +28,7 @@ from sase_gan.ui.common import (
     reporter,
     seed_number,
     sentences,
+    temporary_folder,
     whole_number,
 )
 from sase_gan.ui.generate import Sheet, Shown
@@ -172,7 +173,7 @@ class ExploreHandlers:
             parts.append(draw_latents(opened.network, latents[start : start + 8], noise))
             progress((start, len(latents)), desc="drawing the film")
         frames = _enlarged_frames(torch.cat(parts), FILM_SIDE)
-        folder = Path(tempfile.mkdtemp(prefix="walk-", dir=_temporary_folder()))
+        folder = Path(tempfile.mkdtemp(prefix="walk-", dir=temporary_folder()))
         progress(0.95, desc="writing the film")
         write_mp4(folder / "walk.mp4", frames)
         write_gif(folder / "walk.gif", torch.cat(parts) if len(frames) > 120 else frames)
@@ -180,13 +181,6 @@ class ExploreHandlers:
         way = f"{names} and back" if loop else names
         note = f"**{len(frames)} frames**: {escaped(way)}. Every picture on the way is drawn by the model, not blended."
         return str(folder / "walk.mp4"), str(folder / "walk.gif"), note
-
-
-def _temporary_folder() -> str | None:
-    """The server's own folder, from which gradio may serve and which is cleaned."""
-    import os
-
-    return os.environ.get("GRADIO_TEMP_DIR")
 
 
 def _enlarged_frames(frames: Tensor, side: int) -> Tensor:
@@ -290,11 +284,12 @@ def _build_directions(handlers: ExploreHandlers, model: gr.Dropdown) -> list[tup
     inputs = [model, seed, method, *sliders]
     move = (handlers.move, inputs, [before, after])
     show = (handlers.strips, [model, seed, method], [strips])
-    for slider in sliders:
-        slider.release(*move, api_visibility="private", trigger_mode="always_last", **DEVICE)
+    # The public event first: gradio numbers those that follow under the same name.
     reset.click(lambda: [0] * NUM_DIRECTIONS, None, sliders, api_visibility="private", queue=False).then(
         *move, api_name="move", api_visibility="public", **DEVICE
     )
+    for slider in sliders:
+        slider.release(*move, api_visibility="private", trigger_mode="always_last", **DEVICE)
     for trigger in (seed.submit, method.change):
         trigger(*move, api_visibility="private", **DEVICE).success(*show, api_visibility="private", **DEVICE)
     return [move, show]

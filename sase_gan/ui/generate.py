@@ -244,15 +244,8 @@ def build(models: Models, model: gr.Dropdown, first_seed: int = 0) -> dict[str, 
                 near = gr.HTML("", elem_id="near")
     inputs: list[Any] = [model, seed, randomise, count, truncation, noise]
     outputs: list[Any] = [gallery, seed, note, sheet]
-    for trigger in (draw.click, seed.submit):
-        trigger(
-            handlers.sample,
-            inputs,
-            outputs,
-            api_name="sample" if trigger is draw.click else None,
-            api_visibility="public" if trigger is draw.click else "private",
-            **DEVICE,
-        )
+    draw.click(handlers.sample, inputs, outputs, api_name="sample", api_visibility="public", **DEVICE)
+    seed.submit(handlers.sample, inputs, outputs, api_visibility="private", **DEVICE)
 
     def choose(event: gr.SelectData, current: Sheet | None) -> Any:
         index = event.index

@@ -20,12 +20,14 @@ from sase_gan.ui.common import (
     enlarged,
     escaped,
     number,
+    open_choice,
     picture,
     seed_number,
     sentences,
 )
 from sase_gan.ui.models import Models, OpenModel
 from sase_gan.ui.recipes import Recipe
+from sase_gan.ui.uploads import guarded
 
 MOST_MASKS = 8
 STRONGEST = 4.0
@@ -63,7 +65,14 @@ class LayerHandlers:
         where: str = "nowhere",
         borrowed: list[int] | None = None,
         painting: dict[str, Any] | None = None,
-        *strengths: float,
+        mask_1: float = 1,
+        mask_2: float = 1,
+        mask_3: float = 1,
+        mask_4: float = 1,
+        mask_5: float = 1,
+        mask_6: float = 1,
+        mask_7: float = 1,
+        mask_8: float = 1,
     ) -> tuple[Image.Image, Image.Image, Image.Image, str]:
         """Change one SASE block and draw again: the picture before, after, and the change enlarged.
 
@@ -75,8 +84,16 @@ class LayerHandlers:
             where: "nowhere", for the chosen "masks", or in the painted "region".
             borrowed: Numbers of the masks that take the other picture's styles, from 1.
             painting: The picture painted over, as the page's brush gives it.
-            strengths: A factor for each mask, 0 (off) to 4; 1 changes nothing.
+            mask_1: Strength of the first mask, 0 (off) to 4; 1 changes nothing.
+            mask_2: Of the second.
+            mask_3: Of the third.
+            mask_4: Of the fourth.
+            mask_5: Of the fifth, where there is one.
+            mask_6: Of the sixth.
+            mask_7: Of the seventh.
+            mask_8: Of the eighth.
         """
+        strengths = (mask_1, mask_2, mask_3, mask_4, mask_5, mask_6, mask_7, mask_8)
         opened = self.models.open(model)
         name = _gate(opened, gate)
         groups = opened.network.sase_gates()[name].groups
@@ -276,7 +293,7 @@ def build(models: Models, model: gr.Dropdown) -> dict[str, Any]:
         with gr.Column(scale=1, min_width=280):
             with gr.Group():
                 seed = gr.Number(5, label="Seed", precision=0, minimum=0, maximum=MAX_SEED, elem_id="layer-seed")
-                gate = gr.Dropdown([], label="SASE block", filterable=False, elem_id="gate")
+                gate = open_choice(gr.Dropdown([], label="SASE block", filterable=False, elem_id="gate"))
             none = gr.Markdown("")
             with gr.Group():
                 strengths = [
@@ -323,22 +340,24 @@ def build(models: Models, model: gr.Dropdown) -> dict[str, Any]:
                         value="nowhere",
                         label="Take its styles",
                     )
-                    borrowed = gr.CheckboxGroup([1, 2, 3, 4], value=[1], label="Masks", visible=False)
+                    borrowed = gr.CheckboxGroup(list(range(1, MOST_MASKS + 1)), value=[1], label="Masks", visible=False)
                     apply = gr.Button("Take the styles", variant="primary")
                 with gr.Column(min_width=280, visible=False) as painting_column:
-                    painting = gr.ImageEditor(
-                        label="Paint over the part that is to change",
-                        type="numpy",
-                        image_mode="RGBA",
-                        format="png",
-                        sources=(),
-                        transforms=(),
-                        layers=False,
-                        buttons=[],
-                        brush=gr.Brush(default_size=36, colors=["#ff7a1a"], color_mode="fixed"),
-                        eraser=gr.Eraser(default_size=36),
-                        height=460,
-                        elem_id="painting",
+                    painting = guarded(
+                        gr.ImageEditor(
+                            label="Paint over the part that is to change",
+                            type="numpy",
+                            image_mode="RGBA",
+                            format="png",
+                            sources=(),
+                            transforms=(),
+                            layers=False,
+                            buttons=[],
+                            brush=gr.Brush(default_size=36, colors=["#ff7a1a"], color_mode="fixed"),
+                            eraser=gr.Eraser(default_size=36),
+                            height=460,
+                            elem_id="painting",
+                        )
                     )
             gr.Markdown(
                 "### Masks\nBright and tinted where a mask is high, dark where it is low; below each, its range."
@@ -360,6 +379,7 @@ def build(models: Models, model: gr.Dropdown) -> dict[str, Any]:
         [before, after, change, verdict],
     )
     private: dict[str, Any] = {"api_visibility": "private", **DEVICE}
+    apply.click(*edit, api_name="edit_layers", api_visibility="public", **DEVICE)
     for slider in strengths:
         slider.release(*edit, trigger_mode="always_last", **private)
     reset.click(
@@ -367,7 +387,6 @@ def build(models: Models, model: gr.Dropdown) -> dict[str, Any]:
     ).then(*edit, **private)  # fmt: skip
     off.click(lambda: [0] * MOST_MASKS, None, strengths, api_visibility="private", queue=False).then(*edit, **private)
     gate.input(*edit, **private)
-    apply.click(*edit, api_name="edit_layers", api_visibility="public", **DEVICE)
     seed.submit(handlers.look, [model, seed], [masks, styles, mixtures], api_name="layers", **DEVICE).success(
         lambda: "nowhere", None, [where], api_visibility="private", queue=False
     ).success(*edit, **private)

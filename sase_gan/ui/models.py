@@ -9,6 +9,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +22,9 @@ from sase_gan.datasets.prepare import split_holdout
 from sase_gan.errors import DataError, SaseGanError, UsageError
 from sase_gan.networks.generator import Generator
 from sase_gan.networks.load import load_generator
+from sase_gan.networks.one_shot import Pyramid
 from sase_gan.run_folder import RunFolder, is_run
-from sase_gan.snapshot import WEIGHTS_FILE, is_snapshot, snapshot_digest
+from sase_gan.snapshot import WEIGHTS_FILE, is_snapshot, read_header, snapshot_digest
 
 if TYPE_CHECKING:
     from sase_gan.ui.nearest import TrainingPictures
@@ -30,13 +32,22 @@ if TYPE_CHECKING:
 MOST_OPEN = 3
 
 
+GENERATOR, PYRAMID, CLASSIFIER, DETECTOR = Generator.kind, Pyramid.kind, "classifier", "detector"
+
+
 @dataclass(frozen=True)
 class Entry:
-    """A snapshot in the list, and the run it comes from."""
+    """A snapshot in the list, and the run it comes from.
+
+    Attributes:
+        kind: what its header says. One that cannot be read counts as a generator, so that it is listed and refused in
+            a sentence when it is chosen, not left out in silence.
+    """
 
     name: str
     folder: Path
     run: Path | None
+    kind: str
 
 
 @dataclass(frozen=True)
@@ -69,25 +80,26 @@ class Models:
         self._open: OrderedDict[tuple[str, int], OpenModel] = OrderedDict()
         self._training: dict[str, TrainingPictures | str] = {}
 
-    def entries(self) -> dict[str, Entry]:
-        """All models by name, as they lie on disk now."""
+    def entries(self, *kinds: str) -> dict[str, Entry]:
+        """The models of some kinds by name, as they lie on disk now; without a kind all of them."""
         found: dict[str, Entry] = {}
         for place in self.places:
             for entry in _entries_of(place):
-                found.setdefault(entry.name, entry)
+                if not kinds or entry.kind in kinds:
+                    found.setdefault(entry.name, entry)
         return found
 
-    def names(self) -> list[str]:
-        """All names, those of the first place first."""
-        return list(self.entries())
+    def names(self, *kinds: str) -> list[str]:
+        """Their names, those of the first place first; generators that were trained on sets if no kind is given."""
+        return list(self.entries(*(kinds or (GENERATOR,))))
 
-    def find(self, name: object) -> Entry:
-        """The model of this name.
+    def find(self, name: object, *kinds: str) -> Entry:
+        """The model of this name and of one of these kinds, a generator if none is given.
 
         Raises:
             UsageError: if the list has none.
         """
-        entries = self.entries()
+        entries = self.entries(*(kinds or (GENERATOR,)))
         if not entries:
             raise UsageError("There is no model yet: train one in the tab Train, or start the studio with --models.")
         if not isinstance(name, str) or name not in entries:
@@ -151,7 +163,7 @@ class Models:
 
 def _entries_of(place: Path) -> list[Entry]:
     if is_snapshot(place):
-        return [Entry(place.name, place, None)]
+        return [_entry(place.name, place, None)]
     if is_run(place):
         return _entries_of_run(place)
     if not place.is_dir():
@@ -160,7 +172,7 @@ def _entries_of(place: Path) -> list[Entry]:
     for child in sorted(place.iterdir()):
         if child.is_dir() and not child.name.startswith("."):
             if is_snapshot(child):
-                found.append(Entry(child.name, child, None))
+                found.append(_entry(child.name, child, None))
             elif is_run(child):
                 found += _entries_of_run(child)
     return found
@@ -175,9 +187,25 @@ def _entries_of_run(folder: Path) -> list[Entry]:
     chosen = run.chosen_snapshot()
     others = [path for _, path in sorted(snapshots.items(), reverse=True) if path != chosen]
     return [
-        Entry(folder.name, chosen, folder),
-        *(Entry(f"{folder.name} at {path.name}", path, folder) for path in others),
+        _entry(folder.name, chosen, folder),
+        *(_entry(f"{folder.name} at {path.name}", path, folder) for path in others),
     ]
+
+
+def _entry(name: str, folder: Path, run: Path | None) -> Entry:
+    weights = folder / WEIGHTS_FILE
+    try:
+        return Entry(name, folder, run, _kind(weights, weights.stat().st_mtime_ns))
+    except OSError:  # removed since it was listed
+        return Entry(name, folder, run, GENERATOR)
+
+
+@lru_cache(maxsize=512)
+def _kind(weights: Path, modified: int) -> str:
+    try:
+        return str(read_header(weights)["kind"])
+    except SaseGanError:
+        return GENERATOR
 
 
 def _pictures_of(entry: Entry, data: dict[str, Any]) -> tuple[Path, dict[str, Any]]:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
+import signal
+import sys
 import tempfile
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -73,9 +76,10 @@ def serve(
     from sase_gan.hardware import choose_hardware
     from sase_gan.ui.blocks import Studio, build_blocks, stylesheet, theme
     from sase_gan.ui.models import Models
+    from sase_gan.ui.trainings import Trainings
 
     listed = Models(places, choose_hardware(device).device)
-    blocks = build_blocks(Studio(listed, runs, max_upload_mb))
+    blocks = build_blocks(Studio(listed, runs, Trainings(runs, device=device)))
     os.chdir(temporary)
     middleware = [Middleware(OwnOrigin)]
     if host in LOOPBACK:
@@ -107,6 +111,9 @@ def serve(
         _, address, _ = blocks.queue(max_size=MAX_WAITING, default_concurrency_limit=4).launch(**options)
     except OSError as error:
         raise UsageError(f"port {port} cannot be used; choose another --port, or leave it out") from error
+    if threading.current_thread() is threading.main_thread():
+        # A polite kill leaves no temporary folder either.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     opened(address)
     try:
         blocks.block_thread()

@@ -1,0 +1,435 @@
+"""The tab Train: pictures in, a training with live samples, curves and time left, and back to it after a reload."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from PIL import Image
+
+from sase_gan.datasets.bundled import bundled_data
+from sase_gan.datasets.images import Survey
+from sase_gan.errors import SaseGanError, UsageError
+from sase_gan.networks.stages import IMAGE_SIZES
+from sase_gan.pixels import grid, read_image
+from sase_gan.presets import FEWEST_IMAGES
+from sase_gan.sampling import MAX_SEED
+from sase_gan.ui.common import (
+    chosen,
+    escaped,
+    number,
+    open_choice,
+    picture,
+    reporter,
+    seed_number,
+    sentences,
+    temporary_folder,
+)
+from sase_gan.ui.models import Models
+from sase_gan.ui.trainings import Trainings, TrainingState, checked_name
+from sase_gan.ui.uploads import gather, guarded, next_set, survey_set, uploaded_set
+
+SOURCES = ("upload", "faces")
+FITS = ("crop", "pad")
+AUTOMATIC = 0
+LONGEST_MINUTES = 7 * 24 * 60
+FEWEST_ADVISED = 30
+PREVIEW_SIDE, MOST_PREVIEWED = 64, 96
+SECONDS_BETWEEN_LOOKS = 3
+# On a CPU a snapshot each thousand images is one each minute: the eye learns more from them than from curves.
+LIVE_OPTIONS = ("--set", "schedule.snapshot_images=1000", "--set", "schedule.log_images=200")
+
+
+class TrainHandlers:
+    """The handlers, as methods so that they know the trainings and the models."""
+
+    def __init__(self, trainings: Trainings, models: Models) -> None:
+        self.trainings, self.models = trainings, models
+
+    @sentences
+    def check(
+        self,
+        source: str = "faces",
+        files: list[str] | None = None,
+        fit: str = "crop",
+        progress: gr.Progress = gr.Progress(),  # noqa: B008
+    ) -> tuple[str, Image.Image | None]:
+        """Read pictures as a training would and say what they are like; nothing is kept.
+
+        Args:
+            source: "upload" for the uploaded files, "faces" for the bundled faces.
+            files: Pictures, or one zip of pictures.
+            fit: How pictures become square: "crop" the middle, or "pad" with white.
+            progress: The browser's bar.
+        """
+        how = chosen(fit, FITS, "The way to a square")
+        with tempfile.TemporaryDirectory(dir=temporary_folder()) as scratch:
+            path = self._pictures(source, files)(Path(scratch))
+            found = survey_set(path, PREVIEW_SIDE, how, reporter(progress, "reading the pictures"))
+        shown = None
+        if found.images is not None:
+            images = found.images.images
+            step = max(1, len(images) // MOST_PREVIEWED)
+            shown = picture(grid(images[::step][:MOST_PREVIEWED], columns=12))
+        return describe_survey(found), shown
+
+    def _pictures(self, source: object, files: object) -> Callable[[Path], Path]:
+        """From a folder that may be written into to the place of the pictures."""
+        if chosen(source, SOURCES, "The source of pictures") == "faces":
+            faces = bundled_data("emoji-faces")
+            return lambda folder: faces
+        paths = uploaded_set(files)
+        return lambda folder: gather(paths, folder / "set")
+
+    @sentences
+    def start(
+        self,
+        source: str = "faces",
+        files: list[str] | None = None,
+        name: str = "my run",
+        minutes: float = 20,
+        image_size: int = AUTOMATIC,
+        fit: str = "crop",
+        kimg: float | None = None,
+        seed: float = 0,
+    ) -> str:
+        """Start a training in a process of its own; returns a sentence.
+
+        Args:
+            source: "upload" for the uploaded files, "faces" for the bundled faces.
+            files: Pictures, or one zip of pictures.
+            name: Of the run, 1 to 40 letters, digits, spaces, hyphens or underscores; a number is added.
+            minutes: Time limit, 0.1 to 10080; the run can be gone on with later.
+            image_size: 32, 64, 128, 256, 512 or 1024 px; 0 chooses by the pictures and the machine.
+            fit: How pictures become square: "crop" the middle, or "pad" with white.
+            kimg: Thousand images to see at most; empty for the preset's.
+            seed: Everything random follows from it.
+        """
+        stem = checked_name(name)
+        limit = number(minutes, 0.1, LONGEST_MINUTES, "The time limit in minutes")
+        size = chosen(image_size, (AUTOMATIC, *IMAGE_SIZES), "The image size")
+        options = ["--fit", chosen(fit, FITS, "The way to a square"), "--seed", str(seed_number(seed)), *LIVE_OPTIONS]
+        options += [] if size == AUTOMATIC else ["--image-size", str(size)]
+        options += [] if kimg is None else ["--kimg", f"{number(kimg, 0.01, 1e6, 'Thousand images'):g}"]
+        uploaded = source == "upload"
+        prepare = partial(_keep, uploaded_set(files), stem) if uploaded else self._pictures(source, files)
+        job = self.trainings.start(prepare, stem, options, minutes=limit)
+        return f"**{escaped(job.run)}** has started. You may close this page; the training goes on."
+
+    @sentences
+    def resume(self, run: str, minutes: float = 20, kimg: float | None = None) -> str:
+        """Go on with a run.
+
+        Args:
+            run: Its name.
+            minutes: Time limit, 0.1 to 10080.
+            kimg: Thousand images to see at most, from the run's beginning; empty for what was configured.
+        """
+        limit = number(minutes, 0.1, LONGEST_MINUTES, "The time limit in minutes")
+        more = None if kimg is None else number(kimg, 0.01, 1e6, "Thousand images")
+        job = self.trainings.resume(run, minutes=limit, kimg=more)
+        return f"Going on with **{escaped(job.run)}**."
+
+    @sentences
+    def stop(self) -> str:
+        """Stop the training after its step; everything is saved."""
+        self.trainings.stop()
+        return "The training stops after this step and saves everything."
+
+    @sentences
+    def status(self) -> str:
+        """The training that was started last, as a sentence."""
+        state = self.trainings.state()
+        return "No training was started here yet." if state is None else status_sentence(state)
+
+    def watch(self, before: str) -> list[Any]:
+        """What the page shows of the training, or nothing if nothing is new since `before`."""
+        mark = self.trainings.fingerprint()
+        state = self.trainings.state()
+        if mark == before and not (state and state.alive):
+            return [gr.skip()] * 7
+        bar = status_html(state)
+        if mark == before:
+            # Only the time that is left moves between two rows.
+            return [bar, *[gr.skip()] * 6]
+        alive = state is not None and state.alive
+        names = self.models.names()
+        runs = self.trainings.names()
+        return [
+            bar,
+            None if state is None or state.grid is None else picture(_read_whole(state.grid)),
+            curves_html(self.trainings.runs / state.run, mark) if state is not None else "",
+            gr.update(
+                interactive=alive, value="Stop and save" if not (state and state.state == "stopping") else "Stop now"
+            ),
+            gr.update(choices=names) if names else gr.skip(),
+            gr.update(choices=runs, value=runs[0] if runs else None),
+            mark,
+        ]
+
+
+def _keep(paths: list[Path], name: str, folder: Path) -> Path:
+    """Uploaded pictures, put down for good: a run that goes on needs them again."""
+    kept = gather(paths, next_set(folder, name))
+    with_pictures = survey_set(kept, PREVIEW_SIDE, "crop")
+    readable = 0 if with_pictures.images is None else len(with_pictures.images)
+    problem = ""
+    if with_pictures.broken:
+        problem = f"{with_pictures.broken[0]}."
+    elif readable < FEWEST_IMAGES:
+        problem = (
+            f"{readable} pictures were uploaded; at least {FEWEST_IMAGES} are required, and 30 or more are better."
+        )
+    if problem:
+        remove(kept)
+        raise UsageError(problem)
+    return kept
+
+
+def remove(kept: Path) -> None:
+    """Pictures that no training will need."""
+    if kept.is_dir():
+        shutil.rmtree(kept, ignore_errors=True)
+    else:
+        kept.unlink(missing_ok=True)
+
+
+def _read_whole(path: Path) -> Any:
+    return read_image(path)
+
+
+# --- words -----------------------------------------------------------------------------------------------------------
+
+
+def describe_survey(found: Survey) -> str:
+    """What a set of pictures is like, and what to do about it, as Markdown."""
+    lines = []
+    if found.images is not None:
+        notes, count = found.images.notes, len(found.images)
+        sizes = sorted(set(found.sizes))
+        one = len(sizes) == 1
+        lines.append(f"### {count} picture{'s' * (count != 1)}")
+        lines.append(
+            f"All are {sizes[0][0]} × {sizes[0][1]} px."
+            if one
+            else f"Their sides are {notes.smallest_side} to {notes.largest_side} px long."
+        )
+        lines += _remarks(notes, count)
+        lines.append(_on_count(count))
+    if found.broken:
+        more = f" And {len(found.broken) - 1} more." if len(found.broken) > 1 else ""
+        lines.append(f"**{len(found.broken)} cannot be read**: {escaped(found.broken[0])}.{more}")
+    return "\n\n".join(lines) or "No picture could be read."
+
+
+def _remarks(notes: Any, count: int) -> list[str]:
+    lines = []
+    shares = (
+        (notes.non_square_share, "not square: their margins are cropped or padded"),
+        (notes.transparent_share, "with transparency, which is shown on white"),
+        (notes.grey_share if 0 < notes.grey_share < 1 else 0, "without colour among coloured ones"),
+        (notes.jpeg_sources / count, "JPEG, whose artefacts are learnt too"),
+    )
+    kinds = [f"{round(share * count)} {words}" for share, words in shares if share]
+    if kinds:
+        lines.append(f"{'; '.join(kinds)}.")
+    if notes.duplicates:
+        pairs = [f"{escaped(pair.first)} = {escaped(pair.second)} ({pair.kind})" for pair in notes.duplicates]
+        more = f" and {len(pairs) - 3} more" if len(pairs) > 3 else ""
+        lines.append(
+            f"**{len(pairs)} near-duplicate pair{'s' * (len(pairs) != 1)}**: {'; '.join(pairs[:3])}{more}. Leave one "
+            "of each out: copies in the set spoil the check for copying."
+        )
+    else:
+        lines.append("No duplicates, exact, near or mirrored.")
+    return lines
+
+
+def _on_count(count: int) -> str:
+    if count < FEWEST_IMAGES:
+        return f"At least {FEWEST_IMAGES} are required to train on a set."
+    if count < FEWEST_ADVISED:
+        return f"These are very few: expect near copies. {FEWEST_ADVISED} or more are better."
+    return "These are enough for a training."
+
+
+def status_sentence(state: TrainingState) -> str:
+    """How far a training is."""
+    name = f"{state.run}"
+    seen = f"{state.images_seen:,} of {state.total_images:,} images seen"
+    sentences_by_state = {
+        "preparing": f"{name} is being prepared: pictures are read, and the untrained networks measured.",
+        "running": f"{name} is being trained: {seen}.",
+        "stopping": f"{name} stops after this step and saves everything.",
+        "finished": f"{name} is finished after {state.images_seen:,} images; it is in the list of models.",
+        "stopped": f"{name} was stopped after {state.images_seen:,} images and saved; it can be gone on with.",
+        "failed": f"{name} failed: {state.message}",
+    }
+    return sentences_by_state[state.state]
+
+
+def status_html(state: TrainingState | None) -> str:
+    """A sentence, a bar and the time left."""
+    if state is None:
+        return (
+            "<p>No training was started here yet. Choose pictures on the left; on two processor cores a first "
+            "impression takes about ten minutes.</p>"
+        )
+    share = min(1.0, state.images_seen / state.total_images) if state.total_images else 0.0
+    facts = []
+    if state.alive and state.images_per_second:
+        facts.append(f"{state.images_per_second:.1f} images a second")
+    if state.seconds_left is not None:
+        facts.append(f"about {readable(state.seconds_left)} left")
+    if state.seconds:
+        facts.append(f"{readable(state.seconds)} so far")
+    extra = f"<small>{' · '.join(facts)}</small>" if facts else ""
+    bar = f'<div class="progress {state.state}"><i style="width:{100 * share:.1f}%"></i></div>'
+    return f'<div class="status" role="status"><p>{escaped(status_sentence(state))}</p>{bar}{extra}</div>'
+
+
+def readable(seconds: float) -> str:
+    """A duration in words."""
+    if seconds < 90:
+        return f"{seconds:.0f} seconds"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} minutes"
+    hours, rest = divmod(round(seconds / 60), 60)
+    return f"{hours} h {rest:02d} min"
+
+
+@lru_cache(maxsize=4)
+def curves_html(run: Path, mark: str) -> str:
+    """The run's curves; `mark` says which version, so that many pages cost as much as one."""
+    # matplotlib takes a second to import, and the first picture is not to wait for it.
+    from sase_gan.records import read_run
+    from sase_gan.report_view import curve_panels
+
+    panels = curve_panels(read_run(run), None)[:6]
+    if not panels:
+        return '<p class="quiet">Curves appear with the first row of the log.</p>'
+    shown = (f"<figure><figcaption><b>{escaped(p.title)}</b></figcaption>{p.svg}</figure>" for p in panels)
+    return f'<div class="curves">{"".join(shown)}</div>'
+
+
+# --- page ------------------------------------------------------------------------------------------------------------
+
+
+def build(trainings: Trainings, models: Models, model: gr.Dropdown) -> dict[str, Any]:
+    """The tab's components and events."""
+    handlers = TrainHandlers(trainings, models)
+    mark = gr.State("none yet")
+    with gr.Row():
+        with gr.Column(scale=1, min_width=280):
+            with gr.Group():
+                source = gr.Radio(
+                    [("My pictures", "upload"), ("The bundled faces", "faces")],
+                    value="upload" if not _has_faces() else "faces",
+                    label="Pictures",
+                    elem_id="train-source",
+                )
+                files = guarded(
+                    gr.File(
+                        label="Pictures, or one zip of them",
+                        file_count="multiple",
+                        file_types=["image", ".zip"],
+                        type="filepath",
+                        visible=False,
+                        height=150,
+                        elem_id="train-files",
+                    )
+                )
+                name = gr.Textbox("faces", label="Name of the run", max_length=40, elem_id="train-name")
+                minutes = gr.Number(
+                    20, label="Minutes", info="Stops then; you can go on later.", minimum=0.1, maximum=LONGEST_MINUTES
+                )
+            with gr.Row():
+                check = gr.Button("Check the pictures", min_width=120)
+                start = gr.Button("Start training", variant="primary", min_width=120, elem_id="train-start")
+            with gr.Accordion("More", open=False):
+                image_size = gr.Dropdown(
+                    [("Automatic", AUTOMATIC), *((f"{size} px", size) for size in IMAGE_SIZES)],
+                    value=AUTOMATIC,
+                    label="Image size",
+                    filterable=False,
+                )
+                fit = gr.Radio(
+                    [("Crop the middle", "crop"), ("Pad with white", "pad")], value="crop", label="To a square"
+                )
+                kimg = gr.Number(None, label="Thousand images at most", info="Empty: the preset's.", minimum=0.01)
+                seed = gr.Number(0, label="Seed", precision=0, minimum=0, maximum=MAX_SEED)
+            with gr.Accordion("Go on with a run", open=False):
+                runs = open_choice(gr.Dropdown(trainings.names(), label="Run", filterable=False, elem_id="train-runs"))
+                more_minutes = gr.Number(20, label="Minutes", minimum=0.1, maximum=LONGEST_MINUTES)
+                more_kimg = gr.Number(None, label="Thousand images in all", info="Empty: as configured.", minimum=0.01)
+                resume = gr.Button("Go on", elem_id="train-resume")
+        with gr.Column(scale=3, min_width=300):
+            with gr.Row(equal_height=True, elem_classes="status-row"):
+                bar = gr.HTML(status_html(trainings.state()), elem_id="train-status")
+                stop = gr.Button("Stop and save", variant="stop", interactive=False, min_width=130, scale=0)
+            note = gr.Markdown("", elem_id="train-note")
+            checked = gr.Markdown("", elem_id="train-checked")
+            with gr.Row():
+                preview = gr.Image(
+                    label="The pictures as they will be used",
+                    format="png",
+                    buttons=["fullscreen"],
+                    interactive=False,
+                    visible=False,
+                    elem_id="train-preview",
+                    elem_classes=["pictures", "table"],
+                )
+            samples = gr.Image(
+                label="Samples: the same 64 seeds at every snapshot",
+                format="png",
+                buttons=["download", "fullscreen"],
+                interactive=False,
+                elem_id="train-samples",
+                elem_classes=["pictures", "table"],
+            )
+            curves = gr.HTML("", elem_id="train-curves")
+    source.change(
+        lambda how: gr.update(visible=how == "upload"), [source], [files], api_visibility="private", queue=False
+    )
+    check.click(
+        handlers.check,
+        [source, files, fit],
+        [checked, preview],
+        api_name="check_pictures",
+        api_visibility="public",
+        concurrency_id="reading",
+        concurrency_limit=1,
+    ).success(lambda: gr.update(visible=True), None, [preview], api_visibility="private", queue=False)
+    outputs = [bar, samples, curves, stop, model, runs, mark]
+    watch: dict[str, Any] = {
+        "fn": handlers.watch, "inputs": [mark], "outputs": outputs, "api_visibility": "private", "queue": False,
+        "show_progress": "hidden",
+    }  # fmt: skip
+    start.click(
+        handlers.start,
+        [source, files, name, minutes, image_size, fit, kimg, seed],
+        [note],
+        api_name="start_training",
+        api_visibility="public",
+        concurrency_id="reading",
+        concurrency_limit=1,
+    ).success(**watch)
+    resume.click(
+        handlers.resume, [runs, more_minutes, more_kimg], [note], api_name="resume_training", api_visibility="public"
+    ).success(**watch)
+    stop.click(handlers.stop, None, [note], api_name="stop_training", api_visibility="public").success(**watch)
+    gr.Timer(SECONDS_BETWEEN_LOOKS).tick(**watch)
+    gr.api(handlers.status, api_name="training_status", queue=False)  # type: ignore[attr-defined]
+    return {"handlers": handlers}
+
+
+def _has_faces() -> bool:
+    try:
+        return bundled_data("emoji-faces").is_dir()
+    except SaseGanError:
+        return False

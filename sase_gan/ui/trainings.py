@@ -1,0 +1,355 @@
+"""Trainings started from the studio: one at a time, each a process of its own that outlives the page and the studio.
+
+What is known of a training lies in files: the run folder that `sase-gan train` writes, the log of the process, and
+`.studio/training.json` that says which process it is. So a reloaded page, or a studio that is started anew, finds it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+import yaml
+
+from sase_gan.errors import UsageError
+from sase_gan.files import write_atomically
+from sase_gan.records import read_run
+from sase_gan.run_folder import RunFolder, is_run, next_free
+
+State = Literal["preparing", "running", "stopping", "finished", "stopped", "failed"]
+
+MEMORY = ".studio"
+PICTURES = "pictures"
+PYTHON = (sys.executable, "-m", "sase_gan")
+# A checkout need not be installed, and the process works elsewhere.
+PACKAGE = Path(__file__).resolve().parents[2]
+# The page keeps answering while a training takes the processors.
+POLITENESS = 5
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _-]{0,39}")
+
+
+@dataclass(frozen=True)
+class Job:
+    """A training that was started here.
+
+    Attributes:
+        run: name of its folder.
+        pid: of the process.
+        started: seconds since the epoch.
+        minutes: its time limit, or None.
+        seconds_before: training time of the run before this process went on with it.
+        stopping: the user asked it to stop.
+    """
+
+    run: str
+    pid: int
+    started: float
+    minutes: float | None = None
+    seconds_before: float = 0.0
+    stopping: bool = False
+
+
+@dataclass(frozen=True)
+class TrainingState:
+    """How far a training is.
+
+    Attributes:
+        images_seen, total_images: the clock and its end; 0 where they are not known yet.
+        images_per_second: of the newest row, or None.
+        seconds_left: until the end or the time limit, or None while unknown.
+        message: what the process said last, for a failed one the reason.
+        grid: the newest sample grid, or None.
+    """
+
+    run: str
+    state: State
+    images_seen: int = 0
+    total_images: int = 0
+    images_per_second: float | None = None
+    seconds: float = 0.0
+    seconds_left: float | None = None
+    message: str = ""
+    grid: Path | None = None
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process works."""
+        return self.state in ("preparing", "running", "stopping")
+
+
+class Trainings:
+    """The trainings of a folder; safe to use from several threads.
+
+    Args:
+        runs: where run folders, uploaded pictures and `.studio` lie.
+        device: for `--device`.
+        command: how to start sase-gan.
+    """
+
+    def __init__(self, runs: Path, *, device: str = "auto", command: Sequence[str] = PYTHON) -> None:
+        self.runs, self.device, self.command = runs, device, tuple(command)
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    # --- what there is -----------------------------------------------------------------------------------------------
+
+    def names(self) -> list[str]:
+        """The runs of the folder that can be gone on with, the newest first."""
+        if not self.runs.is_dir():
+            return []
+        found = [p for p in self.runs.iterdir() if is_run(p) and RunFolder(p).checkpoint.exists()]
+        return [path.name for path in sorted(found, key=lambda p: p.stat().st_mtime, reverse=True)]
+
+    def last(self) -> Job | None:
+        """The training that was started last, working or not."""
+        try:
+            return Job(**json.loads((self.runs / MEMORY / "training.json").read_text()))
+        except (OSError, ValueError, TypeError):
+            return None
+
+    def is_alive(self, job: Job) -> bool:
+        """Whether its process still works."""
+        process = self._process
+        if process is not None and process.pid == job.pid:
+            return process.poll() is None
+        return _is_training(job.pid, job.run)
+
+    def state(self) -> TrainingState | None:
+        """Of the training that was started last; None if there was none."""
+        job = self.last()
+        return None if job is None else self._describe(job)
+
+    def fingerprint(self) -> str:
+        """Changes whenever the state has something new to show."""
+        job = self.last()
+        if job is None:
+            return ""
+        run = RunFolder(self.runs / job.run)
+        times = [_modified(path) for path in (run.metrics, run.results, run.path / "grids", self.log(job.run))]
+        return f"{job.run} {job.pid} {job.stopping} {self.is_alive(job)} {times}"
+
+    def log(self, run: str) -> Path:
+        """What the process said."""
+        return self.runs / MEMORY / f"{run}.log"
+
+    # --- what can be done --------------------------------------------------------------------------------------------
+
+    def start(
+        self, prepare: Callable[[Path], Path], name: object, options: Sequence[str], *, minutes: float | None = None
+    ) -> Job:
+        """Start a training on new pictures.
+
+        Args:
+            prepare: puts the pictures below the folder that it is given and returns where they lie.
+            name: of the run; a number is added.
+            options: further arguments of `sase-gan train`.
+            minutes: time limit.
+
+        Raises:
+            UsageError: for a name that is none, or while another training works.
+        """
+        stem = checked_name(name)
+        with self._lock:
+            self._refuse_second()
+            pictures = prepare(self.runs / PICTURES)
+            run = next_free(self.runs, stem)
+            limit = [] if minutes is None else ["--minutes", f"{minutes:g}"]
+            arguments = ["train", *options, *limit, "--device", self.device, "--out", str(run), "--", str(pictures)]
+            return self._launch(run.name, arguments, minutes, 0.0)
+
+    def resume(self, run: object, *, minutes: float | None = None, kimg: float | None = None) -> Job:
+        """Go on with a run.
+
+        Raises:
+            UsageError: for an unknown run, one that has seen all its images, or while another training works.
+        """
+        if not isinstance(run, str) or run not in self.names():
+            raise UsageError("This run cannot be gone on with; choose one of the list.")
+        with self._lock:
+            self._refuse_second()
+            state = _progress(self.runs / run)
+            end = state.total_images if kimg is None else round(kimg * 1000)
+            if state.images_seen >= end:
+                raise UsageError(
+                    f"{run} has seen {state.images_seen:,} images and was to end at {end:,}; give more thousand images."
+                )
+            arguments = ["train", "--resume", str(self.runs / run), "--device", self.device]
+            arguments += [] if minutes is None else ["--minutes", f"{minutes:g}"]
+            arguments += [] if kimg is None else ["--kimg", f"{kimg:g}"]
+            return self._launch(run, arguments, minutes, state.seconds)
+
+    def stop(self) -> None:
+        """Ask the training to stop after its step, with everything saved; asked again, it stops at once.
+
+        Raises:
+            UsageError: if none works.
+        """
+        with self._lock:
+            job = self.last()
+            if job is None or not self.is_alive(job):
+                raise UsageError("No training is running.")
+            with suppress(ProcessLookupError):
+                os.kill(job.pid, signal.SIGINT)
+            self._remember(Job(**{**asdict(job), "stopping": True}))
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for the end of the training; whether it came."""
+        limit = time.monotonic() + seconds
+        while (job := self.last()) is not None and self.is_alive(job):
+            if time.monotonic() > limit:
+                return False
+            time.sleep(0.1)
+        return True
+
+    # --- inside ------------------------------------------------------------------------------------------------------
+
+    def _refuse_second(self) -> None:
+        job = self.last()
+        if job is not None and self.is_alive(job):
+            raise UsageError(f"{job.run} is being trained; one training at a time: stop it, or wait for its end.")
+
+    def _launch(self, run: str, arguments: list[str], minutes: float | None, seconds_before: float) -> Job:
+        log = self.log(run)
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("wb") as output:
+            # In a session of its own: Ctrl-C in the studio's window is not meant for the training.
+            process = subprocess.Popen(
+                [*self.command, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd=self.runs,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join([str(PACKAGE), *_given_path()])},
+                start_new_session=True,
+            )
+        with suppress(AttributeError, OSError):
+            os.setpriority(os.PRIO_PROCESS, process.pid, POLITENESS)
+        self._process = process
+        job = Job(run, process.pid, time.time(), minutes, seconds_before)
+        self._remember(job)
+        return job
+
+    def _remember(self, job: Job) -> None:
+        with write_atomically(self.runs / MEMORY / "training.json") as temporary:
+            temporary.write_text(json.dumps(asdict(job)))
+
+    def _describe(self, job: Job) -> TrainingState:
+        found = _progress(self.runs / job.run)
+        said = _said(self.log(job.run))
+        state, message = self._ending(job, said)
+        if state == "running" and found.images_seen == 0:
+            state = "preparing"
+        left = None
+        if state == "running" and found.images_per_second:
+            left = max(0.0, (found.total_images - found.images_seen) / found.images_per_second)
+            if job.minutes is not None:
+                since = max(0.0, time.time() - _modified(self.runs / job.run / "metrics.csv"))
+                left = min(left, max(0.0, 60 * job.minutes - (found.seconds - job.seconds_before) - since))
+        return TrainingState(
+            job.run,
+            state,
+            found.images_seen,
+            found.total_images,
+            found.images_per_second,
+            found.seconds,
+            left,
+            message,
+            found.grid,
+        )
+
+    def _ending(self, job: Job, said: list[str]) -> tuple[State, str]:
+        if self.is_alive(job):
+            return ("stopping" if job.stopping else "running"), (said[-1] if said else "")
+        error = next((line.partition(": ")[2] for line in reversed(said) if line.startswith("sase-gan: ")), "")
+        if any(line.startswith("the chosen snapshot is") for line in said):
+            return "finished", ""
+        if any(line.startswith("interrupted and saved") for line in said):
+            return "stopped", ""
+        if job.stopping:
+            return "stopped", error
+        return "failed", error or (said[-1] if said else "The process ended without a word.")
+
+
+def _given_path() -> list[str]:
+    return [part for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if part]
+
+
+def checked_name(name: object) -> str:
+    """A run's name as a folder's.
+
+    Raises:
+        UsageError: unless it is 1 to 40 letters, digits, spaces, hyphens and underscores.
+    """
+    if not isinstance(name, str) or not _NAME.fullmatch(name.strip()):
+        raise UsageError("Give the run a name of 1 to 40 letters, digits, spaces, hyphens or underscores.")
+    return name.strip().replace(" ", "-")
+
+
+def _progress(folder: Path) -> TrainingState:
+    """What the files of a run say."""
+    total = 0
+    with suppress(OSError, yaml.YAMLError, AttributeError, TypeError, ValueError):
+        total = int(yaml.safe_load((folder / "config.yaml").read_text())["schedule"]["total_images"])
+    series = read_run(folder).series if folder.is_dir() else {}
+
+    def newest(name: str) -> float | None:
+        return series[name][-1][1] if name in series else None
+
+    seen = max((points[-1][0] for points in series.values() if points), default=0)
+    grids = sorted((folder / "grids").glob("*kimg.png"))
+    return TrainingState(
+        folder.name,
+        "running",
+        int(seen),
+        total,
+        newest("images_per_second"),
+        newest("seconds") or 0.0,
+        grid=grids[-1] if grids else None,
+    )
+
+
+def _said(log: Path) -> list[str]:
+    """The last lines of a log that are not empty."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - 8192))
+            text = file.read().decode(errors="replace")
+    except OSError:
+        return []
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def _modified(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _is_training(pid: int, run: str) -> bool:
+    """Whether a process that this studio did not start is the training of `run`: numbers of processes are reused."""
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return False
+    if not Path("/proc/self/cmdline").exists():
+        return True
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    return state != "Z" and any(word.endswith(f"/{run}".encode()) for word in words)

@@ -1,0 +1,244 @@
+"""What visitors upload: checked before it is decoded, limited in bytes and pixels, and kept only for a training.
+
+gradio hands over paths in the studio's own temporary folder; that such a path is no other one is checked by gradio and
+here. Addresses are refused, though gradio would fetch them: nothing is asked for from elsewhere.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import warnings
+import zipfile
+from collections import OrderedDict
+from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from PIL import Image
+from torch import Tensor
+
+from sase_gan.datasets.images import Survey, survey
+from sase_gan.datasets.sources import SUFFIXES, open_images
+from sase_gan.errors import DataError, UsageError
+from sase_gan.files import write_folder_atomically
+from sase_gan.pixels import FORMATS, decode_picture, to_tensor
+
+MOST_PICTURES = 5000
+MOST_UNPACKED = 2 * 2**30
+# Far above what training uses, far below what would fill the memory.
+MOST_PIXELS = 40_000_000
+PAINTING_PIXELS = 4_000_000
+MOST_PAINTINGS = 32
+PAINTING_BYTES = 16 * 2**20
+_UNUSUAL = re.compile(r"[^\w. ()-]+")
+
+
+def within_temporary(path: object) -> Path:
+    """An uploaded file.
+
+    Raises:
+        UsageError: if it is not in the studio's temporary folder, or gone.
+    """
+    folder = os.environ.get("GRADIO_TEMP_DIR")
+    found = Path(str(path)).resolve()
+    if folder is None or not found.is_relative_to(Path(folder).resolve()):
+        raise UsageError("Only files that were uploaded in this page are read.")
+    if not found.is_file():
+        raise UsageError("The uploaded file is gone, uploads are kept for an hour; upload it again.")
+    return found
+
+
+def read_upload(path: object, *, what: str = "a picture") -> Tensor:
+    """An uploaded picture, uint8 `[3, H, W]`.
+
+    Raises:
+        UsageError: if nothing was uploaded.
+        DataError: if it is no picture, broken, or larger than the limit.
+    """
+    if path is None:
+        raise UsageError(f"Upload {what} first.")
+    found = within_temporary(path)
+    with found.open("rb") as file:
+        refuse_large(file, found.name, MOST_PIXELS)
+        file.seek(0)
+        return to_tensor(decode_picture(file, name=found.name).rgb)
+
+
+def refuse_large(source: Any, name: str, most: int) -> None:
+    """Look at a picture's header and refuse it before decoding.
+
+    Raises:
+        DataError: if it is no picture, or has more than `most` pixels.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        try:
+            with Image.open(source, formats=FORMATS) as image:
+                width, height = image.size
+        except Image.DecompressionBombError:
+            width = height = 2**16
+        except Exception as error:
+            raise DataError(f"{name} is no picture that can be read; PNG, JPEG, WebP, BMP, TIFF and GIF are") from error
+    if width * height > most:
+        raise DataError(
+            f"{name} has {width * height / 1e6:.0f} megapixels where {most // 10**6} are allowed; scale it down first"
+        )
+
+
+def uploaded_set(files: object) -> list[Path]:
+    """The files of an uploaded set: pictures, or one zip.
+
+    Raises:
+        UsageError: for nothing, or a mixture.
+        DataError: for too many pictures, or a zip that is none or unpacks to too much.
+    """
+    if not isinstance(files, list | tuple) or not files:
+        raise UsageError("Upload pictures or a zip of pictures first.")
+    paths = [within_temporary(file) for file in files]
+    zips = [path for path in paths if path.suffix.lower() == ".zip"]
+    if zips and len(paths) > 1:
+        raise UsageError("Upload either one zip or pictures, not both.")
+    if zips:
+        _check_zip(zips[0])
+    elif len(paths) > MOST_PICTURES:
+        raise DataError(f"{len(paths)} pictures were uploaded; {MOST_PICTURES:,} are allowed here")
+    elif strange := [path.name for path in paths if path.suffix.lower() not in SUFFIXES]:
+        raise DataError(
+            f"{strange[0]} is no picture by its name; PNG, JPEG, WebP, BMP, TIFF and GIF are read, or a zip"
+        )
+    return paths
+
+
+def _check_zip(path: Path) -> None:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+    except (zipfile.BadZipFile, OSError, NotImplementedError) as error:
+        raise DataError(f"{path.name} is not a readable zip; make it anew, or upload the pictures") from error
+    if len(members) > MOST_PICTURES:
+        raise DataError(f"{path.name} has {len(members):,} members; {MOST_PICTURES:,} are allowed here")
+    # Reading stops at the size that a member's header gives, so the sum holds for what is really unpacked.
+    unpacked = sum(member.file_size for member in members)
+    if unpacked > MOST_UNPACKED:
+        raise DataError(f"{path.name} unpacks to {unpacked / 2**30:.1f} GiB; {MOST_UNPACKED // 2**30} are allowed here")
+
+
+def gather(paths: Sequence[Path], folder: Path) -> Path:
+    """Put an uploaded set down as `folder` or, a zip, as `folder.zip`; names are made harmless and kept apart.
+
+    Returns:
+        The folder or zip.
+
+    Raises:
+        DataError: if an upload is gone meanwhile.
+    """
+    try:
+        if paths[0].suffix.lower() == ".zip":
+            target = folder.with_name(f"{folder.name}.zip")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(paths[0], target)
+            return target
+        with write_folder_atomically(folder) as temporary:
+            for place, path in enumerate(paths):
+                name = harmless(path.name)
+                if (temporary / name).exists():
+                    name = f"{place + 1:04d} {name}"
+                shutil.copyfile(path, temporary / name)
+    except FileNotFoundError as error:
+        raise DataError("the uploaded pictures are gone, uploads are kept for an hour; upload them again") from error
+    return folder
+
+
+def harmless(name: str) -> str:
+    """A file name of letters, digits and a few signs, with its suffix; never hidden, never a path."""
+    stem, suffix = os.path.splitext(os.path.basename(name))
+    return f"{_UNUSUAL.sub('_', stem).strip(' .')[:80] or 'picture'}{suffix.lower()}"
+
+
+def survey_set(path: Path, image_size: int, fit: Any, progress: Any = None) -> Survey:
+    """Read a gathered set at one size; pictures that cannot be read are told in the result.
+
+    Raises:
+        DataError: if it holds no picture, or one that is far too large.
+    """
+    source = open_images(path)
+    for index, name in enumerate(source.names):
+        with source.open(index) as file:
+            try:
+                refuse_large(file, name, MOST_PIXELS)
+            except DataError as error:
+                if "megapixels" in str(error):
+                    raise
+    return survey(source, image_size=image_size, fit=fit, progress=progress)
+
+
+class Few(OrderedDict[Any, Any]):
+    """A dictionary that forgets the oldest entries: gradio never frees the parts of a painting."""
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        super().__setitem__(key, value)
+        self.move_to_end(key)
+        while len(self) > MOST_PAINTINGS:
+            self.popitem(last=False)
+
+
+def guarded(component: Any) -> Any:
+    """A component for uploads that reads nothing before we looked at it, and no address at all.
+
+    A picture's component hands on the path, so that `read_upload` decodes it; a painting's parts are limited.
+    """
+    move = component.async_move_resource_to_block_cache
+
+    async def refuse_addresses(path: Any) -> Any:
+        if path is not None and "://" in str(path)[:32]:
+            raise gr.Error("Addresses are not read; upload a file.", print_exception=False)
+        return await move(path)
+
+    component.async_move_resource_to_block_cache = refuse_addresses
+    if isinstance(component, gr.ImageEditor):
+        _guard_painting(component)
+    elif isinstance(component, gr.Image):
+        component.preprocess = lambda payload: None if payload is None else payload.path  # type: ignore[method-assign]
+    return component
+
+
+def _guard_painting(editor: gr.ImageEditor) -> None:
+    accept, preprocess = editor.accept_blobs, editor.preprocess
+    editor.blob_storage = Few()
+
+    def accept_blobs(data: Any) -> None:
+        index = str(data.data.get("index") or "0")
+        content = data.files[0][1] if data.files else b""
+        if not (index == "null" or (index.isdecimal() and int(index) < 8)) or len(content) > PAINTING_BYTES:
+            raise gr.Error("This is not a painting of this page.", print_exception=False)
+        accept(data)
+
+    accept_blobs._is_server_fn = True  # type: ignore[attr-defined]
+
+    def checked(payload: Any) -> Any:
+        if payload is None:
+            return None
+        source = payload if payload.id is None else editor.blob_storage.get(payload.id)
+        for part in [] if source is None else [source.background, source.composite, *source.layers]:
+            if part is not None:
+                try:
+                    refuse_large(
+                        BytesIO(part) if isinstance(part, bytes) else part.path, "the painting", PAINTING_PIXELS
+                    )
+                except DataError as error:
+                    raise gr.Error(f"{str(error).capitalize()}.", print_exception=False) from error
+        return preprocess(payload)
+
+    editor.accept_blobs, editor.preprocess = accept_blobs, checked  # type: ignore[method-assign]
+
+
+def next_set(folder: Path, name: str) -> Path:
+    """The first free place for a set of this name, be it a folder or a zip."""
+    number = 1
+    while any((folder / f"{name}-{number:03d}{suffix}").exists() for suffix in ("", ".zip")):
+        number += 1
+    return folder / f"{name}-{number:03d}"
