@@ -268,7 +268,7 @@ class Snapshots(Callback):
         if not trainer.is_global_zero:
             return
         network = module.published_generator()
-        network.provenance = {"averaged": True, **self.describe, "images_seen": seen}
+        network.provenance = {**self.describe, "images_seen": seen}
         network.save_pretrained(self.run.snapshot(seen))
         write_png(self.run.grid(seen), grid(sample_images(network, self.seeds), columns=_columns(len(self.seeds))))
         figures = self._figures(network, seen, must_measure)

@@ -14,6 +14,17 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from sase_gan.callbacks import MetricsTable, Snapshots
 
 
+_SHOWN = (
+    ("fd_efflite0", "FD", ".1f"),
+    ("kid_efflite0", "KID", ".4f"),
+    ("copy_share", "near-copies", ".0%"),
+    ("sifd_efflite0", "single-image distance", ".1f"),
+    ("pixel_diversity", "pixel diversity", ".2f"),
+    ("copy_rate", "copied patches", ".0%"),
+)
+"""Figures of a snapshot that are shown where they were made: name, words, format."""
+
+
 class TrainingDisplay(Callback):
     """Show thousands of images seen, speed, what the discriminator says of real and generated pictures, time left.
 
@@ -93,15 +104,13 @@ class TrainingDisplay(Callback):
             print(f"{self.position(seen):>16}  {terms}  {self._time_left(seen)}", file=sys.stderr, flush=True)
 
     def _figures(self, images_seen: int, figures: dict[str, Any] | None) -> None:
-        if figures is None:
-            text = f"snapshot at {images_seen / 1000:g} kimg"
-        else:
+        text = f"snapshot at {self.position(images_seen)}"
+        if figures is not None:
             values = {name: metric["value"] for name, metric in figures["metrics"].items()}
-            text = (
-                f"snapshot at {images_seen / 1000:g} kimg: FD {values['fd_efflite0']:.1f}, "
-                f"KID {values['kid_efflite0']:.4f}, near-copies {values['copy_share']:.0%} "
-                f"(copying {figures['verdict']['copying']})"
-            )
+            shown = [
+                f"{words} {values[name]:{form}}" for name, words, form in _SHOWN if values.get(name) is not None
+            ]
+            text = f"{text}: {', '.join(shown)} (copying {figures['verdict']['copying']})"
         self.console.print(text, highlight=False)
 
     def teardown(self, trainer: Trainer, module: LightningModule, stage: str) -> None:

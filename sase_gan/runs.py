@@ -1,4 +1,4 @@
-"""A low-shot run from a configuration and a set of pictures to its folder; and its continuation."""
+"""A run from a configuration and its pictures to its folder, and its continuation; of sets and of single pictures."""
 
 from __future__ import annotations
 
@@ -21,14 +21,12 @@ from sase_gan.config import to_yaml
 from sase_gan.datasets.images import ImageSet
 from sase_gan.datasets.low_shot import EndlessBatches
 from sase_gan.display import TrainingDisplay
-from sase_gan.errors import DataError, SaseGanError, UsageError
+from sase_gan.errors import DataError, UsageError
 from sase_gan.files import write_atomically
 from sase_gan.hardware import Hardware
 from sase_gan.pixels import grid, write_png
-from sase_gan.presets import FEWEST_IMAGES
 from sase_gan.run_folder import RunFolder
-from sase_gan.training.low_shot import LowShotModule
-from sase_gan.training.low_shot_config import LowShotConfig
+from sase_gan.run_plans import Module, RunConfig, RunPlan, plan_run
 
 Measure = Callable[[Tensor], dict[str, Any]]
 
@@ -60,31 +58,34 @@ class RunResult:
     measuring_seconds: float
 
 
-def start_run(config: LowShotConfig, images: ImageSet, run: RunFolder, options: RunOptions) -> RunResult:
+def start_run(config: RunConfig, images: ImageSet, run: RunFolder, options: RunOptions) -> RunResult:
     """Train from the beginning.
+
+    Args:
+        images: prepared as the configuration says: `image_size` squares, or one picture at the pyramid's finest size.
 
     Raises:
         UsageError: if the folder holds a run already.
-        DataError: if there are too few pictures, or they have another size than the configuration.
+        DataError: if the number of pictures or their size is not what the configuration takes.
     """
-    _check(config, images)
-    module = _build(config, options)  # before the folder: a missing weights file leaves nothing behind
+    plan = plan_run(config, images, weights_dir=options.weights_dir)
+    module = plan.build()  # before the folder: a missing weights file leaves nothing behind
     if is_first_process():
         run.create()
         with write_atomically(run.config) as temporary:
             temporary.write_text(to_yaml(config))
         shown = images.images[:64]
         write_png(run.path / "grids" / "reals.png", grid(shown, columns=_columns(len(shown))))
-    return _fit(module, images, run, options, checkpoint=None)
+    return _fit(plan, module, images, run, options, checkpoint=None)
 
 
-def resume_run(config: LowShotConfig, images: ImageSet, run: RunFolder, options: RunOptions) -> RunResult:
+def resume_run(config: RunConfig, images: ImageSet, run: RunFolder, options: RunOptions) -> RunResult:
     """Go on from the last checkpoint; what the folder holds beyond it is made again.
 
     Raises:
         DataError: if there is no checkpoint, it is damaged, or the pictures changed.
     """
-    _check(config, images)
+    plan = plan_run(config, images, weights_dir=options.weights_dir)
     clock = read_clock(run.checkpoint)
     if clock["data_digest"] != images.digest:
         raise DataError(
@@ -92,9 +93,9 @@ def resume_run(config: LowShotConfig, images: ImageSet, run: RunFolder, options:
         )
     if is_first_process():
         run.forget_after(clock["images_seen"])
-    module = _build(config, options)
+    module = plan.build()
     module.images_seen = clock["images_seen"]
-    return _fit(module, images, run, options, checkpoint=run.checkpoint)
+    return _fit(plan, module, images, run, options, checkpoint=run.checkpoint)
 
 
 def read_clock(checkpoint: Path) -> dict[str, Any]:
@@ -115,53 +116,41 @@ def read_clock(checkpoint: Path) -> dict[str, Any]:
     return clock
 
 
-def _check(config: LowShotConfig, images: ImageSet) -> None:
-    if len(images) < FEWEST_IMAGES:
-        raise DataError(
-            f"{config.data.path} holds {len(images)} usable pictures; at least {FEWEST_IMAGES} are required"
-        )
-    size = tuple(images.images.shape[2:])
-    if size != (config.image_size, config.image_size):
-        raise DataError(f"the pictures are {size[1]}x{size[0]}; the configuration asks for {config.image_size}")
-
-
-def _build(config: LowShotConfig, options: RunOptions) -> LowShotModule:
-    return LowShotModule(config.model_dump(mode="json"), weights_dir=options.weights_dir)
-
-
 def _fit(
-    module: LowShotModule, images: ImageSet, run: RunFolder, options: RunOptions, *, checkpoint: Path | None
+    plan: RunPlan, module: Module, images: ImageSet, run: RunFolder, options: RunOptions, *, checkpoint: Path | None
 ) -> RunResult:
-    config, schedule = module.config, module.config.schedule
     module.data_digest = images.digest
-    table = MetricsTable(run, schedule.log_images)
+    table = MetricsTable(run, plan.log_images)
     snapshots = Snapshots(
         run,
-        schedule.snapshot_images,
+        plan.snapshot_images,
         measure=options.measure,
-        count=schedule.evaluation_count,
-        describe=provenance(config, images),
-        patience=schedule.patience,
+        count=plan.evaluation_count,
+        seeds=plan.seeds,
+        describe=plan.provenance,
+        keep=plan.keep,
+        patience=plan.patience,
+        measurable=plan.measurable,
     )
     signals = StopOnSignal()
     callbacks: list[Callback] = [
         signals,
-        Stopping(schedule.total_images, options.minutes, (signals.was_received, lambda: snapshots.out_of_patience)),
+        Stopping(plan.total_images, options.minutes, (signals.was_received, lambda: snapshots.out_of_patience)),
         table,
         snapshots,
         # After the snapshots, so that a checkpoint never lies behind a snapshot that a resumed run would skip.
-        Checkpoints(run, schedule.checkpoint_images),
-        TrainingDisplay(schedule.total_images, table, snapshots),
+        Checkpoints(run, plan.checkpoint_images),
+        TrainingDisplay(plan.total_images, table, snapshots, position=plan.position, work=plan.work),
     ]
     trainer = make_trainer(callbacks, options)
     batches = EndlessBatches(
         images.images,
-        batch_size=config.optimiser.batch_size,
-        seed=config.seed,
+        batch_size=plan.batch_size,
+        seed=module.config.seed,
         images_seen=module.images_seen,
         rank=trainer.global_rank,
         world_size=trainer.world_size,
-        mirror=config.data.mirror,
+        mirror=plan.mirror,
     )
     with quiet_lightning():
         trainer.fit(
@@ -215,23 +204,6 @@ class quiet_lightning:
         self._logger.setLevel(self._level)
 
 
-def provenance(config: LowShotConfig, images: ImageSet) -> dict[str, Any]:
-    """What a snapshot says of its training."""
-    return {
-        "data": {
-            "name": Path(config.data.path).name if config.data.path else None,
-            "count": len(images),
-            "digest": images.digest,
-            "fit": config.data.fit,
-            "mirror": config.data.mirror,
-            "licence": config.data.licence,
-        },
-        "seed": config.seed,
-        "extractor_used_in_training": config.loss.reconstruction == "efflite0",
-        "reconstruction": config.loss.reconstruction,
-    }
-
-
 def is_first_process() -> bool:
     """Whether this process writes; Lightning starts the others of a run on several devices with a local rank."""
     return os.environ.get("LOCAL_RANK", "0") == "0"
@@ -239,16 +211,3 @@ def is_first_process() -> bool:
 
 def _columns(count: int) -> int:
     return max(1, int(count**0.5))
-
-
-__all__ = [
-    "Measure",
-    "RunOptions",
-    "RunResult",
-    "SaseGanError",
-    "make_trainer",
-    "quiet_lightning",
-    "read_clock",
-    "resume_run",
-    "start_run",
-]

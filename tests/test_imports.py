@@ -24,7 +24,7 @@ GROUPS = (
     ("training", "recognition"),
     ("callbacks",),
     ("display",),
-    ("runs", "evaluation"),
+    ("runs", "run_plans", "evaluation"),
     ("export", "report", "report_view", "compare", "bench"),
     ("ui",),
     ("commands",),

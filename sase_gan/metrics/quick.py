@@ -18,6 +18,7 @@ from sase_gan.metrics.originality import CopyResult, check_copying, joint_verdic
 from sase_gan.metrics.protocol import TRAINING
 from sase_gan.metrics.reference import PreparedReference
 from sase_gan.metrics.request import resolve
+from sase_gan.metrics.single_suite import evaluate_single
 from sase_gan.metrics.suite import Provenance, evaluate
 
 _LAYERS = ("pooled", "mid")
@@ -89,5 +90,30 @@ def prepare_measure(
         )
         protocol = TRAINING.changed(num_fakes=len(fakes))
         return evaluate(fakes, reference, protocol, request=request, provenance=provenance).record
+
+    return measure
+
+
+def prepare_single_measure(
+    picture: Tensor, *, device: torch.device | str = "cpu", data: dict[str, Any] | None = None
+) -> Callable[[Tensor], dict[str, Any]]:
+    """The same for a model of one picture: a function from fakes, uint8 [F, 3, H, W], to a record.
+
+    Args:
+        picture: the training picture, uint8 [3, H, W] at the size of the fakes.
+        device: where EfficientNet-Lite0 runs.
+        data: facts about the picture for the record.
+    """
+    reference = PreparedReference(picture[None], device=device, store=FeatureStore(None))
+    request = resolve(TRAINING)
+
+    def measure(fakes: Tensor) -> dict[str, Any]:
+        provenance = Provenance(
+            data=data or {},
+            fakes={"source": "snapshot", "name": "training snapshot"},
+            model={"truncation": 1.0, "noise": "random", "extractor_used_in_training": False},
+        )
+        protocol = TRAINING.changed(num_fakes=len(fakes))
+        return evaluate_single(fakes, reference, protocol, request=request, provenance=provenance).record
 
     return measure

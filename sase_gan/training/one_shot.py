@@ -57,6 +57,7 @@ class OneShotModule(LightningModule):
         self.average = None if half_life is None else WeightAverage(self.generator, half_life=half_life, ramp_up=0)
         self.images_seen = 0
         self.steps = 0
+        self.data_digest = ""
         self.phase = -1
         self._starts = self.config.stage_starts
         self._real: Tensor = torch.empty(0)
@@ -92,8 +93,8 @@ class OneShotModule(LightningModule):
         ]
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add the clock."""
-        checkpoint["clock"] = {"images_seen": self.images_seen, "steps": self.steps}
+        """Add the clock, and the hash of the picture that it counts."""
+        checkpoint["clock"] = {"images_seen": self.images_seen, "steps": self.steps, "data_digest": self.data_digest}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Restore the clock."""
@@ -240,9 +241,11 @@ class OneShotModule(LightningModule):
             with self.toggled_optimizer(optimiser):
                 terms = losses.generator_loss(self.discriminator(drawn[:1]))
                 terms["g_reconstruction"] = (drawn[1:] - self._real).square().mean()
-                self.manual_backward(
-                    terms["g_adversarial"] + self.config.loss.reconstruction * terms["g_reconstruction"]
-                )
+                total = terms["g_adversarial"] + self.config.loss.reconstruction * terms["g_reconstruction"]
+                if self.config.loss.patches > 0:
+                    terms["g_patches"] = losses.sliced_patch_distance(drawn[:1], self._real, generator=source)
+                    total = total + self.config.loss.patches * terms["g_patches"]
+                self.manual_backward(total)
             if section.generator_update == "repeat_step":
                 for _ in range(section.generator_steps):
                     optimiser.step()

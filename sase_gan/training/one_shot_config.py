@@ -42,6 +42,7 @@ class OneShotLossSection(Section):
 
     penalty: float = Field(0.1, ge=0, description="weight of the gradient penalty")
     reconstruction: float = Field(10.0, ge=0, description="weight of the mean squared error of the reconstruction")
+    patches: float = Field(0.0, ge=0, description="weight of the sliced distance of patches of a drawn picture")
     fixed_latent: bool = Field(True, description="one latent draws the picture; released: redrawn in every iteration")
     noise: float = Field(0.1, ge=0, description="strength of a stage's noise, times the error of the stage before")
 
@@ -125,6 +126,18 @@ class OneShotConfig(Section):
         """Of a stage: the finest one's, times its share of pixels to this stage's up to `coarse_factor`."""
         areas = [height * width for height, width in self.generator.sizes]
         return round(self.schedule.iterations * min(self.schedule.coarse_factor, areas[-1] / areas[stage]))
+
+    def iteration_costs(self) -> list[float]:
+        """What an iteration of each stage costs, up to a common factor: pixels times squared channels.
+
+        Summed over the stages that are trained, twice for the newest one, which the discriminator judges.
+        """
+        single = [
+            height * width * self.generator.channels(stage) ** 2
+            for stage, (height, width) in enumerate(self.generator.sizes)
+        ]
+        first = [max(0, stage - self.pyramid.concurrent + 1) for stage in range(self.num_stages)]
+        return [float(sum(single[first[stage] : stage + 1]) + single[stage]) for stage in range(self.num_stages)]
 
     @property
     def stage_starts(self) -> tuple[int, ...]:
