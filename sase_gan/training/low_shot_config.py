@@ -53,6 +53,7 @@ class OptimiserSection(Section):
     generator_rate: float = Field(2e-4, gt=0)
     discriminator_rate: float = Field(2e-4, gt=0)
     betas: tuple[float, float] = (0.5, 0.999)
+    decay: float = Field(0.0, ge=0, le=1, description="share of the run, at its end, in which the rates fall to 0")
     power_iteration: Literal["step", "forward"] = Field(
         "step", description="spectral norms advance once a step, or in every forward pass as released"
     )

@@ -20,7 +20,7 @@ from sase_gan.networks.generator import Generator, GeneratorConfig
 from sase_gan.run_folder import RunFolder
 from sase_gan.runs import RunOptions, make_trainer, quiet_lightning
 from sase_gan.sampling import sample_images
-from sase_gan.training.low_shot import LowShotModule, fast_memory_format
+from sase_gan.training.low_shot import LowShotModule, fast_memory_format, rate_factor
 from sase_gan.training.low_shot_config import LowShotConfig
 
 BATCH = 4
@@ -142,6 +142,29 @@ def test_checkpoint_resumes_bit_for_bit(tmp_path):
     assert torch.equal(
         sample_images(whole.published_generator(), range(4)), sample_images(resumed.published_generator(), range(4))
     )
+
+
+@pytest.mark.parametrize(
+    ("seen", "decay", "factor"),
+    [
+        (0, 0.0, 1.0),
+        (1000, 0.0, 1.0),
+        (0, 1.0, 1.0),
+        (250, 1.0, 0.75),
+        (500, 0.5, 1.0),
+        (750, 0.5, 0.5),
+        (1000, 0.5, 0.0),
+    ],
+)
+def test_rates_fall_linearly_in_the_last_share_of_a_run(seen, decay, factor):
+    assert rate_factor(seen, 1000, decay) == pytest.approx(factor)
+
+
+def test_both_optimisers_take_the_rate_of_the_clock():
+    section = {"generator_rate": 1e-3, "discriminator_rate": 4e-3, "decay": 0.5}
+    trainer = fit(make(optimiser={"batch_size": BATCH, **section}, schedule={"total_images": 4 * BATCH}), 4)
+    # The fourth step begins at three quarters of the run, in the middle of the fall.
+    assert [o.param_groups[0]["lr"] for o in trainer.optimizers] == pytest.approx([5e-4, 2e-3])
 
 
 def test_checkpoint_holds_plain_values_only_and_reloads_alone(trained, tmp_path):
