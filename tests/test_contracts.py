@@ -21,10 +21,11 @@ from torch.utils import _pytree as pytree
 
 import sase_gan.layers
 from sase_gan.layers.attentive_norm import AttentiveNorm
+from sase_gan.layers.aw_conv import AWUpsampleConv
 from sase_gan.layers.primitives import GatedLinearUnit, NoiseInjection, UpsampleConv
 from sase_gan.layers.sase import SynthesisSASE
 from sase_gan.layers.skip_excitation import SkipExcitation
-from sase_gan.layers.spectral_norm import GroupedSpectralNorm
+from sase_gan.layers.spectral_norm import GroupedSpectralNorm, spectral_norm
 from sase_gan.networks.discriminator import Discriminator, DiscriminatorConfig
 from sase_gan.networks.generator import Generator, GeneratorConfig, Pictures
 from tests.recognition.layer_cases import LAYERS as RECOGNITION_LAYERS
@@ -81,6 +82,8 @@ LAYERS = {
     "attentive_instance": attentive(norm="group", num_groups=6, attention_norm="group"),
     "upsample": Case(lambda: UpsampleConv(4, 6), one_map(4), doubled),
     "upsample_plain": Case(lambda: UpsampleConv(4, 6, spectral=False, fused=False), one_map(4), doubled),
+    "upsample_aw": Case(lambda: AWUpsampleConv(4, 6), one_map(4), doubled),
+    "upsample_aw_spectral": Case(lambda: spectral_norm(AWUpsampleConv(4, 6)), one_map(4), doubled),
     "noise": Case(
         NoiseInjection,
         lambda shape: (torch.randn(shape[0], 6, *shape[1:]), torch.randn(shape[0], 1, *shape[1:])),

@@ -12,6 +12,7 @@ from sase_gan.errors import UsageError
 from sase_gan.layers.aw_conv import AWConv2d
 from sase_gan.layers.efficient_multi_scale_attention import EfficientMultiScaleAttention, Variant
 from sase_gan.layers.sase_recognition import Design, GateScale, SASEConv2d
+from sase_gan.layers.squeeze_excitation import SqueezeExcitation
 
 Norm = Literal["batch", "attentive"]
 Conv = Literal["plain", "sase", "aw", "grouped"]
@@ -67,7 +68,7 @@ def attention_layer(choice: LayerChoice) -> Any:
     if choice.attention == "emsa":
         groups = 32 if choice.attention_groups is None else choice.attention_groups
         return partial(EfficientMultiScaleAttention, groups=groups, variant=choice.attention_variant)
-    return get_attn(choice.attention)
+    return SqueezeExcitation if choice.attention == "se" else get_attn(choice.attention)
 
 
 def replace_conv(conv: nn.Conv2d, choice: LayerChoice) -> nn.Module:

@@ -7,7 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from sase_gan.layers.aw_conv import AWConv2d
+from sase_gan.layers.aw_conv import AWConv2d, AWUpsampleConv
+from sase_gan.layers.spectral_norm import spectral_norm
+from sase_gan.ops import upsample_conv_plain
 
 GEOMETRIES = [
     {"kernel_size": 3, "padding": 1},
@@ -213,3 +215,41 @@ def test_one_image_with_a_pointwise_kernel_trains():
 def test_bad_arguments_are_refused(kwargs, match):
     with pytest.raises(ValueError, match=match):
         AWConv2d(4, 8, 3, **kwargs)
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "tanh", "none"])
+@pytest.mark.parametrize("residual", [True, False])
+@pytest.mark.parametrize("size", [(1, 1), (1, 4), (3, 5), (4, 4)])
+def test_upsampling_form_equals_its_definition(activation, residual, size):
+    layer = AWUpsampleConv(5, 6, activation=activation, residual=residual, dtype=torch.float64)
+    for part in layer.modules():
+        if isinstance(part, torch.nn.BatchNorm2d):
+            torch.nn.init.normal_(part.running_mean)
+            torch.nn.init.uniform_(part.running_var, 0.5, 2.0)
+    layer.eval()
+    x = torch.randn(3, 5, *size, dtype=torch.float64)
+    kernels = layer.kernels(layer.attention(x) + (1.0 if residual else 0.0))
+    large = F.interpolate(x, scale_factor=2, mode="nearest")
+    expected = torch.cat([F.conv2d(s[None], k, padding=1) for s, k in zip(large, kernels, strict=True)])
+    assert torch.allclose(layer(x), expected, atol=1e-13)
+
+
+def test_upsampling_form_without_attention_is_the_plain_one():
+    layer = AWUpsampleConv(4, 6, activation="none").eval()
+    torch.nn.init.zeros_(layer.excite.weight)
+    x = torch.randn(2, 4, 5, 3)
+    assert torch.allclose(layer(x), upsample_conv_plain(x, layer.weight), atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["aw", "taps", "upsample"])
+def test_a_spectral_norm_advances_once_a_pass(kind):
+    layers = {
+        "aw": lambda: AWConv2d(4, 4, 3, padding=1),
+        "taps": lambda: AWConv2d(4, 4, 3, padding=1, backend="taps"),
+        "upsample": lambda: AWUpsampleConv(4, 4),
+    }
+    layer = spectral_norm(layers[kind]())
+    calls = []
+    layer.parametrizations["weight"][0].register_forward_hook(lambda *unused: calls.append(1))
+    layer(torch.randn(3, 4, 6, 6))
+    assert len(calls) == 1

@@ -9,6 +9,7 @@ from sase_gan.layers.attentive_norm import AttentiveNorm
 from sase_gan.layers.aw_conv import AWConv2d
 from sase_gan.layers.efficient_multi_scale_attention import EfficientMultiScaleAttention
 from sase_gan.layers.sase_recognition import SASEConv2d
+from sase_gan.layers.squeeze_excitation import SqueezeExcitation
 
 
 def aw(channels: int, **kwargs) -> AWConv2d:
@@ -30,4 +31,5 @@ LAYERS: dict[str, Callable[..., nn.Module]] = {
     "emsa": partial(EfficientMultiScaleAttention, groups=4),
     "emsa_pre": partial(EfficientMultiScaleAttention, groups=2, variant="pre_norm_pool"),
     "emsa_layer": partial(EfficientMultiScaleAttention, groups=4, variant="layer_gn"),
+    "se": SqueezeExcitation,
 }
