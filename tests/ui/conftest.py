@@ -1,0 +1,123 @@
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from sase_gan.datasets.bundled import bundled_data
+from sase_gan.datasets.images import load_image_set
+from sase_gan.networks.generator import Generator, GeneratorConfig
+from sase_gan.pixels import write_png
+
+CHROMIUM = Path("/usr/bin/chromium")
+
+
+def awake(config: GeneratorConfig, provenance: dict) -> Generator:
+    """A small generator whose gates do something and whose pictures have contrast."""
+    torch.manual_seed(3)
+    network = Generator(config)
+    with torch.no_grad():
+        for name, parameter in network.named_parameters():
+            if name.endswith("strength"):
+                parameter.fill_(0.5)
+            elif "style_excite" in name or "mask_logit" in name:
+                parameter.mul_(4)
+        network.train()
+        drawn = network(torch.randn(8, config.latent_size), None)
+        network.to_big.weight.mul_(0.5 / drawn.big.std())
+    network.provenance = provenance
+    return network.eval()
+
+
+@pytest.fixture(scope="session")
+def few_pictures(tmp_path_factory) -> list[Path]:
+    """Eight pictures of 40 px."""
+    folder = tmp_path_factory.mktemp("few")
+    faces = load_image_set(bundled_data("emoji-faces"), image_size=40, max_images=8)
+    for name, image in zip(faces.names, faces.images, strict=True):
+        write_png(folder / name, image)
+    return sorted(folder.iterdir())
+
+
+@pytest.fixture(scope="session")
+def models_folder(tmp_path_factory, few_pictures) -> Path:
+    """A run `tiny`, with SASE and attentive normalization; `plain`, with neither; and `pickled`, which is no model."""
+    folder = tmp_path_factory.mktemp("models")
+    pictures = few_pictures[0].parent
+    images = load_image_set(pictures, image_size=64)
+    facts = {"name": pictures.name, "count": len(images), "digest": images.digest, "fit": "crop"}
+    small = {"image_size": 64, "width": 8, "latent_size": 16, "spectral_norm": False}
+    tiny = awake(GeneratorConfig(num_components=3, **small), {"data": facts, "images_seen": 1200})
+    tiny.save_pretrained(folder / "tiny" / "snapshots" / "000001.200kimg")
+    (folder / "tiny" / "config.yaml").write_text(yaml.safe_dump({"seed": 0, "data": {"path": str(pictures)}}))
+    awake(GeneratorConfig(norm="batch", skip="sle", **small), {}).save_pretrained(folder / "plain")
+    (folder / "pickled").mkdir()
+    (folder / "pickled" / "config.json").write_bytes((folder / "plain" / "config.json").read_bytes())
+    torch.save({"weight": torch.zeros(2)}, folder / "pickled" / "model.safetensors")
+    return folder
+
+
+@pytest.fixture
+def temporary(tmp_path, monkeypatch) -> Path:
+    """What is the studio's temporary folder for handlers that are called as functions."""
+    folder = tmp_path / "uploads"
+    folder.mkdir()
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(folder))
+    return folder
+
+
+class Server:
+    """The studio as its users start it, in a process of its own."""
+
+    def __init__(self, models: Path, runs: Path, *options: str) -> None:
+        self.runs, self.models = runs, models
+        runs.mkdir(exist_ok=True)
+        self.started = time.monotonic()
+        command = [sys.executable, "-m", "sase_gan", "studio", "--models", str(models), "--runs", str(runs), *options]
+        self.log = runs.parent / "studio.log"
+        self.process = subprocess.Popen(
+            command,
+            stdout=self.log.open("wb"),
+            stderr=subprocess.STDOUT,
+            cwd=Path(__file__).resolve().parents[2],
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        )
+        self.address = self._address()
+        self.seconds = time.monotonic() - self.started
+
+    def _address(self) -> str:
+        while time.monotonic() - self.started < 120:
+            found = re.search(r"open at (\S+?)/? ", self.log.read_text())
+            if found:
+                return found[1]
+            if self.process.poll() is not None:
+                break
+            time.sleep(0.1)
+        raise AssertionError(f"the studio did not start: {self.log.read_text()}")
+
+    @property
+    def temporary(self) -> Path:
+        """Its working directory."""
+        return Path(os.readlink(f"/proc/{self.process.pid}/cwd"))
+
+    def stop(self) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(20)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+
+@pytest.fixture(scope="package")
+def server(models_folder, tmp_path_factory):
+    found = Server(models_folder, tmp_path_factory.mktemp("studio") / "runs")
+    yield found
+    found.stop()

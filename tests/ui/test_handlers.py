@@ -1,0 +1,336 @@
+"""What the tabs compute, called as plain functions: no server, no browser."""
+
+import re
+import shutil
+from pathlib import Path
+
+import gradio as gr
+import numpy as np
+import pytest
+import torch
+
+from sase_gan.explore import GateEdit, draw_edited, view_layers
+from sase_gan.pixels import to_tensor
+from sase_gan.sampling import draw_inputs, sample_images
+from sase_gan.ui import common, explore_tab, generate, layers_tab, mix_tab
+from sase_gan.ui.models import Models
+from sase_gan.ui.recipes import Move, Recipe, draw_recipes, parse_recipes
+
+
+@pytest.fixture(scope="module")
+def models(models_folder) -> Models:
+    return Models([models_folder])
+
+
+def refused(message: str):
+    return pytest.raises(gr.Error, match=message)
+
+
+# --- recipes ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_name_that_was_shown_gives_the_same_recipe_again():
+    recipe = Recipe(17).moved(Move("~", 50, 3, 2)).moved(Move("@", 60, 0, 12))
+    assert recipe.name == "17~50.3.2@60.0.12"
+    assert parse_recipes(recipe.name, most=1) == [recipe]
+    assert [r.seed for r in parse_recipes("0, 4-6,9", most=9)] == [0, 4, 5, 6, 9]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "0 pictures are named; between 1 and 3"),
+        ("1,2,3,4", "4 pictures are named; between 1 and 3"),
+        ("0-99999999", "0-99999999 are too many pictures; at most 3"),
+        ("17~50.3.64", "names a variation that does not exist"),
+        ("17@60.0.25", "names a variation that does not exist"),
+        ("9999999999", "it must be between 0 and 2147483647"),
+        ("9999999999~50.3.2", "seeds go up to 2147483647"),
+        ("1" * 3000, "Write the pictures as a list of seeds"),
+        (None, "Write the pictures as a list of seeds"),
+        ("../../etc/passwd", "etc/passwd"),
+    ],
+)
+def test_other_names_are_refused(text, message):
+    with pytest.raises(common.SaseGanError, match=re.escape(message)):
+        parse_recipes(text, most=3)
+
+
+def test_a_recipe_draws_the_picture_that_the_command_line_draws(models):
+    network = models.open("tiny").network
+    assert torch.equal(draw_recipes(network, [Recipe(5)]), sample_images(network, [5]))
+    half = Recipe(5, truncation=0.5, noise="off")
+    assert torch.equal(draw_recipes(network, [half]), sample_images(network, [5], truncation=0.5, noise="off"))
+
+
+# --- common ----------------------------------------------------------------------------------------------------------
+
+
+def test_errors_reach_the_visitor_as_a_sentence_without_folders_and_without_markup():
+    @common.sentences
+    def failing():
+        raise common.UsageError("the file /home/me/secret/<b>x.png is no picture")
+
+    with refused(r"^'The file &lt;b&gt;x.png is no picture.'$"):
+        failing()
+
+
+def test_unforeseen_errors_tell_no_detail(caplog):
+    @common.sentences
+    def failing():
+        raise RuntimeError("password")
+
+    with refused("the details are in the window it was started from"):
+        failing()
+    assert "password" in caplog.text
+
+
+@pytest.mark.parametrize("value", [None, True, "3", 2.5, float("nan"), float("inf"), -1, 2**31])
+def test_numbers_are_checked_here_too(value):
+    with pytest.raises(common.UsageError, match="The seed is"):
+        common.seed_number(value)
+
+
+# --- models ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_list_has_what_lies_in_the_folders(models):
+    assert models.names() == ["pickled", "plain", "tiny"]
+    assert models.names("classifier") == []
+    opened = models.open("tiny")
+    assert opened is models.open("tiny")
+    assert len(opened.digest) == 64
+
+
+@pytest.mark.parametrize("name", ["../tiny", "/etc/passwd", "tiny/model.safetensors", "", None, 7, ["tiny"]])
+def test_a_name_is_looked_up_and_never_becomes_a_path(models, name):
+    with pytest.raises(common.UsageError, match="There is no model called"):
+        models.open(name)
+
+
+def test_a_renamed_pickle_is_refused_in_a_sentence(models):
+    with refused("not a safetensors file"):
+        generate.GenerateHandlers(models).sample("pickled")
+
+
+def test_without_models_the_sentence_says_what_to_do(tmp_path):
+    with refused("There is no model yet: train one in the tab Train"):
+        generate.GenerateHandlers(Models([tmp_path])).sample("tiny")
+
+
+def test_only_the_last_few_models_stay_in_memory(models_folder, tmp_path):
+    for name in "abcde":
+        shutil.copytree(models_folder / "plain", tmp_path / name)
+    many = Models([tmp_path])
+    for name in "abcde":
+        many.open(name)
+    assert len(many._open) == 3
+
+
+# --- Generate --------------------------------------------------------------------------------------------------------
+
+
+def test_drawing_shows_consecutive_seeds_with_their_facts_in_the_files(models):
+    handlers = generate.GenerateHandlers(models)
+    shown, used, note, sheet = handlers.sample("tiny", seed=40, count=3)
+    assert used == 40
+    assert [name for _, name in shown] == ["40", "41", "42"]
+    assert "Seeds 40 to 42" in note
+    opened = models.open("tiny")
+    for (image, name), expected in zip(shown, sample_images(opened.network, [40, 41, 42]), strict=True):
+        assert torch.equal(to_tensor(image), expected)
+        assert image.info["seed"] == name
+        assert image.info["snapshot"] == opened.digest
+    assert [recipe.seed for recipe in sheet.recipes] == [40, 41, 42]
+
+
+def test_a_random_seed_is_written_back_and_repeats_the_picture(models):
+    handlers = generate.GenerateHandlers(models)
+    shown, used, _, _ = handlers.sample("tiny", seed=0, randomise=True, count=1)
+    again, _, _, _ = handlers.sample("tiny", seed=used, count=1)
+    assert torch.equal(to_tensor(shown[0][0]), to_tensor(again[0][0]))
+
+
+def test_the_last_seeds_are_drawn_without_running_over(models):
+    _, used, _, sheet = generate.GenerateHandlers(models).sample("tiny", seed=2**31 - 1, count=2)
+    assert used == 2**31 - 2
+    assert sheet.recipes[-1].seed == 2**31 - 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"seed": -1}, "The seed is -1; it must be between 0 and 2147483647"),
+        ({"count": 65}, "The number of pictures is 65; it must be between 1 and 64"),
+        ({"count": 2.5}, "a whole number between 1 and 64 is required"),
+        ({"truncation": 2.1}, "The truncation is 2.1; it must be between 0 and 2"),
+        ({"noise": "loud"}, "choose one of random, fixed, off"),
+    ],
+)
+def test_values_out_of_range_are_refused(models, arguments, message):
+    with refused(message):
+        generate.GenerateHandlers(models).sample("tiny", **arguments)
+
+
+def test_a_picture_is_chosen_varied_and_compared(models):
+    handlers = generate.GenerateHandlers(models)
+    _, _, _, sheet = handlers.sample("tiny", seed=3, count=2)
+    image, words, recipe, name = handlers.choose(sheet, 1)
+    assert recipe == Recipe(4)
+    assert "Seed 4" in words
+    assert name == "tiny"
+    shown, note, more = handlers.more_like(recipe, name, 0.4, 0)
+    assert len(shown) == 12
+    assert torch.equal(to_tensor(shown[0][0]), to_tensor(image))
+    assert more.recipes[1].name == "4~40.0.0"
+    assert "Like 4" in note
+    figures, sentence = handlers.nearest(recipe, name)
+    assert figures.count("<figure>") in (2, 3, 4)
+    assert "Among the 8 training pictures" in sentence
+    with refused("no longer there; draw again"):
+        handlers.choose(sheet, 2)
+    with refused("No picture is chosen"):
+        handlers.nearest(None, name)
+
+
+def test_a_model_without_its_pictures_says_so_instead_of_comparing(models):
+    figures, sentence = generate.GenerateHandlers(models).nearest(Recipe(1), "plain")
+    assert figures == ""
+    assert "none can be compared" in sentence
+
+
+# --- Explore ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_map_has_the_picture_in_its_middle(models):
+    shown, note, sheet = explore_tab.ExploreHandlers(models).neighbours("tiny", "7", 0.5, 2)
+    assert len(shown) == 25
+    assert shown[12][1] == "7"
+    assert torch.equal(to_tensor(shown[12][0]), sample_images(models.open("tiny").network, [7])[0])
+    assert sheet.recipes[0].name == "7@50.2.0"
+    assert "**7** is in the middle" in note
+
+
+def test_directions_at_zero_change_nothing(models):
+    handlers = explore_tab.ExploreHandlers(models)
+    before, after = handlers.move("tiny", 7)
+    assert torch.equal(to_tensor(before), to_tensor(after))
+    before, moved = handlers.move("tiny", 7, "components", 0, 4.0)
+    assert not torch.equal(to_tensor(before), to_tensor(moved))
+    assert moved.info["directions"] == "components: 0, 4, 0, 0, 0, 0"
+    assert handlers.strips("tiny", 7, "factorisation").count('<div class="strip">') == 6
+    with refused("slider is 6; it must be between -5 and 5"):
+        handlers.move("tiny", 7, "components", 6)
+    with refused("choose one of factorisation, components"):
+        handlers.move("tiny", 7, "labels")
+
+
+def test_a_walk_is_written_as_film_and_animation_into_the_temporary_folder(models, temporary):
+    from PIL import Image
+
+    film, animation, note = explore_tab.ExploreHandlers(models).walk("tiny", "1, 2", 3, True)
+    assert Path(film).is_relative_to(temporary)
+    assert Path(film).stat().st_size > 1000
+    with Image.open(animation) as image:
+        assert image.n_frames == 6
+        assert image.size == (384, 384)
+    assert "6 frames" in note
+    with refused("1 pictures are named; between 2 and 12"):
+        explore_tab.ExploreHandlers(models).walk("tiny", "1")
+
+
+# --- Layers ----------------------------------------------------------------------------------------------------------
+
+
+def test_every_mask_and_mixture_is_shown(models):
+    masks, styles, mixtures = layers_tab.LayerHandlers(models).look("tiny", 5)
+    view = view_layers(models.open("tiny").network, draw_inputs(models.open("tiny").network, [5]))
+    assert masks.count("<figure>") == sum(len(m) for m in view.masks.values())
+    assert styles.count('class="bar"') == sum(len(m) for m in view.masks.values())
+    assert mixtures.count("<tr>") == 1 + len(view.mixtures)
+
+
+def test_a_model_without_gates_has_a_sentence_for_each_empty_place(models):
+    handlers = layers_tab.LayerHandlers(models)
+    masks, _, mixtures = handlers.look("plain", 5)
+    assert masks == "<p>This model has no SASE block.</p>"
+    assert "batch normalisation, which mixes nothing" in mixtures
+    assert "skip-layer excitation alone" in handlers.gates("plain")[1]
+    with refused("This model has no SASE block"):
+        handlers.edit("plain", 5)
+
+
+def test_the_page_edits_as_the_library_does(models):
+    handlers = layers_tab.LayerHandlers(models)
+    network = models.open("tiny").network
+    gate = list(network.sase_gates())[-1]
+    before, after, change, words = handlers.edit("tiny", 5, gate, 9, "masks", [2, 4], None, 1, 0, 1, 2)
+    styles = view_layers(network, draw_inputs(network, [9])).styles[gate]
+    edit = GateEdit((1.0, 0.0, 1.0, 2.0), styles, frozenset({1, 3}))
+    expected = draw_edited(network, draw_inputs(network, [5]), {gate: edit})[0]
+    assert torch.equal(to_tensor(after), expected)
+    assert torch.equal(to_tensor(before), sample_images(network, [5])[0])
+    difference = (expected.float() - to_tensor(before).float()) * layers_tab.CHANGE_FACTOR + 128
+    assert torch.equal(to_tensor(change), difference.clamp(0, 255).to(torch.uint8))
+    assert "grey levels on average" in words
+    assert "styles of seed 9 for masks 2 4" in after.info["edit"]
+
+
+def test_a_painted_region_changes_where_it_was_painted(models):
+    handlers = layers_tab.LayerHandlers(models)
+    layer = np.zeros((128, 128, 4), np.uint8)
+    layer[:64, :, 3] = 255
+    painting = {"background": None, "layers": [layer], "composite": None}
+    before, after, _, _ = handlers.edit("tiny", 5, "", 9, "region", None, painting)
+    change = (to_tensor(after).int() - to_tensor(before).int()).abs().amax(0)
+    assert change[:30].max() > 0
+    assert change[36:].max() == 0
+    nothing = {"layers": [np.zeros((8, 8, 4), np.uint8)]}
+    with refused("Nothing is painted"):
+        handlers.edit("tiny", 5, "", 9, "region", None, nothing)
+    with refused("not what the brush of this page gives"):
+        handlers.edit("tiny", 5, "", 9, "region", None, {"layers": ["/etc/passwd"]})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("tiny", 5, "gate1to2"), "The block is 'gate1to2'; choose one of gate"),
+        (("tiny", 5, "", 9, "everywhere"), "choose one of nowhere, masks, region"),
+        (("tiny", 5, "", 9, "masks", [9]), "The mask is '9'; choose one of 1, 2, 3, 4"),
+        (("tiny", 5, "", 9, "masks", []), "No mask is chosen"),
+        (("tiny", 5, "", 9, "nowhere", None, None, 5), "A mask's strength is 5; it must be between 0 and 4"),
+    ],
+)
+def test_impossible_edits_are_refused(models, arguments, message):
+    with refused(message):
+        layers_tab.LayerHandlers(models).edit(*arguments)
+
+
+# --- Mix -------------------------------------------------------------------------------------------------------------
+
+
+def test_the_table_of_mixtures_has_the_pictures_themselves_at_its_edges(models):
+    table, note = mix_tab.MixHandlers(models).mix("tiny", "0, 1", "2, 3, 4", 16)
+    cell, gap, label = 128, mix_tab.GAP, 22
+    assert table.size == (cell * 4 + gap, cell + gap + label + 2 * (cell + label) - label)
+    assert "16 × 16" in note
+    pixels = to_tensor(table)
+    network = models.open("tiny").network
+    corner = pixels[:, label : label + cell : 2, cell + gap : 2 * cell + gap : 2]
+    assert torch.equal(corner, sample_images(network, [2])[0])
+    side = pixels[:, cell + gap + label : 2 * cell + gap + label : 2, :cell:2]
+    assert torch.equal(side, sample_images(network, [0])[0])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("tiny", "0-8", "1"), "0-8 are too many pictures; at most 6"),
+        (("tiny", "0", "1", 128), "The size is '128'; choose one of 4, 8, 16, 32, 64"),
+        (("tiny", "x", "1"), "x"),
+    ],
+)
+def test_impossible_mixtures_are_refused(models, arguments, message):
+    with refused(message):
+        mix_tab.MixHandlers(models).mix(*arguments)

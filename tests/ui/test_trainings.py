@@ -1,0 +1,251 @@
+"""Trainings as processes: a small program stands in for `sase-gan train` and leaves the same files."""
+
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from sase_gan.errors import UsageError
+from sase_gan.ui import train_tab
+from sase_gan.ui.models import Models
+from sase_gan.ui.train_tab import TrainHandlers, describe_survey, readable, status_html, status_sentence
+from sase_gan.ui.trainings import Job, Trainings, TrainingState, checked_name
+from sase_gan.ui.uploads import survey_set
+from tests.ui.test_handlers import refused
+
+# Takes the arguments of the command line; sees 10 images a row until it has seen 50 or is interrupted.
+PROGRAM = """
+import pathlib, signal, sys, time
+arguments = sys.argv[1:]
+run = pathlib.Path(arguments[arguments.index("--resume" if "--resume" in arguments else "--out") + 1])
+if "fail" in run.name:
+    sys.exit("sase-gan: the pictures are too few; add some")
+stop = []
+signal.signal(signal.SIGINT, lambda *_: stop.append(1))
+for name in ("snapshots", "grids", "checkpoints"):
+    (run / name).mkdir(parents=True, exist_ok=True)
+(run / "config.yaml").write_text("schedule: {total_images: 50}")
+seen, rows = 0, ["images_seen,seconds,images_per_second"]
+end = 50 if "--kimg" not in arguments else 1000 * float(arguments[arguments.index("--kimg") + 1])
+while seen < end and not stop:
+    seen += 10
+    rows.append(f"{seen},{seen / 10},10")
+    (run / "metrics.csv").write_text("\\n".join(rows) + "\\n")
+    if seen == 20 and "slow" in run.name:
+        while not stop:
+            time.sleep(0.02)
+    if stop:
+        break
+(run / "checkpoints" / "last.ckpt").write_text("")
+print("interrupted and saved; go on" if stop else "the chosen snapshot is x")
+"""
+
+
+@pytest.fixture
+def trainings(tmp_path):
+    (tmp_path / "program.py").write_text(PROGRAM)
+    made = Trainings(tmp_path / "runs", command=(sys.executable, str(tmp_path / "program.py")))
+    yield made
+    job = made.last()
+    if job is not None and made.is_alive(job):
+        os.kill(job.pid, signal.SIGKILL)
+        made._process.wait()
+
+
+def pictures(folder: Path) -> Path:
+    return folder / "set"
+
+
+def until(condition, seconds=20):
+    limit = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < limit, "it did not come about"
+        time.sleep(0.05)
+
+
+def test_a_training_runs_to_its_end_and_leaves_its_state_in_files(trainings):
+    assert trainings.state() is None
+    job = trainings.start(pictures, "my faces", ["--seed", "1"], minutes=3)
+    assert job.run == "my-faces-001"
+    assert trainings.wait(20)
+    state = trainings.state()
+    assert (state.state, state.images_seen, state.total_images) == ("finished", 50, 50)
+    # A studio that is started anew finds it in the same state.
+    assert Trainings(trainings.runs).state().state == "finished"
+    assert trainings.names() == ["my-faces-001"]
+
+
+def test_the_process_gets_the_options_and_the_pictures(trainings, tmp_path):
+    (tmp_path / "program.py").write_text("import sys, json; print(json.dumps(sys.argv[1:]))")
+    trainings.start(pictures, "faces", ["--seed", "1"], minutes=3)
+    assert trainings.wait(20)
+    said = json.loads(trainings.log("faces-001").read_text())
+    runs = tmp_path / "runs"
+    options = ["--seed", "1", "--minutes", "3", "--device", "auto", "--out", str(runs / "faces-001")]
+    assert said == ["train", *options, "--", str(runs / "pictures" / "set")]
+
+
+def test_there_is_one_training_at_a_time_and_it_stops_on_request(trainings):
+    job = trainings.start(pictures, "slow", [])
+    until(lambda: trainings.state().images_seen == 20)
+    state = trainings.state()
+    assert state.state == "running"
+    assert state.seconds_left == pytest.approx(3, abs=0.1)
+    with pytest.raises(UsageError, match="slow-001 is being trained; one training at a time"):
+        trainings.start(pictures, "second", [])
+    # Another studio over the same folder knows of it too, by the process's own words.
+    other = Trainings(trainings.runs)
+    assert other.is_alive(job)
+    with pytest.raises(UsageError, match="one training at a time"):
+        other.resume("slow-001") if "slow-001" in other.names() else other.start(pictures, "second", [])
+    trainings.stop()
+    assert trainings.state().state in ("stopping", "stopped")
+    assert trainings.wait(20)
+    assert trainings.state().state == "stopped"
+    with pytest.raises(UsageError, match="No training is running"):
+        trainings.stop()
+
+
+def test_a_time_limit_counts_for_the_time_left(trainings):
+    trainings.start(pictures, "slow", [], minutes=0.04)
+    until(lambda: trainings.state().images_seen == 20)
+    # 2.4 s of which the row says 2 are gone.
+    assert trainings.state().seconds_left <= 0.4
+
+
+def test_a_stopped_run_goes_on_and_a_finished_one_needs_more_images(trainings):
+    trainings.start(pictures, "faces", [])
+    assert trainings.wait(20)
+    with pytest.raises(UsageError, match="faces-001 has seen 50 images and was to end at 50; give more"):
+        trainings.resume("faces-001")
+    trainings.resume("faces-001", kimg=0.08)
+    assert trainings.wait(20)
+    assert trainings.state().images_seen == 80
+    for name in ("nothing", "../faces-001", None):
+        with pytest.raises(UsageError, match="choose one of the list"):
+            trainings.resume(name)
+
+
+def test_a_failed_training_says_why(trainings):
+    trainings.start(pictures, "fail", [])
+    assert trainings.wait(20)
+    state = trainings.state()
+    assert state.state == "failed"
+    assert state.message == "the pictures are too few; add some"
+    assert "fail-001 failed: the pictures are too few" in status_html(state)
+
+
+def test_the_number_of_a_process_that_is_reused_is_not_taken_for_the_training(trainings):
+    trainings._remember(Job("faces-001", os.getpid(), time.time()))
+    assert not trainings.is_alive(trainings.last())
+    trainings._remember(Job("faces-001", 2**22 + 7, time.time()))
+    assert not trainings.is_alive(trainings.last())
+
+
+@pytest.mark.parametrize("name", ["", " ", "../x", "a/b", "x" * 41, ".hidden", "-flag", None, 3, "a\tb", "ü"])
+def test_a_name_that_is_none_is_refused(name):
+    with pytest.raises(UsageError, match="Give the run a name of 1 to 40"):
+        checked_name(name)
+
+
+# --- the tab ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def handlers(trainings, temporary):
+    return TrainHandlers(trainings, Models([trainings.runs]))
+
+
+def put(temporary: Path, paths: list[Path]) -> list[str]:
+    for path in paths:
+        (temporary / path.name).write_bytes(path.read_bytes())
+    return [str(temporary / path.name) for path in paths]
+
+
+def test_pictures_are_checked_and_nothing_is_kept(handlers, temporary, few_pictures, trainings):
+    files = put(temporary, few_pictures)
+    words, shown = handlers.check("upload", files)
+    assert "### 8 pictures" in words
+    assert "All are 40 × 40 px" in words
+    assert "No duplicates" in words
+    assert "very few: expect near copies" in words
+    assert shown.width > 400
+    assert sorted(str(path) for path in temporary.iterdir()) == sorted(files)
+    assert not trainings.runs.exists()
+
+
+def test_duplicates_and_broken_pictures_are_named(few_pictures, tmp_path):
+    for path in few_pictures:
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    (tmp_path / "again.png").write_bytes(few_pictures[0].read_bytes())
+    (tmp_path / "broken.png").write_bytes(b"no")
+    words = describe_survey(survey_set(tmp_path, 32, "crop"))
+    assert "**1 near-duplicate pair**" in words
+    assert f"again.png = {few_pictures[0].name} (exact)" in words
+    assert "**1 cannot be read**" in words
+
+
+def test_uploaded_pictures_are_kept_for_the_run_alone(handlers, temporary, few_pictures, trainings):
+    words = handlers.start("upload", put(temporary, few_pictures), "my faces", 5, 32)
+    assert "my-faces-001" in words
+    assert trainings.wait(20)
+    assert len(list((trainings.runs / "pictures" / "my-faces-001").iterdir())) == 8
+    assert handlers.status() == "my-faces-001 is finished after 50 images; it is in the list of models."
+
+
+def test_unusable_uploads_start_nothing_and_leave_nothing(handlers, temporary, few_pictures, trainings):
+    with refused("3 pictures were uploaded; at least 4 are required"):
+        handlers.start("upload", put(temporary, few_pictures[:3]), "x")
+    (temporary / "bad.png").write_bytes(b"no")
+    with refused("bad.png"):
+        handlers.start("upload", [*put(temporary, few_pictures), str(temporary / "bad.png")], "x")
+    assert list((trainings.runs / "pictures").iterdir()) == []
+    assert trainings.last() is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("faces", None, "../x"), "Give the run a name"),
+        (("faces", None, "x", 0), "The time limit in minutes is 0; it must be between 0.1 and 10080"),
+        (("faces", None, "x", 5, 48), "The image size is '48'"),
+        (("faces", None, "x", 5, 0, "stretch"), "choose one of crop, pad"),
+        (("faces", None, "x", 5, 0, "crop", -1), "Thousand images is -1"),
+        (("/etc", None, "x"), "choose one of upload, faces"),
+        (("upload", ["/etc/passwd"], "x"), "Only files that were uploaded"),
+    ],
+)
+def test_impossible_trainings_are_refused(handlers, arguments, message):
+    with refused(message):
+        handlers.start(*arguments)
+
+
+def test_the_page_follows_and_is_quiet_when_nothing_is_new(handlers, trainings):
+    first = handlers.watch("none yet")
+    assert "No training was started here yet" in first[0]
+    assert first[3]["interactive"] is False
+    mark = first[-1]
+    assert all(value == {"__type__": "update"} for value in handlers.watch(mark))
+    handlers.start("faces", None, "slow", 5)
+    until(lambda: trainings.state().images_seen == 20)
+    bar, _, curves, stop, _, _, after = handlers.watch(mark)
+    assert "slow-001 is being trained: 20 of 50 images seen." in bar
+    assert "width:40.0%" in bar
+    assert stop["interactive"] is True
+    assert after != mark
+    assert "Curves appear" in curves or "<svg" in curves
+    again = handlers.watch(after)
+    assert "is being trained" in again[0]
+    assert again[1:] == [{"__type__": "update"}] * 6
+
+
+def test_durations_and_states_have_words():
+    assert [readable(s) for s in (45, 600, 12_000)] == ["45 seconds", "10 minutes", "3 h 20 min"]
+    for state in ("preparing", "running", "stopping", "finished", "stopped", "failed"):
+        words = status_sentence(TrainingState("faces-001", state, 5, 10))
+        assert words.startswith("faces-001 ")
+    assert train_tab.status_html(TrainingState("<b>", "running", 5, 10)).count("<b>") == 0
