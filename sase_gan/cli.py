@@ -12,6 +12,7 @@ from sase_gan.commands import (
     detect,
     doctor,
     evaluate,
+    inject,
     report,
     sample,
     studio,
@@ -32,6 +33,7 @@ app.command("sample")(sample.sample)
 app.command("evaluate")(evaluate.evaluate)
 app.command("report")(report.report)
 app.command("compare")(compare.compare)
+app.add_typer(inject.app, name="inject", help="Harmonise, edit, paint, animate and tile with a model of one picture.")
 app.add_typer(data.app, name="data", help="Check, prepare and preview pictures.")
 app.add_typer(weights.app, name="weights", help="Pretrained weights of the evaluators.")
 app.add_typer(bench.app, name="bench", help="Measure speed and memory on this machine.")

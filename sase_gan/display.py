@@ -13,7 +13,6 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 
 from sase_gan.callbacks import MetricsTable, Snapshots
 
-
 _SHOWN = (
     ("fd_efflite0", "FD", ".1f"),
     ("kid_efflite0", "KID", ".4f"),
@@ -107,9 +106,7 @@ class TrainingDisplay(Callback):
         text = f"snapshot at {self.position(images_seen)}"
         if figures is not None:
             values = {name: metric["value"] for name, metric in figures["metrics"].items()}
-            shown = [
-                f"{words} {values[name]:{form}}" for name, words, form in _SHOWN if values.get(name) is not None
-            ]
+            shown = [f"{words} {values[name]:{form}}" for name, words, form in _SHOWN if values.get(name) is not None]
             text = f"{text}: {', '.join(shown)} (copying {figures['verdict']['copying']})"
         self.console.print(text, highlight=False)
 

@@ -9,7 +9,7 @@ import shlex
 import shutil
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ from sase_gan.metrics.single_suite import SCENE_FIGURES, evaluate_single, summar
 from sase_gan.metrics.suite import Evaluation, Provenance, evaluate
 from sase_gan.records import CONFIG_FILE, KEPT_RUN, RESULTS_FILE, TRAINING_FILE
 from sase_gan.run_folder import images_of, is_run, open_run
-from sase_gan.snapshot import is_snapshot, snapshot_digest
+from sase_gan.snapshot import WEIGHTS_FILE, is_snapshot, read_header, snapshot_digest
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +40,8 @@ Progress = Callable[[str, int, int], None]
 WALKS = 8
 WALK_STEPS = 8
 TRUNCATED_PICTURES = 32
+PICTURES_OF_ONE = 50
+"""Drawn from a model of one picture, as the field does, where no count is given."""
 TRUNCATION_SHOWN = 0.7
 # Pictures of one scene may differ by a few pixels between programs; more is another picture.
 _LARGEST_TRIM = 2
@@ -101,6 +103,9 @@ class _Fakes:
     model: dict[str, Any] | None = None
     truncated: Tensor | None = None
     walks: Tensor | None = None
+    picture: Tensor | None = None
+    """The one picture that a snapshot learned from, which it holds at its own size."""
+    trained_on: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -124,10 +129,17 @@ def run_evaluation(options: EvaluationOptions, progress: Progress | None = None)
     device = choose_hardware(options.device).device
     command = _command(options)
     run_folder, options = _from_run(options)
-    if options.real is None:
+    one_picture = _is_model_of_one_picture(options.source)
+    if one_picture and options.count is None:
+        protocol = protocol.changed(num_fakes=PICTURES_OF_ONE)
+    if options.real is None and not one_picture:
         raise UsageError(f"{options.source} does not say which pictures it learned from; name them with --real FOLDER.")
     fakes = _load_fakes(options, protocol, request, device, progress)
-    reals = _load_reals(options, fakes.images, progress)
+    if options.real is None:
+        assert fakes.picture is not None
+        reals = _own_picture(fakes)
+    else:
+        reals = _load_reals(options, fakes.images, progress)
     reference = PreparedReference(
         reals.images,
         reals.names,
@@ -238,7 +250,8 @@ def _from_run(options: EvaluationOptions) -> tuple[Path | None, EvaluationOption
     changes: dict[str, Any] = {"source": source}
     if options.out is None:
         changes["out"] = run_path / "evaluation"
-    if options.real is None and data.get("path"):
+    # A model of one picture holds it at its own size; the file would have to be resized once more.
+    if options.real is None and data.get("path") and config.get("task") != "one_shot":
         changes["real"] = Path(data["path"])
         changes["fit"] = data.get("fit", options.fit)
         changes["licence"] = options.licence or data.get("licence")
@@ -319,12 +332,13 @@ def _sample(
     device: torch.device,
     progress: Progress | None,
 ) -> _Fakes:
-    from sase_gan.networks.load import load_generator
+    from sase_gan.networks.load import load_network
+    from sase_gan.networks.one_shot import Pyramid
     from sase_gan.sampling import latent_walk, sample_images
 
     if options.image_size is not None:
         raise UsageError("--image-size has no effect on a snapshot, whose pictures have their own size; leave it out.")
-    network: Any = load_generator(options.source).to(device)
+    network: Any = load_network(options.source).to(device)
     seeds = range(options.seed, options.seed + protocol.num_fakes)
     images = sample_images(
         network,
@@ -333,10 +347,12 @@ def _sample(
         batch_size=8,
         progress=_named(progress, "generating pictures"),
     )
-    truncated = walks = None
-    if protocol.truncation > TRUNCATION_SHOWN:
+    truncated = walks = picture = None
+    if isinstance(network, Pyramid):
+        picture = network.picture.cpu()
+    elif protocol.truncation > TRUNCATION_SHOWN:
         truncated = sample_images(network, seeds[:TRUNCATED_PICTURES], truncation=TRUNCATION_SHOWN)
-    if request.wants_group("smoothness"):
+    if picture is None and request.wants_group("smoothness"):
         pairs = [(options.seed + 2 * walk, options.seed + 2 * walk + 1) for walk in range(WALKS)]
         walks = torch.stack([latent_walk(network, pair, steps=WALK_STEPS) for pair in pairs])
     return _Fakes(
@@ -347,7 +363,15 @@ def _sample(
         _model_facts(options, protocol, network),
         truncated,
         walks,
+        picture,
+        dict(network.provenance.get("data") or {}),
     )
+
+
+def _is_model_of_one_picture(source: Path) -> bool:
+    from sase_gan.networks.one_shot import Pyramid
+
+    return is_snapshot(source) and read_header(source / WEIGHTS_FILE)["kind"] == Pyramid.kind
 
 
 def _model_facts(options: EvaluationOptions, protocol: Protocol, network: Any) -> dict[str, Any]:
@@ -387,6 +411,14 @@ def _load_reals(options: EvaluationOptions, fakes: Tensor, progress: Progress | 
         "holdout": 0 if held is None else len(held),
     }
     return _Reals(found.images, found.names, facts, notes, held)
+
+
+def _own_picture(fakes: _Fakes) -> _Reals:
+    assert fakes.picture is not None
+    data = fakes.trained_on
+    name = str(data.get("name") or "training picture")
+    facts = {"name": Path(name).stem, "path_name": name, "licence": data.get("licence"), "mirror": False}
+    return _Reals(fakes.picture[None], (name,), facts, [])
 
 
 def _at_size(path: Path, height: int, width: int, fit: str, progress: Any = None) -> ImageSet:

@@ -105,7 +105,7 @@ def _one_shot(config: OneShotConfig, images: ImageSet) -> RunPlan:
         return module
 
     def stage_at(seen: int) -> int:
-        return max(stage for stage, start in enumerate(starts[:-1]) if seen >= start)
+        return max(stage for stage, start in enumerate(starts[:-1]) if seen > start or stage == 0)
 
     def position(seen: int) -> str:
         stage = stage_at(seen)

@@ -1,7 +1,7 @@
 """`sase-gan sample`: pictures, a grid, or a walk from a snapshot."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -13,6 +13,17 @@ def sample(
     truncation: Annotated[float, typer.Option(help="0 to 2; below 1 is more typical and less varied.")] = 1.0,
     noise: Annotated[str, typer.Option(help="random, fixed or off.")] = "random",
     grid_only: Annotated[bool, typer.Option("--grid-only", help="Write grid.png alone.")] = False,
+    width: Annotated[
+        int | None, typer.Option(help="Of the picture in px; models of one picture draw any size.", show_default=False)
+    ] = None,
+    height: Annotated[int | None, typer.Option(help="See --width.", show_default=False)] = None,
+    start_scale: Annotated[
+        int,
+        typer.Option(
+            help="Models of one picture: stages before it draw the training picture, so 0 varies most, and the last "
+            "stage only in detail."
+        ),
+    ] = 0,
     walk: Annotated[int | None, typer.Option(help="Frames from seed to seed: writes walk.mp4, walk.gif.")] = None,
     loop: Annotated[bool, typer.Option(help="Let the walk end where it began.")] = True,
     batch_size: Annotated[int, typer.Option(help="Pictures drawn at once.")] = 8,
@@ -21,16 +32,24 @@ def sample(
 ) -> None:
     """Draw pictures by seed; each PNG carries its seed and the snapshot's hash."""
     from sase_gan.animations import write_gif, write_mp4
+    from sase_gan.errors import UsageError
     from sase_gan.hardware import choose_hardware
-    from sase_gan.networks.load import load_generator
+    from sase_gan.networks.load import load_network
     from sase_gan.pixels import grid, write_png
     from sase_gan.sampling import latent_walk, parse_seeds, sample_images
     from sase_gan.snapshot import snapshot_digest
 
     chosen = parse_seeds(seeds)
     folder = find_snapshot(source)
-    network = load_generator(folder).to(choose_hardware(device, threads=threads).device)
+    network = load_network(folder).to(choose_hardware(device, threads=threads).device)
+    pyramid = _as_pyramid(network, {"--width": width, "--height": height, "--start-scale": start_scale or None})
     digest = snapshot_digest(folder)
+    resized = any((width, height, start_scale))
+    if resized and (walk is not None or truncation != 1):
+        raise UsageError(
+            "--walk and --truncation keep the trained size and begin at scale 0; leave them out, or leave out --width, "
+            "--height and --start-scale"
+        )
     if walk is not None:
         frames = latent_walk(network, chosen, steps=walk, loop=loop, batch_size=batch_size)
         write_mp4(out / "walk.mp4", frames)
@@ -38,15 +57,21 @@ def sample(
         typer.echo(f"{len(frames)} frames in {out / 'walk.mp4'} and {out / 'walk.gif'}")
         return
     with typer.progressbar(length=len(chosen), label="drawing") as bar:
-        images = sample_images(
-            network,
-            chosen,
-            truncation=truncation,
-            noise=noise,  # type: ignore[arg-type]
-            batch_size=batch_size,
-            progress=lambda done, total: bar.update(done - bar.pos),
-        )
+        common: dict[str, Any] = {
+            "noise": noise,
+            "batch_size": batch_size,
+            "progress": lambda done, total: bar.update(done - bar.pos),
+        }
+        if pyramid is None or not resized:
+            images = sample_images(network, chosen, truncation=truncation, **common)
+        else:
+            from sase_gan import inject
+
+            size = (height or pyramid.size[0], width or pyramid.size[1])
+            images = inject.sample(pyramid, chosen, size=size, start_scale=start_scale, **common)
     text = {"snapshot": digest, "truncation": str(truncation), "noise": noise}
+    if start_scale:
+        text["start_scale"] = str(start_scale)
     if not grid_only:
         for seed, image in zip(chosen, images, strict=True):
             write_png(out / f"seed{seed:06d}.png", image, {**text, "seed": str(seed)})
@@ -70,3 +95,15 @@ def find_snapshot(source: Path) -> Path:
         return open_run(source).chosen_snapshot()
     what = "does not exist" if not source.exists() else "is neither a snapshot nor a run folder"
     raise DataError(f"{source} {what}; give a folder such as runs/NAME or runs/NAME/snapshots/000012kimg")
+
+
+def _as_pyramid(network: Any, given: dict[str, Any]) -> Any:
+    """The network if it was trained on one picture, else None; what only such a model can do is refused then."""
+    from sase_gan.errors import UsageError
+    from sase_gan.networks.one_shot import Pyramid
+
+    if isinstance(network, Pyramid):
+        return network
+    if wrong := [name for name, value in given.items() if value is not None]:
+        raise UsageError(f"{', '.join(wrong)}: only models of one picture can do this; this model has one size")
+    return None

@@ -16,6 +16,7 @@ repeats an uninterrupted one bit for bit on the same CPU and thread count.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -55,6 +56,9 @@ class OneShotModule(LightningModule):
         half_life = self.config.averaging.half_life
         # Without a ramp: at the start of a phase the average takes the new stage over, and follows from there.
         self.average = None if half_life is None else WeightAverage(self.generator, half_life=half_life, ramp_up=0)
+        # For benchmarks only: nothing is kept between iterations, every picture takes passes of its own, and the
+        # generator's step sends gradients into the discriminator that nobody uses.
+        self.plain_step = False
         self.images_seen = 0
         self.steps = 0
         self.data_digest = ""
@@ -113,9 +117,12 @@ class OneShotModule(LightningModule):
         self._set_rates(iteration)
         source = torch.Generator(self.device).manual_seed(derive_seed(self.config.seed, "step", self.images_seen))
         section = self.config.optimiser
-        for step in range(section.discriminator_steps):
+        if self.config.loss.adversarial == 0:
             drawn = self._draw(source)
-            self._discriminator_step(drawn[:1], source, last=step == section.discriminator_steps - 1)
+        else:
+            for step in range(section.discriminator_steps):
+                drawn = self._draw(source)
+                self._discriminator_step(drawn[:1], source, last=step == section.discriminator_steps - 1)
         self._generator_step(drawn, source)
         self.images_seen += 1
         self.steps += 1
@@ -201,6 +208,8 @@ class OneShotModule(LightningModule):
         if first > 0:
             with torch.no_grad():
                 carried = generator.climb(noise, stop=first).stages[-1]
+        if self.plain_step:
+            return self._draw_plainly(noise, fixed)
         if self.config.generator.released_statistics:
             fake = generator.climb(noise, start=first, stop=phase + 1, carried=carried)
             rebuilt = generator.climb(fixed, start=first, stop=phase + 1, carried=self._frozen_reconstruction)
@@ -211,12 +220,26 @@ class OneShotModule(LightningModule):
             carried = torch.cat([carried, self._frozen_reconstruction])
         return generator.climb(both, start=first, stop=phase + 1, carried=carried).big
 
+    def _draw_plainly(self, noise: list[Tensor | None], fixed: list[Tensor | None]) -> Tensor:
+        """The same from the coarsest stage on, the two pictures one after the other."""
+        pictures = []
+        for inputs in (noise, fixed):
+            with torch.no_grad():
+                first = self._first_trained
+                carried = self.generator.climb(inputs, stop=first).stages[-1] if first > 0 else None
+            pictures.append(self.generator.climb(inputs, start=first, stop=self.phase + 1, carried=carried).big)
+        return torch.cat(pictures)
+
+    def _toggled(self, optimiser: Any) -> AbstractContextManager[None]:
+        """Within the block only this player's parameters take gradients."""
+        return nullcontext() if self.plain_step else self.toggled_optimizer(optimiser)
+
     def _discriminator_step(self, fake: Tensor, source: torch.Generator, *, last: bool) -> None:
         optimiser, discriminator = self._optimiser(1), self.discriminator
         fake = fake.detach()
         mix = torch.rand((), generator=source, device=self.device)
-        with self.toggled_optimizer(optimiser):
-            if self.config.discriminator.norm == "none":
+        with self._toggled(optimiser):
+            if self.config.discriminator.norm == "none" and not self.plain_step:
                 real_logits, fake_logits = discriminator(torch.cat([self._real, fake])).chunk(2)
             else:
                 real_logits, fake_logits = discriminator(self._real), discriminator(fake)
@@ -238,13 +261,13 @@ class OneShotModule(LightningModule):
         for step in range(section.generator_steps if recompute else 1):
             if step > 0:
                 drawn = self._draw(source)
-            with self.toggled_optimizer(optimiser):
-                terms = losses.generator_loss(self.discriminator(drawn[:1]))
-                terms["g_reconstruction"] = (drawn[1:] - self._real).square().mean()
-                total = terms["g_adversarial"] + self.config.loss.reconstruction * terms["g_reconstruction"]
-                if self.config.loss.patches > 0:
-                    terms["g_patches"] = losses.sliced_patch_distance(drawn[:1], self._real, generator=source)
-                    total = total + self.config.loss.patches * terms["g_patches"]
+            with self._toggled(optimiser):
+                terms = self._generator_terms(drawn, source)
+                weights = self.config.loss
+                total = weights.reconstruction * terms["g_reconstruction"]
+                for name, weight in (("g_adversarial", weights.adversarial), ("g_patches", weights.patches)):
+                    if weight > 0:
+                        total = total + weight * terms[name]
                 self.manual_backward(total)
             if section.generator_update == "repeat_step":
                 for _ in range(section.generator_steps):
@@ -252,7 +275,18 @@ class OneShotModule(LightningModule):
             else:
                 optimiser.step()
             optimiser.zero_grad(set_to_none=True)
+            if self.plain_step:
+                self.discriminator.zero_grad(set_to_none=True)
         self._collect({**terms, "reconstruction_rmse": terms["g_reconstruction"].detach().sqrt()})
+
+    def _generator_terms(self, drawn: Tensor, source: torch.Generator) -> losses.Terms:
+        weights = self.config.loss
+        terms = {"g_reconstruction": (drawn[1:] - self._real).square().mean()}
+        if weights.adversarial > 0:
+            terms |= losses.generator_loss(self.discriminator(drawn[:1]))
+        if weights.patches > 0:
+            terms["g_patches"] = losses.sliced_patch_distance(drawn[:1], self._real, generator=source)
+        return terms
 
     def _optimiser(self, index: int) -> Any:
         return self.optimizers()[index]  # type: ignore[index]

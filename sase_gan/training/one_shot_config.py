@@ -40,6 +40,7 @@ class CriticSection(Section):
 class OneShotLossSection(Section):
     """Weights of the terms, and the noise of the stages."""
 
+    adversarial: float = Field(1.0, ge=0, description="weight of the discriminator's word; 0: there is none")
     penalty: float = Field(0.1, ge=0, description="weight of the gradient penalty")
     reconstruction: float = Field(10.0, ge=0, description="weight of the mean squared error of the reconstruction")
     patches: float = Field(0.0, ge=0, description="weight of the sliced distance of patches of a drawn picture")
