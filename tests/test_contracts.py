@@ -119,7 +119,11 @@ NETWORKS = {
     "generator_fastgan": generator(norm="batch", skip="sle", width=8),
     "generator_64": generator(image_size=64, init_scale="paper"),
     "generator_published": generator(spectral_norm=False),
+    "generator_aw_multi_scale": generator(conv="aw", attention="efficient_multi_scale"),
+    "generator_se": generator(attention="se", spectral_norm=False),
     "discriminator": discriminator(),
+    "discriminator_aw_multi_scale": discriminator(conv="aw", attention="efficient_multi_scale"),
+    "discriminator_se": discriminator(attention="se"),
     "discriminator_64": discriminator(image_size=64, width=8, downsample="nearest"),
 }
 CASES = LAYERS | NETWORKS

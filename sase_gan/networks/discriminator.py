@@ -5,6 +5,10 @@ memorising a handful of them. Below 256 px the tables continue by rule (`network
 
 Deviation: the real picture is reduced by averaging (`downsample="area"`); the release takes every n-th pixel, which
 aliases, and remains as `downsample="nearest"`.
+
+Off by default, and in no paper: `conv="aw"` scales the kernel of each down block's 3x3 convolution for every sample
+(`layers.aw_conv`), and `attention` gates the convolved way of each down block, before the two ways are averaged. Stem,
+branch for the small picture, heads and decoders stay plain.
 """
 
 from __future__ import annotations
@@ -21,6 +25,14 @@ from torch import Tensor, nn
 from sase_gan.layers.primitives import GatedLinearUnit, UpsampleConv, batch_norm, conv
 from sase_gan.layers.skip_excitation import SkipExcitation
 from sase_gan.networks.generator import Pictures
+from sase_gan.networks.parts import (
+    AttentionFactory,
+    AttentionName,
+    ConvFactory,
+    ConvName,
+    attention_factory,
+    conv_factory,
+)
 from sase_gan.networks.stages import (
     DISCRIMINATOR_CHANNELS,
     DISCRIMINATOR_GATES,
@@ -45,6 +57,8 @@ class DiscriminatorConfig(BaseModel):
     width: int = Field(64, ge=4, description="64 is FastGAN's width; the decoders have their own")
     decoder_width: int = Field(64, ge=2, description="64 is FastGAN's; in narrow networks the decoders cost most")
     downsample: Literal["area", "nearest"] = Field("area", description="how real pictures are made smaller")
+    conv: ConvName = Field("plain", description="3x3 convolutions of the down blocks; aw: scaled for each sample")
+    attention: AttentionName = Field("none", description="attention at the end of the convolved way of a down block")
 
     @field_validator("image_size")
     @classmethod
@@ -79,8 +93,9 @@ class Discriminator(nn.Module):
         self.stem = _stem(size, self.channels)
         top = min(256, size)
         self.sizes = tuple(side for side in DISCRIMINATOR_CHANNELS if side < top)
+        parts = conv_factory(config.conv, spectral=True), attention_factory(config.attention)
         for side in self.sizes:
-            self.add_module(f"b{side}", _DownBlock(self.channels(side * 2), self.channels(side)))
+            self.add_module(f"b{side}", _DownBlock(self.channels(side * 2), self.channels(side), *parts))
         self.gates = {target: source for source, target in DISCRIMINATOR_GATES if source <= top}
         for target, source in self.gates.items():
             gate = SkipExcitation(self.channels(source), self.channels(target))
@@ -185,22 +200,23 @@ def _small_branch(image_size: int, width: int) -> tuple[nn.Sequential, int]:
 class _DownBlock(nn.Module):
     """Half the size along two ways, averaged: strided convolutions, and pooling with a 1x1 convolution."""
 
-    def __init__(self, in_channels: int, out_channels: int) -> None:
+    def __init__(self, in_channels: int, out_channels: int, conv3x3: ConvFactory, attention: AttentionFactory) -> None:
         super().__init__()
         self.main = nn.Sequential(
             conv(in_channels, out_channels, 4, stride=2, padding=1),
             batch_norm(out_channels),
             nn.LeakyReLU(0.2),
-            conv(out_channels, out_channels, 3, padding=1),
+            conv3x3(out_channels, out_channels),
             batch_norm(out_channels),
             nn.LeakyReLU(0.2),
         )
+        self.attention = attention(out_channels)
         self.direct = nn.Sequential(
             nn.AvgPool2d(2), conv(in_channels, out_channels, 1), batch_norm(out_channels), nn.LeakyReLU(0.2)
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        return (self.main(x) + self.direct(x)) / 2
+        return (self.attention(self.main(x)) + self.direct(x)) / 2
 
 
 class _Decoder(nn.Module):

@@ -4,6 +4,10 @@ Trunk: Liu et al. 2021, arXiv 2101.04775. Gates: arXiv 2112.14804 (`layers.sase`
 (`layers.attentive_norm`). Neither the paper nor its release combines SASE with attentive normalization; the
 combination is this project's default, the release is `norm="batch"`, FastGAN is `norm="batch", skip="sle"`.
 
+Off by default, and in no paper: `conv="aw"` makes every 3x3 convolution within the blocks from 8x8 on one whose kernel
+is scaled for each sample (`layers.aw_conv`), and `attention` gates the result of each of these blocks, after its gated
+linear unit and before the skip gate. The first block and the convolutions that give the pictures stay plain.
+
 Deviation: the noise maps are an input, so that a picture is named by (snapshot, seed) whatever batch it is drawn in.
 """
 
@@ -17,10 +21,21 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from torch import Tensor, nn
 
 from sase_gan.errors import UsageError
-from sase_gan.layers.primitives import WEIGHT_STD, GatedLinearUnit, NoiseInjection, UpsampleConv, conv
+from sase_gan.layers.primitives import WEIGHT_STD, GatedLinearUnit, NoiseInjection, conv
 from sase_gan.layers.sase import SynthesisSASE
 from sase_gan.layers.spectral_norm import fold_spectral_norm, spectral_norm
-from sase_gan.networks.parts import NormFactory, norm_factory, skip_factory
+from sase_gan.networks.parts import (
+    AttentionFactory,
+    AttentionName,
+    ConvFactory,
+    ConvName,
+    NormFactory,
+    attention_factory,
+    conv_factory,
+    norm_factory,
+    skip_factory,
+    upsample_conv_factory,
+)
 from sase_gan.networks.stages import (
     GENERATOR_CHANNELS,
     TWO_CONVOLUTION_SIZES,
@@ -47,6 +62,8 @@ class GeneratorConfig(BaseModel):
     init_scale: Literal["unit", "paper"] = Field("unit", description="start of attentive normalization's tables")
     skip: Literal["sase", "sle"] = Field("sase", description="gates between distant sizes")
     sase_groups: int = Field(4, ge=1, description="masks and styles of a SASE gate")
+    conv: ConvName = Field("plain", description="3x3 convolutions of the blocks; aw: kernels scaled for each sample")
+    attention: AttentionName = Field("none", description="attention at the end of each block from 8x8 on")
     output: Literal["raw", "tanh"] = Field("raw", description="tanh bounds the picture; raw is clamped when saved")
     spectral_norm: bool = Field(True, description="False for a snapshot, whose weights are already divided")
 
@@ -101,9 +118,15 @@ class Generator(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-gene
         norm = norm_factory(config.norm, num_components=config.num_components, init_scale=config.init_scale)
         spectral = config.spectral_norm
         self.b4 = _FirstBlock(config.latent_size, self.channels(4), norm, spectral)
+        parts = _Parts(
+            norm,
+            conv_factory(config.conv, spectral=spectral),
+            upsample_conv_factory(config.conv, spectral=spectral),
+            attention_factory(config.attention),
+        )
         for size in generator_sizes(config.image_size):
             block = _NoisyBlock if size in TWO_CONVOLUTION_SIZES else _PlainBlock
-            self.add_module(f"b{size}", block(self.channels(size // 2), self.channels(size), norm, spectral))
+            self.add_module(f"b{size}", block(self.channels(size // 2), self.channels(size), parts))
         self.gates = generator_gates(config.image_size, config.skip)
         for gate in self.gates:
             self.add_module(f"gate{gate.source}to{gate.target}", self._make_gate(gate))
@@ -212,6 +235,15 @@ class Generator(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-gene
         return {name: module for name, module in self.named_children() if isinstance(module, SynthesisSASE)}
 
 
+class _Parts(NamedTuple):
+    """What the blocks are made of."""
+
+    norm: NormFactory
+    conv: ConvFactory
+    upsample_conv: ConvFactory
+    attention: AttentionFactory
+
+
 class _FirstBlock(nn.Module):
     """Latent to 4x4: a transposed convolution of a 1x1 map, which is one matrix product; norm, gated linear unit."""
 
@@ -230,32 +262,34 @@ class _FirstBlock(nn.Module):
 
 
 class _PlainBlock(nn.Module):
-    """Twice the size by one convolution, norm, gated linear unit."""
+    """Twice the size by one convolution, norm, gated linear unit; then the attention, if any."""
 
-    def __init__(self, in_channels: int, out_channels: int, norm: NormFactory, spectral: bool) -> None:
+    def __init__(self, in_channels: int, out_channels: int, parts: _Parts) -> None:
         super().__init__()
-        self.conv = UpsampleConv(in_channels, 2 * out_channels, spectral=spectral)
-        self.norm = norm(2 * out_channels)
+        self.conv = parts.upsample_conv(in_channels, 2 * out_channels)
+        self.norm = parts.norm(2 * out_channels)
         self.activation = GatedLinearUnit()
+        self.attention = parts.attention(out_channels)
 
     def forward(self, x: Tensor, noise: tuple[Tensor, ...] = ()) -> Tensor:
-        return self.activation(self.norm(self.conv(x)))
+        return self.attention(self.activation(self.norm(self.conv(x))))
 
 
 class _NoisyBlock(nn.Module):
-    """Twice the size by one convolution, then a second one; noise before each norm."""
+    """Twice the size by one convolution, then a second one; noise before each norm; then the attention, if any."""
 
-    def __init__(self, in_channels: int, out_channels: int, norm: NormFactory, spectral: bool) -> None:
+    def __init__(self, in_channels: int, out_channels: int, parts: _Parts) -> None:
         super().__init__()
-        self.conv1 = UpsampleConv(in_channels, 2 * out_channels, spectral=spectral)
+        self.conv1 = parts.upsample_conv(in_channels, 2 * out_channels)
         self.noise1 = NoiseInjection()
-        self.norm1 = norm(2 * out_channels)
-        self.conv2 = conv(out_channels, 2 * out_channels, 3, padding=1, spectral=spectral)
+        self.norm1 = parts.norm(2 * out_channels)
+        self.conv2 = parts.conv(out_channels, 2 * out_channels)
         self.noise2 = NoiseInjection()
-        self.norm2 = norm(2 * out_channels)
+        self.norm2 = parts.norm(2 * out_channels)
         self.activation = GatedLinearUnit()
+        self.attention = parts.attention(out_channels)
 
     def forward(self, x: Tensor, noise: tuple[Tensor, ...] = ()) -> Tensor:
         first, second = noise or (None, None)
         x = self.activation(self.norm1(self.noise1(self.conv1(x), first)))
-        return self.activation(self.norm2(self.noise2(self.conv2(x), second)))
+        return self.attention(self.activation(self.norm2(self.noise2(self.conv2(x), second))))

@@ -7,11 +7,23 @@ from typing import Any, Literal
 from torch import nn
 
 from sase_gan.layers.attentive_norm import AttentiveNorm
-from sase_gan.layers.primitives import batch_norm, instance_norm
+from sase_gan.layers.aw_conv import AWConv2d, AWUpsampleConv
+from sase_gan.layers.efficient_multi_scale_attention import EfficientMultiScaleAttention
+from sase_gan.layers.primitives import WEIGHT_STD, UpsampleConv, batch_norm, conv, instance_norm
 from sase_gan.layers.sase import SynthesisSASE
 from sase_gan.layers.skip_excitation import SkipExcitation
+from sase_gan.layers.spectral_norm import spectral_norm
+from sase_gan.layers.squeeze_excitation import SqueezeExcitation
 
 NormFactory = Callable[[int], nn.Module]
+ConvFactory = Callable[[int, int], nn.Module]
+AttentionFactory = Callable[[int], nn.Module]
+
+ConvName = Literal["plain", "aw"]
+AttentionName = Literal["none", "efficient_multi_scale", "se"]
+
+GROUP_CHANNELS = 4
+"""Least channels in a group of the efficient multi-scale attention: with one its two softmaxes would be constant."""
 
 
 def norm_factory(
@@ -39,6 +51,62 @@ def _instance_attentive(attentive: Callable[..., nn.Module], channels: int) -> n
 
 def _no_norm(channels: int) -> nn.Module:
     return nn.Identity()
+
+
+def conv_factory(name: ConvName, *, spectral: bool) -> ConvFactory:
+    """A factory `(in_channels, out_channels) -> module` of the named 3x3 convolution that keeps the size.
+
+    "aw" scales the kernel for every sample (`layers.aw_conv`); only the kernel is spectrally normalised, the two small
+    convolutions that read its scale are followed by norms.
+
+    Raises:
+        ValueError: for an unknown name; the message lists the known ones.
+    """
+    known: Mapping[str, ConvFactory] = {
+        "plain": lambda i, o: conv(i, o, 3, padding=1, spectral=spectral),
+        "aw": lambda i, o: _as_family(AWConv2d(i, o, 3, padding=1), spectral),
+    }
+    return _look_up(known, name, "conv")
+
+
+def upsample_conv_factory(name: ConvName, *, spectral: bool) -> ConvFactory:
+    """As `conv_factory`, for the 3x3 convolution after an upsampling by 2.
+
+    Raises:
+        ValueError: for an unknown name; the message lists the known ones.
+    """
+    known: Mapping[str, ConvFactory] = {
+        "plain": partial(UpsampleConv, spectral=spectral),
+        "aw": lambda i, o: _as_family(AWUpsampleConv(i, o), spectral),
+    }
+    return _look_up(known, name, "conv")
+
+
+def _as_family(module: AWConv2d, spectral: bool) -> nn.Module:
+    nn.init.normal_(module.weight, 0.0, WEIGHT_STD)
+    return spectral_norm(module) if spectral else module
+
+
+def attention_factory(name: AttentionName) -> AttentionFactory:
+    """A factory `channels -> module` of the named attention, which keeps the shape; "none" is the identity.
+
+    Raises:
+        ValueError: for an unknown name; the message lists the known ones.
+    """
+    known: Mapping[str, AttentionFactory] = {
+        "none": _no_attention,
+        "efficient_multi_scale": _multi_scale,
+        "se": SqueezeExcitation,
+    }
+    return _look_up(known, name, "attention")
+
+
+def _no_attention(channels: int) -> nn.Module:
+    return nn.Identity()
+
+
+def _multi_scale(channels: int) -> nn.Module:
+    return EfficientMultiScaleAttention(channels, groups=max(1, min(32, channels // GROUP_CHANNELS)))
 
 
 def skip_factory(name: str) -> Callable[..., nn.Module]:
