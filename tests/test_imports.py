@@ -25,7 +25,7 @@ GROUPS = (
     ("callbacks",),
     ("display",),
     ("runs", "run_plans", "evaluation"),
-    ("export", "report", "report_view", "compare", "bench"),
+    ("export", "report", "report_view", "compare", "bench", "bench_metrics", "scenes"),
     ("ui",),
     ("commands",),
     ("cli", "__main__"),

@@ -128,3 +128,79 @@ def _measure(name: str, changes: dict[str, Any], hardware: Any, steps: int, plai
     hardware = choose_hardware(hardware.kind, hardware.precision, hardware.threads)
     untrained = config.loss.reconstruction.startswith("lpips")
     return measure_training(config, hardware, steps=steps, plain=plain, untrained_perceptual=untrained)
+
+
+@app.command("metrics")
+def metrics(
+    real: Annotated[Path, typer.Argument(help="Real pictures, 40 or more: a folder or zip.", show_default=False)],
+    image_size: Annotated[int | None, typer.Option(help="Bring all to this side. [default: their own]")] = None,
+    max_images: Annotated[int | None, typer.Option(min=40, help="Only the first by name.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Which random half plays the training set.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="Write the table there, as Markdown.")] = None,
+) -> None:
+    """Show how every figure moves: held-out pictures disturbed step by step, then copies of the training half.
+
+    Ends with code 1 when copies are not called red, or the untouched held-out half is not called green.
+    """
+    from sase_gan import bench_metrics
+
+    images, note = _real_pictures(real, image_size, max_images)
+    rungs = []
+    for rung in bench_metrics.ladder(images, seed=seed):
+        typer.echo(f"{rung.name}: copying {rung.record['verdict']['copying']}", err=True)
+        rungs.append(rung)
+    _tell(
+        f"{note}; half of them, drawn with seed {seed}, play the training set\n\n{bench_metrics.ladder_table(rungs)}",
+        out,
+    )
+    _check({rung.name: rung.record["verdict"]["copying"] for rung in rungs}, "held-out half, as it is")
+
+
+@app.command("copying")
+def copying(
+    real: Annotated[Path, typer.Argument(help="Real pictures, 40 or more: a folder or zip.", show_default=False)],
+    image_size: Annotated[int | None, typer.Option(help="Bring all to this side. [default: their own]")] = None,
+    max_images: Annotated[int | None, typer.Option(min=40, help="Only the first by name.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write the table there, as Markdown.")] = None,
+) -> None:
+    """Do the limits of the copying verdict hold on these pictures? Honest halves, and all kinds of copies, judged.
+
+    Ends with code 1 when copies are not called red.
+    """
+    from sase_gan import bench_metrics
+
+    images, note = _real_pictures(real, image_size, max_images)
+    honest, copies = bench_metrics.calibrate(images)
+    _tell(f"{note}\n\n{bench_metrics.calibration_table(honest, copies)}", out)
+    _check({item.name: item.colour for item in copies})
+
+
+def _real_pictures(path: Path, image_size: int | None, max_images: int | None) -> tuple[Any, str]:
+    from sase_gan.datasets.images import load_image_set
+    from sase_gan.errors import DataError
+
+    found = load_image_set(path, image_size=image_size, max_images=max_images)
+    if len(found) < 40:
+        raise DataError(f"{path} holds {len(found)} pictures; at least 40 are needed, so that halves give verdicts.")
+    height, width = found.images.shape[-2:]
+    return found.images, f"{len(found)} pictures of {path.name}, {width} x {height} px"
+
+
+def _tell(text: str, out: Path | None) -> None:
+    from sase_gan.files import write_atomically
+
+    typer.echo(text)
+    if out is not None:
+        with write_atomically(out) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+
+
+def _check(colours: dict[str, str], honest: str | None = None) -> None:
+    from sase_gan.bench_metrics import MUST_BE_RED
+
+    wrong = [f"{name} is {colours[name]}, not red" for name in MUST_BE_RED if colours[name] != "red"]
+    if honest is not None and colours[honest] != "green":
+        wrong.append(f"{honest} is {colours[honest]}, not green")
+    if wrong:
+        typer.echo(f"The copying verdict does not hold here: {'; '.join(wrong)}.", err=True)
+        raise typer.Exit(1)

@@ -83,13 +83,11 @@ def frechet_interval(value: float, fakes: Tensor, reals: Tensor, draws: int) -> 
     cross = a @ b.T
     lengths = a.square().sum(1)
     spread = b.square().sum()
-    values = []
-    for counts in resampled_counts(len(fakes), draws):
-        mean = counts @ a / len(a)
-        own = (counts @ lengths - len(a) * mean.square().sum()) / (len(a) - 1)
-        trace = _root_trace(cross, counts)
-        values.append(mean.square().sum() + own + spread - 2 * trace)
-    return centred_interval(value, torch.stack(values), describe("fakes", draws), lowest=0.0)
+    counts = resampled_counts(len(fakes), draws)
+    means = (counts @ a / len(a)).square().sum(1)
+    own = (counts @ lengths - len(a) * means) / (len(a) - 1)
+    traces = torch.stack([_root_trace(cross, row) for row in counts])
+    return centred_interval(value, means + own + spread - 2 * traces, describe("fakes", draws), lowest=0.0)
 
 
 def _root_trace(cross: Tensor, counts: Tensor) -> Tensor:

@@ -292,11 +292,17 @@ class _Evaluator:
         def compute() -> None:
             value = distance if distance is not None else fidelity.frechet_distance(fakes, reals)
             factor = fidelity.memorisation_penalty(fakes, reals)
-            spread = fidelity.frechet_interval(value, fakes, reals, self.draws)
-            interval = Interval(spread.low * factor, spread.high * factor, spread.description) if spread else None
+            interval = self._scaled(self.book.metrics.get(metric_name("fd", extractor)), factor)
+            if interval is None and (spread := fidelity.frechet_interval(value, fakes, reals, self.draws)) is not None:
+                interval = Interval(spread.low * factor, spread.high * factor, spread.description)
             self.book.add(name, "mifd", value * factor, setting, interval=interval)
 
         self.attempt([(name, "mifd", setting)], compute)
+
+    def _scaled(self, entry: Mapping[str, Any] | None, factor: float) -> Interval | None:
+        if entry is None or entry["low"] is None:
+            return None
+        return Interval(entry["low"] * factor, entry["high"] * factor, entry["interval"])
 
     def _precision_recall(self, extractor: str, fakes: Tensor, reals: Tensor, setting: Setting) -> None:
         k = self.protocol.precision_neighbours
