@@ -15,6 +15,7 @@ from sase_gan.commands import (
     inject,
     report,
     sample,
+    scenes,
     studio,
     train,
     weights,
@@ -30,6 +31,7 @@ app = typer.Typer(
 )
 app.command("train")(train.train)
 app.command("sample")(sample.sample)
+app.command("scenes")(scenes.scenes)
 app.command("evaluate")(evaluate.evaluate)
 app.command("report")(report.report)
 app.command("compare")(compare.compare)

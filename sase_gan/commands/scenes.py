@@ -1,0 +1,64 @@
+"""`sase-gan scenes`: one model for each picture of a folder, and their scores in one table."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def scenes(
+    pictures: Annotated[Path, typer.Argument(help="Folder of pictures.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Folder for models, samples and scores.")] = Path("scenes"),
+    preset: Annotated[str | None, typer.Option(help="quick, standard or paper; default by hardware.")] = None,
+    config: Annotated[Path | None, typer.Option(help="YAML file over the preset.")] = None,
+    max_size: Annotated[int | None, typer.Option(help="Longer side in px.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of every run.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="Any setting, for example schedule.iterations=60; repeatable.")
+    ] = None,
+    count: Annotated[int, typer.Option(min=2, help="Pictures drawn from each model and measured.")] = 50,
+    metrics: Annotated[
+        str | None, typer.Option(help="Only these figures, by commas; as in evaluate.", show_default=False)
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    threads: Annotated[int | None, typer.Option(help="CPU threads.")] = None,
+) -> None:
+    """Train a model on every picture, draw from each, and score them: the same command goes on where it stopped."""
+    from sase_gan.config import build, load_preset, load_yaml, merge, parse_assignments, without_none
+    from sase_gan.evaluation import EvaluationOptions, run_pairs
+    from sase_gan.hardware import choose_hardware
+    from sase_gan.presets import choose_one_shot_preset
+    from sase_gan.runs import RunOptions
+    from sase_gan.scenes import train_scenes
+    from sase_gan.training.one_shot_config import OneShotConfig
+
+    hardware = choose_hardware(device, threads=threads)
+    preset = preset or choose_one_shot_preset(gpu=hardware.kind != "cpu")[0]
+    flags = without_none({"seed": seed, "pyramid": {"max_size": max_size}})
+    resolved = build(
+        OneShotConfig,
+        merge(
+            load_preset(preset, task="one_shot"),
+            load_yaml(config) if config is not None else {},
+            flags,
+            parse_assignments(settings or []),
+        ),
+    )
+
+    def progress(name: str, done: int, total: int) -> None:
+        typer.echo(f"{done} of {total} pictures are finished" + (f"; now {name}" if name else ""))
+
+    if not train_scenes(pictures, out, resolved, RunOptions(hardware), count=count, progress=progress):
+        typer.echo("interrupted and saved; the same command goes on")
+        raise typer.Exit(130)
+    result = run_pairs(
+        EvaluationOptions(
+            source=out / "samples",
+            real=out / "real",
+            out=out / "scores",
+            metrics=tuple(name.strip() for name in metrics.split(",")) if metrics else None,
+            device=device,
+        )
+    )
+    typer.echo((result.folder / "scenes.md").read_text())
+    typer.echo(f"Table: {result.folder / 'scenes.md'}")
