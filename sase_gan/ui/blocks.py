@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 
 from sase_gan.errors import SaseGanError, UsageError
-from sase_gan.ui import evaluate_tab, explore_tab, generate, layers_tab, mix_tab, train_tab
+from sase_gan.ui import evaluate_tab, explore_tab, generate, layers_tab, mix_tab, picture_tab, recognise_tab, train_tab
 from sase_gan.ui.common import DEVICE, escaped, open_choice, sentences
 from sase_gan.ui.models import Models
 from sase_gan.ui.recipes import Recipe
@@ -68,10 +68,15 @@ def build_blocks(studio: Studio) -> gr.Blocks:
                 looking = layers_tab.build(models, model)
             with gr.Tab("Mix", id="mix") as mixing:
                 mixes = mix_tab.build(models, model)
+            with gr.Tab("One picture", id="picture") as single:
+                one_picture = picture_tab.build(models, studio.trainings)
             with gr.Tab("Train", id="train"):
-                train_tab.build(studio.trainings, models, model)
+                training = train_tab.build(studio.trainings, models)
             with gr.Tab("Evaluate", id="evaluate") as evaluating:
                 measuring = evaluate_tab.build(models, studio.runs, model)
+            with gr.Tab("Recognise", id="recognise") as recognising:
+                recognition = recognise_tab.build(models)
+        train_tab.follow(training, one_picture, model)
         private: dict[str, Any] = {"api_visibility": "private", **DEVICE}
         sample = (drawing["handlers"].sample, drawing["inputs"], drawing["outputs"])
         blocks.load(lambda name: _refresh(models, name), [model], [model], api_visibility="private", queue=False).then(
@@ -86,6 +91,8 @@ def build_blocks(studio: Studio) -> gr.Blocks:
             *looking["edit"], **private
         )
         mixing.select(*mixes["sizes"], **private).success(*mixes["run"], **private)
+        single.select(*one_picture["on_open"], **private)
+        recognising.select(*recognition["on_open"], api_visibility="private", queue=False)
         evaluating.select(*measuring["on_open"], api_visibility="private", queue=False)
         # The list as it is on disk, whenever it is opened: trainings end while the page is open.
         model.focus(lambda name: _refresh(models, name), [model], [model], api_visibility="private", queue=False)
@@ -153,7 +160,10 @@ def theme() -> gr.themes.Base:
         button_primary_background_fill_dark="*primary_600",
         button_primary_text_color="white",
         slider_color="*primary_700",
-        block_label_background_fill="transparent",
+        block_label_background_fill="rgba(255, 255, 255, 0.9)",
+        block_label_background_fill_dark="*neutral_900",
+        block_label_text_color="*neutral_700",
+        block_label_text_color_dark="*neutral_300",
     )
 
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import torch
 import yaml
@@ -21,10 +21,10 @@ from sase_gan.datasets.images import ImageSet, load_image_set
 from sase_gan.datasets.prepare import split_holdout
 from sase_gan.errors import DataError, SaseGanError, UsageError
 from sase_gan.networks.generator import Generator
-from sase_gan.networks.load import load_generator
+from sase_gan.networks.load import load_generator, load_pyramid
 from sase_gan.networks.one_shot import Pyramid
 from sase_gan.run_folder import RunFolder, is_run
-from sase_gan.snapshot import WEIGHTS_FILE, is_snapshot, read_header, snapshot_digest
+from sase_gan.snapshot import WEIGHTS_FILE, SnapshotMixin, is_snapshot, read_header, snapshot_digest
 
 if TYPE_CHECKING:
     from sase_gan.ui.nearest import TrainingPictures
@@ -50,12 +50,15 @@ class Entry:
     kind: str
 
 
+N = TypeVar("N", bound=SnapshotMixin)
+
+
 @dataclass(frozen=True)
-class OpenModel:
-    """A loaded generator, in evaluation mode on the studio's device."""
+class Opened(Generic[N]):
+    """A loaded network, in evaluation mode on the studio's device."""
 
     entry: Entry
-    network: Generator
+    network: N
     digest: str
 
     @property
@@ -63,6 +66,9 @@ class OpenModel:
         """What the snapshot says of its training pictures."""
         found = self.network.provenance.get("data")
         return found if isinstance(found, dict) else {}
+
+
+OpenModel = Opened[Generator]
 
 
 class Models:
@@ -77,7 +83,7 @@ class Models:
         self.places = tuple(places)
         self.device = torch.device(device)
         self._lock = threading.Lock()
-        self._open: OrderedDict[tuple[str, int], OpenModel] = OrderedDict()
+        self._open: OrderedDict[tuple[str, int], Opened[Any]] = OrderedDict()
         self._training: dict[str, TrainingPictures | str] = {}
 
     def entries(self, *kinds: str) -> dict[str, Entry]:
@@ -110,21 +116,31 @@ class Models:
         return entries[name]
 
     def open(self, name: object) -> OpenModel:
-        """The loaded model of this name; the last few are kept.
+        """The generator of this name that was trained on a set of pictures; the last few models are kept.
 
         Raises:
             UsageError: if the list has none.
             DataError: if its files are damaged or no safetensors.
         """
-        entry = self.find(name)
+        return self._opened(self.find(name), load_generator)
+
+    def open_pyramid(self, name: object) -> Opened[Pyramid]:
+        """The model of one picture of this name; errors as in `open`."""
+        return self._opened(self.find(name, PYRAMID), load_pyramid)
+
+    def open_recogniser(self, name: object) -> Opened[Any]:
+        """The classifier or detector of this name; errors as in `open`."""
+        return self._opened(self.find(name, CLASSIFIER, DETECTOR), _load_recogniser)
+
+    def _opened(self, entry: Entry, load: Callable[[Path], Any]) -> Opened[Any]:
         try:
             key = (str(entry.folder), (entry.folder / WEIGHTS_FILE).stat().st_mtime_ns)
         except OSError:
             raise DataError(f"The model {entry.name} was removed in the meantime; choose another one.") from None
         with self._lock:
             if key not in self._open:
-                network = load_generator(entry.folder).to(self.device)
-                self._open[key] = OpenModel(entry, network, snapshot_digest(entry.folder))
+                network = load(entry.folder).to(self.device)
+                self._open[key] = Opened(entry, network, snapshot_digest(entry.folder))
                 while len(self._open) > MOST_OPEN:
                     self._open.popitem(last=False)
             self._open.move_to_end(key)
@@ -206,6 +222,15 @@ def _kind(weights: Path, modified: int) -> str:
         return str(read_header(weights)["kind"])
     except SaseGanError:
         return GENERATOR
+
+
+def _load_recogniser(folder: Path) -> Any:
+    # timm takes a second to import, and the first picture is not to wait for it.
+    from sase_gan.recognition.detector import Detector
+    from sase_gan.recognition.predict import Classifier
+
+    classes: dict[str, Any] = {CLASSIFIER: Classifier, DETECTOR: Detector}
+    return classes[read_header(folder / WEIGHTS_FILE)["kind"]].from_pretrained(str(folder))
 
 
 def _pictures_of(entry: Entry, data: dict[str, Any]) -> tuple[Path, dict[str, Any]]:

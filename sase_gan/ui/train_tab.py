@@ -30,16 +30,22 @@ from sase_gan.ui.common import (
     sentences,
     temporary_folder,
 )
-from sase_gan.ui.models import Models
+from sase_gan.ui.models import PYRAMID, Models
 from sase_gan.ui.trainings import Trainings, TrainingState, checked_name
 from sase_gan.ui.uploads import gather, guarded, next_set, survey_set, uploaded_set
 
+PRESETS = {
+    "auto": "Automatic",
+    "cpu": "A narrow network",
+    "gpu": "The full network, for a GPU",
+    "smoke/low_shot": "A try-out of seconds",
+}
 SOURCES = ("upload", "faces")
 FITS = ("crop", "pad")
 AUTOMATIC = 0
 LONGEST_MINUTES = 7 * 24 * 60
 FEWEST_ADVISED = 30
-PREVIEW_SIDE, MOST_PREVIEWED = 64, 96
+PREVIEW_SIDE, MOST_PREVIEWED, SAMPLES_SIDE = 64, 96, 560
 SECONDS_BETWEEN_LOOKS = 3
 # On a CPU a snapshot each thousand images is one each minute: the eye learns more from them than from curves.
 LIVE_OPTIONS = ("--set", "schedule.snapshot_images=1000", "--set", "schedule.log_images=200")
@@ -97,6 +103,7 @@ class TrainHandlers:
         fit: str = "crop",
         kimg: float | None = None,
         seed: float = 0,
+        preset: str = "auto",
     ) -> str:
         """Start a training in a process of its own; returns a sentence.
 
@@ -109,11 +116,14 @@ class TrainHandlers:
             fit: How pictures become square: "crop" the middle, or "pad" with white.
             kimg: Thousand images to see at most; empty for the preset's.
             seed: Everything random follows from it.
+            preset: "auto" chooses by the pictures and the machine; "smoke/low_shot" is a try-out of seconds.
         """
         stem = checked_name(name)
         limit = number(minutes, 0.1, LONGEST_MINUTES, "The time limit in minutes")
         size = chosen(image_size, (AUTOMATIC, *IMAGE_SIZES), "The image size")
-        options = ["--fit", chosen(fit, FITS, "The way to a square"), "--seed", str(seed_number(seed)), *LIVE_OPTIONS]
+        options = ["--fit", chosen(fit, FITS, "The way to a square"), "--seed", str(seed_number(seed))]
+        known = chosen(preset, tuple(PRESETS), "The preset")
+        options += list(LIVE_OPTIONS) if known == "auto" else ["--preset", known]
         options += [] if size == AUTOMATIC else ["--image-size", str(size)]
         options += [] if kimg is None else ["--kimg", f"{number(kimg, 0.01, 1e6, 'Thousand images'):g}"]
         uploaded = source == "upload"
@@ -148,27 +158,33 @@ class TrainHandlers:
         return "No training was started here yet." if state is None else status_sentence(state)
 
     def watch(self, before: str) -> list[Any]:
-        """What the page shows of the training, or nothing if nothing is new since `before`."""
+        """What the page shows of the training, or nothing if nothing is new since `before`.
+
+        Returns:
+            Updates of the status, the samples, the curves, the button to stop, the models of sets, the runs, the
+            models of one picture, and the new mark.
+        """
         mark = self.trainings.fingerprint()
         state = self.trainings.state()
         if mark == before and not (state and state.alive):
-            return [gr.skip()] * 7
+            return [gr.skip()] * 8
         bar = status_html(state)
         if mark == before:
             # Only the time that is left moves between two rows.
-            return [bar, *[gr.skip()] * 6]
+            return [bar, *[gr.skip()] * 7]
         alive = state is not None and state.alive
         names = self.models.names()
         runs = self.trainings.names()
         return [
             bar,
-            None if state is None or state.grid is None else picture(_read_whole(state.grid)),
+            None if state is None or state.grid is None else enlarged(picture(read_image(state.grid)), SAMPLES_SIDE),
             curves_html(self.trainings.runs / state.run, mark) if state is not None else "",
             gr.update(
                 interactive=alive, value="Stop and save" if not (state and state.state == "stopping") else "Stop now"
             ),
             gr.update(choices=names) if names else gr.skip(),
             gr.update(choices=runs, value=runs[0] if runs else None),
+            gr.update(choices=self.models.names(PYRAMID)),
             mark,
         ]
 
@@ -197,10 +213,6 @@ def remove(kept: Path) -> None:
         shutil.rmtree(kept, ignore_errors=True)
     else:
         kept.unlink(missing_ok=True)
-
-
-def _read_whole(path: Path) -> Any:
-    return read_image(path)
 
 
 # --- words -----------------------------------------------------------------------------------------------------------
@@ -280,7 +292,6 @@ def status_html(state: TrainingState | None) -> str:
             "<p>No training was started here yet. Choose pictures on the left; on two processor cores a first "
             "impression takes about ten minutes.</p>"
         )
-    share = min(1.0, state.images_seen / state.total_images) if state.total_images else 0.0
     facts = []
     if state.alive and state.images_per_second:
         facts.append(f"{state.images_per_second:.1f} images a second")
@@ -289,6 +300,7 @@ def status_html(state: TrainingState | None) -> str:
     if state.seconds:
         facts.append(f"{readable(state.seconds)} so far")
     extra = f"<small>{' · '.join(facts)}</small>" if facts else ""
+    share = 1.0 if state.state == "finished" else state.share
     bar = f'<div class="progress {state.state}"><i style="width:{100 * share:.1f}%"></i></div>'
     return f'<div class="status" role="status"><p>{escaped(status_sentence(state))}</p>{bar}{extra}</div>'
 
@@ -320,10 +332,9 @@ def curves_html(run: Path, mark: str) -> str:
 # --- page ------------------------------------------------------------------------------------------------------------
 
 
-def build(trainings: Trainings, models: Models, model: gr.Dropdown) -> dict[str, Any]:
-    """The tab's components and events."""
+def build(trainings: Trainings, models: Models) -> dict[str, Any]:
+    """The tab's components and events; returns what `follow` connects to."""
     handlers = TrainHandlers(trainings, models)
-    mark = gr.State("none yet")
     with gr.Row():
         with gr.Column(scale=1, min_width=280):
             with gr.Group():
@@ -363,6 +374,9 @@ def build(trainings: Trainings, models: Models, model: gr.Dropdown) -> dict[str,
                 )
                 kimg = gr.Number(None, label="Thousand images at most", info="Empty: the preset's.", minimum=0.01)
                 seed = gr.Number(0, label="Seed", precision=0, minimum=0, maximum=MAX_SEED)
+                preset = gr.Dropdown(
+                    [(words, key) for key, words in PRESETS.items()], value="auto", label="Preset", filterable=False
+                )
             with gr.Accordion("Go on with a run", open=False):
                 runs = open_choice(gr.Dropdown(trainings.names(), label="Run", filterable=False, elem_id="train-runs"))
                 more_minutes = gr.Number(20, label="Minutes", minimum=0.1, maximum=LONGEST_MINUTES)
@@ -405,27 +419,50 @@ def build(trainings: Trainings, models: Models, model: gr.Dropdown) -> dict[str,
         concurrency_id="reading",
         concurrency_limit=1,
     ).success(lambda: gr.update(visible=True), None, [preview], api_visibility="private", queue=False)
-    outputs = [bar, samples, curves, stop, model, runs, mark]
-    watch: dict[str, Any] = {
-        "fn": handlers.watch, "inputs": [mark], "outputs": outputs, "api_visibility": "private", "queue": False,
-        "show_progress": "hidden",
-    }  # fmt: skip
-    start.click(
+    started = start.click(
         handlers.start,
-        [source, files, name, minutes, image_size, fit, kimg, seed],
+        [source, files, name, minutes, image_size, fit, kimg, seed, preset],
         [note],
         api_name="start_training",
         api_visibility="public",
         concurrency_id="reading",
         concurrency_limit=1,
-    ).success(**watch)
-    resume.click(
+    )
+    resumed = resume.click(
         handlers.resume, [runs, more_minutes, more_kimg], [note], api_name="resume_training", api_visibility="public"
-    ).success(**watch)
-    stop.click(handlers.stop, None, [note], api_name="stop_training", api_visibility="public").success(**watch)
-    gr.Timer(SECONDS_BETWEEN_LOOKS).tick(**watch)
+    )
+    stopped = stop.click(handlers.stop, None, [note], api_name="stop_training", api_visibility="public")
     gr.api(handlers.status, api_name="training_status", queue=False)  # type: ignore[attr-defined]
-    return {"handlers": handlers}
+    return {
+        "handlers": handlers,
+        "triggers": [started, resumed, stopped],
+        "shown": [bar, samples, curves, stop],
+        "runs": runs,
+    }
+
+
+def follow(tab: dict[str, Any], picture_tab: dict[str, Any], model: gr.Dropdown) -> None:
+    """Let both tabs that start trainings follow the one that works: every few seconds, and after each button."""
+    watch = tab["handlers"].watch
+    mark = gr.State("none yet")
+    bar, samples, curves, stop = tab["shown"]
+
+    def look(before: str) -> list[Any]:
+        now = watch(before)
+        return [*now, now[0], now[1], now[3]]
+
+    outputs = [bar, samples, curves, stop, model, tab["runs"], picture_tab["model"], mark, *picture_tab["shown"]]
+    events: dict[str, Any] = {
+        "fn": look,
+        "inputs": [mark],
+        "outputs": outputs,
+        "api_visibility": "private",
+        "queue": False,
+        "show_progress": "hidden",
+    }
+    for trigger in (*tab["triggers"], *picture_tab["triggers"]):
+        trigger.success(**events)
+    gr.Timer(SECONDS_BETWEEN_LOOKS).tick(**events)
 
 
 def _has_faces() -> bool:

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
@@ -26,6 +27,7 @@ from sase_gan.errors import UsageError
 from sase_gan.files import write_atomically
 from sase_gan.records import read_run
 from sase_gan.run_folder import RunFolder, is_run, next_free
+from sase_gan.training.one_shot_config import OneShotConfig
 
 State = Literal["preparing", "running", "stopping", "finished", "stopped", "failed"]
 
@@ -66,6 +68,7 @@ class TrainingState:
 
     Attributes:
         images_seen, total_images: the clock and its end; 0 where they are not known yet.
+        share: of the work that is done, 0 to 1; on one picture an iteration of a fine stage is more work.
         images_per_second: of the newest row, or None.
         seconds_left: until the end or the time limit, or None while unknown.
         message: what the process said last, for a failed one the reason.
@@ -81,6 +84,7 @@ class TrainingState:
     seconds_left: float | None = None
     message: str = ""
     grid: Path | None = None
+    share: float = 0.0
 
     @property
     def alive(self) -> bool:
@@ -251,8 +255,8 @@ class Trainings:
         if state == "running" and found.images_seen == 0:
             state = "preparing"
         left = None
-        if state == "running" and found.images_per_second:
-            left = max(0.0, (found.total_images - found.images_seen) / found.images_per_second)
+        if state == "running" and found.share > 0:
+            left = found.seconds * (1 - found.share) / found.share
             if job.minutes is not None:
                 since = max(0.0, time.time() - _modified(self.runs / job.run / "metrics.csv"))
                 left = min(left, max(0.0, 60 * job.minutes - (found.seconds - job.seconds_before) - since))
@@ -266,6 +270,7 @@ class Trainings:
             left,
             message,
             found.grid,
+            found.share,
         )
 
     def _ending(self, job: Job, said: list[str]) -> tuple[State, str]:
@@ -298,25 +303,40 @@ def checked_name(name: object) -> str:
 
 def _progress(folder: Path) -> TrainingState:
     """What the files of a run say."""
-    total = 0
-    with suppress(OSError, yaml.YAMLError, AttributeError, TypeError, ValueError):
-        total = int(yaml.safe_load((folder / "config.yaml").read_text())["schedule"]["total_images"])
     series = read_run(folder).series if folder.is_dir() else {}
 
     def newest(name: str) -> float | None:
         return series[name][-1][1] if name in series else None
 
-    seen = max((points[-1][0] for points in series.values() if points), default=0)
+    seen = int(max((points[-1][0] for points in series.values() if points), default=0))
+    seen = max([seen, *RunFolder(folder).snapshots()])
+    total, share = _planned(folder, seen)
     grids = sorted((folder / "grids").glob("*kimg.png"))
     return TrainingState(
         folder.name,
         "running",
-        int(seen),
+        seen,
         total,
         newest("images_per_second"),
         newest("seconds") or 0.0,
         grid=grids[-1] if grids else None,
+        share=share,
     )
+
+
+def _planned(folder: Path, seen: int) -> tuple[int, float]:
+    """The images that a run is to see, and how much of its work is done; zeros where nothing is planned yet."""
+    with suppress(OSError, yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError):
+        config = yaml.safe_load((folder / "config.yaml").read_text())
+        if config.get("task") != "one_shot":
+            total = int(config["schedule"]["total_images"])
+            return total, min(1.0, seen / total)
+        plan = OneShotConfig.model_validate(config)
+        costs = [plan.iterations(stage) * cost for stage, cost in enumerate(plan.iteration_costs())]
+        parts = zip(pairwise(plan.stage_starts), costs, strict=True)
+        done = sum(cost * min(1.0, max(0, seen - start) / (end - start)) for (start, end), cost in parts)
+        return plan.total_images, done / sum(costs)
+    return 0, 0.0
 
 
 def _said(log: Path) -> list[str]:
