@@ -21,6 +21,7 @@ from sase_gan.presets import FEWEST_IMAGES
 from sase_gan.sampling import MAX_SEED
 from sase_gan.ui.common import (
     chosen,
+    enlarged,
     escaped,
     number,
     open_choice,

@@ -232,7 +232,7 @@ def test_the_page_follows_and_is_quiet_when_nothing_is_new(handlers, trainings):
     assert all(value == {"__type__": "update"} for value in handlers.watch(mark))
     handlers.start("faces", None, "slow", 5)
     until(lambda: trainings.state().images_seen == 20)
-    bar, _, curves, stop, _, _, after = handlers.watch(mark)
+    bar, _, curves, stop, _, _, _, after = handlers.watch(mark)
     assert "slow-001 is being trained: 20 of 50 images seen." in bar
     assert "width:40.0%" in bar
     assert stop["interactive"] is True
@@ -240,7 +240,7 @@ def test_the_page_follows_and_is_quiet_when_nothing_is_new(handlers, trainings):
     assert "Curves appear" in curves or "<svg" in curves
     again = handlers.watch(after)
     assert "is being trained" in again[0]
-    assert again[1:] == [{"__type__": "update"}] * 6
+    assert again[1:] == [{"__type__": "update"}] * 7
 
 
 def test_durations_and_states_have_words():
