@@ -19,8 +19,6 @@ from sase_gan.recognition.coco import (
     without_crowds,
 )
 
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-
 
 def square(x, y, w, h):
     return [[x, y, x + w, y, x + w, y + h, x, y + h]]

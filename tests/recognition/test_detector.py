@@ -24,8 +24,6 @@ from sase_gan.recognition.detection_training import detection_rate_factor, fit_d
 from sase_gan.recognition.detector import Detector, DetectorConfig, detect, fpn_backbone
 from sase_gan.recognition.settings import BackboneSection, DetectConfig, DetectorSection
 
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-
 SMALL = {
     "channels": 16,
     "box_head": "linear",
