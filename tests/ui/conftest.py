@@ -13,7 +13,11 @@ import yaml
 from sase_gan.datasets.bundled import bundled_data
 from sase_gan.datasets.images import load_image_set
 from sase_gan.networks.generator import Generator, GeneratorConfig
+from sase_gan.networks.one_shot import Pyramid, PyramidConfig
 from sase_gan.pixels import write_png
+from sase_gan.recognition.detector import Detector, DetectorConfig
+from sase_gan.recognition.predict import Classifier, ClassifierConfig
+from sase_gan.recognition.settings import BackboneSection, DetectorSection, PicturesSection
 
 CHROMIUM = Path("/usr/bin/chromium")
 
@@ -47,7 +51,11 @@ def few_pictures(tmp_path_factory) -> list[Path]:
 
 @pytest.fixture(scope="session")
 def models_folder(tmp_path_factory, few_pictures) -> Path:
-    """A run `tiny`, with SASE and attentive normalization; `plain`, with neither; and `pickled`, which is no model."""
+    """Small models of every kind.
+
+    A run `tiny`, with SASE and attentive normalization; `plain`, with neither; `single`, of one picture; `classes`, a
+    classifier with SASE and attentive normalization; `finder`, a detector; and `pickled`, which is no model.
+    """
     folder = tmp_path_factory.mktemp("models")
     pictures = few_pictures[0].parent
     images = load_image_set(pictures, image_size=64)
@@ -57,6 +65,23 @@ def models_folder(tmp_path_factory, few_pictures) -> Path:
     tiny.save_pretrained(folder / "tiny" / "snapshots" / "000001.200kimg")
     (folder / "tiny" / "config.yaml").write_text(yaml.safe_dump({"seed": 0, "data": {"path": str(pictures)}}))
     awake(GeneratorConfig(norm="batch", skip="sle", **small), {}).save_pretrained(folder / "plain")
+    pyramid = Pyramid(PyramidConfig(sizes=((12, 12), (18, 18), (28, 28)), width=8))
+    pyramid.picture.copy_(load_image_set(pictures, image_size=28).images[0])
+    pyramid.amplitudes.copy_(torch.tensor([1.0, 0.3, 0.2]))
+    pyramid.eval().save_pretrained(folder / "single")
+    backbone = BackboneSection(name="cifar_resnet18", width=0.25, layers={"norm": "attentive", "conv": "sase"})
+    names = ("cat", "dog", "<b>bird</b>")
+    config = ClassifierConfig(backbone=backbone, pictures=PicturesSection(), classes=names, channels=3)
+    Classifier(config).eval().save_pretrained(folder / "classes")
+    section = {"channels": 16, "box_head": "linear", "box_features": 32, "smallest_side": 64, "largest_side": 64}
+    small_detector = DetectorSection(anchor_sizes=(12.0, 20.0, 32.0, 48.0, 64.0), proposals=20, box_batch=16, **section)
+    finder = DetectorConfig(
+        backbone=BackboneSection(name="resnet18d", width=0.125),
+        detector=small_detector,
+        classes=("disc",),
+        category_ids=(1,),
+    )
+    Detector(finder).eval().save_pretrained(folder / "finder")
     (folder / "pickled").mkdir()
     (folder / "pickled" / "config.json").write_bytes((folder / "plain" / "config.json").read_bytes())
     torch.save({"weight": torch.zeros(2)}, folder / "pickled" / "model.safetensors")

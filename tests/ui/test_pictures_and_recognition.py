@@ -1,0 +1,178 @@
+"""The tabs One picture and Recognise, called as plain functions."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from sase_gan.inject import edit, paint_to_image, sample
+from sase_gan.layers.sase_recognition import SASEConv2d
+from sase_gan.ops import at_size
+from sase_gan.pixels import read_image, to_tensor
+from sase_gan.recognition.predict import predict_pictures
+from sase_gan.ui.models import CLASSIFIER, DETECTOR, PYRAMID, Models
+from sase_gan.ui.picture_tab import NUM_COLOURS, PictureHandlers, painted
+from sase_gan.ui.recognise_tab import RecogniseHandlers, attention_html, attention_map, example, watched, weights_html
+from sase_gan.ui.trainings import Trainings
+from tests.ui.test_handlers import refused
+
+
+@pytest.fixture(scope="module")
+def models(models_folder) -> Models:
+    return Models([models_folder])
+
+
+@pytest.fixture
+def handlers(models, tmp_path, temporary) -> PictureHandlers:
+    return PictureHandlers(models, Trainings(tmp_path / "runs"))
+
+
+def painting(side: int = 56) -> dict:
+    composite = np.zeros((side, side, 4), np.uint8)
+    composite[..., 0] = 200
+    layer = np.zeros_like(composite)
+    layer[: side // 4, : side // 4] = 255
+    return {"background": None, "layers": [layer], "composite": composite}
+
+
+def test_every_kind_of_model_has_its_own_list(models):
+    assert models.names() == ["pickled", "plain", "tiny"]
+    assert models.names(PYRAMID) == ["single"]
+    assert models.names(CLASSIFIER, DETECTOR) == ["classes", "finder"]
+
+
+def test_pictures_of_any_size_are_those_of_the_library(handlers, models):
+    shown, words = handlers.draw("single", 40, 20, "3, 5")
+    assert words == "2 pictures of 40 × 20 px."
+    expected = sample(models.open_pyramid("single").network, [3, 5], size=(20, 40), batch_size=2)
+    for (image, name), wanted in zip(shown, expected, strict=True):
+        assert torch.equal(to_tensor(image), wanted)
+        assert image.info["seed"] == name
+    assert handlers.draw("single")[0][0][0].size == (28, 28)
+
+
+def test_a_painted_change_is_redrawn_and_the_rest_untouched(handlers, models):
+    network = models.open_pyramid("single").network
+    image, words = handlers.change("single", painting(), "edit", 1, 7)
+    composite, mask = painted(painting())
+    expected = edit(network, at_size(composite, (28, 28)), mask, 1, seeds=(7,))[0]
+    assert torch.equal(to_tensor(image), expected)
+    assert torch.equal(expected[:, 24:, 24:], network.picture[:, 24:, 24:])
+    assert "Seed 7" in words
+    strip, _ = handlers.strip("single", painting())
+    assert [name for _, name in strip] == ["start scale 1", "start scale 2"]
+
+
+def test_a_painting_becomes_pictures(handlers, models):
+    shown, _ = handlers.paint("single", painting(), 1, "0-1")
+    composite, _ = painted(painting())
+    network = models.open_pyramid("single").network
+    expected = paint_to_image(network, at_size(composite, (28, 28)), 1, seeds=(0, 1), colours=NUM_COLOURS)
+    assert torch.equal(to_tensor(shown[1][0]), expected[1])
+
+
+def test_an_animation_is_written_into_the_temporary_folder(handlers, temporary):
+    film, animation, words = handlers.animate("single", 4)
+    assert Path(film).is_relative_to(temporary)
+    assert Path(animation).stat().st_size > 100
+    assert words == "4 frames."
+
+
+def test_the_page_of_a_model_knows_its_stages_and_colours(handlers, models):
+    words, shown, canvas, blank, scale, free = handlers.facts("single")
+    assert words == "28 × 28 px in 3 stages, from the coarsest 12 × 12."
+    assert torch.equal(to_tensor(shown), models.open_pyramid("single").network.picture)
+    assert canvas["value"]["background"].size == (392, 392)
+    assert len(blank["brush"]["colors"] if isinstance(blank["brush"], dict) else blank["brush"].colors) == NUM_COLOURS
+    assert scale["maximum"] == free["maximum"] == 2
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda h: h.draw("tiny"), "There is no model called 'tiny'"),
+        (lambda h: h.draw("single", 2000, 20), "The width is 2000; it must be between 16 and 1024"),
+        (lambda h: h.draw("single", 20, 20, "0-99999999"), "are too many seeds; at most 8"),
+        (lambda h: h.draw("single", 20, 20, "../x"), "x"),
+        (lambda h: h.draw("single", 20, 20, "0", 3), "The start scale is 3; it must be between 0 and 2"),
+        (lambda h: h.change("single", None), "Nothing is painted"),
+        (lambda h: h.change("single", {"layers": ["/etc/passwd"]}), "not what the brush of this page gives"),
+        (lambda h: h.change("single", {**painting(), "composite": np.zeros((4, 4, 4))}), "not what the brush"),
+        (lambda h: h.change("single", painting(), "erase"), "choose one of edit, harmonise"),
+        (lambda h: h.animate("single", 201), "The number of frames is 201; it must be between 2 and 200"),
+        (lambda h: h.start("upload", "/etc/passwd"), "Only files that were uploaded"),
+        (lambda h: h.start("upload", None), "Upload a picture first"),
+        (lambda h: h.start("coffee", None, "x", 5, 1000), "The longest side is 1000"),
+        (lambda h: h.start("coffee", None, "../x"), "Give the run a name"),
+    ],
+)
+def test_impossible_wishes_are_refused_in_a_sentence(handlers, call, message):
+    with refused(message):
+        call(handlers)
+
+
+def test_without_a_model_of_one_picture_the_sentence_says_what_to_do(tmp_path):
+    with refused("There is no model of one picture yet: train one above"):
+        PictureHandlers(Models([tmp_path]), Trainings(tmp_path)).draw("single")
+
+
+# --- Recognise -------------------------------------------------------------------------------------------------------
+
+
+def test_classes_are_named_with_their_chances(models, temporary, few_pictures):
+    target = temporary / "a.png"
+    target.write_bytes(few_pictures[0].read_bytes())
+    shown, words, attention, weights = RecogniseHandlers(models).recognise("classes", "upload", str(target))
+    assert torch.equal(to_tensor(shown), read_image(target))
+    chances = predict_pictures(models.open_recogniser("classes").network, [read_image(target)])[0]
+    assert f"{100 * chances.max():.1f} %" in words
+    assert "&lt;b&gt;bird&lt;/b&gt;" in words
+    assert "<b>bird</b>" not in words
+    assert attention.count("<figure>") == 8
+    assert weights.count("<tr>") > 2
+
+
+def test_watching_changes_no_answer(models):
+    network = models.open_recogniser("classes").network
+    twin, seen = watched(network)
+    assert torch.equal(predict_pictures(twin, [example()]), predict_pictures(network, [example()]))
+    convolutions = [m for m in network.modules() if isinstance(m, SASEConv2d)]
+    assert len(seen["maps"]) == len(convolutions) > 0
+    assert all(m.min() >= 0 and m.max() <= 1 for m in seen["maps"].values())
+    # The original is as it was: nothing is noted any more.
+    seen["maps"].clear()
+    predict_pictures(network, [example()])
+    assert seen["maps"] == {}
+
+
+def test_attention_is_none_when_all_channels_share_alike_and_full_when_one_has_all():
+    layer = SASEConv2d(8, groups=1)
+    with torch.no_grad():
+        for parameter in layer.query.parameters():
+            parameter.zero_()
+    assert attention_map(layer, torch.randn(1, 8, 4, 4)).abs().max() < 1e-5
+    layer.gate = lambda x: torch.nn.functional.one_hot(torch.zeros(1, 1, 4, 4, dtype=torch.long), 8).permute(
+        0, 1, 4, 2, 3
+    )
+    assert torch.allclose(attention_map(layer, torch.randn(1, 8, 4, 4)), torch.ones(4, 4))
+
+
+def test_a_detector_finds_or_says_that_it_found_nothing(models):
+    shown, words, attention, weights = RecogniseHandlers(models).recognise("finder", "example", None, 1.0)
+    assert shown.width >= 400
+    assert "No object has a score of 1 or more" in words
+    assert attention == attention_html(example(), {})
+    assert weights == weights_html({})
+
+
+def test_impossible_recognitions_are_refused(models, temporary):
+    handlers = RecogniseHandlers(models)
+    for arguments, message in (
+        (("tiny", "example"), "There is no model called 'tiny'"),
+        (("classes", "/etc/passwd"), "choose one of upload, example"),
+        (("classes", "upload", "/etc/passwd"), "Only files that were uploaded"),
+        (("classes", "example", None, 2), "The least score is 2; it must be between 0 and 1"),
+    ):
+        with refused(message):
+            handlers.recognise(*arguments)
