@@ -37,7 +37,7 @@ def train(
     reference: float | None = None
     for name in names:
         for form in ("fast", "plain") if plain else ("fast",):
-            cost = _in_own_process(name, changes, hardware, steps, form == "plain")
+            cost = _in_own_process(_measure, name, changes, hardware, steps, form == "plain")
             reference = reference or cost.seconds_per_step
             table.add_row(
                 name,
@@ -109,13 +109,13 @@ def _show(table: str, note: str, out: Path | None) -> None:
             path.write_text(text + "\n")
 
 
-def _in_own_process(name: str, changes: dict[str, Any], hardware: Any, steps: int, plain: bool) -> Any:
+def _in_own_process(measure: Any, *arguments: Any) -> Any:
     """Peak memory is a property of a process, so each measurement has its own."""
     from concurrent.futures import ProcessPoolExecutor
     from multiprocessing import get_context
 
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(_measure, name, changes, hardware, steps, plain).result()
+        return pool.submit(measure, *arguments).result()
 
 
 def _measure(name: str, changes: dict[str, Any], hardware: Any, steps: int, plain: bool) -> Any:
@@ -204,3 +204,56 @@ def _check(colours: dict[str, str], honest: str | None = None) -> None:
     if wrong:
         typer.echo(f"The copying verdict does not hold here: {'; '.join(wrong)}.", err=True)
         raise typer.Exit(1)
+
+
+@app.command("one-shot")
+def one_shot(
+    preset: Annotated[str, typer.Argument(help="Preset to time.")] = "quick",
+    width: Annotated[int, typer.Option(help="Of the picture in px.")] = 250,
+    height: Annotated[int, typer.Option(help="Of the picture in px.")] = 188,
+    max_size: Annotated[int | None, typer.Option(help="Longer side; instead of the preset's own.")] = None,
+    steps: Annotated[int, typer.Option(help="Timed iterations of each stage; the fastest counts.")] = 3,
+    threads: Annotated[int | None, typer.Option(help="CPU threads.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    precision: Annotated[str | None, typer.Option(help="32-true or bf16-mixed.")] = None,
+) -> None:
+    """Time the iteration of every stage of a run on one picture against the straightforward loop.
+
+    That loop draws from the coarsest stage in every iteration, one picture after the other, applies gates at the
+    target's size, and lets the discriminator take gradients in the generator's step.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from sase_gan.config import build, load_preset, merge, without_none
+    from sase_gan.hardware import choose_hardware
+    from sase_gan.training.one_shot_config import OneShotConfig, sized_for
+
+    hardware = choose_hardware(device, precision, threads)
+    values = merge(load_preset(preset, task="one_shot"), without_none({"pyramid": {"max_size": max_size}}))
+    config = sized_for(build(OneShotConfig, values), (height, width))
+    fast, plain = (_in_own_process(_measure_picture, config, hardware, steps, form) for form in (False, True))
+    table = Table(title=f"one picture, {preset}, {hardware.name}, {hardware.precision}, {hardware.threads} threads")
+    for column in ("stage", "iterations", "fast s", "plain s", "speed"):
+        table.add_column(column, justify="right")
+    rows = zip(config.generator.sizes, fast.seconds_per_iteration, plain.seconds_per_iteration, strict=True)
+    for stage, ((rows_of, columns_of), quick, slow) in enumerate(rows):
+        table.add_row(
+            f"{columns_of}x{rows_of}",
+            f"{config.iterations(stage):,}",
+            f"{quick:.3f}",
+            f"{slow:.3f}",
+            f"{slow / quick:.2f}x",
+        )
+    table.add_row("run", f"{config.total_images:,}", f"{fast.seconds:,.0f}", f"{plain.seconds:,.0f}", "")
+    Console().print(table)
+    typer.echo(f"the whole run is {plain.seconds / fast.seconds:.2f} times as fast as the straightforward loop")
+    typer.echo(f"peak memory {fast.peak_memory_mb:,.0f} MB, straightforward {plain.peak_memory_mb:,.0f} MB")
+
+
+def _measure_picture(config: Any, hardware: Any, steps: int, plain: bool) -> Any:
+    from sase_gan.bench import measure_picture_training
+    from sase_gan.hardware import choose_hardware
+
+    hardware = choose_hardware(hardware.kind, hardware.precision, hardware.threads)
+    return measure_picture_training(config, hardware, steps=steps, plain=plain, budget=float("inf"))

@@ -214,6 +214,52 @@ def test_one_batch_of_drawn_and_rebuilt_equals_two_passes(handover: str) -> None
 # -- it learns, and it goes on ----------------------------------------------------------------------------------------
 
 
+def test_the_straightforward_loop_is_the_same_function(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing kept from a phase, passes of their own, gradients that nobody uses: equal weights to rounding."""
+    # Adam divides by a gradient's size, and so would turn a last bit into a whole step.
+    monkeypatch.setattr(torch.optim, "Adam", lambda parameters, **_: torch.optim.SGD(parameters, lr=0.01))
+    config = configuration(schedule={"iterations": 2})
+    usual, plain = module_of(config), module_of(config)
+    plain.plain_step = True
+    for module in (usual, plain):
+        fit(module, config.total_images)
+    other = plain.state_dict()
+    for name, value in usual.state_dict().items():
+        assert (value.float() - other[name].float()).abs().max() < 1e-5, name
+
+
+def test_without_a_discriminator_none_is_trained() -> None:
+    config = configuration(loss={"adversarial": 0.0, "patches": 10.0}, schedule={"iterations": 2})
+    module = module_of(config)
+    before = {name: value.clone() for name, value in module.discriminators.state_dict().items()}
+    rows: list[dict[str, float]] = []
+    fit(module, config.total_images, watch=lambda module: rows.append(module.read_terms()))
+    assert set(rows[-1]) == {"g_reconstruction", "g_patches", "reconstruction_rmse"}
+    assert all(torch.equal(value, before[name]) for name, value in module.discriminators.state_dict().items())
+
+
+def test_patch_distance_of_a_shift_in_brightness() -> None:
+    """Every projection of a picture and of the picture plus c differs by c times the sum of its kernel."""
+    source = torch.Generator().manual_seed(3)
+    real = torch.randn(1, 3, 12, 15, generator=source, dtype=torch.float64)
+    kernels = torch.randn(64, 3, 7, 7, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
+    kernels = kernels / kernels.flatten(1).norm(dim=1)[:, None, None, None]
+    found = losses.sliced_patch_distance(real + 0.25, real, generator=torch.Generator().manual_seed(5))
+    assert torch.isclose(found, 0.25 * kernels.sum((1, 2, 3)).abs().mean())
+
+
+def test_patch_distance_does_not_see_where_patches_lie() -> None:
+    """Two pictures of the same patches in another order: distance zero, though no pixel agrees."""
+    tile = torch.randn(1, 3, 9, 9, dtype=torch.float64)
+    ring = tile.repeat(1, 1, 3, 3)
+    shifted = ring.roll((4, 2), (2, 3))
+    source = torch.Generator().manual_seed(0)
+    # 15 = 9 + 6 px hold every one of the 81 patches of the periodic picture once.
+    found = losses.sliced_patch_distance(shifted[..., :15, :15], ring[..., :15, :15], generator=source)
+    assert found < 1e-12
+    assert (shifted - ring).abs().mean() > 0.5
+
+
 def test_reconstruction_alone_fits_the_picture() -> None:
     config = configuration(
         pyramid={"stages": 1, "smallest_side": 20},
