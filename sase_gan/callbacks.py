@@ -77,11 +77,16 @@ class Stopping(Callback):
             trainer.should_stop = True
 
 
+_ONE_SIGNAL_SECONDS = 0.5
+"""Signals closer than this are one: `timeout` sends its to the process and to its group."""
+
+
 class StopOnSignal(Callback):
     """Notice the first Ctrl-C (or a polite kill): the run stops after the running step, with everything saved."""
 
     def __init__(self) -> None:
         self.received: int | None = None
+        self._received_at = 0.0
         self._before: dict[int, Any] = {}
 
     def setup(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
@@ -96,9 +101,12 @@ class StopOnSignal(Callback):
             signal.signal(number, handler)
 
     def _note(self, number: int, frame: Any) -> None:
-        if self.received is not None:  # the second one means now
-            raise KeyboardInterrupt
-        self.received = number
+        now = time.monotonic()
+        if self.received is not None:
+            if now - self._received_at < _ONE_SIGNAL_SECONDS:
+                return
+            raise KeyboardInterrupt  # the second one means now
+        self.received, self._received_at = number, now
         print("\nstopping after this step; everything will be saved (once more to stop at once)", file=sys.stderr)
 
     def was_received(self) -> bool:

@@ -10,6 +10,7 @@ Stopped at any time, the same call goes on: finished pictures are left alone, a 
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -95,5 +96,5 @@ def _train(path: Path, run: RunFolder, config: OneShotConfig, options: RunOption
     if run.checkpoint.is_file():
         return not resume_run(begun, images, run, options).interrupted
     logger.info("%s ended before its first checkpoint and is begun anew", run.path)
-    run.config.unlink()
+    shutil.rmtree(run.path)
     return not start_run(wanted, images, run, options).interrupted

@@ -212,3 +212,18 @@ def test_a_folder_with_one_picture_is_one_picture(tmp_path: Path) -> None:
     write_png(tmp_path / "folder" / "only.png", read_image(PICTURE))
     output = invoke("train", tmp_path / "folder", *SMOKE, "--dry-run")
     assert "trained at 32x22 px" in output
+
+
+def test_signals_at_once_count_as_one() -> None:
+    """`timeout` signals the process and its group; only a later signal means to stop at once."""
+    import signal
+
+    from sase_gan.callbacks import StopOnSignal
+
+    watch = StopOnSignal()
+    watch._note(signal.SIGTERM, None)
+    watch._note(signal.SIGTERM, None)
+    assert watch.was_received()
+    watch._received_at -= 60
+    with pytest.raises(KeyboardInterrupt):
+        watch._note(signal.SIGTERM, None)
