@@ -89,8 +89,8 @@ class StopOnSignal(Callback):
         self._received_at = 0.0
         self._before: dict[int, Any] = {}
 
-    def setup(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
-        """Listen."""
+    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
+        """Listen in Lightning's place, whose own handling of a polite kill ends a run without saving."""
         for number in (signal.SIGINT, signal.SIGTERM):
             self._before[number] = signal.signal(number, self._note)
 

@@ -92,6 +92,27 @@ def test_a_killed_run_resumes_to_the_same_weights(finished: RunFolder, tmp_path:
     assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())
 
 
+def test_a_politely_killed_run_is_saved(tmp_path: Path) -> None:
+    folder = tmp_path / "stopped"
+    long = ("--set", "schedule.iterations=5000", "--set", "schedule.checkpoint_images=100000", "--no-figures")
+    process = subprocess.Popen(
+        [*COMMAND, "train", PICTURE, *SMOKE, *long, "--out", folder],
+        env=ENVIRONMENT,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    deadline = time.monotonic() + 200
+    while not (folder / "metrics.csv").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.terminate()
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 130, output
+    assert f"sase-gan train --resume {folder}" in output
+    seen = torch.load(RunFolder(folder).checkpoint, weights_only=True)["clock"]["images_seen"]
+    assert list(RunFolder(folder).snapshots()) == [0, seen]
+
+
 def test_a_run_is_foretold_before_it_starts(tmp_path: Path) -> None:
     output = invoke("train", PICTURE, *SMOKE, "--out", tmp_path / "run", "--dry-run")
     assert "trained at 32x22 px" in output
