@@ -125,7 +125,9 @@ def _curves(folder: Path) -> list[tuple[str, Markup]]:
         return []
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file))
-    columns = {name: [float(row[name]) for row in rows] for name in rows[0]} if rows else {}
+    if len(rows) < 2:
+        return []  # a single point is no curve
+    columns = {name: [float(row[name]) for row in rows] for name in rows[0]}
     panels = []
     for title, names in _PANELS:
         known = [name for name in names if name in columns]
