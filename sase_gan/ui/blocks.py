@@ -15,6 +15,7 @@ from sase_gan.ui.common import DEVICE, escaped, open_choice, sentences
 from sase_gan.ui.models import Models
 from sase_gan.ui.recipes import Recipe
 from sase_gan.ui.trainings import Trainings
+from sase_gan.ui.uploads import guard_components
 
 TITLE = "sase_gan studio"
 # Temporary pictures older than an hour are removed every ten minutes, and the whole folder at the end.
@@ -38,6 +39,7 @@ class Studio:
 
 def build_blocks(studio: Studio) -> gr.Blocks:
     """The whole page with all its events."""
+    guard_components()
     models = studio.models
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=DELETE_CACHE, fill_width=True) as blocks:
         names = models.names()

@@ -140,9 +140,8 @@ def figures(items: Sequence[tuple[Tensor, str]], *, columns: int = 2) -> str:
 
 
 def open_choice(choice: Any) -> Any:
-    """A dropdown whose list changes while the studio runs: handlers check what is chosen, with a sentence of ours."""
+    """A dropdown whose list changes while the studio runs: the API is told of a name, not of today's list."""
     one = {"type": "string"}
-    choice.preprocess = lambda payload: payload
     choice.api_info = lambda: {"type": "array", "items": one} if choice.multiselect else one
     return choice
 

@@ -223,7 +223,7 @@ def _build_neighbours(handlers: ExploreHandlers, model: gr.Dropdown) -> tuple[An
             draw = gr.Button("Draw the map", variant="primary")
             turn = gr.Button("Another plane")
         with gr.Column(scale=3, min_width=300):
-            note = gr.Markdown("The map appears here.")
+            note = gr.Markdown("The map appears here.", elem_id="explore-note")
             gallery = gr.Gallery(
                 show_label=False,
                 columns=MAP_SIDE,

@@ -27,7 +27,6 @@ from sase_gan.ui.common import (
 )
 from sase_gan.ui.models import Models, OpenModel
 from sase_gan.ui.recipes import Recipe
-from sase_gan.ui.uploads import guarded
 
 MOST_MASKS = 8
 STRONGEST = 4.0
@@ -343,21 +342,19 @@ def build(models: Models, model: gr.Dropdown) -> dict[str, Any]:
                     borrowed = gr.CheckboxGroup(list(range(1, MOST_MASKS + 1)), value=[1], label="Masks", visible=False)
                     apply = gr.Button("Take the styles", variant="primary")
                 with gr.Column(min_width=280, visible=False) as painting_column:
-                    painting = guarded(
-                        gr.ImageEditor(
-                            label="Paint over the part that is to change",
-                            type="numpy",
-                            image_mode="RGBA",
-                            format="png",
-                            sources=(),
-                            transforms=(),
-                            layers=False,
-                            buttons=[],
-                            brush=gr.Brush(default_size=36, colors=["#ff7a1a"], color_mode="fixed"),
-                            eraser=gr.Eraser(default_size=36),
-                            height=460,
-                            elem_id="painting",
-                        )
+                    painting = gr.ImageEditor(
+                        label="Paint over the part that is to change",
+                        type="numpy",
+                        image_mode="RGBA",
+                        format="png",
+                        sources=(),
+                        transforms=(),
+                        layers=False,
+                        buttons=[],
+                        brush=gr.Brush(default_size=36, colors=["#ff7a1a"], color_mode="fixed"),
+                        eraser=gr.Eraser(default_size=36),
+                        height=460,
+                        elem_id="painting",
                     )
             gr.Markdown(
                 "### Masks\nBright and tinted where a mask is high, dark where it is low; below each, its range."

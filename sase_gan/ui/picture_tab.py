@@ -39,7 +39,7 @@ from sase_gan.ui.layers_tab import painted_region
 from sase_gan.ui.models import PYRAMID, Models, Opened
 from sase_gan.ui.train_tab import LONGEST_MINUTES, status_html
 from sase_gan.ui.trainings import Trainings, checked_name
-from sase_gan.ui.uploads import guarded, harmless, next_set, read_upload, within_temporary
+from sase_gan.ui.uploads import harmless, next_set, read_upload, within_temporary
 
 BUNDLED = ("coffee", "hubble_deep_field", "rocket")
 SOURCES = ("upload", *BUNDLED)
@@ -351,16 +351,14 @@ def build(models: Models, trainings: Trainings) -> dict[str, Any]:
                     label="Picture",
                     elem_id="picture-source",
                 )
-                upload = guarded(
-                    gr.Image(
-                        type="filepath",
-                        label="Upload a picture",
-                        sources=["upload"],
-                        buttons=[],
-                        visible=not _has_single(),
-                        height=200,
-                        elem_id="picture-upload",
-                    )
+                upload = gr.Image(
+                    type="filepath",
+                    label="Upload a picture",
+                    sources=["upload"],
+                    buttons=[],
+                    visible=not _has_single(),
+                    height=200,
+                    elem_id="picture-upload",
                 )
                 name = gr.Textbox("my picture", label="Name of the run", max_length=40)
                 minutes = gr.Number(5, label="Minutes", minimum=0.1, maximum=LONGEST_MINUTES)
@@ -499,21 +497,19 @@ def _build_sizes(handlers: PictureHandlers, model: gr.Dropdown) -> gr.Slider:
 
 
 def _editor(label: str, elem_id: str) -> Any:
-    return guarded(
-        gr.ImageEditor(
-            label=label,
-            type="numpy",
-            image_mode="RGBA",
-            format="png",
-            sources=(),
-            transforms=(),
-            layers=False,
-            buttons=[],
-            brush=gr.Brush(default_size=28, colors=["#c2410c", "#1d4ed8", "#15803d", "#ffffff", "#1c1917"]),
-            eraser=gr.Eraser(default_size=28),
-            height=460,
-            elem_id=elem_id,
-        )
+    return gr.ImageEditor(
+        label=label,
+        type="numpy",
+        image_mode="RGBA",
+        format="png",
+        sources=(),
+        transforms=(),
+        layers=False,
+        buttons=[],
+        brush=gr.Brush(default_size=28, colors=["#c2410c", "#1d4ed8", "#15803d", "#ffffff", "#1c1917"]),
+        eraser=gr.Eraser(default_size=28),
+        height=460,
+        elem_id=elem_id,
     )
 
 

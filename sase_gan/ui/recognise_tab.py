@@ -20,7 +20,7 @@ from sase_gan.ops import at_size
 from sase_gan.pixels import read_image
 from sase_gan.ui.common import DEVICE, chosen, data_uri, escaped, number, open_choice, picture, sentences
 from sase_gan.ui.models import CLASSIFIER, DETECTOR, Models
-from sase_gan.ui.uploads import guarded, read_upload
+from sase_gan.ui.uploads import read_upload
 
 SOURCES = ("upload", "example")
 MOST_SHOWN, MOST_CLASSES, MOST_OBJECTS = 8, 5, 100
@@ -217,16 +217,14 @@ def build(models: Models) -> dict[str, Any]:
                     label="Picture",
                     elem_id="recognise-source",
                 )
-                upload = guarded(
-                    gr.Image(
-                        type="filepath",
-                        label="Upload a picture",
-                        sources=["upload"],
-                        buttons=[],
-                        visible=not _has_example(),
-                        height=220,
-                        elem_id="recognise-upload",
-                    )
+                upload = gr.Image(
+                    type="filepath",
+                    label="Upload a picture",
+                    sources=["upload"],
+                    buttons=[],
+                    visible=not _has_example(),
+                    height=220,
+                    elem_id="recognise-upload",
                 )
                 threshold = gr.Slider(0, 1, 0.5, step=0.05, label="Least score of an object")
             go = gr.Button("Recognise", variant="primary", elem_id="recognise-start")

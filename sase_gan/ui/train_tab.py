@@ -33,7 +33,7 @@ from sase_gan.ui.common import (
 )
 from sase_gan.ui.models import PYRAMID, Models
 from sase_gan.ui.trainings import Trainings, TrainingState, checked_name
-from sase_gan.ui.uploads import gather, guarded, next_set, survey_set, uploaded_set
+from sase_gan.ui.uploads import gather, next_set, survey_set, uploaded_set
 
 PRESETS = {
     "auto": "Automatic",
@@ -345,16 +345,14 @@ def build(trainings: Trainings, models: Models) -> dict[str, Any]:
                     label="Pictures",
                     elem_id="train-source",
                 )
-                files = guarded(
-                    gr.File(
-                        label="Pictures, or one zip of them",
-                        file_count="multiple",
-                        file_types=["image", ".zip"],
-                        type="filepath",
-                        visible=False,
-                        height=150,
-                        elem_id="train-files",
-                    )
+                files = gr.File(
+                    label="Pictures, or one zip of them",
+                    file_count="multiple",
+                    file_types=["image", ".zip"],
+                    type="filepath",
+                    visible=False,
+                    height=150,
+                    elem_id="train-files",
                 )
                 name = gr.Textbox("faces", label="Name of the run", max_length=40, elem_id="train-name")
                 minutes = gr.Number(

@@ -11,13 +11,13 @@ import re
 import shutil
 import warnings
 import zipfile
-from collections import OrderedDict
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.blocks import Block
 from PIL import Image
 from torch import Tensor
 
@@ -176,64 +176,72 @@ def survey_set(path: Path, image_size: int, fit: Any, progress: Any = None) -> S
     return survey(source, image_size=image_size, fit=fit, progress=progress)
 
 
-class Few(OrderedDict[Any, Any]):
-    """A dictionary that forgets the oldest entries: gradio never frees the parts of a painting."""
+def guard_components() -> None:
+    """Make gradio's components refuse what we have not looked at, once for the process.
 
-    def __setitem__(self, key: Any, value: Any) -> None:
-        super().__setitem__(key, value)
-        self.move_to_end(key)
-        while len(self) > MOST_PAINTINGS:
-            self.popitem(last=False)
+    In their classes and not in single components, because gradio makes a component anew for a visitor whenever one is
+    updated, and a guard of its own would be lost then:
 
-
-def guarded(component: Any) -> Any:
-    """A component for uploads that reads nothing before we looked at it, and no address at all.
-
-    A picture's component hands on the path, so that `read_upload` decodes it; a painting's parts are limited.
+    * no address is fetched, though gradio would;
+    * a picture is handed on as a path, so that `read_upload` decodes it and not gradio;
+    * a painting's parts are limited in size and number, of which gradio keeps any and for ever;
+    * what is chosen from a list is checked by the handlers, whose lists are those of now.
     """
-    move = component.async_move_resource_to_block_cache
+    if getattr(gr.ImageEditor, "_is_guarded", False):
+        return
+    move = Block.async_move_resource_to_block_cache
+    accept, preprocess_painting, preprocess_image = (
+        gr.ImageEditor.accept_blobs,
+        gr.ImageEditor.preprocess,
+        gr.Image.preprocess,
+    )
 
-    async def refuse_addresses(path: Any) -> Any:
+    async def refuse_addresses(self: Block, path: Any) -> Any:
         if path is not None and "://" in str(path)[:32]:
             raise gr.Error("Addresses are not read; upload a file.", print_exception=False)
-        return await move(path)
+        return await move(self, path)
 
-    component.async_move_resource_to_block_cache = refuse_addresses
-    if isinstance(component, gr.ImageEditor):
-        _guard_painting(component)
-    elif isinstance(component, gr.Image):
-        component.preprocess = lambda payload: None if payload is None else payload.path  # type: ignore[method-assign]
-    return component
+    def hand_on(self: gr.Image, payload: Any) -> Any:
+        if self.type != "filepath":
+            return preprocess_image(self, payload)
+        return None if payload is None else payload.path
+
+    def accept_few(self: gr.ImageEditor, data: Any) -> None:
+        check_blob(data)
+        accept(self, data)
+        while len(self.blob_storage) > MOST_PAINTINGS:
+            self.blob_storage.pop(next(iter(self.blob_storage)))
+
+    def look_first(self: gr.ImageEditor, payload: Any) -> Any:
+        if payload is not None:
+            check_painting(payload if payload.id is None else self.blob_storage.get(payload.id))
+        return preprocess_painting(self, payload)
+
+    accept_few._is_server_fn = True  # type: ignore[attr-defined]
+    Block.async_move_resource_to_block_cache = refuse_addresses  # type: ignore[method-assign, assignment]
+    gr.Image.preprocess = hand_on  # type: ignore[method-assign]
+    gr.ImageEditor.accept_blobs = accept_few  # type: ignore[method-assign]
+    gr.ImageEditor.preprocess = look_first  # type: ignore[method-assign]
+    gr.Dropdown.preprocess = lambda self, payload: payload  # type: ignore[method-assign]
+    gr.ImageEditor._is_guarded = True  # type: ignore[attr-defined]
 
 
-def _guard_painting(editor: gr.ImageEditor) -> None:
-    accept, preprocess = editor.accept_blobs, editor.preprocess
-    editor.blob_storage = Few()
+def check_blob(data: Any) -> None:
+    """Refuse a part of a painting that is too large, or that would make gradio reserve a list of its index's length."""
+    index = str(data.data.get("index") or "0")
+    content = data.files[0][1] if data.files else b""
+    if not (index == "null" or (index.isdecimal() and int(index) < 8)) or len(content) > PAINTING_BYTES:
+        raise gr.Error("This is not a painting of this page.", print_exception=False)
 
-    def accept_blobs(data: Any) -> None:
-        index = str(data.data.get("index") or "0")
-        content = data.files[0][1] if data.files else b""
-        if not (index == "null" or (index.isdecimal() and int(index) < 8)) or len(content) > PAINTING_BYTES:
-            raise gr.Error("This is not a painting of this page.", print_exception=False)
-        accept(data)
 
-    accept_blobs._is_server_fn = True  # type: ignore[attr-defined]
-
-    def checked(payload: Any) -> Any:
-        if payload is None:
-            return None
-        source = payload if payload.id is None else editor.blob_storage.get(payload.id)
-        for part in [] if source is None else [source.background, source.composite, *source.layers]:
-            if part is not None:
-                try:
-                    refuse_large(
-                        BytesIO(part) if isinstance(part, bytes) else part.path, "the painting", PAINTING_PIXELS
-                    )
-                except DataError as error:
-                    raise gr.Error(f"{str(error).capitalize()}.", print_exception=False) from error
-        return preprocess(payload)
-
-    editor.accept_blobs, editor.preprocess = accept_blobs, checked  # type: ignore[method-assign]
+def check_painting(painting: Any) -> None:
+    """Look at the headers of all parts of a painting before gradio decodes them."""
+    for part in [] if painting is None else [painting.background, painting.composite, *painting.layers]:
+        if part is not None:
+            try:
+                refuse_large(BytesIO(part) if isinstance(part, bytes) else part.path, "the painting", PAINTING_PIXELS)
+            except DataError as error:
+                raise gr.Error(f"{str(error).capitalize()}.", print_exception=False) from error
 
 
 def next_set(folder: Path, name: str) -> Path:

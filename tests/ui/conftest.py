@@ -106,13 +106,14 @@ class Server:
         self.started = time.monotonic()
         command = [sys.executable, "-m", "sase_gan", "studio", "--models", str(models), "--runs", str(runs), *options]
         self.log = runs.parent / "studio.log"
-        self.process = subprocess.Popen(
-            command,
-            stdout=self.log.open("wb"),
-            stderr=subprocess.STDOUT,
-            cwd=Path(__file__).resolve().parents[2],
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
-        )
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                command,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd=Path(__file__).resolve().parents[2],
+                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            )
         self.address = self._address()
         self.seconds = time.monotonic() - self.started
 

@@ -8,15 +8,15 @@ from pathlib import Path
 import gradio as gr
 import pytest
 import torch
+from gradio.blocks import Block
 from PIL import Image
 
 from sase_gan.errors import DataError, UsageError
 from sase_gan.pixels import read_image
 from sase_gan.ui import uploads
 from sase_gan.ui.uploads import (
-    Few,
     gather,
-    guarded,
+    guard_components,
     harmless,
     next_set,
     read_upload,
@@ -146,33 +146,58 @@ def test_a_zip_with_a_path_out_of_it_is_refused(tmp_path):
         survey_set(zipped(tmp_path / "set.zip", {"../../x.png": b""}), 32, "crop")
 
 
-def test_parts_of_paintings_are_forgotten():
-    few = Few()
-    for number in range(100):
-        few[number] = number
-    assert list(few) == list(range(100 - uploads.MOST_PAINTINGS, 100))
+def blob(index, content=b"x", number="7"):
+    return types.SimpleNamespace(data={"type": "layer", "index": index, "id": number}, files=[("file", content)])
 
 
-def blob(index, content=b"x"):
-    return types.SimpleNamespace(data={"type": "layer", "index": index, "id": "7"}, files=[("file", content)])
+@pytest.fixture
+def guard(monkeypatch):
+    """The guards, for a test: they are the process's own otherwise."""
+    for owner, name in (
+        (Block, "async_move_resource_to_block_cache"),
+        (gr.Image, "preprocess"),
+        (gr.ImageEditor, "preprocess"),
+        (gr.ImageEditor, "accept_blobs"),
+        (gr.Dropdown, "preprocess"),
+    ):
+        monkeypatch.setattr(owner, name, getattr(owner, name))
+    monkeypatch.setattr(gr.ImageEditor, "_is_guarded", False, raising=False)
+    guard_components()
 
 
-def test_a_painting_cannot_fill_the_memory():
-    editor = guarded(gr.ImageEditor(type="numpy"))
+def test_a_painting_cannot_fill_the_memory(guard):
+    editor = gr.ImageEditor(type="numpy")
     editor.accept_blobs(blob("0"))
     assert editor.blob_storage["7"].layers == [b"x"]
     assert editor.accept_blobs._is_server_fn
     for data in (blob("1000000000"), blob("-1"), blob("0", bytes(uploads.PAINTING_BYTES + 1))):
         with pytest.raises(gr.Error, match="not a painting of this page"):
             editor.accept_blobs(data)
+    for number in range(100):
+        editor.accept_blobs(blob("0", number=str(number)))
+    assert len(editor.blob_storage) == uploads.MOST_PAINTINGS
     editor.accept_blobs(blob("0", bomb(3000, 3000)))
     payload = types.SimpleNamespace(id="7", background=None, layers=[], composite=None)
-    with pytest.raises(gr.Error, match=r"has 9 megapixels where 4 are allowed"):
+    with pytest.raises(gr.Error, match="has 9 megapixels where 4 are allowed"):
         editor.preprocess(payload)
 
 
+def test_a_component_that_gradio_makes_anew_is_guarded_too(guard):
+    editor = gr.ImageEditor(type="numpy")
+    again = editor.__class__(**editor.constructor_args)
+    with pytest.raises(gr.Error, match="not a painting of this page"):
+        again.accept_blobs(blob("1000000000"))
+
+
 @pytest.mark.parametrize("address", ["http://127.0.0.1/x.png", "https://example.org/x.png", "ftp://a/b"])
-def test_addresses_are_not_asked_for(address):
-    component = guarded(gr.Image(type="filepath"))
+def test_addresses_are_not_asked_for(guard, address):
     with pytest.raises(gr.Error, match="Addresses are not read"):
-        component.async_move_resource_to_block_cache(address).send(None)
+        gr.Image(type="filepath").async_move_resource_to_block_cache(address).send(None)
+    with pytest.raises(gr.Error, match="Addresses are not read"):
+        gr.File().async_move_resource_to_block_cache(address).send(None)
+
+
+def test_a_picture_is_handed_on_undecoded(guard):
+    payload = types.SimpleNamespace(path="/anything", url=None, orig_name="a.png")
+    assert gr.Image(type="filepath").preprocess(payload) == "/anything"
+    assert gr.Image(type="filepath").preprocess(None) is None

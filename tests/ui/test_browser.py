@@ -1,0 +1,246 @@
+"""Every tab in a real browser, against the real server: clicks, results, no request beyond this machine, no error."""
+
+import re
+from urllib.parse import urlsplit
+
+import pytest
+
+from sase_gan.pixels import read_png_text
+from tests.ui.conftest import CHROMIUM
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(not CHROMIUM.exists(), reason=f"there is no {CHROMIUM}; install the system's chromium"),
+]
+
+PATIENCE = 120_000
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    with playwright.sync_playwright() as running:
+        # Without a sandbox of its own: containers forbid it. The pages are ours.
+        browser = running.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+class Watched:
+    """A page that notes what it asks for and what goes wrong."""
+
+    def __init__(self, page) -> None:
+        self.page = page
+        self.requests: list[str] = []
+        self.errors: list[str] = []
+        page.set_default_timeout(PATIENCE)
+        page.on("request", lambda request: self.requests.append(request.url))
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("console", lambda said: self.errors.append(said.text) if said.type == "error" else None)
+
+    def tab(self, name: str) -> None:
+        self.page.get_by_role("tab", name=name, exact=True).first.click()
+
+    def check(self) -> None:
+        hosts = {urlsplit(url).hostname for url in self.requests if url.startswith(("http", "ws"))}
+        assert hosts <= {"127.0.0.1", "localhost"}, hosts
+        assert self.errors == []
+
+
+@pytest.fixture(scope="module")
+def desktop(chromium, server):
+    page = chromium.new_page(viewport={"width": 1440, "height": 900}, accept_downloads=True)
+    watched = Watched(page)
+    page.goto(server.address)
+    # The bundled model is the first of the list; the tests use the tiny one.
+    page.locator("#sheet img").first.wait_for()
+    page.locator("#model input").click()
+    page.get_by_role("option", name="tiny", exact=True).click()
+    playwright.expect(page.locator("#sheet-note")).to_contain_text("of tiny", timeout=PATIENCE)
+    yield watched
+    page.close()
+
+
+@pytest.fixture(autouse=True)
+def nothing_went_wrong(request):
+    yield
+    if "desktop" in request.fixturenames:
+        request.getfixturevalue("desktop").check()
+
+
+def text_of(page, selector: str):
+    return playwright.expect(page.locator(selector))
+
+
+def test_generate(desktop, tmp_path):
+    page = desktop.page
+    page.get_by_label("Seed", exact=True).first.fill("30")
+    page.locator("#draw").click()
+    text_of(page, "#sheet-note").to_contain_text("Seeds 30 to 47", timeout=PATIENCE)
+    assert page.locator("#sheet button img").count() == 18
+    page.locator("#sheet button img").nth(4).click()
+    text_of(page, "#about").to_contain_text("Seed 34", timeout=PATIENCE)
+    text_of(page, "#near-note").to_contain_text("Among the 8 training pictures", timeout=PATIENCE)
+    assert page.locator("#near figure").count() >= 2
+    with page.expect_download() as download:
+        page.locator("#large").get_by_label("Download").click()
+    download.value.save_as(tmp_path / "picture.png")
+    assert read_png_text(tmp_path / "picture.png")["seed"] == "34"
+    page.get_by_role("button", name="More like this").click()
+    text_of(page, "#sheet-note").to_contain_text("Like 34", timeout=PATIENCE)
+
+
+def test_the_keyboard_reaches_the_tabs_and_draws(desktop):
+    page = desktop.page
+    seed = page.get_by_label("Seed", exact=True).first
+    seed.fill("90")
+    seed.press("Enter")
+    text_of(page, "#sheet-note").to_contain_text("Seeds 90 to 107", timeout=PATIENCE)
+    first = page.get_by_role("tab", name="Generate", exact=True).first
+    first.focus()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    text_of(page, "#map").to_be_visible(timeout=PATIENCE)
+
+
+def test_explore(desktop):
+    page = desktop.page
+    desktop.tab("Explore")
+    page.locator("#map img").nth(24).wait_for()
+    page.locator("#map button img").nth(3).click()
+    text_of(page, "#explore-note").to_contain_text(re.compile(r"0@60\.0\.3 is in the middle"), timeout=PATIENCE)
+    desktop.tab("Directions")
+    page.locator("#strips figure").nth(29).wait_for()
+    desktop.tab("Walk")
+    page.locator("#stations textarea, #stations input").first.fill("1, 2")
+    page.get_by_role("button", name="Make the film").click()
+    page.locator("#film video").wait_for()
+
+
+def test_layers(desktop):
+    page = desktop.page
+    desktop.tab("Layers")
+    page.locator("#masks figure").first.wait_for()
+    page.locator("#layer-after img").wait_for()
+    page.get_by_role("button", name="All off").click()
+    text_of(page, "#layer-verdict").to_contain_text("grey levels on average", timeout=PATIENCE)
+    assert page.locator("#mixtures td").count() > 6
+    page.get_by_role("button", name="All at 1").click()
+    text_of(page, "#layer-verdict").to_contain_text("Nothing is changed yet", timeout=PATIENCE)
+    page.get_by_role("button", name="Styles of another picture").click()
+    page.get_by_label("Where I paint").click()
+    canvas = page.locator("#painting canvas").first
+    canvas.wait_for()
+    page.wait_for_timeout(1500)
+    paint(page, canvas)
+    page.get_by_role("button", name="Take the styles").click()
+    text_of(page, "#layer-verdict").to_contain_text(re.compile("Pixels changed by|did not change"), timeout=PATIENCE)
+
+
+def paint(page, canvas) -> None:
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x - 40, y)
+    page.mouse.down()
+    page.mouse.move(x + 40, y + 10, steps=4)
+    page.mouse.up()
+    page.wait_for_timeout(500)
+
+
+def test_mix(desktop):
+    page = desktop.page
+    desktop.tab("Mix")
+    page.locator("#mix-table img").wait_for()
+    text_of(page, "#mix-note").to_contain_text("the appearance is that of the picture above", timeout=PATIENCE)
+
+
+def test_one_picture(desktop):
+    page = desktop.page
+    desktop.tab("One picture")
+    text_of(page, "#picture-about").to_contain_text("28 × 28 px in 3 stages", timeout=PATIENCE)
+    page.locator("#picture-draw").click()
+    page.locator("#picture-sheet img").nth(3).wait_for()
+    desktop.tab("Edit")
+    canvas = page.locator("#picture-canvas canvas").first
+    canvas.wait_for()
+    page.wait_for_timeout(1500)
+    paint(page, canvas)
+    page.locator("#picture-edit").click()
+    page.locator("#picture-result img").wait_for()
+    desktop.tab("Animate")
+    page.get_by_label("number input for Frames").fill("3")
+    page.locator("#picture-animate").click()
+    page.locator("#picture-film video").wait_for()
+
+
+def test_train_and_find_the_run_in_the_list(desktop, server, few_pictures):
+    page = desktop.page
+    desktop.tab("Train")
+    page.get_by_label("My pictures").click()
+    page.locator("#train-files input[type=file]").set_input_files([str(path) for path in few_pictures])
+    page.locator("#train-files .file-preview, #train-files table").first.wait_for()
+    page.get_by_role("button", name="Check the pictures").click()
+    text_of(page, "#train-checked").to_contain_text("8 pictures", timeout=PATIENCE)
+    page.locator("#train-name input, #train-name textarea").first.fill("by browser")
+    page.locator("#tabs").get_by_role("button", name="More", exact=True).locator("visible=true").click()
+    page.get_by_label("Preset").locator("visible=true").click()
+    page.get_by_role("option", name="A try-out of seconds").click()
+    page.locator("#train-start").click()
+    text_of(page, "#train-note").to_contain_text("by-browser-001 has started", timeout=PATIENCE)
+    # It survives a reload.
+    page.reload()
+    page.locator("#sheet img").first.wait_for()
+    desktop.tab("Train")
+    text_of(page, "#train-status").to_contain_text("by-browser-001 is finished", timeout=180_000)
+    page.locator("#train-samples img").wait_for()
+    page.locator("#train-curves svg").first.wait_for()
+    page.locator("#model input").click()
+    page.get_by_role("option", name="by-browser-001", exact=True).click()
+    desktop.tab("Generate")
+    text_of(page, "#sheet-note").to_contain_text("of by-browser-001", timeout=PATIENCE)
+    assert (server.runs / "pictures" / "by-browser-001").is_dir()
+
+
+def test_evaluate(desktop):
+    """The figures of the run that was trained above, as a report; measuring anew is tested through the client."""
+    page = desktop.page
+    desktop.tab("Evaluate")
+    page.get_by_role("button", name="Show the report").wait_for()
+    page.wait_for_timeout(1000)
+    page.get_by_role("button", name="Show the report").click()
+    frame = page.frame_locator("iframe.report")
+    playwright.expect(frame.locator("h1")).to_be_visible(timeout=PATIENCE)
+    assert page.locator("iframe.report").get_attribute("sandbox") == ""
+    page.get_by_role("button", name="Compare", exact=True).click()
+    playwright.expect(page.get_by_text("Choose two to 4 different reports")).to_be_visible(timeout=PATIENCE)
+
+
+def test_recognise(desktop, few_pictures):
+    page = desktop.page
+    desktop.tab("Recognise")
+    page.get_by_label("My picture", exact=True).locator("visible=true").click()
+    page.locator("#recognise-upload input[type=file]").set_input_files(str(few_pictures[0]))
+    page.locator("#recognise-upload img").wait_for()
+    page.locator("#recognise-start").click()
+    page.locator("#recognise-words .bar").first.wait_for()
+    text_of(page, "#recognise-words").to_contain_text("cat")
+    assert page.locator("#recognise-attention figure").count() == 8
+
+
+def test_a_phone_needs_no_sideways_scrolling(chromium, server):
+    page = chromium.new_page(viewport={"width": 390, "height": 844})
+    watched = Watched(page)
+    page.goto(server.address)
+    page.locator("#sheet img").first.wait_for()
+    for name in ("Explore", "Layers", "Mix", "One picture", "Train", "Evaluate", "Recognise"):
+        tab = page.get_by_role("tab", name=name, exact=True).first
+        if not tab.is_visible():
+            page.locator(".overflow-menu > button").first.click()
+            tab = page.locator(".overflow-dropdown button", has_text=name).first
+        tab.click()
+        page.wait_for_timeout(300)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390, name
+    watched.check()
+    page.close()

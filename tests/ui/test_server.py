@@ -1,0 +1,356 @@
+"""The running studio, called over the network: every public endpoint, and a client that means harm."""
+
+import io
+import json
+import threading
+import time
+import zipfile
+from contextlib import suppress
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+from PIL import Image
+
+from sase_gan.pixels import read_png_text
+from tests.ui.test_uploads import bomb
+
+
+@pytest.fixture(scope="module")
+def client(server):
+    made = Client(server.address, verbose=False)
+    yield made
+    made.close()
+
+
+def file_of(shown) -> Path:
+    """A picture of an answer, be it alone or in a gallery."""
+    return Path(shown[0]["image"] if isinstance(shown, list) else shown)
+
+
+@pytest.fixture(scope="module")
+def painting(tmp_path_factory) -> dict:
+    folder = tmp_path_factory.mktemp("painting")
+    layer, composite = np.zeros((56, 56, 4), np.uint8), np.full((56, 56, 4), 255, np.uint8)
+    layer[:20, :20] = 255
+    for name, pixels in (("layer", layer), ("composite", composite)):
+        Image.fromarray(pixels).save(folder / f"{name}.png")
+    composed = handle_file(str(folder / "composite.png"))
+    return {"background": composed, "layers": [handle_file(str(folder / "layer.png"))], "composite": composed}
+
+
+def test_every_public_endpoint_is_known_and_described(client):
+    described = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
+    assert set(described) == {
+        "/sample", "/neighbours", "/move", "/walk", "/layers", "/edit_layers", "/mix", "/train_picture",
+        "/draw_picture", "/edit_picture", "/paint_picture", "/animate_picture", "/check_pictures", "/start_training",
+        "/resume_training", "/stop_training", "/training_status", "/evaluate", "/report", "/compare", "/recognise",
+    }  # fmt: skip
+    for name, endpoint in described.items():
+        names = [parameter["parameter_name"] for parameter in endpoint["parameters"]]
+        assert not [n for n in names if n.startswith(("param_", "progress"))], (name, names)
+
+
+def test_the_schema_tells_what_every_argument_means(server):
+    found = httpx.get(f"{server.address}/gradio_api/openapi.json")
+    if found.status_code != 200:
+        found = httpx.get(f"{server.address}/gradio_api/info")
+    assert "How far the edge is from the middle" in found.text or "picture_name" in found.text
+
+
+def test_drawing_and_exploring(client, temporary):
+    gallery, used, note = client.predict("tiny", 7, False, 2, 1.0, "random", api_name="/sample")
+    assert used == 7
+    assert [item["caption"] for item in gallery] == ["7", "8"]
+    assert "Seeds 7 to 8" in note
+    text = read_png_text(file_of(gallery))
+    assert text["seed"] == "7"
+    assert len(text["snapshot"]) == 64
+    assert len(client.predict("tiny", "7", 0.6, 0, api_name="/neighbours")[0]) == 25
+    before, after = client.predict("tiny", 7, "factorisation", 3, 0, 0, 0, 0, 0, api_name="/move")
+    assert Path(before).read_bytes() != Path(after).read_bytes()
+    film, animation, _ = client.predict("tiny", "1, 2", 2, True, api_name="/walk")
+    assert Path(film if isinstance(film, str) else film["video"]).stat().st_size > 1000
+    assert Path(animation).suffix == ".gif"
+    table, _ = client.predict("tiny", "0", "1, 2", 8, api_name="/mix")
+    assert file_of(table).stat().st_size > 1000
+
+
+def test_layers(client, painting):
+    assert all("<" in part for part in client.predict("tiny", 5, api_name="/layers"))
+    marks = [1.0] * 8
+    _, after, _, words = client.predict("tiny", 5, "", 9, "region", [1], painting, *marks, api_name="/edit_layers")
+    assert "grey levels" in words or "did not change" in words
+    assert "edit" in read_png_text(file_of(after))
+
+
+def test_one_picture(client, painting):
+    gallery, words = client.predict("single", 40, 24, "0-1", 0, False, api_name="/draw_picture")
+    assert words == "2 pictures of 40 × 24 px."
+    with Image.open(file_of(gallery)) as image:
+        assert image.size == (40, 24)
+    result, _ = client.predict("single", painting, "edit", 1, 0, api_name="/edit_picture")
+    assert file_of(result).stat().st_size > 100
+    gallery, _ = client.predict("single", painting, 1, "0", api_name="/paint_picture")
+    assert len(gallery) == 1
+    _, _, words = client.predict("single", 3, 0.9, 0.1, 2, 0, api_name="/animate_picture")
+    assert words == "3 frames."
+
+
+def test_recognising(client, few_pictures):
+    picture = handle_file(str(few_pictures[0]))
+    _, words, attention, _ = client.predict("classes", "upload", picture, 0.5, api_name="/recognise")
+    assert "cat" in words
+    assert "<figure>" in attention
+
+
+def wait_for(client, words: str, seconds: float = 180) -> str:
+    limit = time.monotonic() + seconds
+    while words not in (said := client.predict(api_name="/training_status")):
+        assert time.monotonic() < limit, said
+        assert "failed" not in said, said
+        time.sleep(0.5)
+    return said
+
+
+def test_training_starts_once_and_stops(client, server, few_pictures, tmp_path):
+    files = [handle_file(str(path)) for path in few_pictures]
+    words, _ = client.predict("upload", files, "crop", api_name="/check_pictures")
+    assert "### 8 pictures" in words
+    with zipfile.ZipFile(tmp_path / "set.zip", "w") as archive:
+        for path in few_pictures:
+            archive.write(path, path.name)
+    packed = [handle_file(str(tmp_path / "set.zip"))]
+    words = client.predict(
+        "upload", packed, "by client", 1, 32, "crop", None, 0, "smoke/low_shot", api_name="/start_training"
+    )
+    assert "by-client-001" in words
+    with pytest.raises(AppError, match="one training at a time"):
+        client.predict("coffee", None, "second", 1, 64, "smoke/one_shot", api_name="/train_picture")
+    # Twice: at once, whatever it is doing.
+    client.predict(api_name="/stop_training")
+    with suppress(AppError):  # the first may have been enough
+        client.predict(api_name="/stop_training")
+    wait_for(client, "was stopped")
+    with pytest.raises(AppError, match="choose one of the list"):
+        client.predict("by-client-001", 1, None, api_name="/resume_training")
+    with pytest.raises(AppError, match="No training is running"):
+        client.predict(api_name="/stop_training")
+
+
+def test_measuring_reporting_and_comparing(client, server):
+    verdicts, page, file, _ = client.predict("tiny", "quick", 20, api_name="/evaluate")
+    assert "Copying:" in verdicts
+    assert "<iframe" in page
+    assert "sandbox" in page
+    assert "<title>" in Path(file).read_text(encoding="utf-8")
+    assert (server.runs / "evaluations" / "tiny-001" / "metrics.json").is_file()
+    # A second one, measured alike, to compare with.
+    copy = server.runs / "evaluations" / "tiny-002"
+    copy.mkdir()
+    (copy / "metrics.json").write_text((copy.with_name("tiny-001") / "metrics.json").read_text())
+    words, page, _ = client.predict(["tiny-001", "tiny-002"], api_name="/compare")
+    assert words
+    assert "tiny-002" in page
+    assert "<iframe" in client.predict("tiny-002", api_name="/report")[1]
+
+
+# --- a client that means harm ----------------------------------------------------------------------------------------
+
+PATHS = (
+    "/etc/passwd",
+    "../../../../etc/passwd",
+    "..%2f..%2f..%2fetc%2fpasswd",
+    "/proc/self/environ",
+    "pyproject.toml",
+    "http://127.0.0.1:1/x",
+    "file:///etc/passwd",
+)
+
+
+def fingerprint(text: str) -> bool:
+    return "root:" in text or "PATH=" in text or "[project]" in text
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_no_file_outside_is_served(server, path):
+    for prefix in ("/gradio_api/file=", "/file=", "/gradio_api/file/", "/static/", "/assets/", "/gradio_api/stream/"):
+        answer = httpx.get(f"{server.address}{prefix}{path}")
+        assert answer.status_code in (400, 403, 404, 405), (prefix, answer.status_code)
+        assert not fingerprint(answer.text)
+
+
+def test_values_of_another_kind_are_errors_and_nothing_more(server):
+    for data in (["tiny", "nothing", False, 1, 1, "random"], [], [[]] * 6, ["tiny", {}, [], None, "x", 7]):
+        answer = call(server, "sample", data)
+        assert "event: error" in answer or "error" in answer.lower(), answer
+        assert "Traceback" not in answer
+
+
+def test_neither_runs_nor_models_are_served(server):
+    secret = server.runs / "secret.txt"
+    secret.write_text("root: secret")
+    for place in (secret, server.models / "tiny" / "config.yaml", server.models / "plain" / "model.safetensors"):
+        assert httpx.get(f"{server.address}/gradio_api/file={place}").status_code in (403, 404)
+
+
+def call(server, name: str, data: list) -> str:
+    """An endpoint called by hand, as no client of gradio's would; the text of its last event."""
+    posted = httpx.post(f"{server.address}/gradio_api/call/{name}", json={"data": data}, timeout=60)
+    if posted.status_code != 200:
+        return posted.text
+    event = posted.json()["event_id"]
+    return httpx.get(f"{server.address}/gradio_api/call/{name}/{event}", timeout=60).text
+
+
+def told(answer: str) -> str:
+    """The message that the visitor sees."""
+    assert "event: error" in answer, answer
+    return json.loads(answer.rpartition("data: ")[2].strip())["error"]
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_no_path_that_is_sent_is_opened(server, path):
+    """As model, as upload, as picture: each is refused."""
+    answer = call(server, "sample", [path, 0, False, 1, 1, "random"])
+    assert "There is no model called" in told(answer)
+    file = {"path": path, "meta": {"_type": "gradio.FileData"}, "orig_name": "a.png"}
+    for name, data in (
+        ("recognise", ["classes", "upload", file, 0.5]),
+        ("train_picture", ["upload", file, "x", 1, 64, "quick"]),
+        ("check_pictures", ["upload", [file], "crop"]),
+    ):
+        answer = call(server, name, data)
+        assert "event: error" in answer or "detail" in answer, answer
+        assert not fingerprint(answer)
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "message"),
+    [
+        ("sample", ["tiny", -5, False, 1, 1, "random"], "-5"),
+        ("sample", ["tiny", 0, False, 100000, 1, "random"], "100000"),
+        ("sample", ["tiny", 0, False, 1, 99, "random"], "99"),
+        ("sample", ["tiny", 0, False, 1, 1, "loud"], "loud"),
+        ("sample", ["tiny", True, False, 1, 1, "random"], ""),
+        ("sample", [{"a": 1}, 0, False, 1, 1, "random"], "There is no model called"),
+        ("neighbours", ["tiny", "9" * 5000, 0.6, 0], ""),
+        ("walk", ["tiny", "0-4000000", 12, True], "too many pictures"),
+        ("mix", ["tiny", "0-4000000", "1", 8], "too many pictures"),
+        ("draw_picture", ["single", 100000, 100000, "0", 0, False], "100000"),
+        ("draw_picture", ["single", 32, 32, "0-4000000", 0, False], "too many seeds"),
+        ("animate_picture", ["single", 1e9, 0.9, 0.1, 2, 0], ""),
+        ("start_training", ["faces", None, "../../x", 1, 32, "crop", None, 0, "auto"], "Give the run a name"),
+        ("start_training", ["faces", None, "x; rm -rf /", 1, 32, "crop", None, 0, "auto"], "Give the run a name"),
+        ("start_training", ["faces", None, "x", 1, 32, "crop", None, 0, "../x"], ""),
+        ("resume_training", ["../../x", 1, None], "choose one of the list"),
+        ("report", ["../../etc"], "There is no such report"),
+        ("compare", [["../x", "/etc"]], "There is no such report"),
+        ("evaluate", ["tiny", "quick", 1e9], ""),
+        ("sample", ["pickled", 0, False, 1, 1, "random"], "not a safetensors file"),
+    ],
+)
+def test_impossible_values_are_refused(server, name, data, message):
+    answer = call(server, name, data)
+    assert message in told(answer)
+    assert len(told(answer)) > 10
+
+
+def upload(server, name: str, content: bytes) -> dict:
+    answer = httpx.post(f"{server.address}/gradio_api/upload", files={"files": (name, content)}, timeout=60)
+    assert answer.status_code == 200, answer.text
+    return {"path": answer.json()[0], "meta": {"_type": "gradio.FileData"}, "orig_name": name}
+
+
+def zip_of(members: dict[str, bytes]) -> bytes:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    return content.getvalue()
+
+
+def test_bad_uploads_are_refused_in_a_sentence(server):
+    for content, message in (
+        (b"\x89PNG\r\n\x1a\nbroken", "is no picture that can be read"),
+        (b"GIF89a", "is no picture that can be read"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "is no picture that can be read"),
+        (bomb(12000, 12000), "megapixels where 40 are allowed"),
+        (bomb(20000, 20000), "megapixels where 40 are allowed"),
+    ):
+        file = upload(server, "a.png", content)
+        assert message in told(call(server, "recognise", ["classes", "upload", file, 0.5]))
+        assert message in told(call(server, "train_picture", ["upload", file, "x", 1, 64, "quick"]))
+    for name, content, message in (
+        ("a.zip", b"PK no", "is not a readable zip"),
+        ("a.zip", zip_of({"../../x.png": bomb(9, 9)}), "names must be relative"),
+        ("a.zip", zip_of({f"{i}.png": b"" for i in range(6000)}), "members; 5,000 are allowed"),
+        ("a.zip", zip_of({"big.png": bomb(12000, 12000)}), "megapixels where 40 are allowed"),
+        ("a.txt", b"hello", "Invalid file type"),
+        ("model.safetensors", b"hello", "Invalid file type"),
+    ):
+        file = upload(server, name, content)
+        assert message in told(call(server, "check_pictures", ["upload", [file], "crop"]))
+    assert server.process.poll() is None
+
+
+def test_an_upload_above_the_limit_is_refused_while_it_comes(models_folder, tmp_path):
+    from tests.ui.conftest import Server
+
+    small = Server(models_folder, tmp_path / "runs", "--max-upload-mb", "1", "--auth", "me:secret")
+    try:
+        wall = httpx.get(f"{small.address}/config")
+        assert wall.status_code == 401
+        assert httpx.post(f"{small.address}/gradio_api/call/sample", json={"data": []}).status_code == 401
+        assert httpx.post(f"{small.address}/gradio_api/upload", files={"files": ("a.png", b"x")}).status_code == 401
+        visitor = httpx.Client(base_url=small.address)
+        visitor.post("/login", data={"username": "me", "password": "secret"}).raise_for_status()
+        answer = visitor.post("/gradio_api/upload", files={"files": ("a.png", bytes(3 * 2**20))})
+        assert answer.status_code == 413
+        assert visitor.post("/login", data={"username": "me", "password": "wrong"}).status_code == 400
+        visitor.close()
+        folder = small.temporary
+        assert folder.name.startswith("sase-gan-studio-")
+    finally:
+        small.stop()
+    # Nothing of the server's stays behind.
+    assert not folder.exists()
+
+
+def test_other_sites_and_other_names_are_refused(server):
+    data = {"data": ["tiny", 0, False, 1, 1, "random"]}
+    address = f"{server.address}/gradio_api/call/sample"
+    answer = httpx.post(address, json=data, headers={"Origin": "http://evil.example"})
+    assert answer.status_code == 403
+    assert "comes from another site" in answer.text
+    assert httpx.get(server.address, headers={"Host": "evil.example"}).status_code == 400
+    assert httpx.post(address, json=data, headers={"Origin": server.address}).status_code == 200
+
+
+def test_visitors_at_once_get_each_their_own(server, client):
+    wanted = {s: file_of(client.predict("tiny", s, False, 1, 1.0, "random", api_name="/sample")[0]).read_bytes()
+              for s in range(4)}  # fmt: skip
+    wrong: list[int] = []
+
+    def visit(seed: int) -> None:
+        mine = Client(server.address, verbose=False)
+        for _ in range(3):
+            gallery, used, _ = mine.predict("tiny", seed, False, 1, 1.0, "random", api_name="/sample")
+            if used != seed or file_of(gallery).read_bytes() != wanted[seed]:
+                wrong.append(seed)
+        mine.close()
+
+    visitors = [threading.Thread(target=visit, args=(seed,)) for seed in wanted]
+    for visitor in visitors:
+        visitor.start()
+    for visitor in visitors:
+        visitor.join(120)
+    assert wrong == []
+
+
+def test_after_all_this_the_server_is_alive_and_kept_nothing(server, client):
+    assert client.predict("tiny", 1, False, 1, 1.0, "random", api_name="/sample")[1] == 1
+    assert not [path for path in server.temporary.rglob("*.safetensors") if path.stat().st_size > 10]
