@@ -315,3 +315,26 @@ def test_a_finished_run_has_nothing_left_to_do(tmp_path: Path) -> None:
 def test_impossible_configurations_are_explained(sections: dict[str, Any], sentence: str) -> None:
     with pytest.raises(UsageError, match=sentence):
         configuration(**sections)
+
+
+@pytest.mark.slow
+def test_the_released_pyramid_of_a_small_picture_trains_through_all_scales() -> None:
+    """The preset `paper` with fewer iterations: every scale begins, learns and is frozen."""
+    values = merge(load_preset("one_shot/paper"), {"schedule": {"iterations": 25, "evaluation_count": 0}})
+    config = sized_for(build(OneShotConfig, values), (48, 64))
+    assert [min(size) for size in config.generator.sizes] == [25, 30, 35, 41, 48]
+    module = OneShotModule(config.model_dump(mode="json"))
+    module.show(picture(48, 64))
+    errors: list[float] = []
+    fit(module, config.total_images, watch=lambda module: errors.append(module.read_terms()["reconstruction_rmse"]))
+    assert len(errors) == 125
+    for stage in range(5):
+        first, last = errors[25 * stage], errors[25 * stage + 24]
+        assert last < first, stage
+    pyramid = module.published_generator()
+    drawn = pyramid(
+        torch.randn(2, *pyramid.latent_shape()), [torch.randn(2, *shape) for shape in pyramid.noise_shapes()]
+    ).big
+    assert drawn.shape == (2, 3, 48, 64)
+    assert drawn.isfinite().all()
+    assert not torch.equal(drawn[0], drawn[1])
