@@ -20,11 +20,14 @@ from torch import Tensor
 from sase_gan.metrics.copy_spaces import SPACES, Space
 from sase_gan.metrics.features import FeatureStore, resized
 from sase_gan.metrics.fidelity import reference_halves
-from sase_gan.metrics.originality import HONEST_SPLITS, SEVERITY, check_copying
+from sase_gan.metrics.originality import SEVERITY, Colour, check_copying
 from sase_gan.metrics.protocol import Protocol
 from sase_gan.metrics.reference import PictureSet, PreparedReference
 from sase_gan.metrics.suite import evaluate
 from sase_gan.seeds import generator
+
+CALIBRATION_SPLITS = 50
+COLOURS: tuple[Colour, ...] = ("green", "amber", "red")
 
 Change = Callable[[Tensor], Tensor]
 """From pictures uint8 [N, 3, H, W] to disturbed ones."""
@@ -159,7 +162,7 @@ class HonestCalibration:
     space: Space
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
-    colours: Mapping[str, float]
+    colours: Mapping[Colour, float]
 
 
 def calibrate(
@@ -189,18 +192,25 @@ def calibrate(
 
 
 def _honest(reference: PreparedReference) -> list[HonestCalibration]:
-    out, colours = [], {}
-    halves = reference_halves(len(reference), HONEST_SPLITS)
+    colours: dict[Space, list[Colour]] = {}
+    figures: dict[Space, Tensor] = {}
+    halves = reference_halves(len(reference), CALIBRATION_SPLITS)
     for space in SPACES:
-        whole = reference.copying(space)
-        judged = [check_copying(whole.plain[held], whole.part(train), space=space, draws=2) for held, train in halves]
-        colours[space] = [result.verdict.colour for result in judged]
-        rows = [(r.scores.authpct, r.scores.nn_ratio, r.scores.copy_share) for r in judged]
-        table = torch.tensor(rows, dtype=torch.float64)
-        out.append((space, tuple(table.mean(0).tolist()), tuple(table.std(0).tolist())))
+        judged = [reference.copying(space).judge_held_out(held_out, train, space) for held_out, train in halves]
+        colours[space] = [verdict.colour for _, verdict in judged]
+        rows = [(scores.authpct, scores.nn_ratio, scores.copy_share) for scores, _ in judged]
+        figures[space] = torch.tensor(rows, dtype=torch.float64)
     joint = [max(pair, key=lambda colour: SEVERITY[colour]) for pair in zip(*colours.values(), strict=True)]
-    shares = {colour: joint.count(colour) / len(joint) for colour in ("green", "amber", "red")}
-    return [HonestCalibration(space, mean, std, shares) for space, mean, std in out]
+    shares = {colour: joint.count(colour) / len(joint) for colour in COLOURS}
+    return [
+        HonestCalibration(space, _three(figures[space].mean(0)), _three(figures[space].std(0)), shares)
+        for space in SPACES
+    ]
+
+
+def _three(row: Tensor) -> tuple[float, float, float]:
+    authpct, ratio, share = row.tolist()
+    return authpct, ratio, share
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -259,7 +269,7 @@ def calibration_table(honest: Sequence[HonestCalibration], copies: Sequence[Cali
     shares = honest[0].colours
     cells = ["{:.0f}±{:.0f} / {:.2f}±{:.2f} / {:.2f}±{:.2f}".format(*_interleaved(item)) for item in honest]
     verdict = ", ".join(f"{share:.1%} {colour}" for colour, share in shares.items() if share)
-    rows = [[f"honest halves, {HONEST_SPLITS} splits", *cells, verdict]]
+    rows = [[f"honest halves, {CALIBRATION_SPLITS} splits", *cells, verdict]]
     rows += [[name, *(row[space] for space in SPACES), row["verdict"]] for name, row in by_name.items()]
     return table(["generated pictures", *(f"{space}: AuthPct / nn / share" for space in SPACES), "verdict"], rows)
 

@@ -17,6 +17,7 @@ import torch
 import yaml
 from torch import Tensor
 
+from sase_gan import weights
 from sase_gan.datasets.images import ImageSet, ImageSource, load_image_set, open_images
 from sase_gan.datasets.prepare import split_holdout
 from sase_gan.errors import DataError, UsageError
@@ -530,6 +531,11 @@ def run_pairs(options: EvaluationOptions, progress: Progress | None = None) -> S
     return ScenesResult(folder, summary, len(records), tuple(notes))
 
 
+def _weights_source(extractor: str, sha256: str) -> str:
+    known = weights.KNOWN.get(extractor)
+    return f"weights of {extractor}: {known.filename if known else 'unknown file'}, SHA-256 {sha256}"
+
+
 def _match(source: Path, real: Path) -> list[tuple[Path, list[Path]]]:
     if not source.is_dir() or not real.is_dir():
         raise DataError(f"--pairs compares two folders; {source} and {real} were given.")
@@ -578,6 +584,13 @@ def _write_scene_tables(
             if entry["status"] != "ok"
         }
     )
-    lines += ["", *(f"- {line}" for line in skipped)]
+    networks = {
+        (entry["extractor"], entry["weights_sha256"])
+        for record in records
+        for entry in record["metrics"].values()
+        if entry["status"] == "ok" and entry["weights_sha256"]
+    }
+    lines += ["", *(f"- {_weights_source(*network)}" for network in sorted(networks))]
+    lines += [f"- not computed: {line}" for line in skipped]
     with write_atomically(folder / "scenes.md") as temporary:
         temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")

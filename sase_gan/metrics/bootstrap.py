@@ -60,12 +60,26 @@ def centred_interval(
 def mean_interval(
     items: Tensor, what: str, draws: int, *, lowest: float = float("-inf"), highest: float = float("inf")
 ) -> Interval | None:
-    """Interval of the mean of `items` [n], resampling them; None for fewer than two."""
+    """Interval of the mean of `items` [n], resampling them; None for fewer than two.
+
+    Shares of none or of all, where resampling shows no spread, get the interval of `share_interval`.
+    """
     if len(items) < 2:
         return None
     items = items.double()
+    if (lowest, highest) == (0, 1) and items.min() == items.max() and items[0].item() in (0, 1):
+        return share_interval(int(items.sum().item()), len(items), what)
     means = resampled_counts(len(items), draws) @ items / len(items)
     return centred_interval(items.mean().item(), means, describe(what, draws), lowest=lowest, highest=highest)
+
+
+def share_interval(count: int, n: int, what: str) -> Interval:
+    """Wilson's score interval of a share, also honest where nothing or everything was counted: 0 of 200 is 0-2 %."""
+    z = 1.959964
+    share, square = count / n, z**2 / n
+    centre, spread = share + square / 2, z * (share * (1 - share) / n + square / (4 * n)) ** 0.5
+    low, high = (centre - spread) / (1 + square), (centre + spread) / (1 + square)
+    return Interval(min(max(low, 0.0), share), max(min(high, 1.0), share), f"95 %, Wilson score of {n} {what}")
 
 
 def resampled_interval(

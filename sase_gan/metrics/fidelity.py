@@ -220,11 +220,18 @@ def memorisation_penalty(fakes: Tensor, reals: Tensor) -> float:
     """What a memorisation-informed distance multiplies the Frechet distance with: 1, or more for near copies.
 
     m = mean over fakes of the smallest 1 - |cos| to a real; the factor is 1 / m under the authors' limit of 0.1, else
-    1. A set of exact copies has m = 0, which is taken as 1e-8.
+    1.
+
+    Raises:
+        NotApplicable: m is 0 but for rounding, as for exact copies: nothing times no bound.
     """
     a, b = (torch.nn.functional.normalize(rows.double(), dim=1) for rows in (fakes, reals))
     nearest = (1 - (a @ b.T).abs()).min(1).values.mean().item()
-    return 1.0 if nearest >= MEMORISATION_LIMIT else 1 / max(nearest, 1e-8)
+    if nearest < 1e-6:
+        raise NotApplicable(
+            "The generated pictures equal real ones, which gives the penalty no bound: they are copies."
+        )
+    return 1.0 if nearest >= MEMORISATION_LIMIT else 1 / nearest
 
 
 def reference_halves(n: int, splits: int) -> list[tuple[Tensor, Tensor]]:

@@ -37,7 +37,7 @@ import torch
 from torch import Tensor
 
 from sase_gan.metrics.applicable import NotApplicable
-from sase_gan.metrics.bootstrap import Interval, centred_interval, describe, resampled_counts
+from sase_gan.metrics.bootstrap import Interval, centred_interval, describe, resampled_counts, share_interval
 from sase_gan.metrics.copy_spaces import Space
 from sase_gan.metrics.fidelity import reference_halves
 
@@ -141,7 +141,16 @@ class CopyReference:
     def part(self, indices: Tensor) -> "CopyReference":
         """The reference that only these pictures are."""
         n = self._mirrored_from
-        return CopyReference(self.plain[indices], self._variants[indices, :n], self._variants[indices, n:])
+        found = CopyReference(self.plain[indices], self._variants[indices, :n], self._variants[indices, n:])
+        found.between = self.between[indices][:, indices]
+        return found
+
+    def judge_held_out(self, held_out: Tensor, train: Tensor, space: Space) -> tuple[CopyScores, Verdict]:
+        """What some of the pictures score, taken as fakes of a generator that learned from others of them."""
+        part = self.part(train)
+        distance, nearest = self.between[held_out][:, train].min(1)
+        scores = _scores(distance, part.own_nearest[nearest], part.own_nearest)
+        return scores, copying_verdict(scores, part.honest, len(train), len(held_out), space)
 
     @cached_property
     def between(self) -> Tensor:
@@ -274,11 +283,19 @@ def _intervals(
     middle = (counts[:, order].cumsum(1) < len(distance) / 2).sum(1).clamp_max(len(distance) - 1)
     ratio = values[middle] / reference.own_nearest.median().clamp_min(1e-12)
     words = describe("fakes", draws)
-    return {
+    intervals = {
         "copy_share": centred_interval(scores.copy_share, share, words, lowest=0.0, highest=1.0),
         "nn_ratio": centred_interval(scores.nn_ratio, ratio, words, lowest=0.0),
         "authpct": centred_interval(scores.authpct, authentic, words, lowest=0.0, highest=100.0),
     }
+    # Resampling shows no spread where none or all were counted.
+    n = len(distance)
+    if scores.copy_share in (0, 1):
+        intervals["copy_share"] = share_interval(round(n * scores.copy_share), n, "fakes")
+    if scores.authpct in (0, 100):
+        whole = share_interval(round(n * scores.authpct / 100), n, "fakes")
+        intervals["authpct"] = Interval(100 * whole.low, 100 * whole.high, whole.description)
+    return intervals
 
 
 def copying_verdict(

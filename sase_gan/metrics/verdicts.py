@@ -2,7 +2,8 @@
 
 No single space decides quality: pooled features prefer pictures with right textures and broken shapes, and a
 discriminator that was built on the same network lowers them without better pictures. So three are asked, pooled
-features, layout-aware features and network-free patches, and the worst decides. The limits are ours, set by eye on
+features, layout-aware features and network-free patches. The worst decides, but one that calls the pictures bad while
+all others call them good makes them no worse than amber. The limits are ours, set by eye on
 disturbed photographs and on drawings; they sort pictures into usable, visibly off and bad, and are no fine ruler.
 """
 
@@ -66,17 +67,25 @@ def quality_by_space(value: Lookup, *, pooled_counts: bool = True) -> list[Space
 
 
 def quality_verdict(spaces: list[SpaceVerdict]) -> Verdict:
-    """The worst of the spaces; grey when fewer than two were measured, because none decides alone."""
+    """The worst of the spaces, where a red that no other space supports counts as amber.
+
+    Grey when fewer than two spaces were measured, because none decides alone.
+    """
     if not spaces:
         return Verdict("grey", "no distance to the real pictures was measured", None, "Quality was not measured.")
     if len(spaces) == 1:
         rule = f"only {spaces[0].space} were measured, and no feature space decides alone"
         return Verdict("grey", rule, spaces[0].number, spaces[0].text)
     worst = max(spaces, key=lambda space: SEVERITY[space.colour])
+    others = [space for space in spaces if space is not worst]
     if worst.colour == "green":
         names = ", ".join(space.space for space in spaces)
         text = f"All feature spaces ({names}) put the generated pictures close to the real ones."
         return Verdict("green", f"green: {worst.rule}", worst.number, text)
+    if worst.colour == "red" and all(space.colour == "green" for space in others):
+        names = " and ".join(space.space for space in others)
+        rule = f"amber: {worst.rule}; red needs the support of another feature space"
+        return Verdict("amber", rule, worst.number, f"{worst.text} {names.capitalize()} do not find them so far.")
     return Verdict(worst.colour, f"{worst.colour}: {worst.rule}", worst.number, worst.text)
 
 
@@ -123,9 +132,10 @@ def diversity_verdict(value: Lookup, expected_coverage: float | None = None) -> 
         name = "coverage_efflite0 / its level for equal sets" if expected_coverage else "coverage_efflite0"
         options.append(Verdict(colour, f"{colour}: {_rule_above(name, COVERAGE_LIMITS)}", reached, text))
     elif coverage is not None:
+        share = f"only {precision:.0%}" if precision and precision >= 0.005 else "next to none"
         unjudged = (
-            f"Which kinds of real pictures are reached cannot be told yet: only {precision:.0%} of the generated "
-            "pictures lie among the real ones, and that is a matter of quality."
+            f"Which kinds of real pictures are reached cannot be told yet: {share} of the generated pictures lie among "
+            "the real ones, and that is a matter of quality."
         )
     if not options:
         rule = f"coverage counts from precision_efflite0 {LEAST_PRECISION:g}" if unjudged else "none was measured"

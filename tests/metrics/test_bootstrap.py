@@ -1,3 +1,4 @@
+import pytest
 import torch
 
 from sase_gan.metrics.bootstrap import centred_interval, mean_interval, resampled_counts, resampled_interval
@@ -39,3 +40,13 @@ def test_no_interval_for_one_item_and_bounds_are_kept() -> None:
     interval = mean_interval(torch.tensor([0.0, 1.0, 1.0, 1.0]), "x", 100, lowest=0, highest=1)
     assert interval is not None
     assert interval.high == 1
+
+
+def test_shares_of_none_or_all_have_an_interval() -> None:
+    none = mean_interval(torch.zeros(200), "fakes", 100, lowest=0, highest=1)
+    assert none is not None
+    # Wilson's interval ends at z^2 / (n + z^2) where nothing was counted.
+    assert (none.low, none.high) == (0, pytest.approx(1.959964**2 / (200 + 1.959964**2)))
+    whole = mean_interval(torch.ones(200), "fakes", 100, lowest=0, highest=1)
+    assert whole is not None
+    assert (whole.low, whole.high) == (pytest.approx(1 - none.high), 1)

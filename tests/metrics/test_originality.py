@@ -185,3 +185,14 @@ def test_copies_of_pandas_are_red(change: str, pandas: Tensor, panda_reference: 
 def test_held_out_halves_are_green(pandas: Tensor, faces: Tensor) -> None:
     for images in (pandas, faces):
         assert colour_of(images[::2], PreparedReference(images[1::2])) == "green"
+
+
+def test_part_of_a_reference_is_the_reference_of_that_part() -> None:
+    rows = torch.randn(40, 6, generator=torch.Generator().manual_seed(0))
+    part, own = plain_reference(rows).part(torch.arange(3, 33)), plain_reference(rows[3:33])
+    torch.testing.assert_close(part.own_nearest, own.own_nearest)
+    scores, verdict = plain_reference(rows).judge_held_out(torch.arange(20), torch.arange(20, 40), "mid")
+    direct = check_copying(rows[:20], plain_reference(rows[20:]), draws=2)
+    assert scores.copy_share == direct.scores.copy_share
+    assert scores.nn_ratio == pytest.approx(direct.scores.nn_ratio)
+    assert verdict.colour == direct.verdict.colour

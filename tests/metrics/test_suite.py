@@ -252,7 +252,7 @@ def lookup(**values: float) -> verdicts.Lookup:
 
 
 def test_worst_space_decides_quality() -> None:
-    figures = dict(kid_efflite0=0.001, fd_mid_efflite0=20.0, fd_mid_reference_efflite0=25.0)
+    figures = dict(kid_efflite0=0.05, fd_mid_efflite0=20.0, fd_mid_reference_efflite0=25.0)
     spaces = verdicts.quality_by_space(lookup(**figures, patch_swd=300.0, patch_swd_reference=40.0))
     verdict = verdicts.quality_verdict(spaces)
     assert verdict.colour == "red"
@@ -263,6 +263,12 @@ def test_worst_space_decides_quality() -> None:
 
 
 def test_no_space_decides_quality_alone() -> None:
+    figures = dict(kid_efflite0=0.5, fd_mid_efflite0=20.0, fd_mid_reference_efflite0=25.0)
+    lone = verdicts.quality_verdict(
+        verdicts.quality_by_space(lookup(**figures, patch_swd=30.0, patch_swd_reference=40.0))
+    )
+    assert lone.colour == "amber"
+    assert "Layout-aware features and small patches do not find them so far." in lone.text
     assert verdicts.quality_verdict(verdicts.quality_by_space(lookup(kid_efflite0=0.5))).colour == "grey"
     assert verdicts.quality_verdict([]).colour == "grey"
 
@@ -270,7 +276,7 @@ def test_no_space_decides_quality_alone() -> None:
 def test_pooled_features_are_no_judge_of_a_discriminator_built_on_them() -> None:
     figures = dict(kid_efflite0=0.5, fd_mid_efflite0=20.0, fd_mid_reference_efflite0=25.0)
     figures |= dict(patch_swd=30.0, patch_swd_reference=40.0)
-    assert verdicts.quality_verdict(verdicts.quality_by_space(lookup(**figures))).colour == "red"
+    assert verdicts.quality_verdict(verdicts.quality_by_space(lookup(**figures))).colour == "amber"
     spaces = verdicts.quality_by_space(lookup(**figures), pooled_counts=False)
     assert verdicts.quality_verdict(spaces).colour == "green"
 
@@ -294,6 +300,7 @@ def test_varied_but_poor_pictures_are_not_called_uniform() -> None:
     verdict = verdicts.diversity_verdict(values)
     assert verdict.colour == "green"
     assert "only 2% of the generated pictures lie among the real ones" in verdict.text
+    assert "next to none" in verdicts.diversity_verdict(lookup(coverage_efflite0=0.0, precision_efflite0=0.0)).text
     uniform = lookup(div_efflite0=0.1, coverage_efflite0=0.0, precision_efflite0=0.02)
     assert verdicts.diversity_verdict(uniform).colour == "red"
     coverage_alone = verdicts.diversity_verdict(lookup(coverage_efflite0=0.0, precision_efflite0=0.0))
