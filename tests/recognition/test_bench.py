@@ -2,7 +2,9 @@
 
 import pytest
 import torch
+from typer.testing import CliRunner
 
+from sase_gan import cli
 from sase_gan.errors import UsageError
 from sase_gan.layers.attentive_norm import AttentiveNorm
 from sase_gan.layers.aw_conv import AWConv2d
@@ -59,3 +61,23 @@ def test_an_unknown_name_is_refused():
         bench.bench_models(["resnet18"], layers=["bn", "ema"])
     with pytest.raises(UsageError, match="backbone is 'resnet99'"):
         bench.bench_models(["resnet99"], layers=["bn"])
+
+
+def test_commands_print_the_tables_and_write_them(tmp_path):
+    result = CliRunner().invoke(
+        cli.app, ["bench", "models", "resnet50", "--layers", "an,sase", "--out", str(tmp_path / "models.md")]
+    )
+    assert result.exit_code == 0
+    assert "| resnet50 | an | 224 | 25,755,420 | 4,089.39 | not measured | 78.41 (ImageNet-1k) |" in result.output
+    assert (tmp_path / "models.md").read_text() in result.output
+    result = CliRunner().invoke(
+        cli.app, ["bench", "layers", "--channels", "16", "--size", "4", "--batch-size", "2", "--repeats", "1"]
+    )
+    assert result.exit_code == 0
+    assert result.output.count("| 2x16x4x4 |") == 6
+    assert "ratio: how many times faster than the loop" in result.output
+
+
+def test_a_published_gain_is_not_shown_as_an_accuracy():
+    table = bench.models_table(bench.bench_models(["resnet101"], layers=["aw"]))
+    assert "+1.00 over its plain network (ImageNet-1k)" in table
