@@ -28,7 +28,7 @@ class StagesSection(Section):
         250, ge=16, description="longer side of the finest stage in pixels; never above the picture's"
     )
     stages: int = Field(6, ge=1, description="of the dense rule; a small picture gets fewer")
-    concurrent: int = Field(3, ge=1, description="newest stages that are trained together; 1: one after another")
+    concurrent: int = Field(2, ge=1, description="newest stages that are trained together; 1: one after another")
 
 
 class CriticSection(Section):
@@ -43,7 +43,7 @@ class OneShotLossSection(Section):
     adversarial: float = Field(1.0, ge=0, description="weight of the discriminator's word; 0: there is none")
     penalty: float = Field(0.1, ge=0, description="weight of the gradient penalty")
     reconstruction: float = Field(10.0, ge=0, description="weight of the mean squared error of the reconstruction")
-    patches: float = Field(0.0, ge=0, description="weight of the sliced distance of patches of a drawn picture")
+    patches: float = Field(10.0, ge=0, description="weight of the sliced distance of patches of a drawn picture")
     fixed_latent: bool = Field(True, description="one latent draws the picture; released: redrawn in every iteration")
     noise: float = Field(0.1, ge=0, description="strength of a stage's noise, times the error of the stage before")
 
