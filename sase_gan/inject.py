@@ -193,7 +193,7 @@ def animate(
     frames: int = 100,
     *,
     seed: int = 0,
-    start_scale: int = 2,
+    start_scale: int = 0,
     alpha: float = 0.1,
     beta: float = 0.9,
     batch_size: int = 8,
@@ -206,6 +206,8 @@ def animate(
         z_(t+1) = alpha z* + (1 - alpha) (z_t + beta (z_t - z_(t-1)) + (1 - beta) e)
 
     Args:
+        start_scale: stages before it stand still. SinGAN starts at 2; at the noise of short trainings only stage 0
+            moves visibly (3.6 grey levels a frame against 0.1 from stage 1 on, on the bundled cup).
         alpha: pull towards the training picture, 0 to 1.
         beta: smoothness of the motion, 0 to 1.
 

@@ -164,7 +164,7 @@ def paint(
 def animate(
     model: Model,
     frames: Annotated[int, typer.Option(help="How many.")] = 100,
-    start_scale: Annotated[int, typer.Option(help="Stages before it stand still.")] = 2,
+    start_scale: Annotated[int, typer.Option(help="Stages before it stand still; 0 moves most.")] = 0,
     alpha: Annotated[float, typer.Option(help="Pull towards the training picture, 0 to 1.")] = 0.1,
     beta: Annotated[float, typer.Option(help="Smoothness of the motion, 0 to 1.")] = 0.9,
     frames_per_second: Annotated[int, typer.Option(help="Of the film.")] = 10,
