@@ -102,7 +102,7 @@ class TrainHandlers:
         minutes: float = 20,
         image_size: int = AUTOMATIC,
         fit: str = "crop",
-        kimg: float | None = None,
+        kimg: float = 0,
         seed: float = 0,
         preset: str = "auto",
     ) -> str:
@@ -115,7 +115,7 @@ class TrainHandlers:
             minutes: Time limit, 0.1 to 10080; the run can be gone on with later.
             image_size: 32, 64, 128, 256, 512 or 1024 px; 0 chooses by the pictures and the machine.
             fit: How pictures become square: "crop" the middle, or "pad" with white.
-            kimg: Thousand images to see at most; empty for the preset's.
+            kimg: Thousand images to see at most; 0 for the preset's.
             seed: Everything random follows from it.
             preset: "auto" chooses by the pictures and the machine; "smoke/low_shot" is a try-out of seconds.
         """
@@ -126,23 +126,23 @@ class TrainHandlers:
         known = chosen(preset, tuple(PRESETS), "The preset")
         options += list(LIVE_OPTIONS) if known == "auto" else ["--preset", known]
         options += [] if size == AUTOMATIC else ["--image-size", str(size)]
-        options += [] if kimg is None else ["--kimg", f"{number(kimg, 0.01, 1e6, 'Thousand images'):g}"]
+        options += [] if kimg == 0 else ["--kimg", f"{number(kimg, 0.01, 1e6, 'Thousand images'):g}"]
         uploaded = source == "upload"
         prepare = partial(_keep, uploaded_set(files), stem) if uploaded else self._pictures(source, files)
         job = self.trainings.start(prepare, stem, options, minutes=limit)
         return f"**{escaped(job.run)}** has started. You may close this page; the training goes on."
 
     @sentences
-    def resume(self, run: str, minutes: float = 20, kimg: float | None = None) -> str:
+    def resume(self, run: str, minutes: float = 20, kimg: float = 0) -> str:
         """Go on with a run.
 
         Args:
             run: Its name.
             minutes: Time limit, 0.1 to 10080.
-            kimg: Thousand images to see at most, from the run's beginning; empty for what was configured.
+            kimg: Thousand images to see at most, from the run's beginning; 0 for what was configured.
         """
         limit = number(minutes, 0.1, LONGEST_MINUTES, "The time limit in minutes")
-        more = None if kimg is None else number(kimg, 0.01, 1e6, "Thousand images")
+        more = None if kimg == 0 else number(kimg, 0.01, 1e6, "Thousand images")
         job = self.trainings.resume(run, minutes=limit, kimg=more)
         return f"Going on with **{escaped(job.run)}**."
 
@@ -361,7 +361,7 @@ def build(trainings: Trainings, models: Models) -> dict[str, Any]:
             with gr.Row():
                 check = gr.Button("Check the pictures", min_width=120)
                 start = gr.Button("Start training", variant="primary", min_width=120, elem_id="train-start")
-            with gr.Accordion("More", open=False):
+            with gr.Accordion("More", open=False, elem_id="train-more"):
                 image_size = gr.Dropdown(
                     [("Automatic", AUTOMATIC), *((f"{size} px", size) for size in IMAGE_SIZES)],
                     value=AUTOMATIC,
@@ -371,15 +371,19 @@ def build(trainings: Trainings, models: Models) -> dict[str, Any]:
                 fit = gr.Radio(
                     [("Crop the middle", "crop"), ("Pad with white", "pad")], value="crop", label="To a square"
                 )
-                kimg = gr.Number(None, label="Thousand images at most", info="Empty: the preset's.", minimum=0.01)
+                kimg = gr.Number(0, label="Thousand images at most", info="0: the preset's.", minimum=0)
                 seed = gr.Number(0, label="Seed", precision=0, minimum=0, maximum=MAX_SEED)
                 preset = gr.Dropdown(
-                    [(words, key) for key, words in PRESETS.items()], value="auto", label="Preset", filterable=False
+                    [(words, key) for key, words in PRESETS.items()],
+                    value="auto",
+                    label="Preset",
+                    filterable=False,
+                    elem_id="train-preset",
                 )
             with gr.Accordion("Go on with a run", open=False):
                 runs = open_choice(gr.Dropdown(trainings.names(), label="Run", filterable=False, elem_id="train-runs"))
                 more_minutes = gr.Number(20, label="Minutes", minimum=0.1, maximum=LONGEST_MINUTES)
-                more_kimg = gr.Number(None, label="Thousand images in all", info="Empty: as configured.", minimum=0.01)
+                more_kimg = gr.Number(0, label="Thousand images in all", info="0: as configured.", minimum=0)
                 resume = gr.Button("Go on", elem_id="train-resume")
         with gr.Column(scale=3, min_width=300):
             with gr.Row(equal_height=True, elem_classes="status-row"):

@@ -50,7 +50,7 @@ class Watched:
 
 @pytest.fixture(scope="module")
 def desktop(chromium, server):
-    page = chromium.new_page(viewport={"width": 1440, "height": 900}, accept_downloads=True)
+    page = chromium.new_page(viewport={"width": 1440, "height": 900}, accept_downloads=True, reduced_motion="reduce")
     watched = Watched(page)
     page.goto(server.address)
     # The bundled model is the first of the list; the tests use the tiny one.
@@ -184,8 +184,8 @@ def test_train_and_find_the_run_in_the_list(desktop, server, few_pictures):
     page.get_by_role("button", name="Check the pictures").click()
     text_of(page, "#train-checked").to_contain_text("8 pictures", timeout=PATIENCE)
     page.locator("#train-name input, #train-name textarea").first.fill("by browser")
-    page.locator("#tabs").get_by_role("button", name="More", exact=True).locator("visible=true").click()
-    page.get_by_label("Preset").locator("visible=true").click()
+    page.locator("#train-more > button, #train-more .label-wrap").first.click()
+    page.locator("#train-preset input").click()
     page.get_by_role("option", name="A try-out of seconds").click()
     page.locator("#train-start").click()
     text_of(page, "#train-note").to_contain_text("by-browser-001 has started", timeout=PATIENCE)
@@ -230,7 +230,7 @@ def test_recognise(desktop, few_pictures):
 
 
 def test_a_phone_needs_no_sideways_scrolling(chromium, server):
-    page = chromium.new_page(viewport={"width": 390, "height": 844})
+    page = chromium.new_page(viewport={"width": 390, "height": 844}, reduced_motion="reduce")
     watched = Watched(page)
     page.goto(server.address)
     page.locator("#sheet img").first.wait_for()

@@ -125,7 +125,7 @@ def test_training_starts_once_and_stops(client, server, few_pictures, tmp_path):
             archive.write(path, path.name)
     packed = [handle_file(str(tmp_path / "set.zip"))]
     words = client.predict(
-        "upload", packed, "by client", 1, 32, "crop", None, 0, "smoke/low_shot", api_name="/start_training"
+        "upload", packed, "by client", 1, 32, "crop", 0, 0, "smoke/low_shot", api_name="/start_training"
     )
     assert "by-client-001" in words
     with pytest.raises(AppError, match="one training at a time"):
@@ -136,7 +136,7 @@ def test_training_starts_once_and_stops(client, server, few_pictures, tmp_path):
         client.predict(api_name="/stop_training")
     wait_for(client, "was stopped")
     with pytest.raises(AppError, match="choose one of the list"):
-        client.predict("by-client-001", 1, None, api_name="/resume_training")
+        client.predict("by-client-001", 1, 0, api_name="/resume_training")
     with pytest.raises(AppError, match="No training is running"):
         client.predict(api_name="/stop_training")
 
@@ -243,10 +243,10 @@ def test_no_path_that_is_sent_is_opened(server, path):
         ("draw_picture", ["single", 100000, 100000, "0", 0, False], "100000"),
         ("draw_picture", ["single", 32, 32, "0-4000000", 0, False], "too many seeds"),
         ("animate_picture", ["single", 1e9, 0.9, 0.1, 2, 0], ""),
-        ("start_training", ["faces", None, "../../x", 1, 32, "crop", None, 0, "auto"], "Give the run a name"),
-        ("start_training", ["faces", None, "x; rm -rf /", 1, 32, "crop", None, 0, "auto"], "Give the run a name"),
-        ("start_training", ["faces", None, "x", 1, 32, "crop", None, 0, "../x"], ""),
-        ("resume_training", ["../../x", 1, None], "choose one of the list"),
+        ("start_training", ["faces", None, "../../x", 1, 32, "crop", 0, 0, "auto"], "Give the run a name"),
+        ("start_training", ["faces", None, "x; rm -rf /", 1, 32, "crop", 0, 0, "auto"], "Give the run a name"),
+        ("start_training", ["faces", None, "x", 1, 32, "crop", 0, 0, "../x"], ""),
+        ("resume_training", ["../../x", 1, 0], "choose one of the list"),
         ("report", ["../../etc"], "There is no such report"),
         ("compare", [["../x", "/etc"]], "There is no such report"),
         ("evaluate", ["tiny", "quick", 1e9], ""),
