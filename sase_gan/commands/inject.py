@@ -199,6 +199,11 @@ def tile(
 
     pyramid, text = _open(model, device)
     numbers = parse_seeds(seeds)
+    if pyramid.config.padding != "circular":
+        typer.echo(
+            "This model learned with borders, which its tiles lack: they may look unlike its samples. The preset "
+            "`texture` trains without borders."
+        )
     drawn = applications.tile(pyramid, numbers, size=parse_size(size))
     _write(out, drawn, numbers, {**text, "application": "tile"})
     if repeat > 1:

@@ -1,0 +1,43 @@
+"""Every shipped preset of one picture: read by the real record, stating deviations only; `paper` stating its method."""
+
+from typing import Any
+
+import pytest
+
+from sase_gan.config import build, list_presets, load_preset
+from sase_gan.presets import choose_one_shot_preset
+from sase_gan.training.one_shot_config import OneShotConfig, sized_for
+
+NAMES = [*list_presets("one_shot"), "smoke/one_shot"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_preset_says_what_it_does_and_repeats_no_default(name: str) -> None:
+    values = load_preset(name)
+    config, default = (build(OneShotConfig, v).model_dump(mode="json") for v in (values, {}))
+    repeated = []
+    for section, settings in values.items():
+        for key, value in settings.items():
+            assert config[section][key] == value, (section, key)
+            if default[section][key] == value:
+                repeated.append(f"{section}.{key}")
+    assert not repeated or name == "one_shot/paper"
+
+
+def test_paper_states_its_method_so_that_no_default_can_change_it() -> None:
+    values: dict[str, Any] = load_preset("one_shot/paper")
+    default = build(OneShotConfig, {}).model_dump(mode="json")
+    # Neither has an effect: the release has no attentive norm, and trains no stage with a finer one.
+    irrelevant = {"generator": {"sizes", "num_components"}, "optimiser": {"rate_scale"}, "pyramid": {"stages"}}
+    for section in ("generator", "loss", "optimiser", "pyramid", "discriminator", "averaging"):
+        missing = set(default[section]) - set(values[section]) - irrelevant.get(section, set())
+        assert not missing, section
+
+
+@pytest.mark.parametrize("gpu", [True, False])
+def test_every_choice_is_a_preset_that_exists(gpu: bool) -> None:
+    name, reason = choose_one_shot_preset(gpu=gpu)
+    assert f"one_shot/{name}" in NAMES
+    assert ("GPU" in reason) == gpu
+    config = sized_for(build(OneShotConfig, load_preset(name, task="one_shot")), (750, 1000))
+    assert max(config.generator.sizes[-1]) == (250 if gpu else 128)
