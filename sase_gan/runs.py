@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -51,10 +52,11 @@ class RunOptions:
 
 @dataclass(frozen=True)
 class RunResult:
-    """How a run ended."""
+    """How a run ended, and how long it and the measuring within it took."""
 
     images_seen: int
     interrupted: bool
+    seconds: float
     measuring_seconds: float
 
 
@@ -152,6 +154,7 @@ def _fit(
         world_size=trainer.world_size,
         mirror=plan.mirror,
     )
+    start = time.monotonic()
     with quiet_lightning():
         trainer.fit(
             module,
@@ -159,7 +162,8 @@ def _fit(
             ckpt_path=None if checkpoint is None else str(checkpoint),
             weights_only=True,
         )
-    return RunResult(module.images_seen, signals.received is not None, snapshots.measuring_seconds)
+    seconds = time.monotonic() - start
+    return RunResult(module.images_seen, signals.received is not None, seconds, snapshots.measuring_seconds)
 
 
 def make_trainer(callbacks: list[Callback], options: RunOptions) -> Trainer:

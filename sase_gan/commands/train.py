@@ -367,11 +367,16 @@ def _dry_run(resolved: Any, num_images: int, hardware: Any, options: dict[str, A
 
 
 def _finish(result: Any, run: Any) -> None:
+    from sase_gan.display import readable_seconds
     from sase_gan.runs import is_first_process
 
     if not is_first_process():
         return
-    typer.echo(f"{result.images_seen:,} images seen; the run is in {run.path}")
+    share = result.measuring_seconds / max(result.seconds, 1e-9)
+    typer.echo(
+        f"{result.images_seen:,} images seen in {readable_seconds(result.seconds)}, {share:.0%} of it for figures; "
+        f"the run is in {run.path}"
+    )
     if result.interrupted:
         typer.echo(f"interrupted and saved; go on with: sase-gan train --resume {run.path}")
         raise typer.Exit(130)

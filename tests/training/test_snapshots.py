@@ -1,0 +1,91 @@
+"""Which snapshots a run keeps and chooses, and when it stops for want of better ones."""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from sase_gan.config import build, load_preset, merge
+from sase_gan.datasets.images import load_image_set
+from sase_gan.hardware import Hardware
+from sase_gan.records import read_run
+from sase_gan.run_folder import RunFolder
+from sase_gan.runs import RunOptions, RunResult, start_run
+from sase_gan.training.low_shot_config import LowShotConfig
+from tests.report_fixture import record
+
+FACES = Path(__file__).resolve().parents[2] / "data" / "emoji-faces"
+STEP = 8
+"""Images between two snapshots."""
+
+
+def measure_of(figures: list[tuple[float, str]], seconds: float = 0.0) -> Callable[[Tensor], dict[str, Any]]:
+    """A measure that gives these pairs of KID and copying verdict, one after the other, each after some seconds."""
+    waiting = iter(figures)
+
+    def measure(pictures: Tensor) -> dict[str, Any]:
+        time.sleep(seconds)
+        kid, copying = next(waiting)
+        made = record()
+        made["metrics"]["kid_efflite0"]["value"] = kid
+        made["verdict"]["copying"] = copying
+        return {**made, "model": {}}
+
+    return measure
+
+
+def train(folder: Path, figures: list[tuple[float, str]], *, seconds: float = 0.0, **schedule: Any) -> RunResult:
+    """A run of 4 pictures a step with a snapshot every second step."""
+    timing = {"total_images": STEP * (len(figures) - 1), "snapshot_images": STEP, "evaluation_count": 2, **schedule}
+    config = build(LowShotConfig, merge(load_preset("smoke/low_shot"), {"schedule": timing}))
+    images = load_image_set(FACES, image_size=32, max_images=8)
+    hardware = Hardware("cpu", "CPU", "32-true", 1)
+    measure = measure_of(figures, seconds)
+    return start_run(config, images, RunFolder(folder), RunOptions(hardware, measure=measure))
+
+
+def free_measuring(monkeypatch: Any) -> None:
+    """Let figures take any share of a run's time, so that none is left out in these short ones."""
+    from sase_gan.callbacks import Snapshots
+
+    monkeypatch.setitem(Snapshots.__init__.__kwdefaults__, "budget", 1e9)
+
+
+def test_the_chosen_snapshot_has_the_lowest_kid_among_those_that_do_not_copy(tmp_path, monkeypatch):
+    free_measuring(monkeypatch)
+    # Copies have the best KID of all, and the untrained generator is no candidate.
+    figures = [(0.01, "green"), (0.30, "green"), (0.20, "amber"), (0.05, "red"), (0.25, "green"), (0.40, "green")]
+    train(tmp_path / "run", figures)
+    run = RunFolder(tmp_path / "run")
+    assert [r.model.images_seen for r in read_run(run.path).results if r.model] == [0, 8, 16, 24, 32, 40]
+    assert json.loads(run.best.read_text())["snapshot"] == run.chosen_snapshot().name
+    assert run.chosen_snapshot() == run.snapshot(16)
+    # The three best that do not copy, and the newest: 16 (0.20), 32 (0.25), 8 (0.30), 40.
+    assert sorted(run.snapshots()) == [8, 16, 32, 40]
+
+
+def test_where_every_snapshot_copies_the_best_of_them_is_named_with_a_word_of_it(tmp_path, monkeypatch):
+    free_measuring(monkeypatch)
+    train(tmp_path / "run", [(0.5, "green"), (0.2, "red"), (0.1, "red")])
+    run = RunFolder(tmp_path / "run")
+    assert run.chosen_snapshot() == run.snapshot(16)
+    assert "every snapshot copies" in json.loads(run.best.read_text())["rule"]
+
+
+def test_a_run_stops_after_so_many_snapshots_without_a_better_one(tmp_path, monkeypatch):
+    free_measuring(monkeypatch)
+    figures = [(0.9, "green"), (0.3, "green"), (0.2, "green"), (0.25, "green"), (0.22, "green"), *[(0.1, "green")] * 5]
+    result = train(tmp_path / "run", figures, patience=1)
+    # Best at 16; 24 is the first without a better one; the run notices at the next step of 4 pictures.
+    assert result.images_seen == 28
+    assert RunFolder(tmp_path / "run").chosen_snapshot().name == RunFolder(tmp_path / "run").snapshot(16).name
+
+
+def test_figures_that_take_too_much_time_are_left_out_but_not_the_last(tmp_path):
+    result = train(tmp_path / "run", [(0.5, "green")] * 6, seconds=2.0)
+    measured = [r.model.images_seen for r in read_run(tmp_path / "run").results if r.model]
+    assert measured == [0, 40]
+    assert 2.0 <= result.measuring_seconds < result.seconds
