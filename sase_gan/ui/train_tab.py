@@ -275,12 +275,15 @@ def status_sentence(state: TrainingState) -> str:
     """How far a training is."""
     name = f"{state.run}"
     seen = f"{state.images_seen:,} of {state.total_images:,} images seen"
+    saved = f"after {state.images_seen:,} images and saved; it can be gone on with"
+    if state.images_seen == 0:
+        saved = "before anything was saved; start it anew"
     sentences_by_state = {
         "preparing": f"{name} is being prepared: pictures are read, and the untrained networks measured.",
         "running": f"{name} is being trained: {seen}.",
         "stopping": f"{name} stops after this step and saves everything.",
         "finished": f"{name} is finished after {state.images_seen:,} images; it is in the list of models.",
-        "stopped": f"{name} was stopped after {state.images_seen:,} images and saved; it can be gone on with.",
+        "stopped": f"{name} was stopped {saved}.",
         "failed": f"{name} failed: {state.message}",
     }
     return sentences_by_state[state.state]

@@ -235,7 +235,6 @@ def test_no_path_that_is_sent_is_opened(server, path):
         ("sample", ["tiny", 0, False, 100000, 1, "random"], "100000"),
         ("sample", ["tiny", 0, False, 1, 99, "random"], "99"),
         ("sample", ["tiny", 0, False, 1, 1, "loud"], "loud"),
-        ("sample", ["tiny", True, False, 1, 1, "random"], ""),
         ("sample", [{"a": 1}, 0, False, 1, 1, "random"], "There is no model called"),
         ("neighbours", ["tiny", "9" * 5000, 0.6, 0], ""),
         ("walk", ["tiny", "0-4000000", 12, True], "too many pictures"),
