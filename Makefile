@@ -30,7 +30,7 @@ test: check ## Check, then run the tests (under ten minutes on two cores)
 test-slow: $(STAMP) ## Run the tests that take minutes each
 	$(BIN)/python -m pytest -m slow
 
-demo: $(STAMP) ## Train the bundled faces for about five minutes, sample, measure, report
+demo: $(STAMP) ## Train the bundled faces for about ten minutes, sample, measure, report
 	$(BIN)/sase-gan train data/emoji-faces --preset demo --out $(DEMO)
 	$(BIN)/sase-gan sample $(DEMO) --seeds 0-63 --out $(DEMO)/samples
 	$(BIN)/sase-gan evaluate $(DEMO) --out $(DEMO)/evaluation
