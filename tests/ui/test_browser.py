@@ -170,7 +170,7 @@ def test_one_picture(desktop):
     page.locator("#picture-edit").click()
     page.locator("#picture-result img").wait_for()
     desktop.tab("Animate")
-    page.get_by_label("number input for Frames").fill("3")
+    page.get_by_label("number input for Frames", exact=True).fill("3")
     page.locator("#picture-animate").click()
     page.locator("#picture-film video").wait_for()
 
