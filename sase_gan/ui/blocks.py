@@ -61,22 +61,22 @@ def build_blocks(studio: Studio) -> gr.Blocks:
                     )
                 )
                 facts = gr.Markdown("", elem_id="model-facts")
-        with gr.Tabs(elem_id="tabs"):
-            with gr.Tab("Generate", id="generate"):
+        with gr.Tabs(elem_id="tabs", overflow_behavior="wrap"):
+            with gr.Tab("Generate", id="generate", elem_id="tab-generate"):
                 drawing = generate.build(models, model)
-            with gr.Tab("Explore", id="explore") as explore:
+            with gr.Tab("Explore", id="explore", elem_id="tab-explore") as explore:
                 exploring = explore_tab.build(models, model)
-            with gr.Tab("Layers", id="layers") as layers:
+            with gr.Tab("Layers", id="layers", elem_id="tab-layers") as layers:
                 looking = layers_tab.build(models, model)
-            with gr.Tab("Mix", id="mix") as mixing:
+            with gr.Tab("Mix", id="mix", elem_id="tab-mix") as mixing:
                 mixes = mix_tab.build(models, model)
-            with gr.Tab("One picture", id="picture") as single:
+            with gr.Tab("One picture", id="picture", elem_id="tab-picture") as single:
                 one_picture = picture_tab.build(models, studio.trainings)
-            with gr.Tab("Train", id="train"):
+            with gr.Tab("Train", id="train", elem_id="tab-train"):
                 training = train_tab.build(studio.trainings, models)
-            with gr.Tab("Evaluate", id="evaluate") as evaluating:
+            with gr.Tab("Evaluate", id="evaluate", elem_id="tab-evaluate") as evaluating:
                 measuring = evaluate_tab.build(models, studio.runs, model)
-            with gr.Tab("Recognise", id="recognise") as recognising:
+            with gr.Tab("Recognise", id="recognise", elem_id="tab-recognise") as recognising:
                 recognition = recognise_tab.build(models)
         train_tab.follow(training, one_picture, model)
         private: dict[str, Any] = {"api_visibility": "private", **DEVICE}
@@ -94,7 +94,7 @@ def build_blocks(studio: Studio) -> gr.Blocks:
         )
         mixing.select(*mixes["sizes"], **private).success(*mixes["run"], **private)
         single.select(*one_picture["on_open"], **private)
-        recognising.select(*recognition["on_open"], api_visibility="private", queue=False)
+        recognising.select(*recognition["on_open"], **private)
         evaluating.select(*measuring["on_open"], api_visibility="private", queue=False)
         # The list as it is on disk, whenever it is opened: trainings end while the page is open.
         model.focus(lambda name: _refresh(models, name), [model], [model], api_visibility="private", queue=False)
@@ -153,6 +153,14 @@ def theme() -> gr.themes.Base:
     return made.set(
         body_background_fill="*neutral_50",
         body_background_fill_dark="*neutral_950",
+        # Gradio's own grey and teal for these are too pale to be read by everybody: 4.5 to 1 and more is asked for.
+        body_text_color_subdued="*neutral_600",
+        body_text_color_subdued_dark="*neutral_400",
+        block_info_text_color="*neutral_600",
+        block_info_text_color_dark="*neutral_400",
+        block_title_text_color="*neutral_700",
+        block_title_text_color_dark="*neutral_300",
+        color_accent="*primary_700",
         block_background_fill="white",
         block_background_fill_dark="*neutral_900",
         block_border_color="*neutral_200",

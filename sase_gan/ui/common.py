@@ -146,6 +146,15 @@ def open_choice(choice: Any) -> Any:
     return choice
 
 
+def moved_by_hand(sliders: Sequence[Any], handler: Callable[..., Any], inputs: list[Any], outputs: list[Any]) -> None:
+    """Draw again when a slider is moved, be it dragged, by arrow keys, or by a number that is typed.
+
+    Gradio tells of a release for the pointer alone. While one drawing is made, only the newest position waits.
+    """
+    triggers = [trigger for slider in sliders for trigger in (slider.input, slider.release)]
+    gr.on(triggers, handler, inputs, outputs, api_visibility="private", trigger_mode="always_last", **DEVICE)
+
+
 def temporary_folder() -> str | None:
     """The server's own folder, from which gradio may serve and which is cleaned."""
     return os.environ.get("GRADIO_TEMP_DIR")

@@ -23,6 +23,7 @@ from sase_gan.ui.common import (
     chosen,
     escaped,
     figures,
+    moved_by_hand,
     number,
     picture,
     reporter,
@@ -196,12 +197,12 @@ def _strip(title: str, images: Sequence[Tensor] | Tensor) -> str:
 def build(models: Models, model: gr.Dropdown) -> dict[str, Any]:
     """The tab's components and events; returns what other tabs connect to."""
     handlers = ExploreHandlers(models)
-    with gr.Tabs(elem_classes="inner-tabs"):
-        with gr.Tab("Neighbours", id="neighbours") as neighbour_tab:
+    with gr.Tabs(elem_classes="inner-tabs", overflow_behavior="wrap"):
+        with gr.Tab("Neighbours", id="neighbours", elem_id="tab-neighbours") as neighbour_tab:
             first_map = _build_neighbours(handlers, model)
-        with gr.Tab("Directions", id="directions") as direction_tab:
+        with gr.Tab("Directions", id="directions", elem_id="tab-directions") as direction_tab:
             first_directions = _build_directions(handlers, model)
-        with gr.Tab("Walk", id="walk"):
+        with gr.Tab("Walk", id="walk", elem_id="tab-walk"):
             stations = _build_walk(handlers, model)
     neighbour_tab.select(*first_map, api_visibility="private", **DEVICE)
     direction_tab.select(*first_directions[0], api_visibility="private", **DEVICE).success(
@@ -288,8 +289,7 @@ def _build_directions(handlers: ExploreHandlers, model: gr.Dropdown) -> list[tup
     reset.click(lambda: [0] * NUM_DIRECTIONS, None, sliders, api_visibility="private", queue=False).then(
         *move, api_name="move", api_visibility="public", **DEVICE
     )
-    for slider in sliders:
-        slider.release(*move, api_visibility="private", trigger_mode="always_last", **DEVICE)
+    moved_by_hand(sliders, *move)
     for trigger in (seed.submit, method.change):
         trigger(*move, api_visibility="private", **DEVICE).success(*show, api_visibility="private", **DEVICE)
     return [move, show]

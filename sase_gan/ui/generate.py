@@ -218,7 +218,7 @@ def build(models: Models, model: gr.Dropdown, first_seed: int = 0) -> dict[str, 
                 elem_id="sheet",
                 elem_classes="pictures",
             )
-        with gr.Column(scale=1, min_width=260):
+        with gr.Column(scale=1, min_width=290):
             about = gr.Markdown(
                 "### Look closely\nClick a picture for its seed, the training pictures nearest to it, a lossless file, "
                 "and more like it.",
@@ -235,9 +235,9 @@ def build(models: Models, model: gr.Dropdown, first_seed: int = 0) -> dict[str, 
                     alt_text="The chosen picture",
                 )
                 with gr.Row():
-                    more = gr.Button("More like this", variant="secondary", min_width=130)
-                    to_walk = gr.Button("Add to walk", variant="secondary", min_width=130)
-                amount = gr.Slider(0.05, 1.6, 0.4, step=0.05, label="Amount of change")
+                    more = gr.Button("More like this", variant="secondary", size="md", min_width=100)
+                    to_walk = gr.Button("Add to walk", variant="secondary", size="md", min_width=100)
+                amount = gr.Slider(0.05, 1.6, 0.4, step=0.05, label="Change")
                 variation = gr.Number(0, visible=False, precision=0)
                 gr.Markdown("### Nearest training pictures")
                 near_note = gr.Markdown("", elem_id="near-note")

@@ -19,6 +19,7 @@ from sase_gan.ui.common import (
     data_uri,
     enlarged,
     escaped,
+    moved_by_hand,
     number,
     open_choice,
     picture,
@@ -361,10 +362,10 @@ def build(models: Models, model: gr.Dropdown) -> dict[str, Any]:
             )
             masks = gr.HTML("", elem_id="masks")
             with gr.Row():
-                with gr.Column(min_width=300):
+                with gr.Column(scale=2, min_width=280):
                     gr.Markdown("### Strength of the styles\nRoot mean square of each style vector.")
                     styles = gr.HTML("", elem_id="styles")
-                with gr.Column(min_width=300):
+                with gr.Column(scale=3, min_width=300):
                     gr.Markdown(
                         "### Attentive normalization\nWeights of its affine maps, 0 to 1, computed from this picture."
                     )
@@ -377,8 +378,7 @@ def build(models: Models, model: gr.Dropdown) -> dict[str, Any]:
     )
     private: dict[str, Any] = {"api_visibility": "private", **DEVICE}
     apply.click(*edit, api_name="edit_layers", api_visibility="public", **DEVICE)
-    for slider in strengths:
-        slider.release(*edit, trigger_mode="always_last", **private)
+    moved_by_hand(strengths, *edit)
     reset.click(
         lambda: [1] * MOST_MASKS, None, strengths, api_visibility="private", queue=False
     ).then(*edit, **private)  # fmt: skip

@@ -95,7 +95,8 @@ class PictureHandlers:
             prepare = partial(_given, bundled)
         options = ["--max-size", str(side), *([] if how == "auto" else ["--preset", how])]
         # The try-out is short as it is: measuring first how long it may be would take longer.
-        job = self.trainings.start(prepare, stem, options, minutes=None if how.startswith("smoke") else limit)
+        time_limit = None if how.startswith("smoke") else limit
+        job = self.trainings.start(prepare, stem, options, minutes=time_limit, one_picture=True)
         return f"**{escaped(job.run)}** has started. You may close this page; the training goes on."
 
     # --- what a model of one picture can do --------------------------------------------------------------------------
@@ -371,8 +372,8 @@ def build(models: Models, trainings: Trainings) -> dict[str, Any]:
             start = gr.Button("Train", variant="primary", elem_id="picture-start")
         with gr.Column(scale=2, min_width=300):
             with gr.Row(equal_height=True, elem_classes="status-row"):
-                bar = gr.HTML(status_html(trainings.state()), elem_id="picture-status")
-                stop = gr.Button("Stop and save", variant="stop", interactive=False, min_width=130, scale=0)
+                bar = gr.HTML(status_html(trainings.state(), one_picture=True), elem_id="picture-status")
+                stop = gr.Button("Stop and save", variant="stop", visible=False, min_width=160, scale=0)
             note = gr.Markdown("", elem_id="picture-note")
             samples = gr.Image(
                 label="Samples of the newest stage",
@@ -404,14 +405,14 @@ def build(models: Models, trainings: Trainings) -> dict[str, Any]:
                 elem_id="picture-learnt",
                 elem_classes=["pictures", "large"],
             )
-        with gr.Column(scale=3, min_width=300), gr.Tabs(elem_classes="inner-tabs"):
-            with gr.Tab("Other sizes", id="sizes"):
+        with gr.Column(scale=3, min_width=300), gr.Tabs(elem_classes="inner-tabs", overflow_behavior="wrap"):
+            with gr.Tab("Other sizes", id="sizes", elem_id="tab-sizes"):
                 free_scale = _build_sizes(handlers, model)
-            with gr.Tab("Edit", id="edit"):
+            with gr.Tab("Edit", id="edit", elem_id="tab-edit"):
                 canvas, scale = _build_edit(handlers, model)
-            with gr.Tab("Paint", id="paint"):
+            with gr.Tab("Paint", id="paint", elem_id="tab-paint"):
                 blank = _build_paint(handlers, model)
-            with gr.Tab("Animate", id="animate"):
+            with gr.Tab("Animate", id="animate", elem_id="tab-animate"):
                 _build_animation(handlers, model)
     started = start.click(
         handlers.start,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
@@ -13,19 +13,23 @@ from torch import Tensor, nn
 
 from sase_gan.datasets.bundled import bundled_data
 from sase_gan.errors import SaseGanError
-from sase_gan.explore import mask_overlay, rewired
+from sase_gan.explore import rewired
 from sase_gan.layers.attentive_norm import AttentiveNorm
 from sase_gan.layers.sase_recognition import SASEConv2d
 from sase_gan.ops import at_size
 from sase_gan.pixels import read_image
-from sase_gan.ui.common import DEVICE, chosen, data_uri, escaped, number, open_choice, picture, sentences
+from sase_gan.ui.attention_view import attention_html, framing, weights_html
+from sase_gan.ui.common import DEVICE, chosen, enlarged, escaped, number, open_choice, picture, sentences
 from sase_gan.ui.models import CLASSIFIER, DETECTOR, Models
 from sase_gan.ui.uploads import read_upload
 
 SOURCES = ("upload", "example")
-MOST_SHOWN, MOST_CLASSES, MOST_OBJECTS = 8, 5, 100
-LONGEST_SIDE = 1024
-OVERLAY_SIDE = 160
+NONE_YET = (
+    "There is no classifier or detector yet. Train one with `sase-gan classify train` or `sase-gan detect train` and "
+    "start the studio with `--models` and its folder."
+)
+MOST_CLASSES, MOST_OBJECTS, MOST_NAMED = 5, 100, 12
+LONGEST_SIDE, SHOWN_SIDE = 1024, 320
 
 
 class RecogniseHandlers:
@@ -57,7 +61,21 @@ class RecogniseHandlers:
             shown, words = _classify(network, image)
         else:
             shown, words = _detect(network, image, least)
-        return picture(shown), words, attention_html(image, seen["maps"]), weights_html(seen["weights"])
+        frame = framing(opened.network, opened.entry.kind, image) if seen["maps"] else None
+        attention, weights = attention_html(seen["maps"], frame), weights_html(seen["weights"])
+        return enlarged(picture(shown), SHOWN_SIDE), words, attention, weights
+
+    @sentences
+    def about(self, model: str | None) -> tuple[str, Any]:
+        """What a model recognises, as a sentence; and the least score, which objects alone have."""
+        if model is None:
+            return NONE_YET, gr.update(visible=False)
+        opened = self.models.open_recogniser(model)
+        names = opened.network.config.classes
+        more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+        what = "Finds" if opened.entry.kind == DETECTOR else "Tells apart"
+        words = f"{what} {', '.join(map(escaped, names[:MOST_NAMED]))}{more}."
+        return words, gr.update(visible=opened.entry.kind == DETECTOR)
 
 
 def example() -> Tensor:
@@ -149,49 +167,6 @@ def _detect(network: Any, image: Tensor, threshold: float) -> tuple[Tensor, str]
     return drawn, f"<p><b>{len(kept)} object{'s' * (len(kept) != 1)}</b>: {counts}</p>"
 
 
-# --- HTML ------------------------------------------------------------------------------------------------------------
-
-
-def attention_html(image: Tensor, maps: dict[str, Tensor]) -> str:
-    """The maps of SASE convolutions over the picture, early layers first."""
-    if not maps:
-        return '<p class="quiet">This network has no SASE convolution.</p>'
-    height, width = image.shape[1:]
-    scale = OVERLAY_SIDE / max(height, width)
-    small = at_size(image, (max(1, round(height * scale)), max(1, round(width * scale))))
-    cells = []
-    for path, found in list(maps.items())[:MOST_SHOWN]:
-        cells.append(
-            f'<figure><img src="{data_uri(mask_overlay(small, found))}" alt="Attention of {escaped(_short(path))}">'
-            f"<figcaption><b>{escaped(_short(path))}</b>{found.min():.2f} to {found.max():.2f}</figcaption></figure>"
-        )
-    more = f'<p class="quiet">{len(maps) - MOST_SHOWN} more are not shown.</p>' if len(maps) > MOST_SHOWN else ""
-    return f'<div class="figures masks">{"".join(cells)}</div>{more}'
-
-
-def weights_html(weights: dict[str, Tensor]) -> str:
-    """A table of the mixture weights of attentive normalization, early layers first."""
-    if not weights:
-        return '<p class="quiet">This network has no attentive normalization.</p>'
-    count = max(len(row) for row in weights.values())
-    head = "".join(f"<th>{k + 1}</th>" for k in range(count))
-    rows = []
-    for path, row in list(weights.items())[: 2 * MOST_SHOWN]:
-        cells = "".join(f'<td style="--share:{value:.2f}">{value:.2f}</td>' for value in row.tolist())
-        cells += '<td class="none"></td>' * (count - len(row))
-        rows.append(f"<tr><th>{escaped(_short(path))}</th>{cells}</tr>")
-    table = (
-        f'<table class="mixtures"><thead><tr><th>Layer</th>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
-    )
-    return f'<div class="scroll">{table}</div>'
-
-
-def _short(path: str) -> str:
-    """A layer's path without the names of what wraps the backbone."""
-    parts = [part for part in path.split(".") if part not in ("network", "backbone", "body")]
-    return ".".join(parts)
-
-
 # --- page ------------------------------------------------------------------------------------------------------------
 
 
@@ -227,8 +202,8 @@ def build(models: Models) -> dict[str, Any]:
                     elem_id="recognise-upload",
                 )
                 threshold = gr.Slider(0, 1, 0.5, step=0.05, label="Least score of an object")
+            about = gr.Markdown("" if names else NONE_YET, elem_id="recognise-about")
             go = gr.Button("Recognise", variant="primary", elem_id="recognise-start")
-            about = gr.Markdown(_about(names), elem_id="recognise-about")
         with gr.Column(scale=3, min_width=300):
             shown = gr.Image(
                 label="What was found",
@@ -241,8 +216,8 @@ def build(models: Models) -> dict[str, Any]:
             )
             words = gr.HTML("", elem_id="recognise-words")
             gr.Markdown(
-                "### Attention\nBright and tinted where a SASE convolution attends, dark where it does not; below, "
-                "its range."
+                "### Attention\nBright and tinted where a SASE convolution attends most, dark where it attends least. "
+                "Below, its range, from 0, none, to 1, full."
             )
             attention = gr.HTML('<p class="quiet">Recognise a picture to see it.</p>', elem_id="recognise-attention")
             gr.Markdown("### Attentive normalization\nWeights of its affine maps, computed from this picture.")
@@ -260,21 +235,13 @@ def build(models: Models) -> dict[str, Any]:
         lambda how: gr.update(visible=how == "upload"), [source], [upload], api_visibility="private", queue=False
     )
 
-    def refresh(now: str | None) -> tuple[Any, str]:
+    def refresh(now: str | None) -> list[Any]:
         names = models.names(CLASSIFIER, DETECTOR)
         value = now if now in names else (names[0] if names else None)
-        return gr.update(choices=names, value=value), _about(names)
+        return [gr.update(choices=names, value=value), *handlers.about(value)]
 
-    return {"on_open": (refresh, [model], [model, about])}
-
-
-def _about(names: Sequence[str]) -> str:
-    if names:
-        return ""
-    return (
-        "There is no classifier or detector yet. Train one with `sase-gan classify train` or `sase-gan detect train` "
-        "and start the studio with `--models` and its folder."
-    )
+    model.input(handlers.about, [model], [about, threshold], api_visibility="private", **DEVICE)
+    return {"on_open": (refresh, [model], [model, about, threshold])}
 
 
 def _has_example() -> bool:

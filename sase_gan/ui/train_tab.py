@@ -162,27 +162,32 @@ class TrainHandlers:
         """What the page shows of the training, or nothing if nothing is new since `before`.
 
         Returns:
-            Updates of the status, the samples, the curves, the button to stop, the models of sets, the runs, the
-            models of one picture, and the new mark.
+            Updates of the tab Train: status, samples, curves, button to stop; of the tab One picture: status, samples,
+            button to stop; then the models of sets, the runs, the models of one picture, and the new mark.
         """
         mark = self.trainings.fingerprint()
         state = self.trainings.state()
         if mark == before and not (state and state.alive):
-            return [gr.skip()] * 8
-        bar = status_html(state)
+            return [gr.skip()] * 11
+        bars = [status_html(state), status_html(state, one_picture=True)]
         if mark == before:
             # Only the time that is left moves between two rows.
-            return [bar, *[gr.skip()] * 7]
-        alive = state is not None and state.alive
+            return [bars[0], *[gr.skip()] * 3, bars[1], *[gr.skip()] * 6]
+        samples = None
+        if state is not None and state.grid is not None:
+            samples = enlarged(picture(read_image(state.grid)), SAMPLES_SIDE)
+        of_one = state is not None and state.one_picture
+        curves = curves_html(self.trainings.runs / state.run, mark) if state is not None and not of_one else ""
         names = self.models.names()
         runs = self.trainings.names()
         return [
-            bar,
-            None if state is None or state.grid is None else enlarged(picture(read_image(state.grid)), SAMPLES_SIDE),
-            curves_html(self.trainings.runs / state.run, mark) if state is not None else "",
-            gr.update(
-                interactive=alive, value="Stop and save" if not (state and state.state == "stopping") else "Stop now"
-            ),
+            bars[0],
+            None if of_one else samples,
+            curves,
+            stop_button(state),
+            bars[1],
+            samples if of_one else None,
+            stop_button(state, one_picture=True),
             gr.update(choices=names) if names else gr.skip(),
             gr.update(choices=runs, value=runs[0] if runs else None),
             gr.update(choices=self.models.names(PYRAMID)),
@@ -289,12 +294,20 @@ def status_sentence(state: TrainingState) -> str:
     return sentences_by_state[state.state]
 
 
-def status_html(state: TrainingState | None) -> str:
-    """A sentence, a bar and the time left."""
-    if state is None:
+def status_html(state: TrainingState | None, *, one_picture: bool = False) -> str:
+    """A sentence, a bar and the time left; of a training of the other tab only that it works."""
+    if state is None or (state.one_picture != one_picture and not state.alive):
+        if one_picture:
+            return "<p>No training works. Choose a picture; five minutes on two processor cores are a good start.</p>"
         return (
-            "<p>No training was started here yet. Choose pictures on the left; on two processor cores a first "
-            "impression takes about ten minutes.</p>"
+            "<p>No training works. Choose pictures; on two processor cores a first impression takes about ten "
+            "minutes.</p>"
+        )
+    if state.one_picture != one_picture:
+        other = "Train" if one_picture else "One picture"
+        return (
+            f"<p>{escaped(state.run)} is being trained, see the tab {other}. There is one training at a time: wait for "
+            "its end, or stop it there.</p>"
         )
     facts = []
     if state.alive and state.images_per_second:
@@ -302,11 +315,18 @@ def status_html(state: TrainingState | None) -> str:
     if state.seconds_left is not None:
         facts.append(f"about {readable(state.seconds_left)} left")
     if state.seconds:
-        facts.append(f"{readable(state.seconds)} so far")
+        facts.append(f"{readable(state.seconds)} {'so far' if state.alive else 'of training'}")
     extra = f"<small>{' · '.join(facts)}</small>" if facts else ""
     share = 1.0 if state.state == "finished" else state.share
     bar = f'<div class="progress {state.state}"><i style="width:{100 * share:.1f}%"></i></div>'
     return f'<div class="status" role="status"><p>{escaped(status_sentence(state))}</p>{bar}{extra}</div>'
+
+
+def stop_button(state: TrainingState | None, *, one_picture: bool = False) -> Any:
+    """The button to stop, there while a training of its tab works."""
+    working = state is not None and state.alive and state.one_picture == one_picture
+    asked = state is not None and state.state == "stopping"
+    return gr.update(visible=working, interactive=working, value="Stop now" if asked else "Stop and save")
 
 
 def readable(seconds: float) -> str:
@@ -391,7 +411,7 @@ def build(trainings: Trainings, models: Models) -> dict[str, Any]:
         with gr.Column(scale=3, min_width=300):
             with gr.Row(equal_height=True, elem_classes="status-row"):
                 bar = gr.HTML(status_html(trainings.state()), elem_id="train-status")
-                stop = gr.Button("Stop and save", variant="stop", interactive=False, min_width=130, scale=0)
+                stop = gr.Button("Stop and save", variant="stop", visible=False, min_width=160, scale=0)
             note = gr.Markdown("", elem_id="train-note")
             checked = gr.Markdown("", elem_id="train-checked")
             with gr.Row():
@@ -449,17 +469,10 @@ def build(trainings: Trainings, models: Models) -> dict[str, Any]:
 
 def follow(tab: dict[str, Any], picture_tab: dict[str, Any], model: gr.Dropdown) -> None:
     """Let both tabs that start trainings follow the one that works: every few seconds, and after each button."""
-    watch = tab["handlers"].watch
     mark = gr.State("none yet")
-    bar, samples, curves, stop = tab["shown"]
-
-    def look(before: str) -> list[Any]:
-        now = watch(before)
-        return [*now, now[0], now[1], now[3]]
-
-    outputs = [bar, samples, curves, stop, model, tab["runs"], picture_tab["model"], mark, *picture_tab["shown"]]
+    outputs = [*tab["shown"], *picture_tab["shown"], model, tab["runs"], picture_tab["model"], mark]
     events: dict[str, Any] = {
-        "fn": look,
+        "fn": tab["handlers"].watch,
         "inputs": [mark],
         "outputs": outputs,
         "api_visibility": "private",

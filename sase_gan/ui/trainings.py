@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Literal
@@ -52,6 +52,7 @@ class Job:
         minutes: its time limit, or None.
         seconds_before: training time of the run before this process went on with it.
         stopping: the user asked it to stop.
+        one_picture: it learns from one picture, not from a set.
     """
 
     run: str
@@ -60,6 +61,7 @@ class Job:
     minutes: float | None = None
     seconds_before: float = 0.0
     stopping: bool = False
+    one_picture: bool = False
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,7 @@ class TrainingState:
         seconds_left: until the end or the time limit, or None while unknown.
         message: what the process said last, for a failed one the reason.
         grid: the newest sample grid, or None.
+        one_picture: it learns from one picture, not from a set.
     """
 
     run: str
@@ -85,6 +88,7 @@ class TrainingState:
     message: str = ""
     grid: Path | None = None
     share: float = 0.0
+    one_picture: bool = False
 
     @property
     def alive(self) -> bool:
@@ -150,7 +154,13 @@ class Trainings:
     # --- what can be done --------------------------------------------------------------------------------------------
 
     def start(
-        self, prepare: Callable[[Path], Path], name: object, options: Sequence[str], *, minutes: float | None = None
+        self,
+        prepare: Callable[[Path], Path],
+        name: object,
+        options: Sequence[str],
+        *,
+        minutes: float | None = None,
+        one_picture: bool = False,
     ) -> Job:
         """Start a training on new pictures.
 
@@ -159,6 +169,7 @@ class Trainings:
             name: of the run; a number is added.
             options: further arguments of `sase-gan train`.
             minutes: time limit.
+            one_picture: the pictures are a single one.
 
         Raises:
             UsageError: for a name that is none, or while another training works.
@@ -170,7 +181,7 @@ class Trainings:
             run = next_free(self.runs, stem)
             limit = [] if minutes is None else ["--minutes", f"{minutes:g}"]
             arguments = ["train", *options, *limit, "--device", self.device, "--out", str(run), "--", str(pictures)]
-            return self._launch(run.name, arguments, minutes, 0.0)
+            return self._launch(Job(run.name, 0, 0.0, minutes, one_picture=one_picture), arguments)
 
     def resume(self, run: object, *, minutes: float | None = None, kimg: float | None = None) -> Job:
         """Go on with a run.
@@ -191,7 +202,8 @@ class Trainings:
             arguments = ["train", "--resume", str(self.runs / run), "--device", self.device]
             arguments += [] if minutes is None else ["--minutes", f"{minutes:g}"]
             arguments += [] if kimg is None else ["--kimg", f"{kimg:g}"]
-            return self._launch(run, arguments, minutes, state.seconds)
+            known = Job(run, 0, 0.0, minutes, state.seconds, one_picture=_is_of_one_picture(self.runs / run))
+            return self._launch(known, arguments)
 
     def stop(self) -> None:
         """Ask the training to stop after its step, with everything saved; asked again, it stops at once.
@@ -205,7 +217,7 @@ class Trainings:
                 raise UsageError("No training is running.")
             with suppress(ProcessLookupError):
                 os.kill(job.pid, signal.SIGINT)
-            self._remember(Job(**{**asdict(job), "stopping": True}))
+            self._remember(replace(job, stopping=True))
 
     def wait(self, seconds: float) -> bool:
         """Wait for the end of the training; whether it came."""
@@ -223,8 +235,8 @@ class Trainings:
         if job is not None and self.is_alive(job):
             raise UsageError(f"{job.run} is being trained; one training at a time: stop it, or wait for its end.")
 
-    def _launch(self, run: str, arguments: list[str], minutes: float | None, seconds_before: float) -> Job:
-        log = self.log(run)
+    def _launch(self, planned: Job, arguments: list[str]) -> Job:
+        log = self.log(planned.run)
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("wb") as output:
             # In a session of its own: Ctrl-C in the studio's window is not meant for the training.
@@ -240,7 +252,7 @@ class Trainings:
         with suppress(AttributeError, OSError):
             os.setpriority(os.PRIO_PROCESS, process.pid, POLITENESS)
         self._process = process
-        job = Job(run, process.pid, time.time(), minutes, seconds_before)
+        job = replace(planned, pid=process.pid, started=time.time())
         self._remember(job)
         return job
 
@@ -271,6 +283,7 @@ class Trainings:
             message,
             found.grid,
             found.share,
+            job.one_picture,
         )
 
     def _ending(self, job: Job, said: list[str]) -> tuple[State, str]:
@@ -337,6 +350,12 @@ def _planned(folder: Path, seen: int) -> tuple[int, float]:
         done = sum(cost * min(1.0, max(0, seen - start) / (end - start)) for (start, end), cost in parts)
         return plan.total_images, done / sum(costs)
     return 0, 0.0
+
+
+def _is_of_one_picture(folder: Path) -> bool:
+    with suppress(OSError, yaml.YAMLError, AttributeError):
+        return bool(yaml.safe_load((folder / "config.yaml").read_text()).get("task") == "one_shot")
+    return False
 
 
 def _said(log: Path) -> list[str]:

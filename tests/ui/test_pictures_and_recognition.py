@@ -11,9 +11,10 @@ from sase_gan.layers.sase_recognition import SASEConv2d
 from sase_gan.ops import at_size
 from sase_gan.pixels import read_image, to_tensor
 from sase_gan.recognition.predict import predict_pictures
+from sase_gan.ui.attention_view import Framing, attention_html, framing, laid_out, layer_words, weights_html
 from sase_gan.ui.models import CLASSIFIER, DETECTOR, PYRAMID, Models
 from sase_gan.ui.picture_tab import NUM_COLOURS, PictureHandlers, painted
-from sase_gan.ui.recognise_tab import RecogniseHandlers, attention_html, attention_map, example, watched, weights_html
+from sase_gan.ui.recognise_tab import RecogniseHandlers, attention_map, example, watched
 from sase_gan.ui.trainings import Trainings
 from tests.ui.test_handlers import refused
 
@@ -124,7 +125,8 @@ def test_classes_are_named_with_their_chances(models, temporary, few_pictures):
     target = temporary / "a.png"
     target.write_bytes(few_pictures[0].read_bytes())
     shown, words, attention, weights = RecogniseHandlers(models).recognise("classes", "upload", str(target))
-    assert torch.equal(to_tensor(shown), read_image(target))
+    large = read_image(target).repeat_interleave(8, 1).repeat_interleave(8, 2)
+    assert torch.equal(to_tensor(shown), large)
     chances = predict_pictures(models.open_recogniser("classes").network, [read_image(target)])[0]
     assert f"{100 * chances.max():.1f} %" in words
     assert "&lt;b&gt;bird&lt;/b&gt;" in words
@@ -162,8 +164,39 @@ def test_a_detector_finds_or_says_that_it_found_nothing(models):
     shown, words, attention, weights = RecogniseHandlers(models).recognise("finder", "example", None, 1.0)
     assert shown.width >= 400
     assert "No object has a score of 1 or more" in words
-    assert attention == attention_html(example(), {})
+    assert attention == attention_html({}, None)
     assert weights == weights_html({})
+
+
+def test_maps_lie_exactly_over_the_picture():
+    """Two cells of 32 px, of which padding takes a quarter of the width: the second is half as wide as the first."""
+    found = torch.tensor([[1.0, 2.0]])
+    padded = Framing(torch.zeros(3, 32, 48, dtype=torch.uint8), (32, 48), (32, 64))
+    assert torch.equal(laid_out(found, padded, (2, 6)), torch.tensor([[1.0, 1, 1, 1, 2, 2]]).expand(2, 6))
+    # Without padding the last of three cells of 8 px reaches over the edge at 20 px.
+    row = torch.tensor([[1.0, 2.0, 3.0]])
+    framed = Framing(torch.zeros(3, 8, 20, dtype=torch.uint8), (8, 20))
+    assert laid_out(row, framed, (1, 10)).tolist() == [[1, 1, 1, 1, 2, 2, 2, 2, 3, 3]]
+
+
+def test_a_framing_is_what_the_network_sees(models):
+    """A detector's attention answers where the picture differs, not beside it."""
+    finder = models.open_recogniser("finder").network
+    image = torch.zeros(3, 40, 60, dtype=torch.uint8)
+    seen = framing(finder, DETECTOR, image)
+    # 64 px for the smallest side, at most 64 for the largest: 42 x 64, padded to multiples of 32.
+    assert (seen.inside, seen.covered) == ((42, 64), (64, 64))
+    classes = models.open_recogniser("classes").network
+    seen = framing(classes, CLASSIFIER, image)
+    side = classes.config.pictures.image_size
+    assert (seen.inside, seen.covered) == ((side, side), None)
+    assert seen.image.shape == (3, side, side)
+
+
+def test_layers_have_words():
+    assert layer_words("network.backbone.body.layer2.0.conv2") == "Stage 2, block 1: conv2"
+    assert layer_words("network.blocks.1.0.conv_pw") == "Stage 2, block 1: conv_pw"
+    assert layer_words("network.stem") == "stem"
 
 
 def test_impossible_recognitions_are_refused(models, temporary):

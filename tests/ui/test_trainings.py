@@ -226,21 +226,26 @@ def test_impossible_trainings_are_refused(handlers, arguments, message):
 
 def test_the_page_follows_and_is_quiet_when_nothing_is_new(handlers, trainings):
     first = handlers.watch("none yet")
-    assert "No training was started here yet" in first[0]
-    assert first[3]["interactive"] is False
+    assert "No training works" in first[0]
+    assert first[3]["visible"] is False
     mark = first[-1]
     assert all(value == {"__type__": "update"} for value in handlers.watch(mark))
     handlers.start("faces", None, "slow", 5)
     until(lambda: trainings.state().images_seen == 20)
-    bar, _, curves, stop, _, _, _, after = handlers.watch(mark)
+    bar, _, curves, stop, *_, after = handlers.watch(mark)
     assert "slow-001 is being trained: 20 of 50 images seen." in bar
     assert "width:40.0%" in bar
-    assert stop["interactive"] is True
+    assert stop["visible"] is True
+    # The tab One picture says who works, and has nothing to stop.
+    other, no_samples, no_stop = handlers.watch(mark)[4:7]
+    assert "slow-001 is being trained, see the tab Train." in other
+    assert no_samples is None
+    assert no_stop["visible"] is False
     assert after != mark
     assert "Curves appear" in curves or "<svg" in curves
     again = handlers.watch(after)
     assert "is being trained" in again[0]
-    assert again[1:] == [{"__type__": "update"}] * 7
+    assert again[1:4] + again[5:] == [{"__type__": "update"}] * 9
 
 
 def test_durations_and_states_have_words():
