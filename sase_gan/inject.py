@@ -201,6 +201,8 @@ def animate(
 ) -> Tensor:
     """A short film: the noise of the stages from `start_scale` on walks around that of the training picture.
 
+    Its frames are the stages' own pictures: finished one by one, their patches would jump from frame to frame.
+
     With z* the inputs of the reconstruction (zero but at the coarsest stage) and e fresh noise,
 
         z_(t+1) = alpha z* + (1 - alpha) (z_t + beta (z_t - z_(t-1)) + (1 - beta) e)
@@ -291,7 +293,8 @@ def _draw(
             padding=padding,
             styles=given,
         )
-        parts.append(to_uint8(drawn.big).cpu())
+        finished = pyramid.finish(drawn.big, start=start, sizes=sizes, padding=padding)
+        parts.append(to_uint8(finished).cpu())
         if progress is not None:
             progress(min(first + batch_size, len(seeds)), len(seeds))
     if not parts:

@@ -10,14 +10,12 @@ from typing import Any
 from sase_gan.datasets.images import ImageSet
 from sase_gan.errors import DataError
 from sase_gan.presets import FEWEST_IMAGES
+from sase_gan.training.configs import RunConfig
 from sase_gan.training.low_shot import LowShotModule
 from sase_gan.training.low_shot_config import LowShotConfig
 from sase_gan.training.one_shot import OneShotModule
 from sase_gan.training.one_shot_config import OneShotConfig
 
-RunConfig = LowShotConfig | OneShotConfig
-CONFIGS: dict[str, type[RunConfig]] = {"low_shot": LowShotConfig, "one_shot": OneShotConfig}
-"""By the word that a configuration's `task` holds."""
 Module = LowShotModule | OneShotModule
 
 

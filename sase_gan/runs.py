@@ -27,7 +27,8 @@ from sase_gan.files import write_atomically
 from sase_gan.hardware import Hardware
 from sase_gan.pixels import grid, write_png
 from sase_gan.run_folder import RunFolder
-from sase_gan.run_plans import Module, RunConfig, RunPlan, plan_run
+from sase_gan.run_plans import Module, RunPlan, plan_run
+from sase_gan.training.configs import RunConfig
 
 Measure = Callable[[Tensor], dict[str, Any]]
 

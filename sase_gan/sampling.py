@@ -117,18 +117,25 @@ def sample_images(
     return torch.cat(parts)
 
 
-def draw_images(network: Network, inputs: Inputs) -> Tensor:
-    """One batch of pictures, uint8 on the CPU, from given latents and noise."""
+def draw_images(network: Network, inputs: Inputs, *, finish: bool = True) -> Tensor:
+    """One batch of pictures, uint8 on the CPU, from given latents and noise.
+
+    Args:
+        finish: whether a pyramid's pictures are finished, as it is set; films are not, in which patches would jump.
+    """
     device = next(network.parameters()).device
     noise = None if inputs.noise is None else [noise.to(device) for noise in inputs.noise]
     with evaluating(network):
-        return to_uint8(network(inputs.z.to(device), noise).big).cpu()
+        drawn = network(inputs.z.to(device), noise).big
+        if finish and isinstance(network, Pyramid):
+            drawn = network.finish(drawn)
+        return to_uint8(drawn).cpu()
 
 
 def latent_walk(
     network: Network, seeds: Sequence[int], *, steps: int = 8, loop: bool = False, batch_size: int = 8
 ) -> Tensor:
-    """Pictures along the way from seed to seed, with the noise of the first seed throughout.
+    """Pictures along the way from seed to seed, with the noise of the first seed throughout; a pyramid's not finished.
 
     Args:
         seeds: the stations, at least two.
@@ -150,7 +157,7 @@ def latent_walk(
         ways.append(stations[-1])
     noise = _noise_maps(network, seeds[:1])
     parts = [
-        draw_images(network, Inputs(torch.stack(part), [n.expand(len(part), -1, -1, -1) for n in noise]))
+        draw_images(network, Inputs(torch.stack(part), [n.expand(len(part), -1, -1, -1) for n in noise]), finish=False)
         for part in (ways[start : start + batch_size] for start in range(0, len(ways), batch_size))
     ]
     return torch.cat(parts)

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from typer.main import get_command
@@ -10,6 +11,7 @@ from typer.testing import CliRunner
 from sase_gan import cli
 from sase_gan.errors import DataError, SaseGanError, UsageError, WeightsError
 
+FACES = Path(__file__).parents[1] / "data" / "emoji-faces"
 HEAVY = ("torch", "torchvision", "lightning", "gradio", "timm", "lpips", "torch_fidelity", "matplotlib", "PIL", "numpy")
 
 
@@ -23,6 +25,26 @@ def test_help_imports_nothing_heavy() -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert "HEAVY []" in done.stdout
     assert "train" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "heavy"),
+    [
+        (["train", "nowhere"], "torch"),
+        (["train", "--resume", "nowhere"], "torch"),
+        (["train", str(FACES), "--set", "loss.r2=1"], "lightning"),
+    ],
+)
+def test_a_mistake_is_told_before_slow_imports(arguments: list[str], heavy: str) -> None:
+    program = (
+        "import sys; from sase_gan.cli import app; from sase_gan.errors import SaseGanError\n"
+        f"try: app({arguments!r})\n"
+        "except SaseGanError as error: print('SAID', error)\n"
+        f"print({heavy!r}, {heavy!r} in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert "SAID" in done.stdout
+    assert f"{heavy} False" in done.stdout
 
 
 def _commands() -> list[list[str]]:

@@ -13,7 +13,8 @@ ROOT = Path(sase_gan.__file__).parent
 # A module imports from its own group and from groups above it. Names are those of files and packages in sase_gan.
 GROUPS = (
     ("__init__", "errors", "files", "seeds"),
-    ("pixels", "ops", "snapshot", "weights", "config", "run_folder", "hardware", "records", "plots", "pages", "masks"),
+    ("pixels", "ops", "snapshot", "weights", "config", "run_folder", "hardware", "records", "plots", "pages"),
+    ("masks", "patch_matching"),
     ("layers",),
     ("networks",),
     ("augment", "losses", "averaging", "perceptual", "presets"),

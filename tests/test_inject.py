@@ -9,7 +9,7 @@ from sase_gan.errors import UsageError
 from sase_gan.inject import animate, edit, harmonise, inject, inject_strip, paint_to_image, sample, tile
 from sase_gan.masks import blend, main_colours, move_region, nearest_colours, soft_mask
 from sase_gan.networks.one_shot import Pyramid, PyramidConfig
-from sase_gan.pixels import to_uint8
+from sase_gan.pixels import to_float, to_uint8
 from sase_gan.sampling import latent_walk, sample_images
 
 SIZES = ((12, 16), (15, 20), (18, 24))
@@ -17,7 +17,8 @@ SIZES = ((12, 16), (15, 20), (18, 24))
 
 def model(**settings: object) -> Pyramid:
     torch.manual_seed(0)
-    pyramid = Pyramid(PyramidConfig(sizes=SIZES, width=8, num_components=2, norm="batch", **settings)).eval()
+    settings = {"width": 8, "num_components": 2, "norm": "batch", "finished_stages": 0} | settings
+    pyramid = Pyramid(PyramidConfig(sizes=SIZES, **settings)).eval()
     pyramid.amplitudes.copy_(torch.tensor([1.0, 0.3, 0.2]))
     pyramid.fixed0.normal_()
     pyramid.picture.copy_(torch.randint(0, 256, pyramid.picture.shape, dtype=torch.uint8))
@@ -34,6 +35,34 @@ def pyramid() -> Pyramid:
 
 def a_picture(height: int = 18, width: int = 24) -> Tensor:
     return torch.randint(0, 256, (3, height, width), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
+
+
+# -- finishing --------------------------------------------------------------------------------------------------------
+
+
+def test_finished_samples_are_made_of_the_training_picture() -> None:
+    pyramid = model(finished_stages=2)
+    colours = torch.tensor([[0, 0, 0], [250, 0, 0], [0, 250, 0], [0, 0, 250]], dtype=torch.uint8)
+    pyramid.picture.copy_(colours[torch.randint(0, 4, (18, 24))].movedim(2, 0))
+    finished = sample(pyramid, range(3))
+    assert torch.equal(sample_images(pyramid, range(3)), finished)
+    pyramid.finished_stages = 0
+    plain = sample(pyramid, range(3))
+    assert torch.equal(sample_images(pyramid, range(3)), plain)
+
+    def strangeness(pictures: Tensor) -> float:
+        rows = pictures.float().movedim(1, 3).reshape(-1, 3)
+        return torch.cdist(rows, pyramid.picture.float().flatten(1).T).min(1).values.mean().item()
+
+    assert strangeness(finished) < 0.7 * strangeness(plain)
+
+
+def test_films_and_the_stages_before_the_start_are_not_finished() -> None:
+    raw, finishing = model(), model(finished_stages=2)
+    assert torch.equal(animate(finishing, 3), animate(raw, 3))
+    assert torch.equal(latent_walk(finishing, [1, 2], steps=2), latent_walk(raw, [1, 2], steps=2))
+    drawn = to_float(sample(raw, [4]))
+    assert torch.equal(finishing.finish(drawn, start=3), drawn)
 
 
 # -- sampling ---------------------------------------------------------------------------------------------------------

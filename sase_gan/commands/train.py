@@ -40,6 +40,8 @@ def train(
 ) -> None:
     """Train a generator on a folder of pictures, or on one picture."""
     from sase_gan.errors import UsageError
+
+    _check_places(path, resume)  # before the imports that take seconds
     from sase_gan.hardware import choose_hardware
 
     hardware = choose_hardware(device, precision, threads)
@@ -76,6 +78,17 @@ def train(
     _start(path, out, preset, config, flags, settings or [], hardware, options, dry_run)
 
 
+def _check_places(path: Path | None, resume: Path | None) -> None:
+    """Refuse a path or a run that is not there."""
+    from sase_gan.errors import DataError
+    from sase_gan.run_folder import open_run
+
+    if resume is not None:
+        open_run(resume)
+    if path is not None and not path.expanduser().exists():
+        raise DataError(f"{path} does not exist; give a folder of pictures, a zip of pictures, or one picture")
+
+
 def is_one_picture(path: Path) -> bool:
     """Whether a path is trained on as one picture: a file that is no zip, or a folder or zip with one picture."""
     import zipfile
@@ -104,7 +117,6 @@ def _start(
     from sase_gan.errors import DataError
     from sase_gan.presets import FEWEST_IMAGES, choose_preset
     from sase_gan.run_folder import RunFolder, next_free
-    from sase_gan.runs import is_first_process, start_run
 
     source = open_images(path)
     if len(source) < FEWEST_IMAGES:
@@ -122,6 +134,9 @@ def _start(
         _dry_run(resolved, len(source), hardware, options)
         return
     images = _load(resolved)
+    # Lightning takes seconds to import: only now, when nothing is left that the user may have mistyped.
+    from sase_gan.runs import is_first_process, start_run
+
     run = RunFolder(out or next_free(Path("runs"), path.stem))
     if is_first_process():
         typer.echo(f"{len(images)} pictures at {resolved.image_size} px on {hardware.name}; writing to {run.path}")
@@ -234,8 +249,8 @@ def _refuse(value: Any, name: str, belongs_to: str, instead: str) -> None:
 def _resume(folder: Path, kimg: float | None, hardware: Any, options: dict[str, Any], dry_run: bool) -> None:
     from sase_gan.config import build, load_yaml, merge
     from sase_gan.run_folder import open_run
-    from sase_gan.run_plans import CONFIGS
     from sase_gan.runs import resume_run
+    from sase_gan.training.configs import CONFIGS
     from sase_gan.training.one_shot_config import OneShotConfig
 
     run = open_run(folder)
@@ -272,7 +287,7 @@ def _resolve(
     task: str = "low_shot",
 ) -> Any:
     from sase_gan.config import build, load_preset, load_yaml, merge, parse_assignments, without_none
-    from sase_gan.run_plans import CONFIGS
+    from sase_gan.training.configs import CONFIGS
 
     return build(
         CONFIGS[task],
