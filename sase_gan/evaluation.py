@@ -30,6 +30,7 @@ from sase_gan.metrics.reference import PreparedReference
 from sase_gan.metrics.request import Request, resolve
 from sase_gan.metrics.single_suite import SCENE_FIGURES, evaluate_single, summarise_scenes
 from sase_gan.metrics.suite import Evaluation, Provenance, evaluate
+from sase_gan.networks.pyramid import training_size
 from sase_gan.records import CONFIG_FILE, KEPT_RUN, RESULTS_FILE, TRAINING_FILE
 from sase_gan.run_folder import images_of, is_run, open_run
 from sase_gan.snapshot import WEIGHTS_FILE, is_snapshot, read_header, snapshot_digest
@@ -486,7 +487,8 @@ def _named(progress: Progress | None, what: str) -> Callable[[int, int], None] |
 def run_pairs(options: EvaluationOptions, progress: Progress | None = None) -> ScenesResult:
     """Score pictures against the real picture of the same name: `scene.png`, `scene_*.png`, or a folder `scene`.
 
-    Writes `scenes.json` (summary and one record a scene), `scenes.csv` and `scenes.md`.
+    Writes `scenes.json` (summary and one record a scene), `scenes.csv` and `scenes.md`. Where an image size is given,
+    it is the longer side, and both pictures are brought to it in the real one's proportions.
 
     Raises:
         UsageError: no --real.
@@ -500,11 +502,15 @@ def run_pairs(options: EvaluationOptions, progress: Progress | None = None) -> S
     records, names, notes = [], [], []
     jpeg = 0
     for index, (real, files) in enumerate(scenes):
-        images = [load_image_set(file, image_size=options.image_size) for file in files]
+        images = [load_image_set(file, image_size=None) for file in files]
         jpeg += sum(image.notes.jpeg_sources for image in images)
-        height, width = images[0].images.shape[-2:]
+        if options.image_size is None:
+            height, width = images[0].images.shape[-2:]
+            reals = _at_size(real, height, width, options.fit)
+        else:
+            reals = _reduced(load_image_set(real, image_size=None), options.image_size)
+            height, width = reals.images.shape[-2:]
         fakes = torch.cat([resized(image.images, height, width) for image in images])
-        reals = _at_size(real, height, width, options.fit)
         reference = PreparedReference(
             reals.images, reals.names, weights_dir=options.weights_dir, device=device, batch_size=options.batch_size
         )
@@ -529,6 +535,12 @@ def run_pairs(options: EvaluationOptions, progress: Progress | None = None) -> S
     )
     _write_scene_tables(folder, names, records, summary)
     return ScenesResult(folder, summary, len(records), tuple(notes))
+
+
+def _reduced(picture: ImageSet, longer_side: int) -> ImageSet:
+    height, width = picture.images.shape[-2:]
+    height, width = training_size(height, width, longer_side)
+    return dataclasses.replace(picture, images=resized(picture.images, height, width))
 
 
 def _weights_source(extractor: str, sha256: str) -> str:

@@ -451,6 +451,7 @@ _METRICS: tuple[tuple[str, str, str], ...] = (
     ("lpips_diversity", "diversity", "LPIPS diversity"),
     ("lpips_diversity_within", "diversity", "LPIPS diversity around one training picture"),
     ("pixel_diversity", "diversity", "Pixel diversity"),
+    ("pixel_difference", "diversity", "Pixel difference from the training picture"),
     ("perceptual_diversity", "diversity", "Perceptual diversity"),
     ("smoothness_path", "smoothness", "Change over a whole walk, squared"),
     ("smoothness_evenness", "smoothness", "Unevenness of the steps"),

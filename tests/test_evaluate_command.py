@@ -242,6 +242,10 @@ def test_scenes_are_paired_by_name(run: Run, faces: Tensor, tmp_path: Path, caps
     assert rows["9"]["metrics"]["sifd_efflite0"]["value"] > 0
     assert rows["b"]["fakes"]["n"] == 2
     assert "sifd_efflite0" in (tmp_path / "out" / "scenes.md").read_text()
+    assert run("evaluate", fakes, "--real", reals, "--pairs", "--image-size", "30", "--out", "small") == 0
+    table = json.loads((tmp_path / "small" / "scenes.json").read_text())
+    assert [scene["fakes"]["image_size"] for scene in table["scenes"]] == [[25, 30]] * 3
+    assert table["scenes"][0]["metrics"]["pixel_difference"]["value"] == 0
     (fakes / "9.png").unlink()
     capsys.readouterr()
     assert run("evaluate", fakes, "--real", reals, "--pairs", "--out", "out2") == 4

@@ -59,7 +59,11 @@ def evaluate(
     ] = False,
     image_size: Annotated[
         int | None,
-        typer.Option(min=16, help="Bring all pictures to this side. [default: that of SOURCE]", show_default=False),
+        typer.Option(
+            min=16,
+            help="Bring all pictures to this side, with --pairs the longer one. [default: that of SOURCE]",
+            show_default=False,
+        ),
     ] = None,
     fit: Annotated[str, typer.Option(help="How pictures become square: crop or pad.")] = "crop",
     truncation: Annotated[

@@ -155,6 +155,11 @@ MEANINGS: Mapping[str, Meaning] = {
         "How much the generated pictures differ pixel by pixel, over the variation within the training "
         "picture; noise scores high too.",
     ),
+    "pixel_difference": Meaning(
+        "higher",
+        "How much a generated picture differs from the training picture pixel by pixel, on the scale of pixel "
+        "diversity, mean over the generated ones; 0 is a copy.",
+    ),
     "single_patch_swd": Meaning(
         "lower",
         "Distance between the small patches of a generated picture and of the training picture, mean over the "

@@ -34,7 +34,8 @@ _OTHERS = {
         ),
     ),
     "single": (
-        *("sifd_efflite0", "sifid64", "sifid192", "sifid64_tv", "sifid192_tv", "pixel_diversity", "single_patch_swd"),
+        *("sifd_efflite0", "sifid64", "sifid192", "sifid64_tv", "sifid192_tv", "pixel_diversity", "pixel_difference"),
+        "single_patch_swd",
         *("distance_to_train_efflite0", "lpips_to_train", "copy_rate", "perceptual_diversity_efflite0"),
     ),
 }

@@ -9,6 +9,7 @@ to the training picture, never alone.
 Patch-SWD and the copy rate need no network. All work on uint8 pictures [3, H, W] at their own size.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -229,6 +230,28 @@ def _agreement(displacement: Tensor) -> float:
     across = (displacement[:, :, 1:] == displacement[:, :, :-1]).all(0)
     down = (displacement[:, 1:] == displacement[:, :-1]).all(0)
     return ((across.sum() + down.sum()) / (across.numel() + down.numel())).item()
+
+
+def pixel_differences(fakes: Tensor, real: Tensor) -> Tensor:
+    """How much each fake differs from the training picture, on the scale of pixel diversity: [N], float64.
+
+    Two normal draws of deviation s differ by 2 s / sqrt(pi) on average. So this is the pixel diversity that there would
+    be if fakes lay about the training picture as they lie about each other; it needs one fake only.
+
+        mean |grey(fake) - grey(real)| * sqrt(pi) / 2 / deviation of grey(real)
+
+    Args:
+        fakes: uint8 [N, 3, H, W].
+        real: uint8 [3, H, W].
+
+    Raises:
+        NotApplicable: a real of one grey level.
+    """
+    grey = real.double().mean(0)
+    scale = grey.std(correction=0)
+    if scale <= 0:
+        raise NotApplicable("The real picture has one grey level, so there is no deviation to compare with.")
+    return (fakes.double().mean(1) - grey).abs().mean((1, 2)) * (math.sqrt(math.pi) / 2) / scale
 
 
 def distances_to_train(fakes: Sequence[Tensor], real: Tensor, network: PerceptualDistance) -> Tensor:

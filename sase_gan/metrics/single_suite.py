@@ -105,6 +105,7 @@ class _SingleEvaluator:
             self.sifid()
             self.patches()
             self.diversity()
+            self.difference()
             self.distances()
             self.copies()
 
@@ -235,6 +236,15 @@ class _SingleEvaluator:
 
         return resampled_interval(indices, statistic, "fakes", min(self.draws, 20), lowest=0.0)
 
+    def difference(self) -> None:
+        name = "pixel_difference"
+        try:
+            values = single_image.pixel_differences(self.fakes.images, self.real)
+        except NotApplicable as error:
+            self.book.miss(name, name, self.setting, "not_applicable", str(error))
+            return
+        self._per_fake(name, name, values, self.setting)
+
     def distances(self) -> None:
         networks: list[tuple[str, str, PerceptualDistance, str]] = [
             ("distance_to_train_efflite0", "distance_to_train", self.perceptual, "efflite0")
@@ -299,7 +309,8 @@ def _inception(source: str, path: str, weights_dir: Any) -> Any:
 
 
 SCENE_FIGURES = (
-    *("sifd_efflite0", "sifid64", "sifid192", "sifid64_tv", "sifid192_tv", "pixel_diversity", "single_patch_swd"),
+    *("sifd_efflite0", "sifid64", "sifid192", "sifid64_tv", "sifid192_tv", "pixel_diversity", "pixel_difference"),
+    "single_patch_swd",
     *("distance_to_train_efflite0", "lpips_to_train", "copy_rate"),
 )
 

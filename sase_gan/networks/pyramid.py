@@ -17,7 +17,7 @@ Size = tuple[int, int]
 
 LEAST_SIDE = 11
 """The discriminator's receptive field: a shorter side leaves it nothing to judge."""
-LEAST_GROWTH = 1.1
+LEAST_GROWTH = 1.13
 """Stages closer than this are merged: the finer one would have nothing new to draw."""
 
 
@@ -64,8 +64,8 @@ def dense_sizes(
     """Few stages, closer together at the coarse end, where the layout is decided: ConSinGAN, arXiv 2003.11512.
 
     With `M = stages - 1` and `r = (smallest / short side)^(1 / M)`, stage n < M has the full size times
-    `r^((M - 1) / ln M * ln(M - n) + 1)`. A picture too small for so many gets fewer stages, each at least a tenth
-    larger than the one before.
+    `r^((M - 1) / ln M * ln(M - n) + 1)`. A picture too small for so many gets fewer stages, each at least an
+    eighth larger than the one before.
 
     Returns:
         (height, width) of each stage, coarse to fine.

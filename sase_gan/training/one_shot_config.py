@@ -45,7 +45,7 @@ class OneShotLossSection(Section):
     reconstruction: float = Field(10.0, ge=0, description="weight of the mean squared error of the reconstruction")
     patches: float = Field(10.0, ge=0, description="weight of the sliced distance of patches of a drawn picture")
     fixed_latent: bool = Field(True, description="one latent draws the picture; released: redrawn in every iteration")
-    noise: float = Field(0.1, ge=0, description="strength of a stage's noise, times the error of the stage before")
+    noise: float = Field(1.0, ge=0, description="strength of a stage's noise, times the error of the stage before")
 
 
 class OneShotOptimiserSection(Section):

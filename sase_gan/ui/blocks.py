@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -17,6 +18,7 @@ from sase_gan.ui.recipes import Recipe
 from sase_gan.ui.trainings import Trainings
 from sase_gan.ui.uploads import guard_components
 
+logger = logging.getLogger(__name__)
 TITLE = "sase_gan studio"
 # Temporary pictures older than an hour are removed every ten minutes, and the whole folder at the end.
 DELETE_CACHE = (600, 3600)
@@ -37,11 +39,26 @@ class Studio:
     trainings: Trainings
 
 
+class Page(gr.Blocks):
+    """A page that answers values of a wrong kind with a sentence, where gradio would answer with nothing."""
+
+    async def preprocess_data(self, *args: Any, **kwargs: Any) -> Any:
+        """As gradio's."""
+        try:
+            return await super().preprocess_data(*args, **kwargs)
+        except gr.Error:
+            raise
+        except Exception as error:
+            logger.info("a request was refused: %s", error)
+            message = "A value of this request is of a wrong kind or missing; 'Use via API' on the page tells which."
+            raise gr.Error(message, title="That did not work", print_exception=False) from error
+
+
 def build_blocks(studio: Studio) -> gr.Blocks:
     """The whole page with all its events."""
     guard_components()
     models = studio.models
-    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=DELETE_CACHE, fill_width=True) as blocks:
+    with Page(title=TITLE, analytics_enabled=False, delete_cache=DELETE_CACHE, fill_width=True) as blocks:
         names = models.names()
         with gr.Row(elem_id="header", equal_height=False):
             gr.HTML(

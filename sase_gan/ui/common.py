@@ -108,9 +108,20 @@ def chosen(value: object, known: tuple[Any, ...], what: str) -> Any:
     return value
 
 
-def seed_number(value: object, *, randomise: bool = False) -> int:
+def switch(value: object, what: str) -> bool:
+    """A choice between yes and no.
+
+    Raises:
+        UsageError: for anything else: the word "false" would count as yes.
+    """
+    if not isinstance(value, bool):
+        raise UsageError(f"{what} is {str(value)[:40]!r}; true or false is required.")
+    return value
+
+
+def seed_number(value: object, *, randomise: object = False) -> int:
     """The seed that is used: the given one, or a random one of six digits, which is easily written down."""
-    if randomise:
+    if switch(randomise, "The choice of a random seed"):
         return secrets.randbelow(1_000_000)
     return whole_number(value, 0, MAX_SEED, "The seed")
 

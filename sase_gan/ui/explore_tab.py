@@ -29,6 +29,7 @@ from sase_gan.ui.common import (
     reporter,
     seed_number,
     sentences,
+    switch,
     temporary_folder,
     whole_number,
 )
@@ -164,9 +165,10 @@ class ExploreHandlers:
         """
         stations = parse_recipes(pictures, most=MOST_STATIONS, least=2)
         frames_each = whole_number(steps, 2, MOST_STEPS, "The number of frames")
+        closed = switch(loop, "The return to the first picture")
         opened = self.models.open(model)
         latents = closed_walk(
-            torch.stack([recipe.latent(opened.network) for recipe in stations]), frames_each, loop=bool(loop)
+            torch.stack([recipe.latent(opened.network) for recipe in stations]), frames_each, loop=closed
         )
         noise = stations[0].inputs(opened.network).noise
         parts = []
@@ -179,7 +181,7 @@ class ExploreHandlers:
         write_mp4(folder / "walk.mp4", frames)
         write_gif(folder / "walk.gif", torch.cat(parts) if len(frames) > 120 else frames)
         names = ", ".join(recipe.name for recipe in stations)
-        way = f"{names} and back" if loop else names
+        way = f"{names} and back" if closed else names
         note = f"**{len(frames)} frames**: {escaped(way)}. Every picture on the way is drawn by the model, not blended."
         return str(folder / "walk.mp4"), str(folder / "walk.gif"), note
 

@@ -133,6 +133,10 @@ class LayerHandlers:
         if how == "region":
             region = painted_region(painting)
             return GateEdit(strengths, styles, frozenset(range(groups)), region)
+        if not isinstance(borrowed, list):
+            raise UsageError(
+                "The masks that take the other picture's styles are a list of their numbers, such as 1, 2."
+            )
         known = tuple(range(1, groups + 1))
         masks = frozenset(chosen(mask, known, "The mask") - 1 for mask in borrowed)
         if not masks:

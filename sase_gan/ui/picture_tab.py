@@ -32,6 +32,7 @@ from sase_gan.ui.common import (
     reporter,
     seed_number,
     sentences,
+    switch,
     temporary_folder,
     whole_number,
 )
@@ -159,7 +160,7 @@ class PictureHandlers:
             numbers,
             size=size,
             start_scale=scale,
-            padding="circular" if tiles else None,
+            padding="circular" if switch(tiles, "Seamless tiles") else None,
             batch_size=2,
             progress=reporter(progress, "drawing"),
         )
@@ -237,7 +238,7 @@ class PictureHandlers:
         frames: float = 60,
         calm: float = 0.9,
         pull: float = 0.1,
-        start_scale: float = 2,
+        start_scale: float = 0,
         seed: float = 0,
         progress: gr.Progress = gr.Progress(),  # noqa: B008
     ) -> tuple[str, str, str]:
@@ -381,7 +382,7 @@ def build(models: Models, trainings: Trainings) -> dict[str, Any]:
                 buttons=["fullscreen"],
                 interactive=False,
                 elem_id="picture-samples",
-                elem_classes=["pictures", "table"],
+                elem_classes=["pictures", "table", "late"],
             )
     with gr.Row():
         with gr.Column(scale=1, min_width=260):
@@ -428,10 +429,11 @@ def build(models: Models, trainings: Trainings) -> dict[str, Any]:
         lambda how: gr.update(visible=how == "upload"), [source], [upload], api_visibility="private", queue=False
     )
     show = (handlers.facts, [model], [about, learnt, canvas, blank, scale, free_scale])
-    model.input(*show, api_visibility="private", **DEVICE)
+    # Not only by hand: a training that ends chooses its model.
+    model.change(*show, api_visibility="private", **DEVICE)
     return {
         "model": model,
-        "shown": [bar, samples, stop],
+        "shown": [bar, samples, stop, note],
         "triggers": [started, stopped],
         "on_open": (partial(_opened, handlers), [model], [model, *show[2]]),
     }
@@ -471,7 +473,7 @@ def _gallery(elem_id: str) -> gr.Gallery:
         buttons=["download", "fullscreen"],
         interactive=False,
         elem_id=elem_id,
-        elem_classes=["pictures", "wide", *([] if elem_id == "picture-sheet" else ["late"])],
+        elem_classes=["pictures", "wide", "late"],
     )
 
 
@@ -484,7 +486,7 @@ def _build_sizes(handlers: PictureHandlers, model: gr.Dropdown) -> gr.Slider:
         scale = gr.Slider(0, 1, 0, step=1, label="Start scale", info="0 redraws everything; higher keeps the layout.")
         tiles = gr.Checkbox(False, label="Seamless tiles")
     draw = gr.Button("Draw", variant="primary", elem_id="picture-draw")
-    note = gr.Markdown("")
+    note = gr.Markdown("Draw new pictures like the one that was learnt, in its size or any other.")
     gallery = _gallery("picture-sheet")
     draw.click(
         handlers.draw,
@@ -527,7 +529,7 @@ def _build_edit(handlers: PictureHandlers, model: gr.Dropdown) -> tuple[Any, gr.
     note = gr.Markdown("")
     result = gr.Image(
         label="Result", format="png", buttons=["download", "fullscreen"], interactive=False, elem_id="picture-result",
-        elem_classes=["pictures", "large"],
+        elem_classes=["pictures", "large", "late"],
     )  # fmt: skip
     gallery = _gallery("picture-strip")
     go.click(
@@ -563,12 +565,16 @@ def _build_paint(handlers: PictureHandlers, model: gr.Dropdown) -> Any:
 
 
 def _build_animation(handlers: PictureHandlers, model: gr.Dropdown) -> None:
+    gr.Markdown(
+        "Let the picture move. A film shows what the network itself draws, so that it needs a training of some "
+        "minutes; after a try-out it has little to do with the picture."
+    )
     with gr.Row():
         frames = gr.Slider(2, MOST_FRAMES, 60, step=1, label="Frames", info="Ten a second.")
         calm = gr.Slider(0, 1, 0.9, step=0.05, label="Smoothness")
         pull = gr.Slider(0, 1, 0.1, step=0.05, label="Pull to the picture")
     with gr.Row():
-        scale = gr.Number(2, label="Start scale", info="Stages before it stand still.", precision=0, minimum=0)
+        scale = gr.Number(0, label="Start scale", info="Stages before it stand still.", precision=0, minimum=0)
         seed = gr.Number(0, label="Seed", precision=0, minimum=0, maximum=MAX_SEED)
     go = gr.Button("Animate", variant="primary", elem_id="picture-animate")
     note = gr.Markdown("")

@@ -48,6 +48,8 @@ LONGEST_MINUTES = 7 * 24 * 60
 FEWEST_ADVISED = 30
 PREVIEW_SIDE, MOST_PREVIEWED, SAMPLES_SIDE = 64, 96, 560
 SECONDS_BETWEEN_LOOKS = 3
+# The mark of a page that has just been opened.
+UNSEEN = "none yet"
 # On a CPU a snapshot each thousand images is one each minute: the eye learns more from them than from curves.
 LIVE_OPTIONS = ("--set", "schedule.snapshot_images=1000", "--set", "schedule.log_images=200")
 
@@ -162,22 +164,24 @@ class TrainHandlers:
         """What the page shows of the training, or nothing if nothing is new since `before`.
 
         Returns:
-            Updates of the tab Train: status, samples, curves, button to stop; of the tab One picture: status, samples,
-            button to stop; then the models of sets, the runs, the models of one picture, and the new mark.
+            Updates of the tab Train: status, samples, curves, button to stop, note; of the tab One picture: status,
+            samples, button to stop, note; then the models of sets, the runs, the models of one picture, the new mark.
         """
         mark = self.trainings.fingerprint()
         state = self.trainings.state()
         if mark == before and not (state and state.alive):
-            return [gr.skip()] * 11
+            return [gr.skip()] * 13
         bars = [status_html(state), status_html(state, one_picture=True)]
         if mark == before:
             # Only the time that is left moves between two rows.
-            return [bars[0], *[gr.skip()] * 3, bars[1], *[gr.skip()] * 6]
+            return [bars[0], *[gr.skip()] * 4, bars[1], *[gr.skip()] * 7]
         samples = None
         if state is not None and state.grid is not None:
             samples = enlarged(picture(read_image(state.grid)), SAMPLES_SIDE)
         of_one = state is not None and state.one_picture
         curves = curves_html(self.trainings.runs / state.run, mark) if state is not None and not of_one else ""
+        # What was said when the button was pressed has had its time once the training ends.
+        note = gr.skip() if before == UNSEEN or (state is not None and state.alive) else ""
         names = self.models.names()
         runs = self.trainings.names()
         return [
@@ -185,14 +189,24 @@ class TrainHandlers:
             None if of_one else samples,
             curves,
             stop_button(state),
+            note,
             bars[1],
             samples if of_one else None,
             stop_button(state, one_picture=True),
+            note,
             gr.update(choices=names) if names else gr.skip(),
             gr.update(choices=runs, value=runs[0] if runs else None),
-            gr.update(choices=self.models.names(PYRAMID)),
+            self._of_one_picture(state, seen_working=before != UNSEEN),
             mark,
         ]
+
+    def _of_one_picture(self, state: TrainingState | None, *, seen_working: bool) -> Any:
+        """The list of the tab One picture; a run that ends while the page is open is chosen, to be played with."""
+        names = self.models.names(PYRAMID)
+        done = state is not None and not state.alive and state.one_picture and state.run in names
+        return (
+            gr.update(choices=names, value=state.run) if seen_working and done and state else gr.update(choices=names)
+        )
 
 
 def _keep(paths: list[Path], name: str, folder: Path) -> Path:
@@ -283,9 +297,12 @@ def status_sentence(state: TrainingState) -> str:
     saved = f"after {state.images_seen:,} images and saved; it can be gone on with"
     if state.images_seen == 0:
         saved = "before anything was saved; start it anew"
+    running = f"{name} is being trained: {seen}."
+    if 0 < state.total_images <= state.images_seen:
+        running = f"{name} has seen all its images; what it draws is being measured, which takes a minute or two."
     sentences_by_state = {
         "preparing": f"{name} is being prepared: pictures are read, and the untrained networks measured.",
-        "running": f"{name} is being trained: {seen}.",
+        "running": running,
         "stopping": f"{name} stops after this step and saves everything.",
         "finished": f"{name} is finished after {state.images_seen:,} images; it is in the list of models.",
         "stopped": f"{name} was stopped {saved}.",
@@ -312,7 +329,7 @@ def status_html(state: TrainingState | None, *, one_picture: bool = False) -> st
     facts = []
     if state.alive and state.images_per_second:
         facts.append(f"{state.images_per_second:.1f} images a second")
-    if state.seconds_left is not None:
+    if state.seconds_left is not None and state.seconds_left >= 1:
         facts.append(f"about {readable(state.seconds_left)} left")
     if state.seconds:
         facts.append(f"{readable(state.seconds)} {'so far' if state.alive else 'of training'}")
@@ -462,14 +479,14 @@ def build(trainings: Trainings, models: Models) -> dict[str, Any]:
     return {
         "handlers": handlers,
         "triggers": [started, resumed, stopped],
-        "shown": [bar, samples, curves, stop],
+        "shown": [bar, samples, curves, stop, note],
         "runs": runs,
     }
 
 
 def follow(tab: dict[str, Any], picture_tab: dict[str, Any], model: gr.Dropdown) -> None:
     """Let both tabs that start trainings follow the one that works: every few seconds, and after each button."""
-    mark = gr.State("none yet")
+    mark = gr.State(UNSEEN)
     outputs = [*tab["shown"], *picture_tab["shown"], model, tab["runs"], picture_tab["model"], mark]
     events: dict[str, Any] = {
         "fn": tab["handlers"].watch,

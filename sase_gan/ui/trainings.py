@@ -26,7 +26,7 @@ import yaml
 from sase_gan.errors import UsageError
 from sase_gan.files import write_atomically
 from sase_gan.records import read_run
-from sase_gan.run_folder import RunFolder, is_run, next_free
+from sase_gan.run_folder import RunFolder, images_of, is_run, next_free
 from sase_gan.training.one_shot_config import OneShotConfig
 
 State = Literal["preparing", "running", "stopping", "finished", "stopped", "failed"]
@@ -324,7 +324,8 @@ def _progress(folder: Path) -> TrainingState:
     seen = int(max((points[-1][0] for points in series.values() if points), default=0))
     seen = max([seen, *RunFolder(folder).snapshots()])
     total, share = _planned(folder, seen)
-    grids = sorted((folder / "grids").glob("*kimg.png"))
+    # By number: 000000.263kimg would come before 000000kimg by name.
+    grids = sorted((folder / "grids").glob("*kimg.png"), key=lambda path: images_of(path.stem) or 0)
     return TrainingState(
         folder.name,
         "running",

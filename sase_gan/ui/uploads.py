@@ -185,7 +185,8 @@ def guard_components() -> None:
     * no address is fetched, though gradio would;
     * a picture is handed on as a path, so that `read_upload` decodes it and not gradio;
     * a painting's parts are limited in size and number, of which gradio keeps any and for ever;
-    * what is chosen from a list is checked by the handlers, whose lists are those of now.
+    * numbers and what is chosen from a list are checked by the handlers, whose lists are those of now and whose words
+      are for people.
     """
     if getattr(gr.ImageEditor, "_is_guarded", False):
         return
@@ -222,7 +223,8 @@ def guard_components() -> None:
     gr.Image.preprocess = hand_on  # type: ignore[method-assign]
     gr.ImageEditor.accept_blobs = accept_few  # type: ignore[method-assign]
     gr.ImageEditor.preprocess = look_first  # type: ignore[method-assign]
-    gr.Dropdown.preprocess = lambda self, payload: payload  # type: ignore[method-assign]
+    for component in (gr.Dropdown, gr.Radio, gr.CheckboxGroup, gr.Number, gr.Slider):
+        component.preprocess = lambda self, payload: payload  # type: ignore[method-assign]
     gr.ImageEditor._is_guarded = True  # type: ignore[attr-defined]
 
 

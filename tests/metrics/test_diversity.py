@@ -1,7 +1,9 @@
+import math
+
 import pytest
 import torch
 
-from sase_gan.metrics import diversity
+from sase_gan.metrics import diversity, single_image
 from sase_gan.metrics.applicable import NotApplicable
 from sase_gan.perceptual import LpipsNetwork
 
@@ -67,6 +69,23 @@ def test_pixel_diversity_closed_forms() -> None:
     assert diversity.pixel_diversity(two, real) == pytest.approx(0.4)
     with pytest.raises(NotApplicable, match="one grey level"):
         diversity.pixel_diversity(two, torch.zeros_like(real))
+
+
+def test_pixel_difference_closed_forms() -> None:
+    real = torch.zeros(3, 4, 4, dtype=torch.uint8)
+    real[..., 2:] = 100  # deviation 50
+    darker = real.clamp(max=60)  # differs by 40 on one half
+    found = single_image.pixel_differences(torch.stack([real, darker]), real)
+    assert found.tolist() == pytest.approx([0, 20 * math.sqrt(math.pi) / 2 / 50])
+    with pytest.raises(NotApplicable, match="one grey level"):
+        single_image.pixel_differences(real[None], torch.zeros_like(real))
+
+
+def test_pixel_difference_estimates_pixel_diversity() -> None:
+    draws = torch.randn(41, 1, 64, 64, generator=torch.Generator().manual_seed(0)).mul(20).add(128).round()
+    pictures = draws.expand(-1, 3, -1, -1).to(torch.uint8)
+    expected = diversity.pixel_diversity(pictures[1:], pictures[0])
+    assert single_image.pixel_differences(pictures[1:], pictures[0]).mean().item() == pytest.approx(expected, rel=0.03)
 
 
 def test_too_few_pictures_are_told() -> None:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import threading
 import time
 import zipfile
@@ -156,6 +157,84 @@ def test_measuring_reporting_and_comparing(client, server):
     assert words
     assert "tiny-002" in page
     assert "<iframe" in client.predict("tiny-002", api_name="/report")[1]
+
+
+# --- values of a wrong kind ------------------------------------------------------------------------------------------
+
+# Of every public endpoint with arguments, values that it takes; each is replaced by others in turn.
+TAKEN: dict[str, list] = {
+    "sample": ["tiny", 0, False, 1, 1.0, "random"],
+    "neighbours": ["tiny", "7", 0.6, 0],
+    "move": ["tiny", 7, "factorisation", 3, 0, 0, 0, 0, 0],
+    "walk": ["tiny", "1, 2", 2, True],
+    "mix": ["tiny", "0", "1, 2", 8],
+    "layers": ["tiny", 5],
+    "edit_layers": ["tiny", 5, "", 9, "masks", [1], None, *[1.0] * 8],
+    "train_picture": ["coffee", None, "wrong kind", 1, 64, "quick"],
+    "draw_picture": ["single", 40, 24, "0-1", 0, False],
+    "edit_picture": ["single", "painting", "edit", 1, 0],
+    "paint_picture": ["single", "painting", 1, "0"],
+    "animate_picture": ["single", 3, 0.9, 0.1, 2, 0],
+    "check_pictures": ["faces", None, "crop"],
+    "start_training": ["faces", None, "wrong kind", 1, 32, "crop", 0, 0, "auto"],
+    "resume_training": ["nothing", 1, 0],
+    "evaluate": ["tiny", "quick", 20],
+    "report": ["nothing"],
+    "compare": [["nothing", "nowhere"]],
+    "recognise": ["classes", "example", None, 0.5],
+}
+# A text is not refused for being a number: that is what it would be in the page.
+WRONG: dict[str, tuple] = {
+    "number": ("banana", [1, 2], {"a": 1}, None),
+    "boolean": ("false", [True], None),
+    "string": ([1, 2], {"a": 1}, None),
+    "array": (5, "banana", {"a": 1}),
+    "file": (5, "banana", [1]),
+}
+
+
+def kind_of(parameter: dict) -> str:
+    said = str(parameter["type"].get("type") or "")
+    files = ("filepath", "Dict(background")
+    return "file" if any(f in parameter["python_type"]["type"] for f in files) or not said else said
+
+
+def test_values_of_a_wrong_kind_are_refused_in_a_sentence(client, painting):
+    """Each argument of each endpoint, four ways: an error that says what is wrong, no result and no error of ours."""
+    described = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
+    without = {"/stop_training", "/training_status"}
+    assert set(described) - without == {f"/{name}" for name in TAKEN}
+    bad: list[str] = []
+    for name, taken in TAKEN.items():
+        taken = [painting if value == "painting" else value for value in taken]
+        parameters = described[f"/{name}"]["parameters"]
+        for place, parameter in enumerate(parameters):
+            for wrong in WRONG.get(kind_of(parameter), WRONG["string"]):
+                if taken[place] is None and wrong is None:
+                    continue
+                data = [*taken[:place], wrong, *taken[place + 1 :]]
+                where = f"{name}({parameter['parameter_name']}={wrong!r})"
+                try:
+                    answer = str(client.predict(*data, api_name=f"/{name}"))[:80]
+                    bad.append(f"{where} was taken: {answer}")
+                except (AppError, ValueError) as error:
+                    words = str(error)
+                    if len(words) < 20 or re.search(r"Traceback|Something went wrong|show_error", words):
+                        bad.append(f"{where} was refused without a sentence: {words}")
+    assert bad == [], "\n".join(bad)
+
+
+def test_no_number_is_no_number(server):
+    """NaN and infinities, which JSON has not and Python sends."""
+    for word in ("NaN", "Infinity", "-Infinity", "1e999"):
+        body = f'{{"data": ["tiny", {word}, false, 1, 1, "random"]}}'
+        address, headers = f"{server.address}/gradio_api/call/sample", {"Content-Type": "application/json"}
+        posted = httpx.post(address, content=body, headers=headers)
+        if posted.status_code == 200:
+            answer = httpx.get(f"{address}/{posted.json()['event_id']}", timeout=60).text
+            assert "a whole number between 0 and" in told(answer)
+        else:
+            assert posted.status_code in (400, 422)
 
 
 # --- a client that means harm ----------------------------------------------------------------------------------------

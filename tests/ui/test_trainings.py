@@ -79,6 +79,16 @@ def test_a_training_runs_to_its_end_and_leaves_its_state_in_files(trainings):
     assert trainings.names() == ["my-faces-001"]
 
 
+def test_the_newest_samples_are_shown(trainings):
+    """By their number: among the names of parts of thousands the first would come last."""
+    trainings.start(pictures, "faces", [])
+    assert trainings.wait(20)
+    for name in ("000000kimg", "000000.263kimg", "reals"):
+        (trainings.runs / "faces-001" / "grids" / f"{name}.png").write_bytes(b"")
+    assert trainings.state().grid.name == "000000.263kimg.png"
+    assert not trainings.state().one_picture
+
+
 def test_the_process_gets_the_options_and_the_pictures(trainings, tmp_path):
     (tmp_path / "program.py").write_text("import sys, json; print(json.dumps(sys.argv[1:]))")
     trainings.start(pictures, "faces", ["--seed", "1"], minutes=3)
@@ -237,7 +247,7 @@ def test_the_page_follows_and_is_quiet_when_nothing_is_new(handlers, trainings):
     assert "width:40.0%" in bar
     assert stop["visible"] is True
     # The tab One picture says who works, and has nothing to stop.
-    other, no_samples, no_stop = handlers.watch(mark)[4:7]
+    other, no_samples, no_stop = handlers.watch(mark)[5:8]
     assert "slow-001 is being trained, see the tab Train." in other
     assert no_samples is None
     assert no_stop["visible"] is False
@@ -245,11 +255,12 @@ def test_the_page_follows_and_is_quiet_when_nothing_is_new(handlers, trainings):
     assert "Curves appear" in curves or "<svg" in curves
     again = handlers.watch(after)
     assert "is being trained" in again[0]
-    assert again[1:4] + again[5:] == [{"__type__": "update"}] * 9
+    assert again[1:5] + again[6:] == [{"__type__": "update"}] * 11
 
 
 def test_durations_and_states_have_words():
     assert [readable(s) for s in (45, 600, 12_000)] == ["45 seconds", "10 minutes", "3 h 20 min"]
+    assert "is being measured" in status_sentence(TrainingState("faces-001", "running", 10, 10))
     for state in ("preparing", "running", "stopping", "finished", "stopped", "failed"):
         words = status_sentence(TrainingState("faces-001", state, 5, 10))
         assert words.startswith("faces-001 ")
