@@ -194,6 +194,16 @@ def _settle(options: EvaluationOptions) -> tuple[Protocol, Request]:
         raise UsageError(f"fit is {options.fit!r}; choose crop or pad.")
     if not options.source.exists():
         raise DataError(f"{options.source} does not exist; give a folder or zip of pictures, a snapshot or a run.")
+    return settle_figures(options)
+
+
+def settle_figures(options: EvaluationOptions) -> tuple[Protocol, Request]:
+    """What is to be measured, told before any work.
+
+    Raises:
+        UsageError: unknown names.
+        WeightsError: what was asked for needs files that are missing.
+    """
     protocol = named_protocol(options.protocol).changed(
         num_fakes=options.count, extractors=options.extractors, truncation=options.truncation
     )

@@ -88,6 +88,9 @@ def test_folders_that_cannot_serve_are_refused(pictures: Path, tmp_path: Path) -
 def test_the_command_ends_in_a_table(pictures: Path, tmp_path: Path) -> None:
     arguments = ["scenes", str(pictures), "--preset", "smoke/one_shot", "--out", str(tmp_path / "out"), "--count", "2"]
     settings = ["--set", "schedule.iterations=1", "--set", "schedule.evaluation_count=0"]
+    misspelt = CliRunner().invoke(cli.app, [*arguments, *settings, "--metrics", "pixel_diversty"])
+    assert isinstance(misspelt.exception, UsageError)
+    assert not (tmp_path / "out").exists()
     result = CliRunner().invoke(cli.app, [*arguments, *settings, "--metrics", "pixel_diversity"])
     assert result.exit_code == 0, result.output
     assert "2 of 2 pictures are finished" in result.output

@@ -25,7 +25,7 @@ def scenes(
 ) -> None:
     """Train a model on every picture, draw from each, and score them: the same command goes on where it stopped."""
     from sase_gan.config import build, load_preset, load_yaml, merge, parse_assignments, without_none
-    from sase_gan.evaluation import EvaluationOptions, run_pairs
+    from sase_gan.evaluation import EvaluationOptions, run_pairs, settle_figures
     from sase_gan.hardware import choose_hardware
     from sase_gan.presets import choose_one_shot_preset
     from sase_gan.runs import RunOptions
@@ -45,20 +45,21 @@ def scenes(
         ),
     )
 
+    scoring = EvaluationOptions(
+        source=out / "samples",
+        real=out / "real",
+        out=out / "scores",
+        metrics=tuple(name.strip() for name in metrics.split(",")) if metrics else None,
+        device=device,
+    )
+    settle_figures(scoring)  # a misspelt figure is told now, not when all pictures are trained
+
     def progress(name: str, done: int, total: int) -> None:
         typer.echo(f"{done} of {total} pictures are finished" + (f"; now {name}" if name else ""))
 
     if not train_scenes(pictures, out, resolved, RunOptions(hardware), count=count, progress=progress):
         typer.echo("interrupted and saved; the same command goes on")
         raise typer.Exit(130)
-    result = run_pairs(
-        EvaluationOptions(
-            source=out / "samples",
-            real=out / "real",
-            out=out / "scores",
-            metrics=tuple(name.strip() for name in metrics.split(",")) if metrics else None,
-            device=device,
-        )
-    )
+    result = run_pairs(scoring)
     typer.echo((result.folder / "scenes.md").read_text())
     typer.echo(f"Table: {result.folder / 'scenes.md'}")

@@ -98,7 +98,7 @@ class LayerHandlers:
         name = _gate(opened, gate)
         groups = opened.network.sase_gates()[name].groups
         recipe = Recipe(seed_number(seed))
-        factors = tuple(number(value, 0, STRONGEST, "A mask's strength") for value in strengths[:groups])
+        factors = tuple(number(value, 0, STRONGEST, "A mask's strength") for value in strengths)[:groups]
         edit = self._edit(opened, name, factors, donor, where, borrowed or [], painting)
         inputs = recipe.inputs(opened.network)
         before = draw_edited(opened.network, inputs, {})[0]

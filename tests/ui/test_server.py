@@ -193,6 +193,10 @@ WRONG: dict[str, tuple] = {
 }
 
 
+# Nothing given counts as the default there, as an empty field of the page does.
+DEFAULTED = {("edit_layers", "gate"), ("draw_picture", "width"), ("draw_picture", "height")}
+
+
 def kind_of(parameter: dict) -> str:
     said = str(parameter["type"].get("type") or "")
     files = ("filepath", "Dict(background")
@@ -200,7 +204,7 @@ def kind_of(parameter: dict) -> str:
 
 
 def test_values_of_a_wrong_kind_are_refused_in_a_sentence(client, painting):
-    """Each argument of each endpoint, four ways: an error that says what is wrong, no result and no error of ours."""
+    """Each argument of each endpoint: an error that says what is wrong, no result and no error of ours."""
     described = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
     without = {"/stop_training", "/training_status"}
     assert set(described) - without == {f"/{name}" for name in TAKEN}
@@ -209,8 +213,10 @@ def test_values_of_a_wrong_kind_are_refused_in_a_sentence(client, painting):
         taken = [painting if value == "painting" else value for value in taken]
         parameters = described[f"/{name}"]["parameters"]
         for place, parameter in enumerate(parameters):
-            for wrong in WRONG.get(kind_of(parameter), WRONG["string"]):
-                if taken[place] is None and wrong is None:
+            wrongs = WRONG.get(kind_of(parameter), WRONG["string"])
+            # Two a parameter, in turn: all kinds meet all endpoints, and the test takes half the time.
+            for wrong in (wrongs[place % len(wrongs)], wrongs[(place + 1) % len(wrongs)]):
+                if wrong is None and (taken[place] is None or (name, parameter["parameter_name"]) in DEFAULTED):
                     continue
                 data = [*taken[:place], wrong, *taken[place + 1 :]]
                 where = f"{name}({parameter['parameter_name']}={wrong!r})"
