@@ -135,6 +135,14 @@ def test_other_sizes_and_start_scales_are_drawn(finished: RunFolder, tmp_path: P
     assert not torch.equal(read_image(tmp_path / "seed000003.png"), read_image(tmp_path / "seed000004.png"))
     invoke("sample", finished.path, "--seeds", "3", "--start-scale", "2", "--out", tmp_path / "fine")
     assert read_png_text(tmp_path / "fine" / "seed000003.png")["start_scale"] == "2"
+    drawn = []
+    for stages in (0, 1, 2):
+        out = tmp_path / f"finished{stages}"
+        invoke("sample", finished.path, "--seeds", "3", "--finished-stages", stages, "--out", out)
+        drawn.append(read_image(out / "seed000003.png"))
+    assert read_png_text(out / "seed000003.png")["finished_stages"] == "2"
+    assert not torch.equal(drawn[0], drawn[1])
+    assert not torch.equal(drawn[1], drawn[2])
 
 
 def test_a_run_is_measured_against_the_picture_that_it_holds(finished: RunFolder, tmp_path: Path) -> None:
