@@ -194,6 +194,6 @@ def theme() -> gr.themes.Base:
     )
 
 
-def stylesheet() -> str:
-    """The studio's CSS."""
-    return resources.files("sase_gan.ui").joinpath("studio.css").read_text(encoding="utf-8")
+def asset(name: str) -> str:
+    """The studio's own CSS or script."""
+    return resources.files("sase_gan.ui").joinpath(name).read_text(encoding="utf-8")

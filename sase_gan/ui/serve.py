@@ -74,7 +74,7 @@ def serve(
     places, runs = [place.resolve() for place in models], runs.resolve()
 
     from sase_gan.hardware import choose_hardware
-    from sase_gan.ui.blocks import Studio, build_blocks, stylesheet, theme
+    from sase_gan.ui.blocks import Studio, asset, build_blocks, theme
     from sase_gan.ui.models import Models
     from sase_gan.ui.trainings import Trainings
 
@@ -100,7 +100,8 @@ def serve(
         "mcp_server": False,
         "auth": auth,
         "theme": theme(),
-        "css": stylesheet(),
+        "css": asset("studio.css"),
+        "js": asset("studio.js"),
         "quiet": True,
         "inbrowser": browser,
         "state_session_capacity": 200,

@@ -104,6 +104,30 @@ def test_the_keyboard_reaches_the_tabs_and_draws(desktop):
     text_of(page, "#map").to_be_visible(timeout=PATIENCE)
 
 
+def test_arrow_keys_change_tabs_and_move_sliders(desktop):
+    page = desktop.page
+    page.get_by_role("tab", name="Explore", exact=True).first.focus()
+    page.keyboard.press("ArrowRight")
+    layers = page.get_by_role("tab", name="Layers", exact=True).first
+    playwright.expect(layers).to_have_attribute("aria-selected", "true")
+    assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    page.locator("#layer-after img").wait_for()
+    text_of(page, "#layer-verdict").to_contain_text("Nothing is changed yet", timeout=PATIENCE)
+    # From tab to slider by Tab alone, and the picture follows its keys.
+    slider = page.locator("#mask-1 input[type=range]")
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        if slider.evaluate("element => element === document.activeElement"):
+            break
+    page.keyboard.press("End")
+    text_of(page, "#layer-verdict").to_contain_text("Pixels changed by", timeout=PATIENCE)
+    page.keyboard.press("Home")
+    page.get_by_role("button", name="All at 1").press("Enter")
+    text_of(page, "#layer-verdict").to_contain_text("Nothing is changed yet", timeout=PATIENCE)
+    layers.press("Home")
+    playwright.expect(page.get_by_role("tab", name="Generate", exact=True).first).to_be_focused()
+
+
 def test_explore(desktop):
     page = desktop.page
     desktop.tab("Explore")
@@ -235,11 +259,8 @@ def test_a_phone_needs_no_sideways_scrolling(chromium, server):
     page.goto(server.address)
     page.locator("#sheet img").first.wait_for()
     for name in ("Explore", "Layers", "Mix", "One picture", "Train", "Evaluate", "Recognise"):
-        tab = page.get_by_role("tab", name=name, exact=True).first
-        if not tab.is_visible():
-            page.locator(".overflow-menu > button").first.click()
-            tab = page.locator(".overflow-dropdown button", has_text=name).first
-        tab.click()
+        # All tabs are in sight, in two rows.
+        page.get_by_role("tab", name=name, exact=True).locator("visible=true").first.click()
         page.wait_for_timeout(300)
         assert page.evaluate("document.documentElement.scrollWidth") <= 390, name
     watched.check()
