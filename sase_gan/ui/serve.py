@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import ctypes
 import os
 import shutil
 import signal
@@ -10,6 +11,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +44,17 @@ class OwnOrigin:
         await self.app(scope, receive, send)
 
 
+def _share_heaps() -> None:
+    """Let threads share two heaps, where the C library has them.
+
+    Each of the server's many short-lived threads would get one of its own, whose freed pictures no other one reuses:
+    with three visitors the process grew from 730 to 850 MB in three minutes and from 756 to 775 MB with two heaps.
+    """
+    arena_max = -8  # M_ARENA_MAX of malloc.h
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).mallopt(arena_max, 2)
+
+
 def serve(
     models: Sequence[Path],
     runs: Path,
@@ -67,6 +80,8 @@ def serve(
             f"--host {host} opens the studio to others; give --auth NAME:PASSWORD too, or leave --host out for this "
             "machine alone"
         )
+    if sys.platform == "linux":
+        _share_heaps()
     temporary = Path(tempfile.mkdtemp(prefix="sase-gan-studio-"))
     atexit.register(shutil.rmtree, temporary, ignore_errors=True)
     # Read by gradio when it is imported.
