@@ -111,7 +111,7 @@ def build_blocks(studio: Studio) -> gr.Blocks:
         )
         mixing.select(*mixes["sizes"], **private).success(*mixes["run"], **private)
         single.select(*one_picture["on_open"], **private)
-        recognising.select(*recognition["on_open"], **private)
+        recognising.select(*recognition["on_open"], show_progress="hidden", **private)
         evaluating.select(*measuring["on_open"], api_visibility="private", queue=False)
         # The list as it is on disk, whenever it is opened: trainings end while the page is open.
         model.focus(lambda name: _refresh(models, name), [model], [model], api_visibility="private", queue=False)

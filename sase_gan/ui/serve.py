@@ -117,6 +117,7 @@ def serve(
         "theme": theme(),
         "css": asset("studio.css"),
         "js": asset("studio.js"),
+        "head": f"<style>{asset('phone.css')}</style>",
         "quiet": True,
         "inbrowser": browser,
         "state_session_capacity": 200,

@@ -315,9 +315,11 @@ def status_html(state: TrainingState | None, *, one_picture: bool = False) -> st
     """A sentence, a bar and the time left; of a training of the other tab only that it works."""
     if state is None or (state.one_picture != one_picture and not state.alive):
         if one_picture:
-            return "<p>No training works. Choose a picture; five minutes on two processor cores are a good start.</p>"
+            return (
+                "<p>No training is running. Choose a picture; five minutes on two processor cores are a good start.</p>"
+            )
         return (
-            "<p>No training works. Choose pictures; on two processor cores a first impression takes about ten "
+            "<p>No training is running. Choose pictures; on two processor cores a first impression takes about ten "
             "minutes.</p>"
         )
     if state.one_picture != one_picture:
@@ -399,8 +401,8 @@ def build(trainings: Trainings, models: Models) -> dict[str, Any]:
                     20, label="Minutes", info="Stops then; you can go on later.", minimum=0.1, maximum=LONGEST_MINUTES
                 )
             with gr.Row():
-                check = gr.Button("Check the pictures", min_width=120)
-                start = gr.Button("Start training", variant="primary", min_width=120, elem_id="train-start")
+                check = gr.Button("Check the pictures", min_width=160)
+                start = gr.Button("Start training", variant="primary", min_width=160, elem_id="train-start")
             with gr.Accordion("More", open=False, elem_id="train-more"):
                 image_size = gr.Dropdown(
                     [("Automatic", AUTOMATIC), *((f"{size} px", size) for size in IMAGE_SIZES)],
@@ -447,7 +449,7 @@ def build(trainings: Trainings, models: Models) -> dict[str, Any]:
                 buttons=["download", "fullscreen"],
                 interactive=False,
                 elem_id="train-samples",
-                elem_classes=["pictures", "table"],
+                elem_classes=["pictures", "table", "late"],
             )
             curves = gr.HTML("", elem_id="train-curves")
     source.change(

@@ -236,7 +236,7 @@ def test_impossible_trainings_are_refused(handlers, arguments, message):
 
 def test_the_page_follows_and_is_quiet_when_nothing_is_new(handlers, trainings):
     first = handlers.watch("none yet")
-    assert "No training works" in first[0]
+    assert "No training is running" in first[0]
     assert first[3]["visible"] is False
     mark = first[-1]
     assert all(value == {"__type__": "update"} for value in handlers.watch(mark))
