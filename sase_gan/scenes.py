@@ -93,6 +93,8 @@ def _train(path: Path, run: RunFolder, config: OneShotConfig, options: RunOption
     begun = build(OneShotConfig, load_yaml(run.config))
     if begun != wanted:
         raise UsageError(f"{run.path} was trained with other settings; choose another --out, or repeat its settings")
+    if max(run.snapshots(), default=0) >= begun.total_images:
+        return True
     if run.checkpoint.is_file():
         return not resume_run(begun, images, run, options).interrupted
     logger.info("%s ended before its first checkpoint and is begun anew", run.path)

@@ -1,6 +1,7 @@
 """One model for each picture of a folder: names, going on, refusing other settings, and the table."""
 
 import csv
+import shutil
 from pathlib import Path
 
 import pytest
@@ -60,13 +61,19 @@ def test_the_same_call_goes_on(pictures: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     train(pictures, out, configuration())
     finished, lost = (RunFolder(out / "models" / name).checkpoint for name in ("high", "wide"))
-    before = finished.stat().st_mtime_ns
+    before = [path.stat().st_mtime_ns for path in (finished, lost)]
     expected = sorted((out / "samples" / "wide").iterdir())[-1]
     pixels = read_image(expected)
     expected.unlink()  # as if stopped while drawing
-    lost.unlink()  # and before the first checkpoint
     train(pictures, out, configuration())
-    assert finished.stat().st_mtime_ns == before
+    assert [path.stat().st_mtime_ns for path in (finished, lost)] == before  # nothing was trained again
+    assert torch.equal(read_image(expected), pixels)
+    run = RunFolder(out / "models" / "wide")
+    expected.unlink()
+    shutil.rmtree(run.path / "snapshots")
+    lost.unlink()  # as if stopped before the first checkpoint
+    train(pictures, out, configuration())
+    assert finished.stat().st_mtime_ns == before[0]
     assert torch.equal(read_image(expected), pixels)
 
 
