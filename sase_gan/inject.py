@@ -282,6 +282,8 @@ def _draw(
         raise UsageError(f"styles is {styles!r}; choose live or train")
     device, sizes = pyramid.amplitudes.device, pyramid.stage_sizes(size)
     given = pyramid.training_styles() if styles == "train" else None
+    if pyramid.finished_stages > 0:
+        batch_size = 1  # as in sampling.sample_images
     parts = []
     for first in range(0, len(seeds), batch_size):
         inputs = draw_inputs(pyramid, seeds[first : first + batch_size], noise=noise, size=size)

@@ -107,6 +107,8 @@ def sample_images(
     if not 0 <= truncation <= 2:
         raise UsageError(f"truncation is {truncation}; it must be between 0 and 2 (1 changes nothing)")
     parts = []
+    if isinstance(network, Pyramid) and network.finished_stages > 0:
+        batch_size = 1  # which patch is nearest may turn on a float's last bit, and that on the batch
     for start in range(0, len(seeds), batch_size):
         inputs = draw_inputs(network, seeds[start : start + batch_size], noise=noise)
         parts.append(draw_images(network, Inputs(inputs.z * truncation, inputs.noise)))

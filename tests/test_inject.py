@@ -57,6 +57,13 @@ def test_finished_samples_are_made_of_the_training_picture() -> None:
     assert strangeness(finished) < 0.7 * strangeness(plain)
 
 
+def test_a_finished_picture_is_the_same_in_every_batch() -> None:
+    pyramid = model(finished_stages=2)
+    together = sample(pyramid, [1, 2, 3], size=(20, 40), batch_size=3)
+    assert torch.equal(together[1:2], sample(pyramid, [2], size=(20, 40)))
+    assert torch.equal(sample_images(pyramid, [1, 2], batch_size=2)[1:], sample_images(pyramid, [2]))
+
+
 def test_films_and_the_stages_before_the_start_are_not_finished() -> None:
     raw, finishing = model(), model(finished_stages=2)
     assert torch.equal(animate(finishing, 3), animate(raw, 3))
