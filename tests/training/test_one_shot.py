@@ -140,8 +140,8 @@ def test_a_phase_sets_the_noise_of_its_stage_from_the_error_before_it() -> None:
     fit(module, 5)
     amplitudes = module.generator.amplitudes
     assert amplitudes[0] == 1
-    # Stage 1 has begun, stage 2 has not; an error of pictures in [-1, 1] times 0.1.
-    assert 0 < amplitudes[1] < 0.1
+    # Stage 1 has begun, stage 2 has not; an error of pictures in [-1, 1] times the strength of noise.
+    assert 0 < amplitudes[1] < config.loss.noise
     assert amplitudes[2] == 0
 
 
