@@ -82,6 +82,7 @@ def inject(
     noise: NoiseMode = "random",
     padding: Padding | None = None,
     styles: Styles = "live",
+    finish: bool = True,
 ) -> Injection:
     """Let a picture enter before stage `start_scale` and draw the rest of the way.
 
@@ -94,6 +95,8 @@ def inject(
         dilate: radius of a disk that the mask is enlarged by, in pixels at a longer side of 250.
         feather: standard deviation of the mask's soft edge, in the same pixels; 0 for a hard edge.
         noise: "off" draws without noise, one picture whatever the seed.
+        finish: whether the result is finished with patches of the training picture, as the model is set; what has no
+            like in it is lost then.
 
     Raises:
         UsageError: for a start scale out of range, other proportions without a `size`, or a pyramid that hands features
@@ -116,7 +119,7 @@ def inject(
     with evaluating(pyramid):
         whole = resize(to_float(image)[None].to(device), sizes[-1])
         carried = resize(whole, sizes[start_scale - 1]).clamp(-1, 1)
-        drawn = _draw(pyramid, seeds, carried, start_scale, size, noise, padding, styles)
+        drawn = _draw(pyramid, seeds, carried, start_scale, size, noise, padding, styles, finish=finish)
     if mask is None:
         return Injection(drawn, drawn)
     base = at_size(pyramid.picture.cpu(), sizes[-1])
@@ -144,16 +147,19 @@ def harmonise(
 ) -> Tensor:
     """Give a pasted object the texture and colours of the training picture.
 
+    Not finished with its patches: an object of other colours would vanish.
+
     Args:
         composite: the training picture with the object pasted, uint8 `[3, height, width]`.
         mask: where it was pasted.
-        start_scale: finer keeps more of the object; by default in the finer half.
+        start_scale: finer keeps more of the object; by default the last, from which a pasted ball came out round and in
+            the cup's colours, where one stage earlier nobody would have known it.
 
     Returns:
         uint8 `[num_seeds, 3, height, width]` at training size.
     """
-    scale = _scale_at(pyramid, 0.6) if start_scale is None else start_scale
-    return inject(pyramid, composite, scale, mask, seeds=seeds, dilate=HARMONISE_RADIUS).masked
+    scale = _scale_at(pyramid, 1.0) if start_scale is None else start_scale
+    return inject(pyramid, composite, scale, mask, seeds=seeds, dilate=HARMONISE_RADIUS, finish=False).masked
 
 
 def edit(
@@ -274,6 +280,7 @@ def _draw(
     padding: Padding | None,
     styles: Styles,
     *,
+    finish: bool = True,
     batch_size: int = 8,
     progress: Progress | None = None,
 ) -> Tensor:
@@ -282,7 +289,8 @@ def _draw(
         raise UsageError(f"styles is {styles!r}; choose live or train")
     device, sizes = pyramid.amplitudes.device, pyramid.stage_sizes(size)
     given = pyramid.training_styles() if styles == "train" else None
-    if pyramid.finished_stages > 0:
+    finish = finish and pyramid.finished_stages > 0
+    if finish:
         batch_size = 1  # as in sampling.sample_images
     parts = []
     for first in range(0, len(seeds), batch_size):
@@ -295,8 +303,8 @@ def _draw(
             padding=padding,
             styles=given,
         )
-        finished = pyramid.finish(drawn.big, start=start, sizes=sizes, padding=padding)
-        parts.append(to_uint8(finished).cpu())
+        big = pyramid.finish(drawn.big, start=start, sizes=sizes, padding=padding) if finish else drawn.big
+        parts.append(to_uint8(big).cpu())
         if progress is not None:
             progress(min(first + batch_size, len(seeds)), len(seeds))
     if not parts:

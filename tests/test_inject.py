@@ -64,6 +64,16 @@ def test_a_finished_picture_is_the_same_in_every_batch() -> None:
     assert torch.equal(sample_images(pyramid, [1, 2], batch_size=2)[1:], sample_images(pyramid, [2]))
 
 
+def test_a_pasted_object_keeps_its_colour() -> None:
+    pyramid = model(finished_stages=2)
+    mask = torch.zeros(18, 24)
+    mask[4:9, 5:11] = 1
+    kept = harmonise(model(), a_picture(), mask, 2)
+    assert torch.equal(harmonise(pyramid, a_picture(), mask, 2), kept)
+    finished = inject(pyramid, a_picture(), 2, mask, dilate=applications.HARMONISE_RADIUS).masked
+    assert not torch.equal(finished, kept)
+
+
 def test_films_and_the_stages_before_the_start_are_not_finished() -> None:
     raw, finishing = model(), model(finished_stages=2)
     assert torch.equal(animate(finishing, 3), animate(raw, 3))
