@@ -108,6 +108,19 @@ def test_looking_around_serves_instead_of_comparing_all(monkeypatch: pytest.Monk
     assert scores[1] < 1.5 * scores[0] + 0.005
 
 
+def test_a_large_first_level_is_matched_at_a_smaller_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    example = landscape(40, 48)
+    assert PatchPainter(example, [(40, 48)]).guide is None
+    monkeypatch.setattr(patch_matching, "EXACT_LIMIT", 90_000)
+    compared = []
+    exact = patch_matching._nearest
+    monkeypatch.setattr(patch_matching, "_nearest", lambda q, k: compared.append(len(q) * len(k)) or exact(q, k))
+    redrawn = PatchPainter(example, [(40, 48)]).redraw(example, [(40, 48)])
+    assert len(compared) == 1
+    assert compared[0] <= 90_000
+    assert (redrawn - example).square().mean() < 0.01 * example.var()
+
+
 def test_a_match_is_carried_to_the_next_level() -> None:
     before, level = PatchPainter(landscape(), [(18, 22), (36, 44)]).levels
     rows, columns = before.places
