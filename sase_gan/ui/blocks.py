@@ -97,7 +97,7 @@ def build_blocks(studio: Studio) -> gr.Blocks:
                 recognition = recognise_tab.build(models)
         train_tab.follow(training, one_picture, model)
         private: dict[str, Any] = {"api_visibility": "private", **DEVICE}
-        sample = (drawing["handlers"].sample, drawing["inputs"], drawing["outputs"])
+        sample = (drawing["handlers"].redraw, drawing["inputs"], drawing["outputs"])
         blocks.load(lambda name: _refresh(models, name), [model], [model], api_visibility="private", queue=False).then(
             *sample, **private
         )

@@ -84,6 +84,20 @@ class GenerateHandlers:
         sheet, state = self._draw(opened, recipes, progress)
         return sheet, used, f"**{note}** of {opened.entry.name}. Click a picture to look at it closely.", state
 
+    def redraw(
+        self,
+        model: str,
+        seed: float = 0,
+        randomise: bool = False,
+        count: float = 18,
+        truncation: float = 1.0,
+        noise: str = "random",
+        progress: gr.Progress = gr.Progress(),  # noqa: B008
+    ) -> tuple[Shown, Any, str, Sheet]:
+        """The same for another model: the seed's field is left alone, in which the visitor may be typing by then."""
+        shown, used, note, state = self.sample(model, seed, randomise, count, truncation, noise, progress)
+        return shown, used if randomise else gr.skip(), note, state
+
     def _draw(self, opened: OpenModel, recipes: Sequence[Recipe], progress: gr.Progress) -> tuple[Shown, Sheet]:
         images = draw_recipes(opened.network, recipes, progress=reporter(progress, "drawing"))
         shown = [

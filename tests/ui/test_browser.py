@@ -58,7 +58,7 @@ def desktop(chromium, server):
     page.locator("#model input").click()
     page.get_by_role("option", name="tiny", exact=True).click()
     playwright.expect(page.locator("#sheet-note")).to_contain_text("of tiny", timeout=PATIENCE)
-    # The sheet also writes the seed back that it used: before that arrives, a seed typed by a test would be lost.
+    # A drawing that is under way would overtake what a test draws next.
     playwright.expect(page.locator("#sheet-note")).not_to_contain_text(
         re.compile("processing|steps|queue"), timeout=PATIENCE
     )

@@ -152,6 +152,16 @@ def test_a_random_seed_is_written_back_and_repeats_the_picture(models):
     assert torch.equal(to_tensor(shown[0][0]), to_tensor(again[0][0]))
 
 
+def test_another_model_leaves_a_typed_seed_alone(models):
+    handlers = generate.GenerateHandlers(models)
+    shown, field, note, _ = handlers.redraw("tiny", seed=40, count=2)
+    assert len(shown) == 2
+    assert field == gr.skip()
+    assert "Seeds 40 to 41" in note
+    _, field, note, _ = handlers.redraw("tiny", seed=40, randomise=True, count=2)
+    assert f"Seeds {field} to {field + 1}" in note
+
+
 def test_the_last_seeds_are_drawn_without_running_over(models):
     _, used, _, sheet = generate.GenerateHandlers(models).sample("tiny", seed=2**31 - 1, count=2)
     assert used == 2**31 - 2
