@@ -19,6 +19,7 @@ from torch import Tensor
 
 from sase_gan import weights
 from sase_gan.datasets.images import ImageSet, ImageSource, load_image_set, open_images
+from sase_gan.datasets.one_shot import fitted
 from sase_gan.datasets.prepare import split_holdout
 from sase_gan.errors import DataError, UsageError
 from sase_gan.files import write_atomically
@@ -549,8 +550,7 @@ def run_pairs(options: EvaluationOptions, progress: Progress | None = None) -> S
 
 def _reduced(picture: ImageSet, longer_side: int) -> ImageSet:
     height, width = picture.images.shape[-2:]
-    height, width = training_size(height, width, longer_side)
-    return dataclasses.replace(picture, images=resized(picture.images, height, width))
+    return fitted(picture, training_size(height, width, longer_side))
 
 
 def _weights_source(extractor: str, sha256: str) -> str:

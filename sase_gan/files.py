@@ -1,4 +1,4 @@
-"""Writing files so that a reader never meets half of one."""
+"""Files: telling that one is missing, and writing so that a reader never meets half of one."""
 
 import os
 import shutil
@@ -6,6 +6,18 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from sase_gan.errors import DataError
+
+
+def check_pictures_exist(path: Path) -> None:
+    """Refuse a place where there is nothing; here, and not where pictures are read, because that imports torch.
+
+    Raises:
+        DataError: if there is neither file nor folder.
+    """
+    if not path.exists():
+        raise DataError(f"{path} does not exist; give a folder of pictures, a zip of pictures, or one picture")
 
 
 @contextmanager

@@ -7,7 +7,7 @@ start redraws the layout, a fine one only the texture. Applications and their co
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -289,22 +289,17 @@ def _draw(
         raise UsageError(f"styles is {styles!r}; choose live or train")
     device, sizes = pyramid.amplitudes.device, pyramid.stage_sizes(size)
     given = pyramid.training_styles() if styles == "train" else None
-    finish = finish and pyramid.finished_stages > 0
-    if finish:
-        batch_size = 1  # as in sampling.sample_images
     parts = []
     for first in range(0, len(seeds), batch_size):
         inputs = draw_inputs(pyramid, seeds[first : first + batch_size], noise=noise, size=size)
-        drawn = pyramid.climb(
-            _by_stage(pyramid, inputs, device),
-            start=start,
-            carried=None if carried is None else carried.expand(len(inputs.z), -1, -1, -1),
-            sizes=sizes,
-            padding=padding,
-            styles=given,
-        )
-        big = pyramid.finish(drawn.big, start=start, sizes=sizes, padding=padding) if finish else drawn.big
-        parts.append(to_uint8(big).cpu())
+        maps = _by_stage(pyramid, inputs, device)
+        how: dict[str, Any] = {"start": start, "sizes": sizes, "padding": padding, "styles": given}
+        if finish and pyramid.finished_stages > 0:
+            drawn = pyramid.draw(maps, carried=carried, **how)
+        else:
+            each = None if carried is None else carried.expand(len(inputs.z), -1, -1, -1)
+            drawn = pyramid.climb(maps, carried=each, **how).big
+        parts.append(to_uint8(drawn).cpu())
         if progress is not None:
             progress(min(first + batch_size, len(seeds)), len(seeds))
     if not parts:

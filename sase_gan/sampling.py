@@ -107,8 +107,6 @@ def sample_images(
     if not 0 <= truncation <= 2:
         raise UsageError(f"truncation is {truncation}; it must be between 0 and 2 (1 changes nothing)")
     parts = []
-    if isinstance(network, Pyramid) and network.finished_stages > 0:
-        batch_size = 1  # which patch is nearest may turn on a float's last bit, and that on the batch
     for start in range(0, len(seeds), batch_size):
         inputs = draw_inputs(network, seeds[start : start + batch_size], noise=noise)
         parts.append(draw_images(network, Inputs(inputs.z * truncation, inputs.noise)))
@@ -126,12 +124,13 @@ def draw_images(network: Network, inputs: Inputs, *, finish: bool = True) -> Ten
         finish: whether a pyramid's pictures are finished, as it is set; films are not, in which patches would jump.
     """
     device = next(network.parameters()).device
+    z = inputs.z.to(device)
     noise = None if inputs.noise is None else [noise.to(device) for noise in inputs.noise]
     with evaluating(network):
-        drawn = network(inputs.z.to(device), noise).big
-        if finish and isinstance(network, Pyramid):
-            drawn = network.finish(drawn)
-        return to_uint8(drawn).cpu()
+        if finish and isinstance(network, Pyramid) and network.finished_stages > 0:
+            none: list[Tensor | None] = [None] * (network.num_stages - 1)
+            return to_uint8(network.draw([z, *(none if noise is None else noise)])).cpu()
+        return to_uint8(network(z, noise).big).cpu()
 
 
 def latent_walk(

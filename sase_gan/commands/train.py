@@ -80,13 +80,13 @@ def train(
 
 def _check_places(path: Path | None, resume: Path | None) -> None:
     """Refuse a path or a run that is not there."""
-    from sase_gan.errors import DataError
+    from sase_gan.files import check_pictures_exist
     from sase_gan.run_folder import open_run
 
     if resume is not None:
         open_run(resume)
-    if path is not None and not path.expanduser().exists():
-        raise DataError(f"{path} does not exist; give a folder of pictures, a zip of pictures, or one picture")
+    if path is not None:
+        check_pictures_exist(path.expanduser())
 
 
 def is_one_picture(path: Path) -> bool:

@@ -15,6 +15,7 @@ from typing import BinaryIO
 from torch import Tensor
 
 from sase_gan.errors import DataError
+from sase_gan.files import check_pictures_exist
 from sase_gan.pixels import Picture, decode_picture, to_tensor
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
@@ -131,8 +132,7 @@ def open_images(path: Path | str) -> ImageSource:
     path = Path(path).expanduser()
     if path.is_dir():
         return FolderSource(path)
-    if not path.exists():
-        raise DataError(f"{path} does not exist; give a folder of pictures, a zip of pictures, or one picture")
+    check_pictures_exist(path)
     if path.suffix.lower() == ".zip":
         return ZipSource(path)
     if _is_picture(path.name):

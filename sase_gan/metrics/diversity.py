@@ -144,7 +144,16 @@ def pixel_diversity(fakes: Tensor, real: Tensor) -> float:
         NotApplicable: a real of one colour.
     """
     grey = fakes.double().mean(1)
+    return (grey.std(0, correction=0).mean() / grey_deviation(real)).item()
+
+
+def grey_deviation(real: Tensor) -> float:
+    """Deviation of the grey values of a picture uint8 [3, H, W], the unit of `pixel_diversity`.
+
+    Raises:
+        NotApplicable: a picture of one grey level.
+    """
     scale = real.double().mean(0).std(correction=0).item()
     if scale <= 0:
         raise NotApplicable("The real picture has one grey level, so there is no deviation to compare with.")
-    return (grey.std(0, correction=0).mean() / scale).item()
+    return scale

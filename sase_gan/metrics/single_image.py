@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sase_gan.metrics.applicable import NotApplicable
+from sase_gan.metrics.diversity import grey_deviation
 from sase_gan.metrics.patches import sort_rows
 from sase_gan.perceptual import EfficientNetLite0, PerceptualDistance
 from sase_gan.pixels import to_float
@@ -247,11 +248,9 @@ def pixel_differences(fakes: Tensor, real: Tensor) -> Tensor:
     Raises:
         NotApplicable: a real of one grey level.
     """
-    grey = real.double().mean(0)
-    scale = grey.std(correction=0)
-    if scale <= 0:
-        raise NotApplicable("The real picture has one grey level, so there is no deviation to compare with.")
-    return (fakes.double().mean(1) - grey).abs().mean((1, 2)) * (math.sqrt(math.pi) / 2) / scale
+    scale = grey_deviation(real)
+    steps = fakes.double().mean(1) - real.double().mean(0)
+    return steps.abs().mean((1, 2)) * (math.sqrt(math.pi) / 2) / scale
 
 
 def distances_to_train(fakes: Sequence[Tensor], real: Tensor, network: PerceptualDistance) -> Tensor:

@@ -239,6 +239,34 @@ class Pyramid(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-genera
         assert carried is not None
         return PyramidPictures(self.to_rgb(carried, padding), tuple(drawn))
 
+    def draw(
+        self,
+        noise: Sequence[Tensor | None],
+        *,
+        start: int = 0,
+        carried: Tensor | None = None,
+        sizes: Sequence[Sequence[int]] | None = None,
+        padding: Padding | None = None,
+        styles: Mapping[int, Tensor] | None = None,
+    ) -> Tensor:
+        """The finest pictures of `climb`, finished; arguments as there, `carried` one picture for all.
+
+        Each is climbed to by itself: which patch is nearest may turn on a float's last bit, and that on the batch.
+        """
+        count = next(len(part) for part in noise if part is not None)
+        alone = [
+            self.climb(
+                [None if part is None else part[index : index + 1] for part in noise],
+                start=start,
+                carried=carried,
+                sizes=sizes,
+                padding=padding,
+                styles=styles,
+            ).big
+            for index in range(count)
+        ]
+        return self.finish(torch.cat(alone), start=start, sizes=sizes, padding=padding)
+
     def finish(
         self,
         drawn: Tensor,
