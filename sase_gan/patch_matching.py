@@ -26,7 +26,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sase_gan.ops import Padding, resize, wrap
+from sase_gan.resizing import Padding, resize, wrap
 
 PATCH = 7
 COMPONENTS = 32

@@ -10,8 +10,9 @@ def doctor() -> None:
 
     import torch
 
-    from sase_gan import __version__, weights
+    from sase_gan import __version__
     from sase_gan.config import list_presets, preset_folder
+    from sase_gan.features import weights
     from sase_gan.hardware import choose_hardware
 
     typer.echo(f"sase_gan          {__version__}")

@@ -40,8 +40,8 @@ def picture(
     device: Device = "auto",
 ) -> None:
     """Let a picture enter at one stage."""
-    from sase_gan.inject import inject
-    from sase_gan.sampling import parse_seeds
+    from sase_gan.drawing.injection import inject
+    from sase_gan.drawing.sampling import parse_seeds
 
     pyramid, text = _open(model, device)
     numbers = parse_seeds(seeds)
@@ -63,9 +63,9 @@ def strip(
     """Show all start scales at once, coarse to fine, behind the picture itself."""
     import torch
 
-    from sase_gan.inject import inject_strip
-    from sase_gan.ops import at_size
+    from sase_gan.drawing.injection import inject_strip
     from sase_gan.pixels import grid, write_png
+    from sase_gan.resizing import at_size
 
     pyramid, text = _open(model, device)
     entering = pyramid.picture.cpu() if image is None else _read(image)
@@ -86,8 +86,8 @@ def harmonise(
     device: Device = "auto",
 ) -> None:
     """Give a pasted object the look of the training picture."""
-    from sase_gan import inject as applications
-    from sase_gan.sampling import parse_seeds
+    from sase_gan.drawing import injection as applications
+    from sase_gan.drawing.sampling import parse_seeds
 
     pyramid, text = _open(model, device)
     numbers = parse_seeds(seeds)
@@ -112,11 +112,11 @@ def edit(
     device: Device = "auto",
 ) -> None:
     """Make a rough edit, or a moved region, seamless."""
-    from sase_gan import inject as applications
+    from sase_gan.drawing import injection as applications
+    from sase_gan.drawing.masks import move_region
+    from sase_gan.drawing.sampling import parse_seeds
     from sase_gan.errors import UsageError
-    from sase_gan.masks import move_region
     from sase_gan.pixels import write_png
-    from sase_gan.sampling import parse_seeds
 
     pyramid, text = _open(model, device)
     numbers = parse_seeds(seeds)
@@ -151,8 +151,8 @@ def paint(
     device: Device = "auto",
 ) -> None:
     """Turn a flat painting into a picture of the training picture's texture."""
-    from sase_gan.inject import paint_to_image
-    from sase_gan.sampling import parse_seeds
+    from sase_gan.drawing.injection import paint_to_image
+    from sase_gan.drawing.sampling import parse_seeds
 
     pyramid, text = _open(model, device)
     numbers = parse_seeds(seeds)
@@ -173,8 +173,8 @@ def animate(
     device: Device = "auto",
 ) -> None:
     """Let the training picture move: animation.mp4 and animation.gif."""
-    from sase_gan import inject as applications
-    from sase_gan.animations import write_gif, write_mp4
+    from sase_gan.drawing import injection as applications
+    from sase_gan.drawing.animations import write_gif, write_mp4
 
     pyramid, _ = _open(model, device)
     film = applications.animate(pyramid, frames, seed=seed, start_scale=start_scale, alpha=alpha, beta=beta)
@@ -193,9 +193,9 @@ def tile(
     device: Device = "auto",
 ) -> None:
     """Textures that continue seamlessly when laid side by side."""
-    from sase_gan import inject as applications
+    from sase_gan.drawing import injection as applications
+    from sase_gan.drawing.sampling import parse_seeds
     from sase_gan.pixels import write_png
-    from sase_gan.sampling import parse_seeds
 
     pyramid, text = _open(model, device)
     numbers = parse_seeds(seeds)

@@ -40,12 +40,12 @@ def sample(
     threads: Annotated[int | None, typer.Option(help="CPU threads.")] = None,
 ) -> None:
     """Draw pictures by seed; each PNG carries its seed and the snapshot's hash."""
-    from sase_gan.animations import write_gif, write_mp4
+    from sase_gan.drawing.animations import write_gif, write_mp4
+    from sase_gan.drawing.sampling import latent_walk, parse_seeds, sample_images
     from sase_gan.errors import UsageError
     from sase_gan.hardware import choose_hardware
     from sase_gan.networks.load import load_network
     from sase_gan.pixels import grid, write_png
-    from sase_gan.sampling import latent_walk, parse_seeds, sample_images
     from sase_gan.snapshot import snapshot_digest
 
     chosen = parse_seeds(seeds)
@@ -77,7 +77,7 @@ def sample(
         if pyramid is None or not resized:
             images = sample_images(network, chosen, truncation=truncation, **common)
         else:
-            from sase_gan import inject
+            from sase_gan.drawing import injection as inject
 
             size = (height or pyramid.size[0], width or pyramid.size[1])
             images = inject.sample(pyramid, chosen, size=size, start_scale=start_scale, **common)
@@ -100,7 +100,7 @@ def find_snapshot(source: Path) -> Path:
         DataError: if it is neither.
     """
     from sase_gan.errors import DataError
-    from sase_gan.run_folder import is_run, open_run
+    from sase_gan.runs.folder import is_run, open_run
     from sase_gan.snapshot import is_snapshot
 
     if is_snapshot(source):
@@ -114,7 +114,7 @@ def find_snapshot(source: Path) -> Path:
 def _as_pyramid(network: Any, given: dict[str, Any]) -> Any:
     """The network if it was trained on one picture, else None; what only such a model can do is refused then."""
     from sase_gan.errors import UsageError
-    from sase_gan.networks.one_shot import Pyramid
+    from sase_gan.networks.pyramid import Pyramid
 
     if isinstance(network, Pyramid):
         return network

@@ -21,7 +21,7 @@ def list_weights(folder: Folder = None) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from sase_gan import weights
+    from sase_gan.features import weights
 
     styles = {"bundled": "green", "present": "green", "damaged": "bold red", "missing": "dim"}
     table = Table("Name", "State", "MB", "Licence", "Needed for", "File or address")
@@ -50,7 +50,7 @@ def fetch(
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from sase_gan import weights
+    from sase_gan.features import weights
 
     for name in names:
         weights.known(name)
@@ -70,8 +70,8 @@ def fetch(
 @app.command("verify")
 def verify(names: Names = None, folder: Folder = None) -> None:
     """Hash the files that are there; ends with exit code 3 if one is damaged."""
-    from sase_gan import weights
     from sase_gan.errors import WeightsError
+    from sase_gan.features import weights
 
     faults = []
     for name in names or list(weights.KNOWN):
@@ -95,6 +95,6 @@ def import_weights(
     folder: Folder = None,
 ) -> None:
     """Check a file that was brought to this computer by hand and put it where evaluation finds it."""
-    from sase_gan import weights
+    from sase_gan.features import weights
 
     typer.echo(str(weights.import_file(name, file, folder)))

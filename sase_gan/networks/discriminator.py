@@ -24,6 +24,14 @@ from torch import Tensor, nn
 
 from sase_gan.layers.primitives import GatedLinearUnit, UpsampleConv, batch_norm, conv
 from sase_gan.layers.skip_excitation import SkipExcitation
+from sase_gan.networks.channel_tables import (
+    DISCRIMINATOR_CHANNELS,
+    DISCRIMINATOR_GATES,
+    SMALL_BRANCH_CHANNELS,
+    check_image_size,
+    scaled,
+    small_image_size,
+)
 from sase_gan.networks.generator import Pictures
 from sase_gan.networks.parts import (
     AttentionFactory,
@@ -32,14 +40,6 @@ from sase_gan.networks.parts import (
     ConvName,
     attention_factory,
     conv_factory,
-)
-from sase_gan.networks.stages import (
-    DISCRIMINATOR_CHANNELS,
-    DISCRIMINATOR_GATES,
-    SMALL_BRANCH_CHANNELS,
-    check_image_size,
-    scaled,
-    small_image_size,
 )
 
 PART_SIZE = 8

@@ -24,6 +24,16 @@ from sase_gan.errors import UsageError
 from sase_gan.layers.primitives import WEIGHT_STD, GatedLinearUnit, NoiseInjection, conv
 from sase_gan.layers.sase import SynthesisSASE
 from sase_gan.layers.spectral_norm import fold_spectral_norm, spectral_norm
+from sase_gan.networks.channel_tables import (
+    GENERATOR_CHANNELS,
+    TWO_CONVOLUTION_SIZES,
+    Gate,
+    check_image_size,
+    generator_gates,
+    generator_sizes,
+    scaled,
+    small_image_size,
+)
 from sase_gan.networks.parts import (
     AttentionFactory,
     AttentionName,
@@ -35,16 +45,6 @@ from sase_gan.networks.parts import (
     norm_factory,
     skip_factory,
     upsample_conv_factory,
-)
-from sase_gan.networks.stages import (
-    GENERATOR_CHANNELS,
-    TWO_CONVOLUTION_SIZES,
-    Gate,
-    check_image_size,
-    generator_gates,
-    generator_sizes,
-    scaled,
-    small_image_size,
 )
 from sase_gan.snapshot import SnapshotMixin
 

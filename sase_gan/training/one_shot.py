@@ -28,12 +28,12 @@ import torch
 from lightning import LightningModule
 from torch import Tensor, nn
 
-from sase_gan import losses
-from sase_gan.averaging import WeightAverage
-from sase_gan.networks.one_shot import PatchDiscriminator, Pyramid
-from sase_gan.ops import resize
+from sase_gan.networks.pyramid import PatchDiscriminator, Pyramid
 from sase_gan.pixels import to_float, to_uint8
+from sase_gan.resizing import resize
 from sase_gan.seeds import derive_seed
+from sase_gan.training import losses
+from sase_gan.training.averaging import WeightAverage
 from sase_gan.training.one_shot_config import OneShotConfig
 
 

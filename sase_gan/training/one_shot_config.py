@@ -5,8 +5,8 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from sase_gan.networks.one_shot import PyramidConfig
-from sase_gan.networks.pyramid import Size, dense_sizes, released_sizes
+from sase_gan.networks.pyramid import PyramidConfig
+from sase_gan.networks.pyramid_sizes import Size, dense_sizes, released_sizes
 from sase_gan.training.low_shot_config import Section
 
 

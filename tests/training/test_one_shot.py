@@ -9,13 +9,13 @@ from lightning import Callback
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from sase_gan import losses
 from sase_gan.config import build, load_preset, merge
 from sase_gan.datasets.low_shot import EndlessBatches
 from sase_gan.errors import UsageError
 from sase_gan.hardware import Hardware
 from sase_gan.pixels import to_float
-from sase_gan.runs import RunOptions, make_trainer, quiet_lightning
+from sase_gan.runs.run import RunOptions, make_trainer, quiet_lightning
+from sase_gan.training import losses
 from sase_gan.training.one_shot import OneShotModule
 from sase_gan.training.one_shot_config import OneShotConfig, sized_for
 

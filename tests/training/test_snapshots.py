@@ -11,11 +11,11 @@ from torch import Tensor
 from sase_gan.config import build, load_preset, merge
 from sase_gan.datasets.images import load_image_set
 from sase_gan.hardware import Hardware
-from sase_gan.records import read_run
-from sase_gan.run_folder import RunFolder
-from sase_gan.runs import RunOptions, RunResult, start_run
+from sase_gan.metrics.records import read_run
+from sase_gan.runs.folder import RunFolder
+from sase_gan.runs.run import RunOptions, RunResult, start_run
 from sase_gan.training.low_shot_config import LowShotConfig
-from tests.report_fixture import record
+from tests.report.report_fixture import record
 
 FACES = Path(__file__).resolve().parents[2] / "data" / "emoji-faces"
 STEP = 8
@@ -49,7 +49,7 @@ def train(folder: Path, figures: list[tuple[float, str]], *, seconds: float = 0.
 
 def free_measuring(monkeypatch: Any) -> None:
     """Let figures take any share of a run's time, so that none is left out in these short ones."""
-    from sase_gan.callbacks import Snapshots
+    from sase_gan.runs.callbacks import Snapshots
 
     monkeypatch.setitem(Snapshots.__init__.__kwdefaults__, "budget", 1e9)
 

@@ -9,12 +9,16 @@ import numpy as np
 import pytest
 import torch
 
-from sase_gan.explore import GateEdit, draw_edited, view_layers
+from sase_gan.drawing.explore import GateEdit, draw_edited, view_layers
+from sase_gan.drawing.recipes import Move, Recipe, draw_recipes, parse_recipes
+from sase_gan.drawing.sampling import draw_inputs, sample_images
 from sase_gan.pixels import to_tensor
-from sase_gan.sampling import draw_inputs, sample_images
-from sase_gan.ui import common, explore_tab, generate, layers_tab, mix_tab
+from sase_gan.ui import widgets as common
 from sase_gan.ui.models import Models
-from sase_gan.ui.recipes import Move, Recipe, draw_recipes, parse_recipes
+from sase_gan.ui.tabs import explore as explore_tab
+from sase_gan.ui.tabs import generate
+from sase_gan.ui.tabs import layers as layers_tab
+from sase_gan.ui.tabs import mix as mix_tab
 
 
 @pytest.fixture(scope="module")
