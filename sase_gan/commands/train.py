@@ -286,18 +286,16 @@ def _resolve(
     *,
     task: str = "low_shot",
 ) -> Any:
-    from sase_gan.config import build, load_preset, load_yaml, merge, parse_assignments, without_none
+    from sase_gan.config import merge, resolve
     from sase_gan.training.configs import CONFIGS
 
-    return build(
+    return resolve(
         CONFIGS[task],
-        merge(
-            load_preset(preset, task=task),
-            load_yaml(config_file) if config_file is not None else {},
-            without_none(flags),
-            {"data": {"path": str(path.resolve())}},
-            parse_assignments(settings),
-        ),
+        preset=preset,
+        file=config_file,
+        flags=merge(flags, {"data": {"path": str(path.resolve())}}),
+        settings=settings,
+        task=task,
     )
 
 
