@@ -39,8 +39,8 @@ APART = (("metrics", "networks"), ("metrics", "layers"), ("training", "datasets"
 HOMES = {
     "gradio": ("ui", "commands/studio.py"),
     "torch_fidelity": ("metrics",),
-    "lpips": ("features",),
-    "timm": ("recognition", "features"),
+    "lpips": ("features/lpips.py",),
+    "timm": ("recognition", "features/efficientnet_lite0.py", "features/dinov2.py"),
     "torchmetrics": ("recognition",),
     "pycocotools": ("recognition",),
 }
@@ -51,7 +51,10 @@ LIGHT = (
     (("training/losses.py", "training/augment.py", "training/averaging.py"), ("lightning",)),
     (("training/configs.py", "training/low_shot_config.py", "training/one_shot_config.py"), ("lightning",)),
     (("report", "metrics/records.py", "runs/folder.py"), ("torch", "torchvision", "lightning")),
-    (("cli.py", "commands"), ("torch", "torchvision", "lightning", "gradio", "pydantic", "numpy", "timm", "matplotlib")),
+    (
+        ("cli.py", "commands"),
+        ("torch", "torchvision", "lightning", "gradio", "pydantic", "numpy", "timm", "matplotlib"),
+    ),
 )
 
 FILES = sorted(path for path in ROOT.rglob("*.py") if "presets" not in path.relative_to(ROOT).parts[:-1])
