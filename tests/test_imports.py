@@ -39,8 +39,8 @@ APART = (("metrics", "networks"), ("metrics", "layers"), ("training", "datasets"
 HOMES = {
     "gradio": ("ui", "commands/studio.py"),
     "torch_fidelity": ("metrics",),
-    "lpips": ("features",),
-    "timm": ("recognition", "features"),
+    "lpips": ("features/lpips.py",),
+    "timm": ("recognition", "features/efficientnet_lite0.py", "features/dinov2.py"),
     "torchmetrics": ("recognition",),
     "pycocotools": ("recognition",),
 }

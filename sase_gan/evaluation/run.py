@@ -22,7 +22,7 @@ from sase_gan.datasets.one_shot import fitted
 from sase_gan.datasets.prepare import split_holdout
 from sase_gan.errors import DataError, UsageError
 from sase_gan.evaluation.folder import ShownPictures, Walk, write_evaluation, write_record
-from sase_gan.features import weights
+from sase_gan.features import known_weights
 from sase_gan.files import write_atomically
 from sase_gan.hardware import choose_hardware
 from sase_gan.metrics.extractors import FeatureStore, default_cache_folder, resized
@@ -554,7 +554,7 @@ def _reduced(picture: ImageSet, longer_side: int) -> ImageSet:
 
 
 def _weights_source(extractor: str, sha256: str) -> str:
-    known = weights.KNOWN.get(extractor)
+    known = known_weights.KNOWN.get(extractor)
     return f"weights of {extractor}: {known.filename if known else 'unknown file'}, SHA-256 {sha256}"
 
 

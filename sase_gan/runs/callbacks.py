@@ -21,10 +21,10 @@ from torch import Tensor
 
 from sase_gan.drawing.sampling import Network, sample_images
 from sase_gan.errors import SaseGanError
-from sase_gan.files import write_atomically
+from sase_gan.files import file_digest, write_atomically
 from sase_gan.metrics.records import best_record, images_seen, rank_records, read_run
 from sase_gan.pixels import grid, write_png
-from sase_gan.runs.folder import RunFolder, file_digest, kimg
+from sase_gan.runs.folder import RunFolder, kimg
 
 
 class Clocked(Protocol):
