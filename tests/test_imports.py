@@ -14,7 +14,6 @@ ROOT = Path(sase_gan.__file__).parent
 GROUPS = (
     ("__init__", "errors", "files", "seeds"),
     ("pixels", "resizing", "snapshot", "config", "hardware"),
-    ("patch_matching",),
     ("layers",),
     ("networks",),
     ("features",),
@@ -51,7 +50,10 @@ LIGHT = (
     (("training/losses.py", "training/augment.py", "training/averaging.py"), ("lightning",)),
     (("training/configs.py", "training/low_shot_config.py", "training/one_shot_config.py"), ("lightning",)),
     (("report", "metrics/records.py", "runs/folder.py"), ("torch", "torchvision", "lightning")),
-    (("cli.py", "commands"), ("torch", "torchvision", "lightning", "gradio", "pydantic", "numpy", "timm", "matplotlib")),
+    (
+        ("cli.py", "commands"),
+        ("torch", "torchvision", "lightning", "gradio", "pydantic", "numpy", "timm", "matplotlib"),
+    ),
 )
 
 FILES = sorted(path for path in ROOT.rglob("*.py") if "presets" not in path.relative_to(ROOT).parts[:-1])
