@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
+from sase_gan.drawing.finish import draw_finished
 from sase_gan.errors import UsageError
 from sase_gan.networks.generator import Generator
 from sase_gan.networks.pyramid import Pyramid
@@ -138,7 +139,7 @@ def draw_images(network: Network, inputs: Inputs, *, finish: bool = True) -> Ten
     with evaluating(network):
         if finish and isinstance(network, Pyramid) and network.finished_stages > 0:
             none: list[Tensor | None] = [None] * (network.num_stages - 1)
-            return to_uint8(network.draw([z, *(none if noise is None else noise)])).cpu()
+            return to_uint8(draw_finished(network, [z, *(none if noise is None else noise)])).cpu()
         return to_uint8(network(z, noise).big).cpu()
 
 
