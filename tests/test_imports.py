@@ -14,7 +14,6 @@ ROOT = Path(sase_gan.__file__).parent
 GROUPS = (
     ("__init__", "errors", "files", "seeds"),
     ("pixels", "resizing", "snapshot", "config", "hardware"),
-    ("patch_matching",),
     ("layers",),
     ("networks",),
     ("features",),
