@@ -3,73 +3,74 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from torch import Tensor
 
+from sase_gan.drawing.recipes import Recipe
 from sase_gan.pixels import grid, to_pillow, write_png
 
 
 @dataclass(frozen=True, eq=False)
 class Images:
-    """Generated images and what each is called; in a notebook the object shows itself as a grid.
+    """Generated images and how each came about; in a notebook the object shows itself as a grid.
 
     Attributes:
         pixels: uint8 `[n, 3, height, width]` on the CPU.
-        names: one an image, such as `17`: the seed, or the recipe of a variation.
-        text: what every PNG carries beside its own name: the snapshot's hash, truncation and the like.
+        recipes: one an image: its seed and, of a variation, the moves away from it.
+        text: what every PNG carries beside its own seed: the snapshot's hash, truncation and the like.
 
     Example:
         >>> import torch
-        >>> images = Images(torch.zeros(4, 3, 8, 8, dtype=torch.uint8), ("0", "1", "2", "3"), {})
-        >>> len(images), images[1:3].names, images[0].pixels.shape
-        (4, ('1', '2'), torch.Size([1, 3, 8, 8]))
+        >>> images = Images(torch.zeros(4, 3, 8, 8, dtype=torch.uint8), tuple(map(Recipe, range(4))), {})
+        >>> images, images[1:3].names, images[-1].pixels.shape
+        (4 images of 8x8, ('1', '2'), torch.Size([1, 3, 8, 8]))
     """
 
     pixels: Tensor
-    names: tuple[str, ...]
+    recipes: tuple[Recipe, ...]
     text: Mapping[str, str]
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The images' names as `sample` takes them: `17`, or `17~50.3.2` for a variation."""
+        return tuple(recipe.name for recipe in self.recipes)
+
     def __len__(self) -> int:
-        return len(self.names)
+        return len(self.recipes)
 
     def __getitem__(self, index: int | slice) -> Images:
         if isinstance(index, int):
             index = range(len(self))[index]  # a negative one counts from the end; IndexError beyond it
             index = slice(index, index + 1)
-        return Images(self.pixels[index], self.names[index], self.text)
+        return Images(self.pixels[index], self.recipes[index], self.text)
 
     def __iter__(self) -> Iterator[Images]:
         return (self[index] for index in range(len(self)))
 
     def __repr__(self) -> str:
         height, width = self.pixels.shape[-2:]
-        return f"{len(self)} images of {width}x{height}"
+        return f"{len(self)} image{'' if len(self) == 1 else 's'} of {width}x{height}"
 
     def _repr_png_(self) -> bytes:
         buffer = io.BytesIO()
         to_pillow(grid(self.pixels)).save(buffer, format="PNG")
         return buffer.getvalue()
 
-    def save(self, folder: Path | str, *, only_grid: bool = False) -> Path:
-        """Write one PNG an image and `grid.png` of all; return the grid's path.
+    def save(self, folder: Path | str, *, grid_only: bool = False) -> Path:
+        """Write one PNG an image, and `grid.png` of all, whose path is returned.
 
-        Each file carries its name and the snapshot's hash, so that the image can be drawn again.
+        Each file says how it was drawn, so that it can be drawn again.
+
+        Raises:
+            UsageError: a variation has so many steps that no file may be called so.
         """
         folder = Path(folder)
-        if not only_grid:
-            for pixels, name in zip(self.pixels, self.names, strict=True):
-                write_png(folder / f"{file_stem(name)}.png", pixels, {**self.text, "seed": name})
-        return self.save_grid(folder / "grid.png", self.names)
-
-    def save_grid(self, path: Path, names: Sequence[str]) -> Path:
-        """Write all images as one PNG, which carries `names` as its text."""
-        write_png(path, grid(self.pixels), {**self.text, "seeds": ",".join(names)})
-        return path
-
-
-def file_stem(name: str) -> str:
-    """The file name of an image without its suffix: `seed000017` for `17`."""
-    return f"seed{int(name):06d}"
+        files = [] if grid_only else [recipe.file_name() for recipe in self.recipes]  # all names before the first file
+        for name, recipe, pixels in zip(files, self.recipes, self.pixels, strict=False):
+            moved = {"picture": recipe.name} if recipe.moves else {}
+            write_png(folder / name, pixels, {**self.text, "seed": str(recipe.seed), **moved})
+        write_png(folder / "grid.png", grid(self.pixels), {**self.text, "seeds": ",".join(self.names)})
+        return folder / "grid.png"
