@@ -38,7 +38,7 @@ from sase_gan.ui.common import (
 )
 from sase_gan.ui.layers_tab import painted_region
 from sase_gan.ui.models import PYRAMID, Models, Opened
-from sase_gan.ui.train_tab import LONGEST_MINUTES, status_html
+from sase_gan.ui.train_tab import LONGEST_MINUTES, status_html, status_sentence
 from sase_gan.ui.trainings import Trainings, checked_name
 from sase_gan.ui.uploads import harmless, next_set, read_upload, within_temporary
 
@@ -441,8 +441,7 @@ def build(models: Models, trainings: Trainings) -> dict[str, Any]:
 
 def _stop(trainings: Trainings) -> Any:
     def stop() -> str:
-        trainings.stop()
-        return "The training stops after this step and saves everything."
+        return status_sentence(trainings.stop())
 
     return stop
 
