@@ -164,7 +164,9 @@ def _fit(
             weights_only=True,
         )
     seconds = time.monotonic() - start
-    return RunResult(module.images_seen, signals.received is not None, seconds, snapshots.measuring_seconds)
+    # A signal after the last step interrupts nothing.
+    interrupted = signals.was_received() and module.images_seen < plan.total_images
+    return RunResult(module.images_seen, interrupted, seconds, snapshots.measuring_seconds)
 
 
 def make_trainer(callbacks: list[Callback], options: RunOptions) -> Trainer:
