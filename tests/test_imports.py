@@ -25,6 +25,7 @@ GROUPS = (
     ("runs",),
     ("evaluation",),
     ("report",),
+    ("api",),
     ("ui",),
     ("commands",),
     ("cli", "__main__"),
@@ -136,7 +137,8 @@ def loaded_with(path: Path) -> tuple[set[Path], set[str]]:
 def test_imports_go_in_one_direction(path):
     part = part_of(path)
     assert part in RANK, f"{part} has no place yet in GROUPS; add it to the group from which it may be imported"
-    for other in ours(imports(path, everywhere=True)):
+    # The package's face names its public functions for type checkers; when it runs it imports none of them.
+    for other in ours(imports(path, everywhere=part != "__init__")):
         imported = part_of(other)
         assert imported in RANK, f"{imported} has no place yet in GROUPS"
         if imported != "__init__":

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from torch import Tensor
@@ -21,6 +21,7 @@ class Images:
         pixels: uint8 `[n, 3, height, width]` on the CPU.
         recipes: one an image: its seed and, of a variation, the moves away from it.
         text: what every PNG carries beside its own seed: the snapshot's hash, truncation and the like.
+        model: the name of the snapshot that drew them.
 
     Example:
         >>> import torch
@@ -32,6 +33,7 @@ class Images:
     pixels: Tensor
     recipes: tuple[Recipe, ...]
     text: Mapping[str, str]
+    model: str = ""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -45,7 +47,7 @@ class Images:
         if isinstance(index, int):
             index = range(len(self))[index]  # a negative one counts from the end; IndexError beyond it
             index = slice(index, index + 1)
-        return Images(self.pixels[index], self.recipes[index], self.text)
+        return replace(self, pixels=self.pixels[index], recipes=self.recipes[index])
 
     def __iter__(self) -> Iterator[Images]:
         return (self[index] for index in range(len(self)))
@@ -72,5 +74,30 @@ class Images:
         for name, recipe, pixels in zip(files, self.recipes, self.pixels, strict=False):
             moved = {"picture": recipe.name} if recipe.moves else {}
             write_png(folder / name, pixels, {**self.text, "seed": str(recipe.seed), **moved})
-        write_png(folder / "grid.png", grid(self.pixels), {**self.text, "seeds": ",".join(self.names)})
+        write_png(folder / "grid.png", grid(self.pixels), {**self.text, "seeds": listed(self.recipes)})
         return folder / "grid.png"
+
+
+def listed(recipes: Sequence[Recipe]) -> str:
+    """Write the names as a list that `sample` reads, seeds in a row as a range.
+
+    Example:
+        >>> listed([Recipe(0), Recipe(4), Recipe(5), Recipe(6), Recipe(9)])
+        '0,4-6,9'
+    """
+    parts: list[str] = []
+    row: list[int] = []
+
+    def close() -> None:
+        parts.extend([f"{row[0]}-{row[-1]}"] if len(row) > 2 else map(str, row))
+        row.clear()
+
+    for recipe in recipes:
+        if recipe.moves or (row and recipe.seed != row[-1] + 1):
+            close()
+        if recipe.moves:
+            parts.append(recipe.name)
+        else:
+            row.append(recipe.seed)
+    close()
+    return ",".join(parts)

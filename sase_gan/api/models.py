@@ -59,6 +59,6 @@ def _from_hub(name: str) -> Path:
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         reason = str(error).strip().split("\n")[0]
         raise DataError(
-            f"{name} is no folder here, and no model of that name could be had from the hub ({reason}); give a snapshot "
-            "or run folder such as runs/NAME, or check the name and the network"
+            f"{name} is no folder here, and no model of that name could be had from the hub ({reason}); give a "
+            "snapshot or run folder such as runs/NAME, or check the name and the network"
         ) from error

@@ -27,7 +27,7 @@ def sample(
     *,
     truncation: float = 1.0,
     noise: NoiseMode = "random",
-    size: Size | None = None,
+    size: tuple[int | None, int | None] | None = None,
     start_scale: int = 0,
     finished_stages: int | None = None,
     batch_size: int = 8,
@@ -41,7 +41,8 @@ def sample(
         seeds: whole numbers, or text such as `"0-15,17~50.3.2"`, which also names variations.
         truncation: latents are multiplied by it, 0 to 2; below 1 images are more typical and less varied.
         noise: "random", each image has its own; "fixed", all share that of seed 0; "off", none.
-        size: height and width in pixels, for a model of one picture, which draws any.
+        size: height and width in pixels, for a model of one picture, which draws any; None for a side keeps the
+            model's own.
         start_scale: stages before it draw the training picture, for a model of one picture.
         finished_stages: at so many of the finest stages patches of the training picture replace those drawn, for a
             model of one picture; the model's own number if None.
@@ -57,7 +58,7 @@ def sample(
     """
     settings: dict[str, Any] = {"truncation": truncation, "noise": noise}
     recipes = tuple(replace(recipe, **settings) for recipe in _recipes(seeds))
-    network, digest = _opened(model, device)
+    network, name, digest = _opened(model, device)
     text = {"snapshot": digest} if digest else {}
     text |= {"truncation": str(truncation), "noise": noise}
     if start_scale:
@@ -79,13 +80,13 @@ def sample(
             pixels = injection.sample(
                 pyramid,
                 [recipe.seed_alone() for recipe in recipes],
-                size=size or pyramid.size,
+                size=_whole(size, pyramid.size),
                 start_scale=start_scale,
                 noise=noise,
                 batch_size=batch_size,
                 progress=advance,
             )
-    return Images(pixels, recipes, text)
+    return Images(pixels, recipes, text, name)
 
 
 def _recipes(seeds: str | Iterable[int]) -> Sequence[Recipe]:
@@ -96,12 +97,17 @@ def _recipes(seeds: str | Iterable[int]) -> Sequence[Recipe]:
     return found
 
 
-def _opened(model: Any, device: str) -> tuple[Generator | Pyramid, str | None]:
-    """The network, and the hash of its snapshot, which a network that is handed over as such does not know."""
+def _opened(model: Any, device: str) -> tuple[Generator | Pyramid, str, str | None]:
+    """The network, the model's name, and its snapshot's hash, which a network that is handed over does not know."""
     if isinstance(model, Generator | Pyramid):
-        return model, None
+        return model, "a model in memory", None
     folder = find_snapshot(getattr(model, "folder", model))
-    return load(folder, device=device), snapshot_digest(folder)
+    return load(folder, device=device), folder.name, snapshot_digest(folder)
+
+
+def _whole(size: tuple[int | None, int | None] | None, own: Size) -> Size:
+    height, width = size or (None, None)
+    return height or own[0], width or own[1]
 
 
 def _as_pyramid(network: Generator | Pyramid, given: dict[str, Any]) -> Pyramid | None:

@@ -64,6 +64,11 @@ def _noise_maps(network: Network, seeds: Sequence[int], size: Size | None = None
 
 
 def check_seeds(seeds: Sequence[int]) -> None:
+    """Refuse seeds that name no picture.
+
+    Raises:
+        UsageError: for none at all, or one outside 0 to `MAX_SEED`.
+    """
     if not seeds:
         raise UsageError("no seed was given; give at least one, for example 0-15")
     for seed in seeds:
