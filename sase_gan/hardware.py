@@ -2,13 +2,10 @@
 
 import os
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 
 from sase_gan.errors import UsageError
-
-DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 
 
 @dataclass(frozen=True)

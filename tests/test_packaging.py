@@ -47,7 +47,7 @@ def test_the_wheel_holds_the_package_alone(installed: Path) -> None:
     top = {path.name for path in installed.iterdir()}
     assert {name for name in top if not name.endswith(".dist-info")} == {"sase_gan"}
     assert (installed / "sase_gan" / "py.typed").exists()
-    assert list((installed / "sase_gan" / "templates").iterdir())
+    assert list((installed / "sase_gan" / "report" / "templates").iterdir())
 
 
 def test_the_wheel_trains_from_elsewhere(installed: Path, tmp_path: Path, repository: Path) -> None:

@@ -10,10 +10,10 @@ from huggingface_hub import ModelCard
 from safetensors.torch import load_file, save_file
 
 from sase_gan import __version__
+from sase_gan.drawing.sampling import draw_inputs, sample_images
 from sase_gan.errors import DataError
 from sase_gan.networks.generator import Generator, GeneratorConfig
 from sase_gan.networks.load import load_generator
-from sase_gan.sampling import draw_inputs, sample_images
 from sase_gan.snapshot import CONFIG_FILE, WEIGHTS_FILE, is_snapshot, read_header, snapshot_digest
 from tests.golden import make_golden
 

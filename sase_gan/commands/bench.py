@@ -68,7 +68,7 @@ def models(
 ) -> None:
     """List every recognition backbone with its parameters and multiply-adds, beside the papers' published figures."""
     from sase_gan.hardware import choose_hardware
-    from sase_gan.recognition.bench import BACKBONES, ROWS, bench_models, models_table
+    from sase_gan.recognition.backbones.cost import BACKBONES, ROWS, bench_models, models_table
 
     chosen = list(ROWS) if layers is None else [name.strip() for name in layers.split(",")]
     hardware = choose_hardware(device, "32-true", threads)
@@ -91,7 +91,7 @@ def layers(
 ) -> None:
     """Time each layer, forward and backward, against a plain loop that computes the same."""
     from sase_gan.hardware import choose_hardware
-    from sase_gan.recognition.bench import bench_layers, layers_table
+    from sase_gan.recognition.backbones.cost import bench_layers, layers_table
 
     hardware = choose_hardware(device, "32-true", threads)
     costs = bench_layers(channels=channels, size=size, batch_size=batch_size, device=hardware.kind, repeats=repeats)
@@ -119,12 +119,12 @@ def _in_own_process(measure: Any, *arguments: Any) -> Any:
 
 
 def _measure(name: str, changes: dict[str, Any], hardware: Any, steps: int, plain: bool) -> Any:
-    from sase_gan.bench import measure_training
-    from sase_gan.config import build, load_preset, merge, without_none
+    from sase_gan.config import resolve
     from sase_gan.hardware import choose_hardware
+    from sase_gan.runs.cost import measure_training
     from sase_gan.training.low_shot_config import LowShotConfig
 
-    config = build(LowShotConfig, merge(load_preset(name, task="low_shot"), without_none(changes)))
+    config = resolve(LowShotConfig, preset=name, flags=changes, task="low_shot")
     hardware = choose_hardware(hardware.kind, hardware.precision, hardware.threads)
     untrained = config.loss.reconstruction.startswith("lpips")
     return measure_training(config, hardware, steps=steps, plain=plain, untrained_perceptual=untrained)
@@ -142,7 +142,7 @@ def metrics(
 
     Ends with code 1 when copies are not called red, or the untouched held-out half is not called green.
     """
-    from sase_gan import bench_metrics
+    from sase_gan.evaluation import calibration as bench_metrics
 
     images, note = _real_pictures(real, image_size, max_images)
     rungs = []
@@ -167,7 +167,7 @@ def copying(
 
     Ends with code 1 when copies are not called red.
     """
-    from sase_gan import bench_metrics
+    from sase_gan.evaluation import calibration as bench_metrics
 
     images, note = _real_pictures(real, image_size, max_images)
     honest, copies = bench_metrics.calibrate(images)
@@ -196,7 +196,7 @@ def _tell(text: str, out: Path | None) -> None:
 
 
 def _check(colours: dict[str, str], honest: str | None = None) -> None:
-    from sase_gan.bench_metrics import MUST_BE_RED
+    from sase_gan.evaluation.calibration import MUST_BE_RED
 
     wrong = [f"{name} is {colours[name]}, not red" for name in MUST_BE_RED if colours[name] != "red"]
     if honest is not None and colours[honest] != "green":
@@ -225,13 +225,13 @@ def one_shot(
     from rich.console import Console
     from rich.table import Table
 
-    from sase_gan.config import build, load_preset, merge, without_none
+    from sase_gan.config import resolve
     from sase_gan.hardware import choose_hardware
     from sase_gan.training.one_shot_config import OneShotConfig, sized_for
 
     hardware = choose_hardware(device, precision, threads)
-    values = merge(load_preset(preset, task="one_shot"), without_none({"pyramid": {"max_size": max_size}}))
-    config = sized_for(build(OneShotConfig, values), (height, width))
+    flags = {"pyramid": {"max_size": max_size}}
+    config = sized_for(resolve(OneShotConfig, preset=preset, flags=flags, task="one_shot"), (height, width))
     fast, plain = (_in_own_process(_measure_picture, config, hardware, steps, form) for form in (False, True))
     table = Table(title=f"one picture, {preset}, {hardware.name}, {hardware.precision}, {hardware.threads} threads")
     for column in ("stage", "iterations", "fast s", "plain s", "speed"):
@@ -252,8 +252,8 @@ def one_shot(
 
 
 def _measure_picture(config: Any, hardware: Any, steps: int, plain: bool) -> Any:
-    from sase_gan.bench import measure_picture_training
     from sase_gan.hardware import choose_hardware
+    from sase_gan.runs.cost import measure_picture_training
 
     hardware = choose_hardware(hardware.kind, hardware.precision, hardware.threads)
     return measure_picture_training(config, hardware, steps=steps, plain=plain, budget=float("inf"))

@@ -8,7 +8,7 @@ import typer
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from sase_gan.recognition.data import LabelledSet
+    from sase_gan.recognition.classification.data import LabelledSet
     from sase_gan.recognition.settings import ClassifyConfig
 
 app = typer.Typer(no_args_is_help=True, help="Train, evaluate and use classifiers built with the layers of the papers.")
@@ -66,9 +66,9 @@ def train(
     if dry_run:
         _describe(settings, console)
         return
-    from sase_gan.recognition.classifier import fit_classifier
-    from sase_gan.recognition.report import write_classification_report
-    from sase_gan.recognition.scores import write_scores
+    from sase_gan.recognition.classification.scores import write_scores
+    from sase_gan.recognition.classification.training import fit_classifier
+    from sase_gan.report.recognition import write_classification_report
 
     parts = _open_parts(data, settings)
     result = fit_classifier(
@@ -94,10 +94,10 @@ def evaluate(
     from rich.console import Console
 
     from sase_gan.errors import DataError
-    from sase_gan.recognition.data import open_labelled
-    from sase_gan.recognition.predict import load_classifier, predict_logits
-    from sase_gan.recognition.report import write_classification_report
-    from sase_gan.recognition.scores import classification_scores, write_scores
+    from sase_gan.recognition.classification.classifier import load_classifier, predict_logits
+    from sase_gan.recognition.classification.data import open_labelled
+    from sase_gan.recognition.classification.scores import classification_scores, write_scores
+    from sase_gan.report.recognition import write_classification_report
 
     model = load_classifier(snapshot, device=device)
     test = open_labelled(data, "test", held_out=held_out, seed=seed)
@@ -133,7 +133,7 @@ def predict(
 
     from sase_gan.datasets.images import open_images
     from sase_gan.files import write_atomically
-    from sase_gan.recognition.predict import load_classifier, predict_pictures
+    from sase_gan.recognition.classification.classifier import load_classifier, predict_pictures
 
     model = load_classifier(snapshot, device=device)
     source = open_images(pictures)
@@ -170,8 +170,8 @@ def study(
     """Compare layers on one network: same budget, several seeds, mean and spread."""
     from rich.console import Console
 
-    from sase_gan.recognition.classifier import fit_classifier
-    from sase_gan.recognition.study import run_study
+    from sase_gan.recognition.classification.study import run_study
+    from sase_gan.recognition.classification.training import fit_classifier
 
     settings = _settings(preset, config, {}, set_values)
     parts = _open_parts(data, settings)
@@ -210,8 +210,8 @@ def _settings(
 
 def _describe(settings: "ClassifyConfig", console: Any) -> None:
     from sase_gan.config import to_yaml
-    from sase_gan.recognition.backbone import create_backbone
-    from sase_gan.recognition.bench import count_multiply_adds, count_parameters
+    from sase_gan.recognition.backbones.backbone import create_backbone
+    from sase_gan.recognition.backbones.cost import count_multiply_adds, count_parameters
 
     section = settings.backbone
     model = create_backbone(section.name, width=section.width, device="meta", **section.layers.model_dump())
@@ -224,7 +224,7 @@ def _describe(settings: "ClassifyConfig", console: Any) -> None:
 
 
 def _open_parts(data: str, settings: "ClassifyConfig") -> "tuple[LabelledSet, LabelledSet]":
-    from sase_gan.recognition.data import open_labelled
+    from sase_gan.recognition.classification.data import open_labelled
 
     common = {"held_out": settings.held_out, "seed": settings.seed}
     return open_labelled(data, "train", **common), open_labelled(data, "test", **common)  # type: ignore[arg-type]

@@ -8,7 +8,7 @@ import typer
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from sase_gan.compare import Comparison, Row
+    from sase_gan.report.compare import Comparison, Row
 
 
 def compare(
@@ -28,7 +28,7 @@ def compare(
     from rich.console import Console
     from rich.text import Text
 
-    from sase_gan.compare import compare_columns, load_columns, write_comparison
+    from sase_gan.report.compare import compare_columns, load_columns, write_comparison
 
     comparison = compare_columns(load_columns(runs))
     console = Console()
@@ -47,7 +47,7 @@ def _verdict_table(comparison: "Comparison") -> "Table":
     from rich.table import Table
     from rich.text import Text
 
-    from sase_gan.records import VERDICT_TOPICS
+    from sase_gan.metrics.records import VERDICT_TOPICS
 
     styles = {"green": "green", "amber": "yellow", "red": "bold red", "grey": "dim"}
     table = Table("Verdict")

@@ -192,7 +192,7 @@ def _advice_on_count(count: int, path: str) -> str:
 def _preset_here(found: "Survey", image_size: int | None) -> str:
     """What `train` decides by itself on this machine."""
     from sase_gan.hardware import choose_hardware
-    from sase_gan.presets import choose_preset
+    from sase_gan.runs.presets import choose_preset
 
     gpu = choose_hardware().kind != "cpu"
     choice = choose_preset(len(found.sizes), min(min(size) for size in found.sizes), gpu=gpu, image_size=image_size)
@@ -265,10 +265,10 @@ def _evenly(images: "Tensor", count: int) -> "Tensor":
 
 def _augmented_rows(images: "Tensor", policy: str, seed: int) -> "Tensor":
     """uint8 [8 * N, 3, S, S]: each picture followed by seven augmented versions of it."""
-    from sase_gan.augment import augment
     from sase_gan.errors import UsageError
     from sase_gan.pixels import to_float, to_uint8
     from sase_gan.seeds import generator
+    from sase_gan.training.augment import augment
 
     names = [name.strip() for name in policy.split(",") if name.strip()]
     if not names:

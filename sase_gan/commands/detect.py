@@ -9,8 +9,8 @@ import typer
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from sase_gan.recognition.coco import CocoSet
-    from sase_gan.recognition.detector import Detector
+    from sase_gan.recognition.detection.coco import CocoSet
+    from sase_gan.recognition.detection.detector import Detector
     from sase_gan.recognition.settings import DetectConfig
 
 app = typer.Typer(no_args_is_help=True, help="Train, evaluate and use detectors built with the layers of the papers.")
@@ -71,8 +71,8 @@ def train(
         console.print(to_yaml(settings), markup=False)
         console.print(f"{_count_parameters(settings):,} parameters with 80 classes")
         return
-    from sase_gan.recognition.coco import open_coco
-    from sase_gan.recognition.detection_training import fit_detector
+    from sase_gan.recognition.detection.coco import open_coco
+    from sase_gan.recognition.detection.training import fit_detector
 
     test = open_coco(data, "test")
     result = fit_detector(
@@ -101,8 +101,8 @@ def evaluate(
     from rich.console import Console
 
     from sase_gan.errors import DataError
-    from sase_gan.recognition.coco import open_coco
-    from sase_gan.recognition.detection_training import evaluate_detector
+    from sase_gan.recognition.detection.coco import open_coco
+    from sase_gan.recognition.detection.training import evaluate_detector
 
     model = _load(snapshot, device)
     test = open_coco(data, "test")
@@ -134,8 +134,8 @@ def predict(
     from sase_gan.datasets.images import open_images
     from sase_gan.files import write_atomically
     from sase_gan.pixels import write_png
-    from sase_gan.recognition.detection_scores import draw_detections
-    from sase_gan.recognition.detector import detect
+    from sase_gan.recognition.detection.detector import detect
+    from sase_gan.recognition.detection.scores import draw_detections
 
     model = _load(snapshot, device)
     source = open_images(pictures)
@@ -164,7 +164,7 @@ def predict(
 
 
 def _load(snapshot: Path, device: str) -> "Detector":
-    from sase_gan.recognition.detector import Detector
+    from sase_gan.recognition.detection.detector import Detector
 
     return Detector.from_pretrained(str(snapshot), map_location=device)
 
@@ -172,7 +172,7 @@ def _load(snapshot: Path, device: str) -> "Detector":
 def _count_parameters(settings: "DetectConfig") -> int:
     import torch
 
-    from sase_gan.recognition.detector import Detector, DetectorConfig
+    from sase_gan.recognition.detection.detector import Detector, DetectorConfig
 
     with torch.device("meta"):
         model = Detector(
@@ -195,9 +195,9 @@ def _write(
     run_folder: Path,
 ) -> Path:
     from sase_gan.pixels import write_png
-    from sase_gan.recognition.coco import coco_results
-    from sase_gan.recognition.detection_scores import draw_detections, write_detection_scores
-    from sase_gan.recognition.report import write_detection_report
+    from sase_gan.recognition.detection.coco import coco_results
+    from sase_gan.recognition.detection.scores import draw_detections, write_detection_scores
+    from sase_gan.report.recognition import write_detection_report
 
     write_detection_scores(scores, coco_results(test, predictions), out)
     for index in range(min(DRAWN, len(test))):

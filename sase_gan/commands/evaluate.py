@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from sase_gan.evaluation import EvaluationOptions
+    from sase_gan.evaluation.run import EvaluationOptions
 
 
 def evaluate(
@@ -83,7 +83,7 @@ def evaluate(
     batch_size: Annotated[int, typer.Option(min=1, help="Pictures a pass; 4 is fastest on a CPU.")] = 4,
 ) -> None:
     """Measure pictures: distances to the real ones, copying, diversity; with a report to read and send on."""
-    from sase_gan.evaluation import EvaluationOptions
+    from sase_gan.evaluation.run import EvaluationOptions
 
     options = EvaluationOptions(
         source=source,
@@ -116,8 +116,8 @@ def evaluate(
 def _evaluate_set(options: "EvaluationOptions") -> None:
     from rich.console import Console
 
-    from sase_gan.evaluation import run_evaluation
-    from sase_gan.report import write_report
+    from sase_gan.evaluation.run import run_evaluation
+    from sase_gan.report.write import write_report
 
     with _Progress() as progress:
         result = run_evaluation(options, progress)
@@ -136,7 +136,7 @@ def _evaluate_pairs(options: "EvaluationOptions") -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from sase_gan.evaluation import run_pairs
+    from sase_gan.evaluation.run import run_pairs
 
     with _Progress() as progress:
         result = run_pairs(options, progress)

@@ -5,6 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
+from sase_gan.commands.options import DeviceOption, SizeOption, parse_size
+
 app = typer.Typer(no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
 
 Model = Annotated[Path, typer.Argument(help="Snapshot folder of one picture, or its run folder.", show_default=False)]
@@ -22,10 +24,6 @@ Scale = Annotated[
 ]
 Seeds = Annotated[str, typer.Option(help="Such as 0,1,4-6.")]
 Out = Annotated[Path, typer.Option(help="Folder for the pictures.")]
-Width = Annotated[
-    str | None, typer.Option("--size", help="WIDTHxHEIGHT of the result, such as 800x200.", show_default=False)
-]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 
 
 @app.command("picture")
@@ -35,13 +33,13 @@ def picture(
     start_scale: Annotated[int, typer.Option(help="1 redraws the most, the last stage the least.")] = 1,
     mask: OptionalMask = None,
     seeds: Seeds = "0-3",
-    size: Width = None,
+    size: SizeOption = None,
     out: Out = Path("injected"),
-    device: Device = "auto",
+    device: DeviceOption = "auto",
 ) -> None:
     """Let a picture enter at one stage."""
-    from sase_gan.inject import inject
-    from sase_gan.sampling import parse_seeds
+    from sase_gan.drawing.injection import inject
+    from sase_gan.drawing.sampling import parse_seeds
 
     pyramid, text = _open(model, device)
     numbers = parse_seeds(seeds)
@@ -58,14 +56,14 @@ def strip(
     mask: OptionalMask = None,
     seed: Annotated[int, typer.Option(help="Of the noise.")] = 0,
     out: Annotated[Path, typer.Option(help="The PNG.")] = Path("strip.png"),
-    device: Device = "auto",
+    device: DeviceOption = "auto",
 ) -> None:
     """Show all start scales at once, coarse to fine, behind the picture itself."""
     import torch
 
-    from sase_gan.inject import inject_strip
-    from sase_gan.ops import at_size
+    from sase_gan.drawing.injection import inject_strip
     from sase_gan.pixels import grid, write_png
+    from sase_gan.resizing import at_size
 
     pyramid, text = _open(model, device)
     entering = pyramid.picture.cpu() if image is None else _read(image)
@@ -83,11 +81,11 @@ def harmonise(
     start_scale: Scale = None,
     seeds: Seeds = "0",
     out: Out = Path("harmonised"),
-    device: Device = "auto",
+    device: DeviceOption = "auto",
 ) -> None:
     """Give a pasted object the look of the training picture."""
-    from sase_gan import inject as applications
-    from sase_gan.sampling import parse_seeds
+    from sase_gan.drawing import injection as applications
+    from sase_gan.drawing.sampling import parse_seeds
 
     pyramid, text = _open(model, device)
     numbers = parse_seeds(seeds)
@@ -109,14 +107,14 @@ def edit(
     start_scale: Scale = None,
     seeds: Seeds = "0",
     out: Out = Path("edited"),
-    device: Device = "auto",
+    device: DeviceOption = "auto",
 ) -> None:
     """Make a rough edit, or a moved region, seamless."""
-    from sase_gan import inject as applications
+    from sase_gan.drawing import injection as applications
+    from sase_gan.drawing.masks import move_region
+    from sase_gan.drawing.sampling import parse_seeds
     from sase_gan.errors import UsageError
-    from sase_gan.masks import move_region
     from sase_gan.pixels import write_png
-    from sase_gan.sampling import parse_seeds
 
     pyramid, text = _open(model, device)
     numbers = parse_seeds(seeds)
@@ -146,13 +144,13 @@ def paint(
         typer.Option(help="First move it to so many main colours of the training picture.", show_default=False),
     ] = None,
     seeds: Seeds = "0-3",
-    size: Width = None,
+    size: SizeOption = None,
     out: Out = Path("painted"),
-    device: Device = "auto",
+    device: DeviceOption = "auto",
 ) -> None:
     """Turn a flat painting into a picture of the training picture's texture."""
-    from sase_gan.inject import paint_to_image
-    from sase_gan.sampling import parse_seeds
+    from sase_gan.drawing.injection import paint_to_image
+    from sase_gan.drawing.sampling import parse_seeds
 
     pyramid, text = _open(model, device)
     numbers = parse_seeds(seeds)
@@ -170,11 +168,11 @@ def animate(
     frames_per_second: Annotated[int, typer.Option(help="Of the film.")] = 10,
     seed: Annotated[int, typer.Option(help="Of the noise.")] = 0,
     out: Out = Path("animation"),
-    device: Device = "auto",
+    device: DeviceOption = "auto",
 ) -> None:
     """Let the training picture move: animation.mp4 and animation.gif."""
-    from sase_gan import inject as applications
-    from sase_gan.animations import write_gif, write_mp4
+    from sase_gan.drawing import injection as applications
+    from sase_gan.drawing.animations import write_gif, write_mp4
 
     pyramid, _ = _open(model, device)
     film = applications.animate(pyramid, frames, seed=seed, start_scale=start_scale, alpha=alpha, beta=beta)
@@ -187,15 +185,15 @@ def animate(
 def tile(
     model: Model,
     seeds: Seeds = "0-3",
-    size: Width = None,
+    size: SizeOption = None,
     repeat: Annotated[int, typer.Option(help="Also show each one so many times side by side; 1: not.")] = 2,
     out: Out = Path("tiles"),
-    device: Device = "auto",
+    device: DeviceOption = "auto",
 ) -> None:
     """Textures that continue seamlessly when laid side by side."""
-    from sase_gan import inject as applications
+    from sase_gan.drawing import injection as applications
+    from sase_gan.drawing.sampling import parse_seeds
     from sase_gan.pixels import write_png
-    from sase_gan.sampling import parse_seeds
 
     pyramid, text = _open(model, device)
     numbers = parse_seeds(seeds)
@@ -209,22 +207,6 @@ def tile(
     if repeat > 1:
         for number, image in zip(numbers, drawn, strict=True):
             write_png(out / f"repeated{number:06d}.png", image.repeat(1, repeat, repeat), text)
-
-
-def parse_size(text: str | None) -> tuple[int, int] | None:
-    """Height and width from `WIDTHxHEIGHT`.
-
-    Raises:
-        UsageError: for anything else.
-    """
-    from sase_gan.errors import UsageError
-
-    if text is None:
-        return None
-    width, _, height = text.lower().partition("x")
-    if not (width.isdecimal() and height.isdecimal() and min(int(width), int(height)) >= 1):
-        raise UsageError(f"size is {text!r}; write WIDTHxHEIGHT in pixels, for example 800x200")
-    return int(height), int(width)
 
 
 def _parse_move(text: str) -> tuple[tuple[int, int, int, int], tuple[int, int]]:

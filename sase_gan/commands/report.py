@@ -19,8 +19,8 @@ def report(
 ) -> None:
     """Write report.html and report.md again, from files alone."""
     from sase_gan.errors import UsageError
-    from sase_gan.records import is_run_folder
-    from sase_gan.report import write_report
+    from sase_gan.metrics.records import is_run_folder
+    from sase_gan.report.write import write_report
 
     if not folder.is_dir():
         raise UsageError(f"{folder} is no folder; give the one that `sase-gan evaluate` or `sase-gan train` wrote")

@@ -1,5 +1,6 @@
 """`sase-gan sample`: pictures, a grid, or a walk from a snapshot."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -8,7 +9,13 @@ import typer
 
 def sample(
     source: Annotated[Path, typer.Argument(help="Snapshot folder, or a run folder (its chosen snapshot).")],
-    seeds: Annotated[str, typer.Option(help="Such as 0,1,4-6.")] = "0-63",
+    seeds: Annotated[
+        str,
+        typer.Option(
+            help="Such as 0,1,4-6; also pictures by the names that the studio shows, such as 17~50.3.2, a variation of "
+            "17, and 17@60.0.12, a neighbour of it."
+        ),
+    ] = "0-63",
     out: Annotated[Path, typer.Option(help="Folder for the pictures.")] = Path("samples"),
     truncation: Annotated[float, typer.Option(help="0 to 2; below 1 is more typical and less varied.")] = 1.0,
     noise: Annotated[str, typer.Option(help="random, fixed or off.")] = "random",
@@ -40,15 +47,16 @@ def sample(
     threads: Annotated[int | None, typer.Option(help="CPU threads.")] = None,
 ) -> None:
     """Draw pictures by seed; each PNG carries its seed and the snapshot's hash."""
-    from sase_gan.animations import write_gif, write_mp4
+    from sase_gan.drawing.animations import write_gif, write_mp4
+    from sase_gan.drawing.recipes import draw_recipes, parse_names, walk_recipes
     from sase_gan.errors import UsageError
     from sase_gan.hardware import choose_hardware
     from sase_gan.networks.load import load_network
     from sase_gan.pixels import grid, write_png
-    from sase_gan.sampling import latent_walk, parse_seeds, sample_images
     from sase_gan.snapshot import snapshot_digest
 
-    chosen = parse_seeds(seeds)
+    settings: dict[str, Any] = {"truncation": truncation, "noise": noise}
+    recipes = [replace(recipe, **settings) for recipe in parse_names(seeds)]
     folder = find_snapshot(source)
     network = load_network(folder).to(choose_hardware(device, threads=threads).device)
     given = {"--width": width, "--height": height, "--start-scale": start_scale or None}
@@ -63,32 +71,31 @@ def sample(
             "--height and --start-scale"
         )
     if walk is not None:
-        frames = latent_walk(network, chosen, steps=walk, loop=loop, batch_size=batch_size)
+        frames = walk_recipes(network, recipes, steps=walk, loop=loop, batch_size=batch_size)
         write_mp4(out / "walk.mp4", frames)
         write_gif(out / "walk.gif", frames)
         typer.echo(f"{len(frames)} frames in {out / 'walk.mp4'} and {out / 'walk.gif'}")
         return
-    with typer.progressbar(length=len(chosen), label="drawing") as bar:
-        common: dict[str, Any] = {
-            "noise": noise,
-            "batch_size": batch_size,
-            "progress": lambda done, total: bar.update(done - bar.pos),
-        }
+    names = [] if grid_only else [recipe.file_name() for recipe in recipes]
+    with typer.progressbar(length=len(recipes), label="drawing") as bar:
+        common: dict[str, Any] = {"batch_size": batch_size, "progress": lambda done, _: bar.update(done - bar.pos)}
         if pyramid is None or not resized:
-            images = sample_images(network, chosen, truncation=truncation, **common)
+            images = draw_recipes(network, recipes, **common)
         else:
-            from sase_gan import inject
+            from sase_gan.drawing import injection as inject
 
             size = (height or pyramid.size[0], width or pyramid.size[1])
-            images = inject.sample(pyramid, chosen, size=size, start_scale=start_scale, **common)
+            numbers = [recipe.seed_alone() for recipe in recipes]
+            images = inject.sample(pyramid, numbers, size=size, start_scale=start_scale, noise=noise, **common)
     text = {"snapshot": digest, "truncation": str(truncation), "noise": noise}
     if start_scale:
         text["start_scale"] = str(start_scale)
     if finished_stages is not None:
         text["finished_stages"] = str(finished_stages)
-    if not grid_only:
-        for seed, image in zip(chosen, images, strict=True):
-            write_png(out / f"seed{seed:06d}.png", image, {**text, "seed": str(seed)})
+    # With --grid-only there are no names.
+    for name, recipe, image in zip(names, recipes, images, strict=False):
+        moved = {"picture": recipe.name} if recipe.moves else {}
+        write_png(out / name, image, {**text, "seed": str(recipe.seed), **moved})
     write_png(out / "grid.png", grid(images), {**text, "seeds": seeds})
     typer.echo(f"{len(images)} pictures of {folder.name} in {out}")
 
@@ -100,7 +107,7 @@ def find_snapshot(source: Path) -> Path:
         DataError: if it is neither.
     """
     from sase_gan.errors import DataError
-    from sase_gan.run_folder import is_run, open_run
+    from sase_gan.runs.folder import is_run, open_run
     from sase_gan.snapshot import is_snapshot
 
     if is_snapshot(source):
@@ -114,7 +121,7 @@ def find_snapshot(source: Path) -> Path:
 def _as_pyramid(network: Any, given: dict[str, Any]) -> Any:
     """The network if it was trained on one picture, else None; what only such a model can do is refused then."""
     from sase_gan.errors import UsageError
-    from sase_gan.networks.one_shot import Pyramid
+    from sase_gan.networks.pyramid import Pyramid
 
     if isinstance(network, Pyramid):
         return network

@@ -81,7 +81,7 @@ def train(
 def _check_places(path: Path | None, resume: Path | None) -> None:
     """Refuse a path or a run that is not there."""
     from sase_gan.files import check_pictures_exist
-    from sase_gan.run_folder import open_run
+    from sase_gan.runs.folder import open_run
 
     if resume is not None:
         open_run(resume)
@@ -115,8 +115,8 @@ def _start(
 ) -> None:
     from sase_gan.datasets.images import open_images
     from sase_gan.errors import DataError
-    from sase_gan.presets import FEWEST_IMAGES, choose_preset
-    from sase_gan.run_folder import RunFolder, next_free
+    from sase_gan.runs.folder import RunFolder, next_free
+    from sase_gan.runs.presets import FEWEST_IMAGES, choose_preset
 
     source = open_images(path)
     if len(source) < FEWEST_IMAGES:
@@ -135,7 +135,7 @@ def _start(
         return
     images = _load(resolved)
     # Lightning takes seconds to import: only now, when nothing is left that the user may have mistyped.
-    from sase_gan.runs import is_first_process, start_run
+    from sase_gan.runs.run import is_first_process, start_run
 
     run = RunFolder(out or next_free(Path("runs"), path.stem))
     if is_first_process():
@@ -156,9 +156,9 @@ def _start_picture(
     dry_run: bool,
 ) -> None:
     from sase_gan.datasets.one_shot import fitted, open_picture
-    from sase_gan.presets import choose_one_shot_preset
-    from sase_gan.run_folder import RunFolder, next_free
-    from sase_gan.runs import is_first_process, start_run
+    from sase_gan.runs.folder import RunFolder, next_free
+    from sase_gan.runs.presets import choose_one_shot_preset
+    from sase_gan.runs.run import is_first_process, start_run
     from sase_gan.training.one_shot_config import sized_for
 
     for value, name, instead in (
@@ -193,8 +193,8 @@ def _start_picture(
 
 def _tell_picture_cost(resolved: Any, picture: tuple[int, int], hardware: Any, minutes: float | None) -> Any:
     """Say sizes, time and memory before anything is written; the configuration with iterations that fit `minutes`."""
-    from sase_gan.bench import measure_picture_training
-    from sase_gan.display import readable_seconds
+    from sase_gan.runs.cost import measure_picture_training
+    from sase_gan.runs.display import readable_seconds
 
     height, width = resolved.generator.sizes[-1]
     typer.echo(f"picture  {picture[1]}x{picture[0]} px, trained at {width}x{height} px")
@@ -248,8 +248,8 @@ def _refuse(value: Any, name: str, belongs_to: str, instead: str) -> None:
 
 def _resume(folder: Path, kimg: float | None, hardware: Any, options: dict[str, Any], dry_run: bool) -> None:
     from sase_gan.config import build, load_yaml, merge
-    from sase_gan.run_folder import open_run
-    from sase_gan.runs import resume_run
+    from sase_gan.runs.folder import open_run
+    from sase_gan.runs.run import resume_run
     from sase_gan.training.configs import CONFIGS
     from sase_gan.training.one_shot_config import OneShotConfig
 
@@ -286,18 +286,16 @@ def _resolve(
     *,
     task: str = "low_shot",
 ) -> Any:
-    from sase_gan.config import build, load_preset, load_yaml, merge, parse_assignments, without_none
+    from sase_gan.config import merge, resolve
     from sase_gan.training.configs import CONFIGS
 
-    return build(
+    return resolve(
         CONFIGS[task],
-        merge(
-            load_preset(preset, task=task),
-            load_yaml(config_file) if config_file is not None else {},
-            without_none(flags),
-            {"data": {"path": str(path.resolve())}},
-            parse_assignments(settings),
-        ),
+        preset=preset,
+        file=config_file,
+        flags=merge(flags, {"data": {"path": str(path.resolve())}}),
+        settings=settings,
+        task=task,
     )
 
 
@@ -318,7 +316,7 @@ def _load(resolved: Any) -> Any:
 
 
 def _run_options(resolved: Any, images: Any, hardware: Any, options: dict[str, Any]) -> Any:
-    from sase_gan.runs import RunOptions
+    from sase_gan.runs.run import RunOptions
 
     one_picture = resolved.task == "one_shot"
     return RunOptions(
@@ -365,9 +363,9 @@ def _loggers(name: str | None) -> tuple[Any, ...]:
 
 
 def _dry_run(resolved: Any, num_images: int, hardware: Any, options: dict[str, Any]) -> None:
-    from sase_gan.bench import measure_training
     from sase_gan.config import to_yaml
-    from sase_gan.display import readable_seconds
+    from sase_gan.runs.cost import measure_training
+    from sase_gan.runs.display import readable_seconds
 
     typer.echo(to_yaml(resolved))
     typer.echo(f"{num_images} pictures; timing two steps on {hardware.name} ...")
@@ -382,8 +380,8 @@ def _dry_run(resolved: Any, num_images: int, hardware: Any, options: dict[str, A
 
 
 def _finish(result: Any, run: Any) -> None:
-    from sase_gan.display import readable_seconds
-    from sase_gan.runs import is_first_process
+    from sase_gan.runs.display import readable_seconds
+    from sase_gan.runs.run import is_first_process
 
     if not is_first_process():
         return

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from sase_gan.datasets.images import ImageSet, load_image_set, open_images, pixel_digest
 from sase_gan.errors import DataError
-from sase_gan.ops import at_size
+from sase_gan.resizing import at_size
 
 
 def open_picture(path: Path | str) -> ImageSet:

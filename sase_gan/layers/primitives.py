@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from sase_gan.layers.spectral_norm import spectral_norm
-from sase_gan.ops import upsample_conv, upsample_conv_plain
+from sase_gan.resizing import upsample_conv, upsample_conv_plain
 
 ConvFactory = Callable[..., nn.Module]
 NormFactory = Callable[[int], nn.Module]

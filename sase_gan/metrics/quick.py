@@ -13,7 +13,7 @@ from torch import Tensor
 
 from sase_gan.metrics import fidelity
 from sase_gan.metrics.copy_spaces import SPACES, pixel_descriptor, thumbnails
-from sase_gan.metrics.features import FeatureStore
+from sase_gan.metrics.extractors import FeatureStore
 from sase_gan.metrics.originality import CopyResult, check_copying, joint_verdict
 from sase_gan.metrics.protocol import TRAINING
 from sase_gan.metrics.reference import PreparedReference

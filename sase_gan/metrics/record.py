@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from sase_gan.metrics.bootstrap import Interval
-from sase_gan.metrics.meanings import MEANINGS
+from sase_gan.metrics.catalogue import MEANINGS
 from sase_gan.metrics.protocol import comparability
 
 Status = Literal["ok", "skipped", "not_applicable", "failed"]

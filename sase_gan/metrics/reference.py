@@ -10,7 +10,7 @@ from torch import Tensor
 
 from sase_gan.metrics import fidelity, patches
 from sase_gan.metrics.copy_spaces import SPACES, Space
-from sase_gan.metrics.features import (
+from sase_gan.metrics.extractors import (
     Extractor,
     FeatureStore,
     PixelExtractor,

@@ -18,10 +18,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sase_gan.features.efficientnet_lite0 import EfficientNetLite0
+from sase_gan.features.reconstruction import PerceptualDistance
 from sase_gan.metrics.applicable import NotApplicable
 from sase_gan.metrics.diversity import grey_deviation
 from sase_gan.metrics.patches import sort_rows
-from sase_gan.perceptual import EfficientNetLite0, PerceptualDistance
 from sase_gan.pixels import to_float
 from sase_gan.seeds import generator
 

@@ -9,18 +9,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sase_gan.features.efficientnet_lite0 import efficientnet_lite0
+from sase_gan.features.lpips import lpips_network
+from sase_gan.features.reconstruction import EfficientNetLite0Loss, PerceptualDistance
 from sase_gan.metrics import single_image, verdicts
 from sase_gan.metrics.applicable import NotApplicable
 from sase_gan.metrics.bootstrap import Interval, mean_interval, resampled_interval
 from sase_gan.metrics.diversity import diversity_pairs, pixel_diversity
-from sase_gan.metrics.features import PixelExtractor
+from sase_gan.metrics.extractors import PixelExtractor
 from sase_gan.metrics.originality import Verdict
 from sase_gan.metrics.protocol import Protocol
 from sase_gan.metrics.record import DISTRIBUTION_BASES, RecordBook, Setting, metric_name
 from sase_gan.metrics.reference import PictureSet, PreparedReference
 from sase_gan.metrics.request import LPIPS_NET, Request, resolve
 from sase_gan.metrics.suite import CopyPair, Evaluation, Provenance, base_record, check_sizes, set_verdicts
-from sase_gan.perceptual import EfficientNetLite0Loss, PerceptualDistance, efficientnet_lite0, lpips_network
 
 _VARIANTS: tuple[single_image.SifidVariant, ...] = ("sifid64", "sifid192")
 _INCEPTION_SOURCES: tuple[tuple[str, single_image.InceptionSource, str], ...] = (
@@ -135,8 +137,8 @@ class _SingleEvaluator:
         self._per_fake("sifd_efflite0", "sifd", values, setting)
 
     def sifid(self) -> None:
-        from sase_gan import weights
         from sase_gan.errors import WeightsError
+        from sase_gan.features import weights
 
         for weights_name, source, suffix in _INCEPTION_SOURCES:
             variants = [v for v in _VARIANTS if self.request.wants(f"{v}{suffix}", "single")]
@@ -300,7 +302,7 @@ def _inception(source: str, path: str, weights_dir: Any) -> Any:
         return library_extractor("inception-v3-compat", ["2048"], path)
     from torchvision.models import inception_v3
 
-    from sase_gan import weights
+    from sase_gan.features import weights
 
     with torch.random.fork_rng(devices=[]):
         network = inception_v3(weights=None, init_weights=False, transform_input=False)

@@ -18,6 +18,7 @@ from torch import Tensor
 
 import sase_gan
 from sase_gan.errors import DataError
+from sase_gan.features.lpips import lpips_network
 from sase_gan.metrics import diversity, fidelity, neighbours, patches, smoothness, verdicts
 from sase_gan.metrics.applicable import NotApplicable
 from sase_gan.metrics.bootstrap import Interval, mean_interval
@@ -27,7 +28,6 @@ from sase_gan.metrics.protocol import Protocol
 from sase_gan.metrics.record import RecordBook, Setting, metric_name
 from sase_gan.metrics.reference import PictureSet, PreparedReference
 from sase_gan.metrics.request import LPIPS_NET, Request, bases_of, resolve
-from sase_gan.perceptual import lpips_network
 
 logger = logging.getLogger(__name__)
 

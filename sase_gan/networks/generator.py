@@ -17,13 +17,24 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple, Self
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
 
+from sase_gan.config import FrozenRecord
 from sase_gan.errors import UsageError
 from sase_gan.layers.primitives import WEIGHT_STD, GatedLinearUnit, NoiseInjection, conv
 from sase_gan.layers.sase import SynthesisSASE
 from sase_gan.layers.spectral_norm import fold_spectral_norm, spectral_norm
+from sase_gan.networks.channel_tables import (
+    GENERATOR_CHANNELS,
+    TWO_CONVOLUTION_SIZES,
+    Gate,
+    check_image_size,
+    generator_gates,
+    generator_sizes,
+    scaled,
+    small_image_size,
+)
 from sase_gan.networks.parts import (
     AttentionFactory,
     AttentionName,
@@ -36,23 +47,11 @@ from sase_gan.networks.parts import (
     skip_factory,
     upsample_conv_factory,
 )
-from sase_gan.networks.stages import (
-    GENERATOR_CHANNELS,
-    TWO_CONVOLUTION_SIZES,
-    Gate,
-    check_image_size,
-    generator_gates,
-    generator_sizes,
-    scaled,
-    small_image_size,
-)
 from sase_gan.snapshot import SnapshotMixin
 
 
-class GeneratorConfig(BaseModel):
-    """What a generator is built of; frozen, unknown keys are refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class GeneratorConfig(FrozenRecord):
+    """What a generator is built of."""
 
     image_size: int = Field(256, description="side of the picture in pixels: 32, 64, 128, 256, 512 or 1024")
     latent_size: int = Field(256, ge=1, description="length of the latent z")

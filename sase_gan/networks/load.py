@@ -4,7 +4,7 @@ from pathlib import Path
 
 from sase_gan.errors import DataError
 from sase_gan.networks.generator import Generator
-from sase_gan.networks.one_shot import Pyramid
+from sase_gan.networks.pyramid import Pyramid
 from sase_gan.snapshot import WEIGHTS_FILE, read_header
 
 KINDS: dict[str, type[Generator] | type[Pyramid]] = {Generator.kind: Generator, Pyramid.kind: Pyramid}

@@ -1,112 +1,293 @@
-"""The sizes of a one-shot pyramid, from the picture's.
+"""The one-shot generator: a pyramid of small stages with a SASE gate each (`networks.pyramid_stages`).
 
-They are computed once, when a run begins, and stored in its configuration and in every snapshot. Both rules round up,
-and the products that they round lie often on a whole number: the released arithmetic then gave 26 for 25 or 251 for
-250, by the last bit of a float. A millionth of a pixel is forgiven here.
+Pyramid and losses: SinGAN, arXiv 1905.01164. Dense sizes and concurrent stages: ConSinGAN, arXiv 2003.11512. Written
+from their descriptions.
+
+Deviations, each a switch of `PyramidConfig` (the preset `paper` sets them as released):
+* `statistics="instance"`: every sample is normalised by itself. Running statistics of a batch of one picture do not
+  describe a sample, and with them a sample would depend on its batch.
+* `norm="attentive"`: the release has batch normalisation.
+* `resize="bicubic"`: the release rounds pictures to bytes between stages, which stops gradients.
+* `finished_stages=2`: what a sample looks like at the last two sizes is drawn again out of patches of the training
+  picture (`drawing.finish`).
+The gate follows its target's size at run time, so any output size and any aspect ratio can be drawn.
 """
 
 from __future__ import annotations
 
-import math
-from itertools import pairwise
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Literal, NamedTuple
 
-from sase_gan.errors import DataError
+import torch
+from pydantic import Field
+from torch import Tensor, nn
 
-Size = tuple[int, int]
-"""Height and width in pixels."""
-
-LEAST_SIDE = 11
-"""The discriminator's receptive field: a shorter side leaves it nothing to judge."""
-LEAST_GROWTH = 1.13
-"""Stages closer than this are merged: the finer one would have nothing new to draw."""
-
-
-def round_up(value: float) -> int:
-    """The next whole number, forgiving a millionth."""
-    return math.ceil(value - 1e-6)
-
-
-def training_size(height: int, width: int, max_size: int) -> Size:
-    """The picture's size at the finest stage: shrunk so that its longer side is at most `max_size`, never enlarged."""
-    shrink = min(max_size / max(height, width), 1.0)
-    return round_up(height * shrink), round_up(width * shrink)
+from sase_gan.config import FrozenRecord
+from sase_gan.errors import UsageError
+from sase_gan.layers.primitives import NormFactory
+from sase_gan.networks.parts import norm_factory
+from sase_gan.networks.pyramid_sizes import Size
+from sase_gan.networks.pyramid_stages import PyramidStage
+from sase_gan.resizing import Padding, resize
+from sase_gan.seeds import generator as random_generator
+from sase_gan.snapshot import SnapshotMixin
 
 
-def released_sizes(
-    height: int, width: int, *, smallest_side: int = 25, max_size: int = 250, factor: float = 0.75
-) -> tuple[Size, ...]:
-    """Equal steps, as released with arXiv 2112.14804 and, before it, SinGAN (arXiv 1905.01164).
+class PyramidConfig(FrozenRecord):
+    """What a pyramid is built of."""
 
-    With `num = ceil(log_f(smallest / min(h, w))) + 1`, `drop = ceil(log_f(min(max_size, max(h, w)) / max(h, w)))` and
-    `N = num - drop`, the picture is shrunk to `max_size` and stage i of 0..N is `r^(N - i)` of it,
-    `r = (smallest / short side)^(1 / N)`.
+    removed_keys: ClassVar[Mapping[str, object]] = {
+        "handover": "image",
+        "output": "direct",
+        "reconstruction": "latent",
+    }
 
-    Returns:
-        (height, width) of each stage, coarse to fine.
+    sizes: tuple[Size, ...] = Field((), description="height and width of each stage, coarse to fine; from the picture")
+    width: int = Field(32, ge=4, multiple_of=4, description="channels of the coarsest stage")
+    growth: Literal["none", "released"] = Field(
+        "none", description="channels of finer stages: the same, or doubled at every fourth up to four times"
+    )
+    gate: Literal["sase", "none"] = Field("sase", description="spatially-adaptive gates from the second stage on")
+    norm: Literal["attentive", "batch", "none"] = Field("attentive", description="normalisation of every block")
+    num_components: int = Field(10, ge=1, description="affine maps of attentive normalization")
+    statistics: Literal["instance", "running"] = Field("instance", description="of norms; released: running")
+    resize: Literal["bicubic", "bytes"] = Field("bicubic", description="between stages; released: through bytes")
+    padding: Padding = Field("zero", description="of every stage's input")
+    finished_stages: int = Field(
+        2,
+        ge=0,
+        description="finest stages whose picture is drawn again out of patches of the training picture; 0: none",
+    )
+
+    def channels(self, stage: int) -> int:
+        """Channels of a stage."""
+        return self.width * min(2 ** (stage // 4), 4) if self.growth == "released" else self.width
+
+    def dilation(self, stage: int) -> int:
+        """Of the mask branch of a stage's gate: its masks see 21, then 33 pixels."""
+        return 5 if stage < 4 else 8
+
+    @property
+    def released_statistics(self) -> bool:
+        """Whether norms keep running statistics."""
+        return self.statistics == "running"
+
+    @property
+    def sample_statistics(self) -> Literal["batch", "instance"]:
+        """What norms normalise by in training: the whole batch, or each sample by itself."""
+        return "batch" if self.released_statistics else "instance"
+
+    def norm_factory(self) -> NormFactory:
+        """The norm of every block."""
+        return norm_factory(
+            self.norm, num_components=self.num_components, init_scale="unit", statistics=self.sample_statistics
+        )
+
+
+class PyramidPictures(NamedTuple):
+    """What a pyramid draws, float in about [-1, 1]."""
+
+    big: Tensor
+    """The finest picture `[batch, 3, height, width]`."""
+    stages: tuple[Tensor, ...]
+    """What each stage handed on, coarse to fine."""
+
+
+class Pyramid(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-generation", tags=["gan", "single-image"]):
+    """Draw a picture coarse to fine; stage n sees noise and the enlarged picture of stage n - 1.
+
+    With a_n the noise strength and x_n the picture of stage n,
+
+        x_n = stage_n(a_n noise_n + resize(x_(n-1)))          x_0 = stage_0(z)
+
+    29,763 parameters at the coarsest stage and 36,391 / 140,359 / 551,047 at finer ones of 32 / 64 / 128 channels with
+    batch normalisation.
+
+    The snapshot holds the training picture (bytes, at training size), because harmonising and editing blend with it.
+
+    Args:
+        config: see `PyramidConfig`; its sizes must be known.
+
+    Attributes:
+        picture: uint8 `[3, height, width]`, the training picture at the finest size.
+        finished_stages: as configured; may be set, 0 shows what the stages themselves draw.
+        amplitudes: float `[stages]`, the strengths a_n; set by training.
 
     Raises:
-        DataError: for a picture too small or too long for a pyramid.
+        UsageError: for a configuration without sizes.
 
     Example:
-        >>> len(released_sizes(750, 1000)), released_sizes(750, 1000)[0]
-        (9, (25, 34))
+        >>> pyramid = Pyramid(PyramidConfig(sizes=((12, 16), (18, 24)), width=8)).eval()
+        >>> pyramid(torch.randn(2, 1, 12, 16), [torch.randn(2, 3, 18, 24)]).big.shape
+        torch.Size([2, 3, 18, 24])
     """
-    full = _checked(training_size(height, width, max_size), smallest_side, (height, width), max_size)
-    number = round_up(math.log(smallest_side / min(height, width), factor)) + 1
-    dropped = round_up(math.log(min(max_size, max(height, width)) / max(height, width), factor))
-    last = max(0, number - dropped)
-    return tuple(_scaled(full, smallest_side, (last - stage) / last if last else 0.0) for stage in range(last + 1))
+
+    kind = "one_shot_pyramid"
+    config_class = PyramidConfig
+    card_usage = "sase-gan sample SNAPSHOT --seeds 0-15"
+    picture: Tensor
+    amplitudes: Tensor
+    fixed0: Tensor
+
+    def __init__(self, config: PyramidConfig) -> None:
+        super().__init__()
+        if not config.sizes:
+            raise UsageError("a pyramid needs sizes; networks.pyramid computes them from the picture's")
+        self.config = config
+        self.finished_stages = config.finished_stages
+        self.stages = nn.ModuleList(_stage(config, index) for index in range(len(config.sizes)))
+        self.register_buffer("amplitudes", torch.tensor([1.0] + [0.0] * (len(config.sizes) - 1)))
+        self.register_buffer("picture", torch.zeros(3, *config.sizes[-1], dtype=torch.uint8))
+        self.register_buffer("fixed0", torch.zeros(1, 1, *config.sizes[0]))
+
+    @property
+    def num_stages(self) -> int:
+        """How many stages there are."""
+        return len(self.config.sizes)
+
+    @property
+    def size(self) -> Size:
+        """Height and width of the finest stage in training."""
+        return self.config.sizes[-1]
+
+    # -- what goes in ------------------------------------------------------------------------------------------------
+
+    def stage_sizes(self, size: Size | None = None) -> tuple[Size, ...]:
+        """Sizes of all stages for a picture of `size`: the training sizes, each side times its own factor."""
+        if size is None or tuple(size) == self.size:
+            return self.config.sizes
+        if min(size) < 1:
+            raise UsageError(f"size is {size[1]}x{size[0]}; both sides must be at least 1 px")
+        factors = [wanted / trained for wanted, trained in zip(size, self.size, strict=True)]
+        coarse = [
+            (max(1, round(height * factors[0])), max(1, round(width * factors[1])))
+            for height, width in self.config.sizes[:-1]
+        ]
+        return (*coarse, (size[0], size[1]))
+
+    def latent_shape(self, size: Size | None = None) -> tuple[int, int, int]:
+        """Shape of the latent z, a map of the coarsest stage."""
+        return (1, *self.stage_sizes(size)[0])
+
+    def noise_shapes(self, size: Size | None = None) -> tuple[tuple[int, int, int], ...]:
+        """Shapes of the noise maps of the stages after the first, as `forward` takes them."""
+        sizes = self.stage_sizes(size)
+        return tuple((3, *fine) for fine in sizes[1:])
+
+    # -- drawing -----------------------------------------------------------------------------------------------------
+
+    def forward(self, z: Tensor, noise: Sequence[Tensor] | None = None) -> PyramidPictures:
+        """Draw pictures.
+
+        Args:
+            z: latents `[batch, 1, height, width]` of `latent_shape`, standard normal.
+            noise: maps of `noise_shapes`; None leaves the noise out. Their sizes decide the pictures' size; without
+                them it is the training size.
+        """
+        sizes = self.config.sizes if noise is None else (z.shape[2:], *(part.shape[2:] for part in noise))
+        return self.climb([z, *([None] * (self.num_stages - 1) if noise is None else noise)], sizes=sizes)
+
+    def climb(
+        self,
+        noise: Sequence[Tensor | None],
+        *,
+        start: int = 0,
+        stop: int | None = None,
+        carried: Tensor | None = None,
+        sizes: Sequence[Sequence[int]] | None = None,
+        padding: Padding | None = None,
+        styles: Mapping[int, Tensor] | None = None,
+    ) -> PyramidPictures:
+        """Run the stages from `start` to before `stop`.
+
+        Args:
+            noise: one map or None for every stage of the pyramid, whether it runs or not; not yet scaled.
+            carried: what stage `start - 1` handed on, of any size; None at the coarsest stage.
+            sizes: of all stages; the training sizes if None.
+            padding: other than the configured one.
+            styles: style vectors of gates by stage, in place of those read from the picture that is drawn.
+        """
+        sizes = self.config.sizes if sizes is None else sizes
+        padding = padding or self.config.padding
+        drawn = []
+        for index in range(start, self.num_stages if stop is None else stop):
+            if carried is not None:
+                carried = self.enlarge(carried, sizes[index], padding)
+            part = noise[index]
+            if part is not None and index > 0:
+                part = part * self.amplitudes[index]
+            carried = self.stages[index](carried, part, padding, None if styles is None else styles.get(index))
+            drawn.append(carried)
+        assert carried is not None
+        return PyramidPictures(carried, tuple(drawn))
+
+    def enlarge(self, carried: Tensor, size: Sequence[int], padding: Padding) -> Tensor:
+        """What a stage handed on, at the size of the next one."""
+        if self.config.resize == "bytes":
+            levels = ((carried.detach() + 1) * 127.5).clamp(0, 255).floor()
+            return resize(levels / 127.5 - 1, size, padding).clamp(-1, 1)
+        return resize(carried, size, padding)
+
+    def fixed_noise(self) -> list[Tensor | None]:
+        """The inputs that reconstruct the training picture, one for each stage: a fixed latent, and no noise."""
+        return [self.fixed0, *([None] * (self.num_stages - 1))]
+
+    def reconstruct(self, stop: int | None = None) -> PyramidPictures:
+        """The training picture as the stages before `stop` draw it."""
+        return self.climb(self.fixed_noise(), stop=stop)
+
+    @torch.no_grad()
+    def training_styles(self) -> dict[int, Tensor]:
+        """The style vectors of every gate at the reconstruction of the training picture, `[1, groups, channels]`."""
+        drawn = self.reconstruct().stages
+        padding = self.config.padding
+        styles = {}
+        for index in range(1, self.num_stages):
+            stage = self.stages[index]
+            assert isinstance(stage, PyramidStage)
+            read = stage.styles(self.enlarge(drawn[index - 1], self.config.sizes[index], padding), None, padding)
+            if read is not None:
+                styles[index] = read
+        return styles
+
+    # -- training ----------------------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def draw_fixed_noise(self, seed: int) -> None:
+        """Draw the latent that reconstructs the training picture."""
+        self.fixed0.copy_(torch.randn(self.fixed0.shape, generator=random_generator(seed, "reconstruction", 0)))
+
+    def begin_stage(self, index: int) -> bool:
+        """Start a stage as a copy of the one before, but for what only one of them has; False if the widths differ."""
+        if index == 0 or self.config.channels(index) != self.config.channels(index - 1):
+            return False
+        current, before = self.stages[index], self.stages[index - 1]
+        shared = current.state_dict().keys()
+        current.load_state_dict({k: v for k, v in before.state_dict().items() if k in shared}, strict=False)
+        return True
+
+    @torch.no_grad()
+    def first_stages(self, count: int, picture: Tensor) -> Pyramid:
+        """A copy of the first stages, in evaluation mode: what is published while finer ones are not trained yet.
+
+        Args:
+            picture: uint8 `[3, h, w]`, the training picture at the size of the last of them.
+        """
+        # Unfinished pyramids show what their stages have learnt.
+        finished = self.config.finished_stages if count == self.num_stages else 0
+        part = Pyramid(self.config.model_copy(update={"sizes": self.config.sizes[:count], "finished_stages": finished}))
+        wanted = part.state_dict()
+        state = {key: value for key, value in self.state_dict().items() if key in wanted}
+        state |= {"amplitudes": self.amplitudes[:count], "picture": picture}
+        part.load_state_dict(state)
+        return part.to(self.amplitudes.device).eval()
 
 
-def dense_sizes(
-    height: int, width: int, *, smallest_side: int = 25, max_size: int = 250, stages: int = 6
-) -> tuple[Size, ...]:
-    """Few stages, closer together at the coarse end, where the layout is decided: ConSinGAN, arXiv 2003.11512.
-
-    With `M = stages - 1` and `r = (smallest / short side)^(1 / M)`, stage n < M has the full size times
-    `r^((M - 1) / ln M * ln(M - n) + 1)`. A picture too small for so many gets fewer stages, each at least an
-    eighth larger than the one before.
-
-    Returns:
-        (height, width) of each stage, coarse to fine.
-
-    Raises:
-        DataError: for a picture too small or too long for a pyramid.
-
-    Example:
-        >>> [min(size) for size in dense_sizes(188, 250)]
-        [25, 32, 42, 63, 126, 188]
-    """
-    full = _checked(training_size(height, width, max_size), smallest_side, (height, width), max_size)
-    for count in range(stages, 1, -1):
-        sizes = tuple(_scaled(full, smallest_side, share) for share in _dense_shares(count))
-        sides = [max(size) for size in sizes]
-        if all(fine >= LEAST_GROWTH * coarse for coarse, fine in pairwise(sides)):
-            return sizes
-    return (full,)
-
-
-def _dense_shares(stages: int) -> list[float]:
-    """Of the whole way down, on a logarithmic scale: 1 at the coarsest stage, 0 at the finest."""
-    last = stages - 1
-    steep = (last - 1) / math.log(last) if last > 1 else 0.0
-    return [(steep * math.log(last - stage) + 1) / last for stage in range(last)] + [0.0]
-
-
-def _scaled(full: Size, smallest_side: int, share: float) -> Size:
-    scale = (smallest_side / min(full)) ** share
-    return round_up(full[0] * scale), round_up(full[1] * scale)
-
-
-def _checked(full: Size, smallest_side: int, original: Size, max_size: int) -> Size:
-    if smallest_side < LEAST_SIDE:
-        raise DataError(f"smallest_side is {smallest_side} px; it must be at least {LEAST_SIDE}, what the critic sees")
-    if min(full) >= smallest_side:
-        return full
-    picture = f"the picture is {original[1]}x{original[0]} px"
-    if min(original) < smallest_side:
-        raise DataError(f"{picture}; its shorter side must be at least {smallest_side} px: take a larger picture")
-    raise DataError(
-        f"{picture}, at a longer side of {max_size} px {full[1]}x{full[0]}; its shorter side must stay at least "
-        f"{smallest_side} px: crop it, or raise pyramid.max_size"
+def _stage(config: PyramidConfig, index: int) -> PyramidStage:
+    gated = config.gate == "sase" and index > 0
+    return PyramidStage(
+        config.channels(index),
+        norm=config.norm_factory(),
+        dilation=config.dilation(index) if gated else None,
+        gate_norm=config.sample_statistics,
     )

@@ -4,7 +4,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from sase_gan.recognition.choices import LayerChoice
+from sase_gan.recognition.backbones.choices import LayerChoice
 
 
 class _Section(BaseModel):

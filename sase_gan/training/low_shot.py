@@ -20,15 +20,15 @@ from lightning import LightningModule
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from sase_gan import augment, losses
-from sase_gan.averaging import WeightAverage, recalibrated
+from sase_gan.drawing.sampling import draw_inputs
+from sase_gan.features.reconstruction import reconstruction_loss
 from sase_gan.layers.spectral_norm import frozen_power_iteration
 from sase_gan.networks.discriminator import QUADRANTS, Discriminator
 from sase_gan.networks.generator import Generator, Pictures
-from sase_gan.perceptual import reconstruction_loss
 from sase_gan.pixels import to_float
-from sase_gan.sampling import draw_inputs
 from sase_gan.seeds import derive_seed
+from sase_gan.training import augment, losses
+from sase_gan.training.averaging import WeightAverage, recalibrated
 from sase_gan.training.low_shot_config import LowShotConfig
 
 

@@ -10,11 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sase_gan.explore import mask_overlay
-from sase_gan.ops import at_size
+from sase_gan.drawing.gates import mask_overlay
 from sase_gan.pixels import to_float
-from sase_gan.ui.common import data_uri, escaped
+from sase_gan.resizing import at_size
 from sase_gan.ui.models import CLASSIFIER
+from sase_gan.ui.widgets import data_uri, escaped
 
 MOST_SHOWN = 8
 OVERLAY_SIDE = 160

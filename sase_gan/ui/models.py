@@ -22,8 +22,8 @@ from sase_gan.datasets.prepare import split_holdout
 from sase_gan.errors import DataError, SaseGanError, UsageError
 from sase_gan.networks.generator import Generator
 from sase_gan.networks.load import load_generator, load_pyramid
-from sase_gan.networks.one_shot import Pyramid
-from sase_gan.run_folder import RunFolder, is_run
+from sase_gan.networks.pyramid import Pyramid
+from sase_gan.runs.folder import RunFolder, is_run
 from sase_gan.snapshot import WEIGHTS_FILE, SnapshotMixin, is_snapshot, read_header, snapshot_digest
 
 if TYPE_CHECKING:
@@ -226,8 +226,8 @@ def _kind(weights: Path, modified: int) -> str:
 
 def _load_recogniser(folder: Path) -> Any:
     # timm takes a second to import, and the first picture is not to wait for it.
-    from sase_gan.recognition.detector import Detector
-    from sase_gan.recognition.predict import Classifier
+    from sase_gan.recognition.classification.classifier import Classifier
+    from sase_gan.recognition.detection.detector import Detector
 
     classes: dict[str, Any] = {CLASSIFIER: Classifier, DETECTOR: Detector}
     return classes[read_header(folder / WEIGHTS_FILE)["kind"]].from_pretrained(str(folder))

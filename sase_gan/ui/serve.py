@@ -89,8 +89,8 @@ def serve(
     places, runs = [place.resolve() for place in models], runs.resolve()
 
     from sase_gan.hardware import choose_hardware
-    from sase_gan.ui.blocks import Studio, asset, build_blocks, theme
     from sase_gan.ui.models import Models
+    from sase_gan.ui.studio import Studio, asset, build_blocks, theme
     from sase_gan.ui.trainings import Trainings
 
     listed = Models(places, choose_hardware(device).device)

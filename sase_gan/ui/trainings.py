@@ -25,8 +25,8 @@ import yaml
 
 from sase_gan.errors import UsageError
 from sase_gan.files import write_atomically
-from sase_gan.records import read_run
-from sase_gan.run_folder import RunFolder, images_of, is_run, next_free
+from sase_gan.metrics.records import read_run
+from sase_gan.runs.folder import RunFolder, images_of, is_run, next_free
 from sase_gan.training.one_shot_config import OneShotConfig
 
 State = Literal["preparing", "running", "stopping", "finished", "stopped", "failed"]

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import torch
 
-from sase_gan.averaging import recalibrated
+from sase_gan.drawing.sampling import draw_inputs, sample_images
 from sase_gan.files import write_atomically
 from sase_gan.networks.generator import Generator, GeneratorConfig
 from sase_gan.networks.load import load_generator
-from sase_gan.sampling import draw_inputs, sample_images
+from sase_gan.training.averaging import recalibrated
 
 FOLDER = Path(__file__).parent
 SNAPSHOT = FOLDER / "tiny_snapshot"

@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from sase_gan.features.efficientnet_lite0 import cell_descriptor, efficientnet_lite0
 from sase_gan.metrics import originality
 from sase_gan.metrics.applicable import NotApplicable
 from sase_gan.metrics.copy_spaces import SHIFTS, SPACES, pixel_descriptor, shifted, shifted_mid, thumbnails
@@ -15,7 +16,6 @@ from sase_gan.metrics.originality import (
     joint_verdict,
 )
 from sase_gan.metrics.reference import PictureSet, PreparedReference
-from sase_gan.perceptual import cell_descriptor, efficientnet_lite0
 from tests.metrics.conftest import blurred, compressed, each
 from tests.metrics.conftest import shifted as moved
 

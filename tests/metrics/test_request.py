@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from sase_gan import weights
 from sase_gan.errors import UsageError, WeightsError
+from sase_gan.features import weights
 from sase_gan.metrics.protocol import PROTOCOLS, TRAINING, comparability, named_protocol
 from sase_gan.metrics.record import RecordBook, Setting, metric_name
 from sase_gan.metrics.request import extractor_of, known_names, resolve

@@ -7,17 +7,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from sase_gan import weights
 from sase_gan.errors import DataError
+from sase_gan.features import weights
 from sase_gan.metrics import neighbours, verdicts
-from sase_gan.metrics.features import FeatureStore
+from sase_gan.metrics.extractors import FeatureStore
 from sase_gan.metrics.protocol import Protocol
 from sase_gan.metrics.quick import prepare_measure, quick_metrics
+from sase_gan.metrics.records import parse_record
 from sase_gan.metrics.reference import PreparedReference
 from sase_gan.metrics.request import resolve
 from sase_gan.metrics.single_suite import evaluate_single, summarise_scenes
 from sase_gan.metrics.suite import Evaluation, Provenance, evaluate
-from sase_gan.records import parse_record
 
 PROTOCOL = Protocol().changed(bootstrap_draws=20, reference_splits=2)
 

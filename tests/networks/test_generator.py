@@ -6,11 +6,11 @@ import torch.nn.functional as F
 from torch import nn
 from torch.nn.utils import parametrize
 
-from sase_gan.averaging import recalibrated
 from sase_gan.layers.attentive_norm import AttentiveNorm
 from sase_gan.layers.primitives import UpsampleConv
 from sase_gan.layers.sase import SynthesisSASE
 from sase_gan.networks.generator import Generator, GeneratorConfig
+from sase_gan.training.averaging import recalibrated
 
 TINY = {"width": 4, "latent_size": 8, "num_components": 2}
 

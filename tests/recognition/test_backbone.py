@@ -13,7 +13,7 @@ from sase_gan.layers.attentive_norm import AttentiveNorm
 from sase_gan.layers.aw_conv import AWConv2d
 from sase_gan.layers.efficient_multi_scale_attention import EfficientMultiScaleAttention
 from sase_gan.layers.sase_recognition import SASEConv2d
-from sase_gan.recognition.backbone import create_backbone
+from sase_gan.recognition.backbones.backbone import create_backbone
 
 AN = {"norm": "attentive"}
 RESNET_ROWS = {

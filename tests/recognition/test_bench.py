@@ -10,7 +10,7 @@ from sase_gan.layers.attentive_norm import AttentiveNorm
 from sase_gan.layers.aw_conv import AWConv2d
 from sase_gan.layers.efficient_multi_scale_attention import EfficientMultiScaleAttention
 from sase_gan.layers.sase_recognition import SASEConv2d
-from sase_gan.recognition import bench
+from sase_gan.recognition.backbones import cost as bench
 
 
 @pytest.mark.parametrize("training", [True, False])

@@ -11,14 +11,14 @@ from sase_gan.commands.classify import app
 from sase_gan.config import build, list_presets, load_preset
 from sase_gan.errors import DataError, UsageError
 from sase_gan.pixels import write_png
-from sase_gan.recognition.backbone import create_backbone
-from sase_gan.recognition.classifier import fit_classifier, parameter_groups, rate_factor
-from sase_gan.recognition.data import open_labelled
-from sase_gan.recognition.predict import load_classifier, predict_pictures
-from sase_gan.recognition.report import most_confused, write_classification_report
-from sase_gan.recognition.scores import classification_scores
+from sase_gan.recognition.backbones.backbone import create_backbone
+from sase_gan.recognition.classification.classifier import load_classifier, predict_pictures
+from sase_gan.recognition.classification.data import open_labelled
+from sase_gan.recognition.classification.scores import classification_scores
+from sase_gan.recognition.classification.study import VARIANTS, run_study
+from sase_gan.recognition.classification.training import fit_classifier, parameter_groups, rate_factor
 from sase_gan.recognition.settings import ClassifyConfig, OptimiserSection
-from sase_gan.recognition.study import VARIANTS, run_study
+from sase_gan.report.recognition import most_confused, write_classification_report
 
 
 def test_cosine_with_warmup():

@@ -9,7 +9,7 @@ from pycocotools import mask as coco_mask
 
 from sase_gan.errors import DataError
 from sase_gan.pixels import write_png
-from sase_gan.recognition.coco import (
+from sase_gan.recognition.detection.coco import (
     DetectionPictures,
     coco_results,
     collate,

@@ -11,8 +11,8 @@ from torch import nn
 from sase_gan.errors import UsageError
 from sase_gan.layers.attentive_norm import AttentiveNorm
 from sase_gan.layers.aw_conv import AWConv2d
-from sase_gan.recognition.convert import convert, convert_pretrained
-from sase_gan.recognition.norm_act import AttentiveNormAct, freeze_statistics
+from sase_gan.recognition.backbones.convert import convert, convert_pretrained
+from sase_gan.recognition.backbones.norm_act import AttentiveNormAct, freeze_statistics
 
 
 def trained(model: nn.Module) -> nn.Module:
@@ -140,7 +140,7 @@ def test_refusals():
 
 
 def test_frozen_statistics_hold_the_inner_norms_too():
-    from sase_gan.recognition.backbone import create_backbone
+    from sase_gan.recognition.backbones.backbone import create_backbone
 
     model = create_backbone("resnet18", num_classes=3, norm="attentive", conv="sase").train()
     freeze_statistics(model)

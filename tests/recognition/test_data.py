@@ -10,7 +10,7 @@ import torch
 
 from sase_gan.errors import DataError, UsageError
 from sase_gan.pixels import write_png
-from sase_gan.recognition.data import (
+from sase_gan.recognition.classification.data import (
     EvaluationPictures,
     LabelledSet,
     TrainingPictures,

@@ -17,11 +17,11 @@ from sase_gan.commands.detect import app
 from sase_gan.config import build, list_presets, load_preset
 from sase_gan.errors import DataError, UsageError
 from sase_gan.layers.attentive_norm import AttentiveNorm
-from sase_gan.recognition.backbone import create_backbone
-from sase_gan.recognition.coco import CocoSet, coco_results, open_coco
-from sase_gan.recognition.detection_scores import detection_scores, draw_detections
-from sase_gan.recognition.detection_training import detection_rate_factor, fit_detector
-from sase_gan.recognition.detector import Detector, DetectorConfig, detect, fpn_backbone
+from sase_gan.recognition.backbones.backbone import create_backbone
+from sase_gan.recognition.detection.coco import CocoSet, coco_results, open_coco
+from sase_gan.recognition.detection.detector import Detector, DetectorConfig, detect, fpn_backbone
+from sase_gan.recognition.detection.scores import detection_scores, draw_detections
+from sase_gan.recognition.detection.training import detection_rate_factor, fit_detector
 from sase_gan.recognition.settings import BackboneSection, DetectConfig, DetectorSection
 
 SMALL = {

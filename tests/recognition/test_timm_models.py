@@ -7,7 +7,7 @@ import timm
 import torch
 
 from sase_gan.layers.efficient_multi_scale_attention import EfficientMultiScaleAttention
-from sase_gan.recognition.timm_models import MODELS
+from sase_gan.recognition.backbones.timm_models import MODELS
 
 
 def test_every_name_is_registered():

@@ -11,15 +11,15 @@ from torch import Tensor
 from torch.nn.utils import parametrize
 from torch.utils.data import DataLoader
 
-from sase_gan.callbacks import MetricsTable
 from sase_gan.config import build, load_preset, merge
 from sase_gan.datasets.low_shot import EndlessBatches
+from sase_gan.drawing.sampling import sample_images
 from sase_gan.errors import SaseGanError
 from sase_gan.hardware import Hardware
 from sase_gan.networks.generator import Generator, GeneratorConfig
-from sase_gan.run_folder import RunFolder
-from sase_gan.runs import RunOptions, make_trainer, quiet_lightning
-from sase_gan.sampling import sample_images
+from sase_gan.runs.callbacks import MetricsTable
+from sase_gan.runs.folder import RunFolder
+from sase_gan.runs.run import RunOptions, make_trainer, quiet_lightning
 from sase_gan.training.low_shot import LowShotModule, fast_memory_format, rate_factor
 from sase_gan.training.low_shot_config import LowShotConfig
 

@@ -11,16 +11,17 @@ from typing import Any
 import pytest
 from torch import Tensor
 
-from sase_gan import callbacks, runs
 from sase_gan.config import build, load_preset, merge
 from sase_gan.datasets.images import load_image_set
 from sase_gan.hardware import Hardware
-from sase_gan.records import read_run
-from sase_gan.run_folder import RunFolder
-from sase_gan.runs import RunOptions, RunResult, start_run
+from sase_gan.metrics.records import read_run
+from sase_gan.runs import callbacks
+from sase_gan.runs import run as run_module
+from sase_gan.runs.folder import RunFolder
+from sase_gan.runs.run import RunOptions, RunResult, start_run
 from sase_gan.training.low_shot import LowShotModule
 from sase_gan.training.low_shot_config import LowShotConfig
-from tests.report_fixture import record
+from tests.report.report_fixture import record
 
 FACES = Path(__file__).resolve().parents[2] / "data" / "emoji-faces"
 STEP = 8
@@ -96,7 +97,7 @@ class Clock:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 0.0
-        for module in (callbacks, runs):
+        for module in (callbacks, run_module):
             monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: self.now))
 
     def advance(self, seconds: float) -> None:

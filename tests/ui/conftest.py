@@ -12,10 +12,10 @@ import yaml
 from sase_gan.datasets.bundled import bundled_data
 from sase_gan.datasets.images import load_image_set
 from sase_gan.networks.generator import Generator, GeneratorConfig
-from sase_gan.networks.one_shot import Pyramid, PyramidConfig
+from sase_gan.networks.pyramid import Pyramid, PyramidConfig
 from sase_gan.pixels import write_png
-from sase_gan.recognition.detector import Detector, DetectorConfig
-from sase_gan.recognition.predict import Classifier, ClassifierConfig
+from sase_gan.recognition.classification.classifier import Classifier, ClassifierConfig
+from sase_gan.recognition.detection.detector import Detector, DetectorConfig
 from sase_gan.recognition.settings import BackboneSection, DetectorSection, PicturesSection
 from tests.processes import PATIENCE, until
 

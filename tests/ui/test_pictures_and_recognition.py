@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from sase_gan.inject import edit, paint_to_image, sample
+from sase_gan.drawing.injection import edit, paint_to_image, sample
 from sase_gan.layers.sase_recognition import SASEConv2d
-from sase_gan.ops import at_size
 from sase_gan.pixels import read_image, to_tensor
-from sase_gan.recognition.predict import predict_pictures
+from sase_gan.recognition.classification.classifier import predict_pictures
+from sase_gan.resizing import at_size
 from sase_gan.ui.attention_view import Framing, attention_html, framing, laid_out, layer_words, weights_html
 from sase_gan.ui.models import CLASSIFIER, DETECTOR, PYRAMID, Models
-from sase_gan.ui.picture_tab import NUM_COLOURS, PictureHandlers, painted
-from sase_gan.ui.recognise_tab import RecogniseHandlers, attention_map, example, watched
+from sase_gan.ui.tabs.picture import NUM_COLOURS, PictureHandlers, painted
+from sase_gan.ui.tabs.recognise import RecogniseHandlers, attention_map, example, watched
 from sase_gan.ui.trainings import Trainings
 from tests.ui.test_handlers import refused
 

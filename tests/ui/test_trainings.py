@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from sase_gan.errors import UsageError
-from sase_gan.ui import train_tab
 from sase_gan.ui import trainings as trainings_module
 from sase_gan.ui.models import Models
-from sase_gan.ui.train_tab import TrainHandlers, describe_survey, readable, status_html, status_sentence
+from sase_gan.ui.tabs import train as train_tab
+from sase_gan.ui.tabs.train import TrainHandlers, describe_survey, readable, status_html, status_sentence
 from sase_gan.ui.trainings import Job, Trainings, TrainingState, checked_name
 from sase_gan.ui.uploads import survey_set
 from tests.processes import PATIENCE, end, until

@@ -1,0 +1,246 @@
+"""How a picture came about, so that it can be drawn again: a seed, and small moves away from it.
+
+Every picture has a name that can be typed, in the studio and on the command line alike: `17` is the picture of seed 17,
+`17~50.3.2` the third variation of it with amount 0.50 and variation seed 3, and `17@60.0.12` place 12 on its map of
+neighbours with reach 0.60 in plane 0.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sase_gan.drawing.latents import neighbours, variations
+from sase_gan.drawing.sampling import (
+    MAX_SEED,
+    Inputs,
+    Network,
+    NoiseMode,
+    check_truncation,
+    draw_images,
+    draw_inputs,
+    parse_seeds,
+    walk_between,
+)
+from sase_gan.errors import UsageError
+
+MAP_SIDE = 5
+MOST_VARIATIONS = 64
+MOST_MOVES = 32
+LONGEST_FILE_NAME = 255
+"""In bytes, on all usual file systems."""
+_MOVE = re.compile(r"([~@])(\d{1,3})\.(\d{1,10})\.(\d{1,2})")
+_NAME = re.compile(rf"(\d{{1,10}})((?:{_MOVE.pattern})*)")
+
+
+@dataclass(frozen=True)
+class Move:
+    """A step from one picture to a similar one.
+
+    Attributes:
+        kind: "~", a variation; "@", a place on the map of neighbours.
+        percent: amount or reach in hundredths of a radian.
+        seed: of the variation or the plane.
+        place: which of them.
+    """
+
+    kind: str
+    percent: int
+    seed: int
+    place: int
+
+    def __str__(self) -> str:
+        return f"{self.kind}{self.percent}.{self.seed}.{self.place}"
+
+    def apply(self, z: Tensor) -> Tensor:
+        """Move a latent by this step."""
+        if self.kind == "~":
+            # All are drawn and one is taken, so that a variation does not depend on how many were asked for.
+            return variations(z, MOST_VARIATIONS, amount=self.percent / 100, seed=self.seed)[self.place]
+        return neighbours(z, side=MAP_SIDE, reach=self.percent / 100, seed=self.seed)[self.place]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A recipe holds all that a picture depends on beside the model."""
+
+    seed: int
+    moves: tuple[Move, ...] = ()
+    truncation: float = 1.0
+    noise: NoiseMode = "random"
+
+    @property
+    def name(self) -> str:
+        """Return the name as it can be typed."""
+        return f"{self.seed}{''.join(map(str, self.moves))}"
+
+    def file_name(self) -> str:
+        """Return the name of the picture's PNG, whose part behind "seed" `parse_names` reads again.
+
+        Raises:
+            UsageError: after so many steps that no file may be called so.
+
+        Example:
+            >>> Recipe(17, (Move("~", 50, 3, 2),)).file_name()
+            'seed000017~50.3.2.png'
+        """
+        name = f"seed{self.seed:06d}{''.join(map(str, self.moves))}.png"
+        if len(name) > LONGEST_FILE_NAME:
+            raise UsageError(
+                f"picture {self.name} has {len(self.moves)} steps, and a file may not have so long a name; take fewer "
+                "steps, or write the grid alone (--grid-only)"
+            )
+        return name
+
+    def moved(self, move: Move) -> Recipe:
+        """Go one step further.
+
+        Raises:
+            UsageError: after too many steps.
+        """
+        if len(self.moves) >= MOST_MOVES:
+            raise UsageError(f"This picture is {MOST_MOVES} steps away from its seed already; start again from a seed.")
+        return replace(self, moves=(*self.moves, move))
+
+    def seed_alone(self) -> int:
+        """Return the seed, for models of one picture, whose pictures have no variations.
+
+        Raises:
+            UsageError: after any step.
+        """
+        if self.moves:
+            raise UsageError(f"{self.name} names a variation, which models of one picture lack; name seeds alone")
+        return self.seed
+
+    def latent(self, network: Network) -> Tensor:
+        """Return the latent before truncation, `[latent_size]`; of a model of one picture, the map of its seed.
+
+        Raises:
+            UsageError: steps in a model of one picture.
+        """
+        z = draw_inputs(network, [self.seed], noise="off").z[0]
+        if z.ndim != 1:
+            self.seed_alone()
+        for move in self.moves:
+            z = move.apply(z)
+        return z
+
+    def inputs(self, network: Network) -> Inputs:
+        """Return what a batch of this picture alone is drawn from."""
+        noise = draw_inputs(network, [self.seed], noise=self.noise).noise
+        return Inputs(self.latent(network)[None] * self.truncation, noise)
+
+    def text(self, digest: str) -> dict[str, str]:
+        """Describe the picture for the text chunks of its PNG."""
+        return {
+            "snapshot": digest,
+            "seed": str(self.seed),
+            "picture": self.name,
+            "truncation": f"{self.truncation:g}",
+            "noise": self.noise,
+            "software": "sase_gan studio",
+        }
+
+
+def parse_names(text: str) -> list[Recipe]:
+    """Read a list of pictures such as `0,4-6,17~50.3.2`.
+
+    Raises:
+        UsageError: for anything else, naming the part that is not understood.
+
+    Example:
+        >>> [recipe.name for recipe in parse_names("4-5,17~50.3.2")]
+        ['4', '5', '17~50.3.2']
+    """
+    found: list[Recipe] = []
+    for part in (part.strip() for part in text.split(",")):
+        match = _NAME.fullmatch(part)
+        if match and match[2]:
+            moves = tuple(Move(m[1], int(m[2]), int(m[3]), int(m[4])) for m in _MOVE.finditer(match[2]))
+            found.append(_checked(Recipe(int(match[1]), moves), part))
+        elif "~" in part or "@" in part:
+            raise UsageError(
+                f"{part!r} is not understood; variations are written 17~50.3.2 (amount, seed, number) and neighbours "
+                "17@60.0.12 (reach, plane, place)"
+            )
+        else:
+            found += [Recipe(seed) for seed in parse_seeds(part)]
+    return found
+
+
+def parse_recipes(text: object, *, most: int, least: int = 1) -> list[Recipe]:
+    """Read the pictures that a visitor of the studio named, as `parse_names` does, but no more than are allowed.
+
+    Raises:
+        UsageError: for anything else, or another number of pictures than allowed.
+    """
+    if not isinstance(text, str) or len(text) > 2000:
+        raise UsageError("Write the pictures as a list of seeds, such as 0, 5, 12.")
+    found: list[Recipe] = []
+    for part in (part.strip() for part in text.split(",")):
+        if not part:
+            continue
+        first, _, last = part.partition("-")
+        if last.isdecimal() and first.isdecimal() and int(last) - int(first) >= most:
+            raise UsageError(f"{part} are too many pictures; at most {most} are possible here.")
+        found += parse_names(part)
+    if not least <= len(found) <= most:
+        raise UsageError(f"{len(found)} pictures are named; between {least} and {most} are possible here.")
+    return found
+
+
+def _checked(recipe: Recipe, part: str) -> Recipe:
+    places = {"~": MOST_VARIATIONS, "@": MAP_SIDE**2}
+    limits = {"~": 160, "@": 300}
+    for move in recipe.moves:
+        if move.place >= places[move.kind] or move.percent > limits[move.kind] or move.seed > MAX_SEED:
+            raise UsageError(f"{part} names a variation that does not exist.")
+    if recipe.seed > MAX_SEED or len(recipe.moves) > MOST_MOVES:
+        raise UsageError(f"{part} is no picture: seeds go up to {MAX_SEED}, and steps up to {MOST_MOVES}.")
+    return recipe
+
+
+def draw_recipes(
+    network: Network,
+    recipes: Sequence[Recipe],
+    *,
+    batch_size: int = 8,
+    progress: Callable[[int, int], Any] | None = None,
+) -> Tensor:
+    """Draw the pictures, uint8 `[n, 3, height, width]`.
+
+    Raises:
+        UsageError: a truncation outside 0 to 2, or a variation in a model of one picture.
+    """
+    for recipe in recipes:
+        check_truncation(recipe.truncation)
+    parts = []
+    for start in range(0, len(recipes), batch_size):
+        inputs = [recipe.inputs(network) for recipe in recipes[start : start + batch_size]]
+        # A batch may mix pictures with and without noise only through a caller's mistake: one setting serves all.
+        noises = [item.noise for item in inputs]
+        noise = None if noises[0] is None else [torch.cat(maps) for maps in zip(*noises, strict=True)]
+        parts.append(draw_images(network, Inputs(torch.cat([item.z for item in inputs]), noise)))
+        if progress is not None:
+            progress(min(start + batch_size, len(recipes)), len(recipes))
+    return torch.cat(parts)
+
+
+def walk_recipes(
+    network: Network, recipes: Sequence[Recipe], *, steps: int = 8, loop: bool = False, batch_size: int = 8
+) -> Tensor:
+    """Walk from picture to picture as `sampling.latent_walk` does, with the first one's own noise throughout.
+
+    Raises:
+        UsageError: fewer than two pictures, no step, or a variation in a model of one picture.
+    """
+    if len(recipes) < 2:
+        raise UsageError(f"a walk needs at least two seeds; got {len(recipes)}")
+    latents = torch.stack([recipe.latent(network) for recipe in recipes])
+    noise = draw_inputs(network, [recipes[0].seed]).noise
+    return walk_between(network, Inputs(latents, noise), steps=steps, loop=loop, batch_size=batch_size)

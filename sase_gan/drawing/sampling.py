@@ -1,0 +1,222 @@
+"""From seeds to pictures: a picture is named by (snapshot, seed), whatever batch and device draw it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import pairwise
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from sase_gan.drawing.finish import draw_finished
+from sase_gan.errors import UsageError
+from sase_gan.networks.generator import Generator
+from sase_gan.networks.pyramid import Pyramid
+from sase_gan.networks.pyramid_sizes import Size
+from sase_gan.pixels import to_uint8
+from sase_gan.seeds import generator as random_generator
+
+Network = Generator | Pyramid
+NoiseMode = Literal["random", "fixed", "off"]
+Progress = Callable[[int, int], None]
+MAX_SEED = 2**31 - 1
+
+
+class Inputs(NamedTuple):
+    """What a network draws from: latents, one a picture, and its noise maps, or None for no noise.
+
+    A latent is `[latent_size]` for a generator, a map `[1, height, width]` of the coarsest stage for a pyramid.
+    """
+
+    z: Tensor
+    noise: list[Tensor] | None
+
+
+def draw_inputs(
+    network: Network, seeds: Sequence[int], *, noise: NoiseMode = "random", size: Size | None = None
+) -> Inputs:
+    """Latents and noise on the CPU, one random generator a seed, so that CPU and GPU start from the same numbers.
+
+    Args:
+        noise: "random", each picture has its own; "fixed", all share the maps of seed 0; "off", none.
+        size: height and width of the picture, for a pyramid, which draws any size; the trained size if None.
+    """
+    if noise not in ("random", "fixed", "off"):
+        raise UsageError(f"noise is {noise!r}; choose random, fixed or off")
+    _check_seeds(seeds)
+    z = torch.stack(
+        [torch.randn(network.latent_shape(size), generator=random_generator(seed, "latent")) for seed in seeds]
+    )
+    if noise == "off":
+        return Inputs(z, None)
+    owners = seeds if noise == "random" else [0] * len(seeds)
+    return Inputs(z, _noise_maps(network, owners, size))
+
+
+def _noise_maps(network: Network, seeds: Sequence[int], size: Size | None = None) -> list[Tensor]:
+    sources = [random_generator(seed, "noise") for seed in seeds]
+    return [
+        torch.stack([torch.randn(shape, generator=source) for source in sources])
+        for shape in network.noise_shapes(size)
+    ]
+
+
+def _check_seeds(seeds: Sequence[int]) -> None:
+    if not seeds:
+        raise UsageError("no seed was given; give at least one, for example 0-15")
+    for seed in seeds:
+        if not 0 <= seed <= MAX_SEED:
+            raise UsageError(f"seed is {seed}; it must be between 0 and {MAX_SEED}")
+
+
+@contextmanager
+def evaluating(network: torch.nn.Module) -> Iterator[None]:
+    """Evaluation mode without gradients within the block; the mode before is restored."""
+    training = network.training
+    network.eval()
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        network.train(training)
+
+
+def sample_images(
+    network: Network,
+    seeds: Sequence[int],
+    *,
+    truncation: float = 1.0,
+    noise: NoiseMode = "random",
+    batch_size: int = 8,
+    progress: Progress | None = None,
+) -> Tensor:
+    """Draw one picture for each seed.
+
+    Args:
+        truncation: latents are multiplied by it; below 1 pictures are more typical and less varied.
+        progress: called with (done, total) after each batch.
+
+    Returns:
+        uint8 `[len(seeds), 3, height, width]` on the CPU. Batches of another size may change the last bit of a
+        float, and so now and then a picture's value by one level; nothing else.
+
+    Raises:
+        UsageError: for a truncation outside 0 to 2, a seed out of range, or no seed.
+    """
+    check_truncation(truncation)
+    parts = []
+    for start in range(0, len(seeds), batch_size):
+        inputs = draw_inputs(network, seeds[start : start + batch_size], noise=noise)
+        parts.append(draw_images(network, Inputs(inputs.z * truncation, inputs.noise)))
+        if progress is not None:
+            progress(min(start + batch_size, len(seeds)), len(seeds))
+    if not parts:
+        _check_seeds(seeds)
+    return torch.cat(parts)
+
+
+def check_truncation(truncation: float) -> None:
+    """Refuse a factor of latents that is none.
+
+    Raises:
+        UsageError: outside 0 to 2.
+    """
+    if not 0 <= truncation <= 2:
+        raise UsageError(f"truncation is {truncation}; it must be between 0 and 2 (1 changes nothing)")
+
+
+def draw_images(network: Network, inputs: Inputs, *, finish: bool = True) -> Tensor:
+    """One batch of pictures, uint8 on the CPU, from given latents and noise.
+
+    Args:
+        finish: whether a pyramid's pictures are finished, as it is set; films are not, in which patches would jump.
+    """
+    device = next(network.parameters()).device
+    z = inputs.z.to(device)
+    noise = None if inputs.noise is None else [noise.to(device) for noise in inputs.noise]
+    with evaluating(network):
+        if finish and isinstance(network, Pyramid) and network.finished_stages > 0:
+            none: list[Tensor | None] = [None] * (network.num_stages - 1)
+            return to_uint8(draw_finished(network, [z, *(none if noise is None else noise)])).cpu()
+        return to_uint8(network(z, noise).big).cpu()
+
+
+def latent_walk(
+    network: Network, seeds: Sequence[int], *, steps: int = 8, loop: bool = False, batch_size: int = 8
+) -> Tensor:
+    """Pictures along the way from seed to seed, with the noise of the first seed throughout; a pyramid's not finished.
+
+    Args:
+        seeds: the stations, at least two.
+        steps: pictures from each station to just before the next.
+        loop: also walk back from the last station to the first; otherwise the last station ends the walk.
+
+    Returns:
+        uint8 `[n, 3, height, width]`.
+
+    Raises:
+        UsageError: fewer than two seeds, or no step.
+    """
+    if len(seeds) < 2:
+        raise UsageError(f"a walk needs at least two seeds; got {len(seeds)}")
+    stations = Inputs(draw_inputs(network, seeds, noise="off").z, _noise_maps(network, seeds[:1]))
+    return walk_between(network, stations, steps=steps, loop=loop, batch_size=batch_size)
+
+
+def walk_between(
+    network: Network, stations: Inputs, *, steps: int = 8, loop: bool = False, batch_size: int = 8
+) -> Tensor:
+    """Walk from latent to latent with the first noise throughout; arguments and result as of `latent_walk`.
+
+    Raises:
+        UsageError: no step.
+    """
+    if steps < 1:
+        raise UsageError(f"steps is {steps}; at least 1 picture from seed to seed is required")
+    way = torch.cat([stations.z, stations.z[:1]]) if loop else stations.z
+    ways = [spherical_interpolation(a, b, step / steps) for a, b in pairwise(way) for step in range(steps)]
+    if not loop:
+        ways.append(way[-1])
+    noise = None if stations.noise is None else [n[:1] for n in stations.noise]
+    parts = []
+    for start in range(0, len(ways), batch_size):
+        z = torch.stack(ways[start : start + batch_size])
+        shared = None if noise is None else [n.expand(len(z), -1, -1, -1) for n in noise]
+        parts.append(draw_images(network, Inputs(z, shared), finish=False))
+    return torch.cat(parts)
+
+
+def spherical_interpolation(a: Tensor, b: Tensor, share: float) -> Tensor:
+    """Between two latents along the arc, lengths interpolated too; stays where normal latents lie, unlike a chord."""
+    norm_a, norm_b = a.norm(), b.norm()
+    cosine = (a.flatten() @ b.flatten() / (norm_a * norm_b)).clamp(-1, 1)
+    angle = torch.arccos(cosine)
+    if angle < 1e-4 or angle > torch.pi - 1e-4:  # no arc, or none that is shortest: the chord serves
+        return torch.lerp(a, b, share)
+    direction = (torch.sin((1 - share) * angle) * a / norm_a + torch.sin(share * angle) * b / norm_b) / torch.sin(angle)
+    return direction * torch.lerp(norm_a, norm_b, share)
+
+
+def parse_seeds(text: str) -> list[int]:
+    """Seeds from a list such as `0,1,4-6`.
+
+    Raises:
+        UsageError: for anything else, naming the part that is not understood.
+
+    Example:
+        >>> parse_seeds("0,1,4-6")
+        [0, 1, 4, 5, 6]
+    """
+    seeds: list[int] = []
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        if not first.isdecimal() or (dash and not last.isdecimal()):
+            raise UsageError(f"seeds are {text!r}, and {part.strip()!r} is not understood; write for example 0,1,4-6")
+        start, end = int(first), int(last or first)
+        if end < start:
+            raise UsageError(f"seeds are {text!r}, and {part.strip()!r} runs backwards; write {end}-{start}")
+        _check_seeds((start, end))  # before a range of any length is written out
+        seeds.extend(range(start, end + 1))
+    return seeds

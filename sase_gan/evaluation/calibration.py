@@ -1,0 +1,278 @@
+"""How the figures of an evaluation move under disturbances that are made on purpose.
+
+Two questions. `ladder`: a random half of the real pictures plays the training set, and the other half, as it is and
+disturbed, the generated pictures; then copies of the training half do. Quality, diversity and copying should each move
+with the disturbance that concerns them. `calibrate`: do the constants of the copying verdict hold on a set, that is,
+are copies of it red and its own held-out halves green?
+"""
+
+import io
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+from sase_gan.metrics.copy_spaces import SPACES, Space
+from sase_gan.metrics.extractors import FeatureStore, resized
+from sase_gan.metrics.fidelity import reference_halves
+from sase_gan.metrics.originality import SEVERITY, Colour, check_copying
+from sase_gan.metrics.protocol import Protocol
+from sase_gan.metrics.reference import PictureSet, PreparedReference
+from sase_gan.metrics.suite import evaluate
+from sase_gan.seeds import generator
+
+CALIBRATION_SPLITS = 50
+COLOURS: tuple[Colour, ...] = ("green", "amber", "red")
+
+Change = Callable[[Tensor], Tensor]
+"""From pictures uint8 [N, 3, H, W] to disturbed ones."""
+
+
+def blurred(images: Tensor, factor: float) -> Tensor:
+    """Through a picture that is smaller by `factor`, and back."""
+    height, width = images.shape[-2:]
+    return resized(resized(images, max(1, round(height / factor)), max(1, round(width / factor))), height, width)
+
+
+def compressed(images: Tensor, quality: int) -> Tensor:
+    """Through JPEG of this quality."""
+    out = []
+    for image in images:
+        buffer = io.BytesIO()
+        Image.fromarray(image.permute(1, 2, 0).numpy()).save(buffer, "JPEG", quality=quality)
+        out.append(torch.from_numpy(np.array(Image.open(buffer).convert("RGB"))).permute(2, 0, 1))
+    return torch.stack(out)
+
+
+def noisy(images: Tensor, levels: float) -> Tensor:
+    """With Gaussian noise of this deviation in levels of 256."""
+    noise = torch.randn(images.shape, generator=generator(0, "bench noise"))
+    return (images + levels * noise).round().clamp(0, 255).to(torch.uint8)
+
+
+def shifted(images: Tensor, share: float) -> Tensor:
+    """Moved down and right by a share of the sides, the border repeated."""
+    height, width = images.shape[-2:]
+    down, right = round(share * height), round(share * width)
+    return F.pad(images.float(), (right, 0, down, 0), mode="replicate")[..., :height, :width].to(torch.uint8)
+
+
+def zoomed(images: Tensor, share: float) -> Tensor:
+    """The middle of the pictures, this share of the sides, enlarged."""
+    height, width = images.shape[-2:]
+    top, left = round(height * (1 - share) / 2), round(width * (1 - share) / 2)
+    return resized(images[..., top : height - top, left : width - left], height, width)
+
+
+def brightened(images: Tensor, factor: float) -> Tensor:
+    """All values times `factor`."""
+    return (images * factor).round().clamp(0, 255).to(torch.uint8)
+
+
+def blended(images: Tensor) -> Tensor:
+    """Each picture mixed half and half with the next."""
+    return ((images.int() + images.roll(1, 0).int()) // 2).to(torch.uint8)
+
+
+def few_kinds(images: Tensor, share: float) -> Tensor:
+    """As many pictures, of only a share of the kinds: those, repeated with a little noise."""
+    kept = images[: max(1, round(share * len(images)))]
+    repeats = -(-len(images) // len(kept))
+    return noisy(kept.repeat(repeats, 1, 1, 1)[: len(images)], 2)
+
+
+NEW_PICTURES: Mapping[str, Change] = {
+    "held-out half, as it is": lambda images: images,
+    "held-out, blurred through 1/2": lambda images: blurred(images, 2),
+    "held-out, blurred through 1/4": lambda images: blurred(images, 4),
+    "held-out, JPEG quality 50": lambda images: compressed(images, 50),
+    "held-out, JPEG quality 10": lambda images: compressed(images, 10),
+    "held-out, noise of 8 levels": lambda images: noisy(images, 8),
+    "held-out, noise of 32 levels": lambda images: noisy(images, 32),
+    "held-out, half of the kinds": lambda images: few_kinds(images, 0.5),
+    "held-out, a tenth of the kinds": lambda images: few_kinds(images, 0.1),
+}
+COPIES: Mapping[str, Change] = {
+    "exact copies": lambda images: images.clone(),
+    "mirrored copies": lambda images: images.flip(-1),
+    "shifted copies (1/16)": lambda images: shifted(images, 1 / 16),
+    "mirrored and shifted copies": lambda images: shifted(images.flip(-1), 1 / 16),
+    "copies, JPEG quality 50": lambda images: compressed(images, 50),
+    "copies, blurred through 1/4": lambda images: blurred(images, 4),
+    "copies, noise of 20 levels": lambda images: noisy(images, 20),
+    "copies, brighter by 1.2": lambda images: brightened(images, 1.2),
+    "blends of two": blended,
+    "copies, middle 80 %": lambda images: zoomed(images, 0.8),
+}
+MUST_BE_RED = ("exact copies", "mirrored copies", "shifted copies (1/16)", "mirrored and shifted copies")
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One disturbance and the record of its evaluation."""
+
+    name: str
+    record: dict[str, Any]
+
+
+def ladder(images: Tensor, *, seed: int = 0, cache: FeatureStore | None = None) -> Iterator[Rung]:
+    """Evaluate disturbed held-out pictures, then copies, against one half of the pictures.
+
+    Args:
+        images: real pictures uint8 [N, 3, H, W]; 40 at least, so that there are verdicts.
+        seed: which of the random halves.
+        cache: of features.
+    """
+    train, held_out = reference_halves(len(images), seed + 1)[seed]
+    reference = PreparedReference(images[train], store=cache)
+    protocol = Protocol().changed(num_fakes=len(held_out))
+    for source, changes in ((images[held_out], NEW_PICTURES), (images[train], COPIES)):
+        for name, change in changes.items():
+            yield Rung(name, evaluate(change(source), reference, protocol, keep_fakes=True).record)
+    half = torch.cat([images[train][: len(train) // 2], images[held_out][len(train) // 2 :]])
+    yield Rung("half exact copies, half held-out", evaluate(half, reference, protocol, keep_fakes=True).record)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What copies of a whole set score in one space; the colour is the joint verdict over all spaces.
+
+    Attributes:
+        name: of the disturbance.
+        space: see `copy_spaces`.
+        scores: AuthPct in percent, nn_ratio and copy_share.
+        colour: of both spaces together.
+    """
+
+    name: str
+    space: Space
+    scores: tuple[float, float, float]
+    colour: str
+
+
+@dataclass(frozen=True)
+class HonestCalibration:
+    """What held-out halves of a set score in one space: means, deviations, and the share of splits of each colour."""
+
+    space: Space
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    colours: Mapping[Colour, float]
+
+
+def calibrate(
+    images: Tensor, *, cache: FeatureStore | None = None
+) -> tuple[list[HonestCalibration], list[Calibration]]:
+    """Honest halves of a set, and all kinds of copies of all of it, judged as `evaluate` judges them.
+
+    Args:
+        images: real pictures uint8 [N, 3, H, W], 40 at least.
+        cache: of features.
+    """
+    reference = PreparedReference(images, store=cache)
+    honest = _honest(reference)
+    found = []
+    for name, change in COPIES.items():
+        fakes = PictureSet(change(reference.pictures.images))
+        results = {}
+        for space in SPACES:
+            extractor, layer = ("efflite0", "mid") if space == "mid" else ("pixels32", "pixels")
+            rows = reference.store.features(fakes.images, fakes.digest, reference.extractor(extractor), [layer])
+            results[space] = check_copying(rows[layer], reference.copying(space), space=space, draws=2)
+        colour = max((result.verdict.colour for result in results.values()), key=lambda colour: SEVERITY[colour])
+        for space, result in results.items():
+            scores = (result.scores.authpct, result.scores.nn_ratio, result.scores.copy_share)
+            found.append(Calibration(name, space, scores, colour))
+    return honest, found
+
+
+def _honest(reference: PreparedReference) -> list[HonestCalibration]:
+    colours: dict[Space, list[Colour]] = {}
+    figures: dict[Space, Tensor] = {}
+    halves = reference_halves(len(reference), CALIBRATION_SPLITS)
+    for space in SPACES:
+        judged = [reference.copying(space).judge_held_out(held_out, train, space) for held_out, train in halves]
+        colours[space] = [verdict.colour for _, verdict in judged]
+        rows = [(scores.authpct, scores.nn_ratio, scores.copy_share) for scores, _ in judged]
+        figures[space] = torch.tensor(rows, dtype=torch.float64)
+    joint = [max(pair, key=lambda colour: SEVERITY[colour]) for pair in zip(*colours.values(), strict=True)]
+    shares = {colour: joint.count(colour) / len(joint) for colour in COLOURS}
+    return [
+        HonestCalibration(space, _three(figures[space].mean(0)), _three(figures[space].std(0)), shares)
+        for space in SPACES
+    ]
+
+
+def _three(row: Tensor) -> tuple[float, float, float]:
+    authpct, ratio, share = row.tolist()
+    return authpct, ratio, share
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table."""
+    lines = [f"| {' | '.join(heads)} |", "|" + " --- |" * len(heads)]
+    return "\n".join(lines + [f"| {' | '.join(row)} |" for row in rows]) + "\n"
+
+
+LADDER_COLUMNS: Mapping[str, str] = {
+    "kid_efflite0": "KID",
+    "fd_efflite0": "FD",
+    "mifd_efflite0": "MiFD",
+    "kid_mid_efflite0": "KID mid",
+    "fd_mid_efflite0": "FD mid",
+    "patch_swd": "patch SWD",
+    "precision_efflite0": "precision",
+    "recall_efflite0": "recall",
+    "density_efflite0": "density",
+    "coverage_efflite0": "coverage",
+    "nn1_acc_efflite0": "1-NN",
+    "is_efflite0": "IS formula",
+    "div_efflite0": "diversity",
+    "div_within_efflite0": "div. within",
+    "copy_share": "copy share",
+    "nn_ratio": "nn ratio",
+    "authpct": "AuthPct",
+    "copy_share_pixels": "copy share px",
+    "nn_ratio_pixels": "nn ratio px",
+    "authpct_pixels": "AuthPct px",
+}
+
+
+def ladder_table(rungs: Sequence[Rung]) -> str:
+    """The ladder as Markdown: a row a disturbance, a column a figure, and the three verdicts."""
+    rows = []
+    for rung in rungs:
+        verdict = rung.record["verdict"]
+        cells = [_cell(rung.record["metrics"].get(name)) for name in LADDER_COLUMNS]
+        rows.append([rung.name, verdict["copying"], verdict["quality"], verdict["diversity"], *cells])
+    return table(["generated pictures", "copying", "quality", "variety", *LADDER_COLUMNS.values()], rows)
+
+
+def _cell(entry: Mapping[str, Any] | None) -> str:
+    if entry is None or entry["value"] is None:
+        return "–"
+    value = entry["value"]
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def calibration_table(honest: Sequence[HonestCalibration], copies: Sequence[Calibration]) -> str:
+    """AuthPct / nn_ratio / copy_share in both spaces and the joint verdict, as Markdown."""
+    by_name: dict[str, dict[str, str]] = {}
+    for item in copies:
+        row = by_name.setdefault(item.name, {"verdict": item.colour})
+        row[item.space] = "{:.0f} / {:.2f} / {:.2f}".format(*item.scores)
+    shares = honest[0].colours
+    cells = ["{:.0f}±{:.0f} / {:.2f}±{:.2f} / {:.2f}±{:.2f}".format(*_interleaved(item)) for item in honest]
+    verdict = ", ".join(f"{share:.1%} {colour}" for colour, share in shares.items() if share)
+    rows = [[f"honest halves, {CALIBRATION_SPLITS} splits", *cells, verdict]]
+    rows += [[name, *(row[space] for space in SPACES), row["verdict"]] for name, row in by_name.items()]
+    return table(["generated pictures", *(f"{space}: AuthPct / nn / share" for space in SPACES), "verdict"], rows)
+
+
+def _interleaved(item: HonestCalibration) -> list[float]:
+    return [number for pair in zip(item.mean, item.std, strict=True) for number in pair]

@@ -1,0 +1,1 @@
+"""Frozen feature networks and the files of their weights."""

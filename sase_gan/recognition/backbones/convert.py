@@ -1,0 +1,182 @@
+"""Putting our layers into a trained network, so that its outputs are unchanged at the start."""
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from sase_gan.errors import UsageError
+from sase_gan.layers.attentive_norm import AttentiveNorm
+from sase_gan.layers.aw_conv import AWConv2d
+from sase_gan.recognition.backbones.backbone import create_backbone
+from sase_gan.recognition.backbones.networks import is_batch_norm
+from sase_gan.recognition.backbones.norm_act import from_trained
+
+Mode = Literal["exact", "expectation"]
+Select = Callable[[str, nn.Module], bool]
+
+# Where the papers put the layers, by the class name of a block: the same in timm and in torchvision.
+_NORMS = {
+    "BasicBlock": ("bn1",),
+    "Bottleneck": ("bn2",),
+    "DenseLayer": ("norm2",),
+    "_DenseLayer": ("norm2",),
+    "DepthwiseSeparableConv": ("bn1",),
+    "InvertedResidual": ("bn2", "conv.1.1"),
+}
+_CONVS = {
+    "BasicBlock": ("conv1", "conv2"),
+    "Bottleneck": ("conv2",),
+    "DenseLayer": ("conv2",),
+    "_DenseLayer": ("conv2",),
+}
+
+
+def convert(
+    model: nn.Module,
+    *,
+    norm: Literal["attentive"] | None = None,
+    conv: Literal["aw"] | None = None,
+    num_components: int | Callable[[str], int] = 10,
+    mode: Mode = "exact",
+    select: str | Select | None = None,
+) -> nn.Module:
+    """Replace layers of a trained model in place and return it.
+
+    An attentive norm starts as the batch norm it replaces, statistics included; an AW-convolution as the convolution,
+    with a map (tanh) that starts at zero. Everything else is untouched.
+
+    Args:
+        model: of timm, torchvision or your own.
+        norm: "attentive" replaces batch norms (also frozen and synchronised ones).
+        conv: "aw" replaces convolutions.
+        num_components: K, or K by the name of the norm.
+        mode: "exact": outputs are equal at the start, in training and evaluation; "expectation": on average only,
+            with attention that already differs between images.
+        select: which layers, a regular expression searched in the name or a function of name and module; without it
+            the papers' places in the blocks of ResNet, DenseNet and MobileNetV2.
+
+    Raises:
+        UsageError: when nothing is asked for or nothing is found.
+
+    Example:
+        >>> import torchvision
+        >>> model = convert(torchvision.models.resnet18(), norm="attentive")
+        >>> type(model.layer1[0].bn1).__name__
+        'AttentiveNorm'
+    """
+    if norm is None and conv is None:
+        raise UsageError('nothing to convert; give norm="attentive", conv="aw" or both')
+    for name, value, known in (("norm", norm, (None, "attentive")), ("conv", conv, (None, "aw"))):
+        if value not in known:
+            raise UsageError(f"{name} is {value!r}; only {known[1]!r} can take over trained weights")
+    if norm is not None:
+        for path in _find(model, _NORMS, is_batch_norm, select):
+            number = num_components if isinstance(num_components, int) else num_components(path)
+            _put(model, path, from_trained(model.get_submodule(path), number, mode=mode))
+    if conv is not None:
+        for path in _find(model, _CONVS, lambda module: type(module) is nn.Conv2d, select):
+            old = model.get_submodule(path)
+            assert isinstance(old, nn.Conv2d)
+            _put(model, path, aw_from_conv(old))
+    return model
+
+
+def aw_from_conv(conv: nn.Conv2d) -> AWConv2d:
+    """Build an AW-convolution whose map is zero at the start, so that it equals `conv`."""
+    names = ("kernel_size", "stride", "padding", "dilation", "groups", "padding_mode")
+    geometry: dict[str, Any] = {name: getattr(conv, name) for name in names}
+    geometry |= {"bias": conv.bias is not None, "device": conv.weight.device, "dtype": conv.weight.dtype}
+    layer = AWConv2d(conv.in_channels, conv.out_channels, activation="tanh", **geometry)
+    with torch.no_grad():
+        layer.weight.copy_(conv.weight)
+        if conv.bias is not None and layer.bias is not None:
+            layer.bias.copy_(conv.bias)
+    # Zero gain and offset of the last norm: the map is tanh(0), and the gain has a gradient from the first step.
+    nn.init.zeros_(layer.excite_norm.weight)
+    return layer.train(conv.training)
+
+
+def convert_pretrained(
+    name: str, weights: Mapping[str, Tensor] | Path | str, *, mode: Mode = "exact", **layers: Any
+) -> Any:
+    """Build a backbone with our layers from the weights of timm's plain network of the same name.
+
+    Args:
+        name: as in `create_backbone`.
+        weights: a state dict of timm, or a file of one (`.safetensors`, or what `torch.save` wrote).
+        mode: as in `convert`.
+        layers: the fields of `LayerChoice`; norms and AW-convolutions start as the trained layers, SASE and attention
+            start anew. `num_classes` and `in_channels` may be given too.
+
+    Raises:
+        UsageError: when the weights are not of the plain network.
+    """
+    fixed = {key: layers.pop(key) for key in ("num_classes", "in_channels") if key in layers}
+    plain = create_backbone(name, **fixed)
+    try:
+        plain.load_state_dict(dict(weights) if isinstance(weights, Mapping) else _read(Path(weights)))
+    except RuntimeError as error:
+        raise UsageError(f"the weights are not those of {name} ({str(error).splitlines()[1].strip()})") from error
+    target = create_backbone(name, **fixed, **layers)
+    state = {key: value for key, value in plain.state_dict().items() if key in target.state_dict()}
+    target.load_state_dict(state, strict=False)
+    for path, module in list(target.named_modules()):
+        source = _submodule(plain, path)
+        if isinstance(module, AttentiveNorm):
+            assert source is not None
+            fresh = from_trained(source, module.num_components, mode=mode)
+            fresh.decay_affine = module.decay_affine
+            _put(target, path, fresh)
+        elif isinstance(module, AWConv2d) and mode == "exact":
+            assert isinstance(source, nn.Conv2d)
+            _put(target, path, aw_from_conv(source))
+    return target
+
+
+def _find(
+    model: nn.Module, places: dict[str, tuple[str, ...]], fits: Callable[[nn.Module], bool], select: str | Select | None
+) -> list[str]:
+    if select is not None:
+        pattern = re.compile(select) if isinstance(select, str) else None
+        found = [
+            name
+            for name, module in model.named_modules()
+            if name and fits(module) and (pattern.search(name) if pattern else select(name, module))  # type: ignore[operator]
+        ]
+    else:
+        found = []
+        for name, block in model.named_modules():
+            for child in places.get(type(block).__name__, ()):
+                module = _submodule(block, child)
+                if module is not None and fits(module):
+                    found.append(f"{name}.{child}" if name else child)
+    if not found:
+        raise UsageError(
+            f"{type(model).__name__} has no layer that fits; give select=, a regular expression for the names"
+        )
+    return found
+
+
+def _submodule(model: nn.Module, path: str) -> nn.Module | None:
+    try:
+        return model.get_submodule(path)
+    except AttributeError:
+        return None
+
+
+def _put(model: nn.Module, path: str, module: nn.Module) -> None:
+    parent, _, name = path.rpartition(".")
+    setattr(model.get_submodule(parent), name, module)
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    if path.suffix == ".safetensors":
+        from safetensors.torch import load_file
+
+        return load_file(path)
+    state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+    return state

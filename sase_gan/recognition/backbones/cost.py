@@ -1,0 +1,363 @@
+"""Cost of networks and layers: parameters, multiply-adds, throughput, beside what the papers published."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from sase_gan.errors import UsageError
+from sase_gan.layers.attentive_norm import AttentiveNorm
+from sase_gan.layers.aw_conv import AWConv2d
+from sase_gan.layers.efficient_multi_scale_attention import EfficientMultiScaleAttention
+from sase_gan.layers.sase_recognition import SASEConv2d
+from sase_gan.recognition.backbones.backbone import create_backbone
+
+
+@dataclass(frozen=True)
+class Published:
+    """A figure of a paper or its repository, never ours: ImageNet-1k top-1 in percent unless `data` says otherwise."""
+
+    top1: float
+    source: str
+    caveat: str = ""
+    data: str = "ImageNet-1k"
+    gain: bool = False
+    """Whether `top1` is what the layer adds to the plain network; the absolute figure is not known."""
+
+    def words(self) -> str:
+        """The figure as the table shows it."""
+        return f"{self.top1:+.2f} over its plain network ({self.data})" if self.gain else f"{self.top1:g} ({self.data})"
+
+
+_AN = "Li, Sun, Wu 2020, authors' repository"
+_EMSA = "Ouyang et al. 2023, authors' repository"
+_OTHERS_RUN = "baseline of another schedule"
+
+PUBLISHED: dict[tuple[str, str], Published] = {
+    ("resnet34", "bn"): Published(74.5, _AN, "authors' re-evaluation"),
+    ("resnet34", "an"): Published(75.5, _AN, "authors' re-evaluation"),
+    ("resnet50", "bn"): Published(76.99, _AN, "120 epochs"),
+    ("resnet50", "an"): Published(78.41, _AN, "120 epochs"),
+    ("resnet101", "bn"): Published(78.67, _AN, "120 epochs"),
+    ("resnet101", "an"): Published(79.39, _AN, "120 epochs"),
+    ("resnet101", "aw"): Published(
+        1.0, "Zhu et al. 2021, abstract", "the layer's details are not published", gain=True
+    ),
+    ("resnet50d", "bn"): Published(79.2, _AN, "authors' re-evaluation"),
+    ("resnet50d", "an"): Published(80.0, _AN, "authors' re-evaluation"),
+    ("resnet101d", "bn"): Published(80.2, _AN, "authors' re-evaluation"),
+    ("resnet101d", "an"): Published(81.0, _AN, "authors' re-evaluation"),
+    ("mobilenetv2_100", "bn"): Published(71.31, _AN, "150 epochs"),
+    ("mobilenetv2_100", "an"): Published(
+        73.33, _AN, "150 epochs; its size is printed 3.56 M, its config gives 3.673 M"
+    ),
+    ("mobilenetv2_100", "emsa"): Published(74.32, _EMSA, f"400 epochs; {_OTHERS_RUN}; 306 M printed as its cost"),
+    ("densenet121", "an"): Published(77.4, _AN, "authors' re-evaluation; no batch-norm baseline published"),
+    ("cifar_resnet50", "bn"): Published(77.26, _EMSA, "23.71 M printed", "CIFAR-100"),
+    ("cifar_resnet50", "emsa"): Published(
+        80.69, _EMSA, "23.85 M printed; the released module gives 23.90 M", "CIFAR-100"
+    ),
+    ("cifar_resnet101", "bn"): Published(77.78, _EMSA, "42.70 M printed", "CIFAR-100"),
+    ("cifar_resnet101", "emsa"): Published(
+        80.86, _EMSA, "42.96 M printed; the released module gives 43.07 M", "CIFAR-100"
+    ),
+}
+"""What was published for a backbone and its layers; for SASE no number of a recognition network is known."""
+
+ROWS: dict[str, dict[str, Any]] = {
+    "bn": {},
+    "an": {"norm": "attentive"},
+    "sase": {"conv": "sase"},
+    "grouped": {"conv": "grouped"},
+    "aw": {"conv": "aw"},
+    "emsa": {"attention": "emsa"},
+    "se": {"attention": "se"},
+    "aw+se": {"conv": "aw", "attention": "se"},
+    "aw+cbam": {"conv": "aw", "attention": "cbam"},
+}
+_NOT_OFFERED = {
+    "densenet121": ("sase", "grouped", "emsa", "se", "aw+se", "aw+cbam"),
+    "mobilenetv2_100": ("sase", "grouped"),
+}
+BACKBONES = (
+    "resnet18",
+    "resnet34",
+    "resnet50",
+    "resnet101",
+    "resnet50d",
+    "resnet101d",
+    "mobilenetv2_100",
+    "densenet121",
+    "cifar_resnet18",
+    "cifar_resnet50",
+    "cifar_resnet101",
+)
+
+
+@dataclass(frozen=True)
+class ModelCost:
+    """One line of the table of networks.
+
+    Attributes:
+        multiply_adds: of one picture in evaluation, convolutions and matrix products.
+        images_per_second: of the network in evaluation, None where it was not measured.
+    """
+
+    backbone: str
+    layers: str
+    image_size: int
+    parameters: int
+    multiply_adds: int
+    images_per_second: float | None
+    published: Published | None
+
+
+@dataclass(frozen=True)
+class LayerCost:
+    """A layer against the straightforward loop that computes the same, seconds a forward and backward pass."""
+
+    name: str
+    shape: tuple[int, ...]
+    seconds: float
+    loop_seconds: float
+
+    @property
+    def ratio(self) -> float:
+        """How many times faster the layer is than its loop."""
+        return self.loop_seconds / self.seconds
+
+
+def count_parameters(model: nn.Module) -> int:
+    """Count the elements of all parameters."""
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def count_multiply_adds(model: nn.Module, image_size: int, *, in_channels: int = 3) -> int:
+    """Count the multiply-adds of convolutions and matrix products for one picture, in evaluation mode.
+
+    The count follows the shapes that are really computed: groups and samples folded into the batch or the channels
+    are counted in full, where counters that take the batch for one picture miss them.
+
+    Args:
+        model: best on the meta device, where nothing is computed.
+        image_size: side of the picture.
+        in_channels: of the picture.
+    """
+    parameter = next(model.parameters())
+    x = torch.zeros(1, in_channels, image_size, image_size, device=parameter.device, dtype=parameter.dtype)
+    training = model.training
+    model.eval()
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        model(x)
+    model.train(training)
+    return counter.get_total_flops() // 2
+
+
+def bench_models(
+    backbones: Sequence[str] = BACKBONES,
+    *,
+    layers: Sequence[str] = tuple(ROWS),
+    throughput: bool = False,
+    device: torch.device | str = "cpu",
+    batch_size: int = 8,
+) -> list[ModelCost]:
+    """Measure every offered combination of backbone and layers.
+
+    Args:
+        backbones: names for `create_backbone`.
+        layers: names in `ROWS`; what a backbone does not offer is left out.
+        throughput: whether to time them too (minutes on a CPU).
+        device: of the timing.
+        batch_size: of the timing.
+
+    Raises:
+        UsageError: for an unknown name.
+    """
+    unknown = [name for name in layers if name not in ROWS]
+    if unknown:
+        raise UsageError(f"layers {', '.join(unknown)} are unknown; choose among {', '.join(ROWS)}")
+    costs = []
+    for backbone in backbones:
+        small = backbone.startswith("cifar_")
+        size, classes = (32, 100) if small else (224, 1000)
+        for name in layers:
+            if name in _NOT_OFFERED.get(backbone, ()):
+                continue
+            model = create_backbone(backbone, num_classes=classes, device="meta", **ROWS[name])
+            speed = None
+            if throughput:
+                built = create_backbone(backbone, num_classes=classes, device=device, **ROWS[name])
+                speed = _images_per_second(built, torch.zeros(batch_size, 3, size, size, device=device))
+            costs.append(
+                ModelCost(
+                    backbone,
+                    name,
+                    size,
+                    count_parameters(model),
+                    count_multiply_adds(model, size),
+                    speed,
+                    PUBLISHED.get((backbone, name)),
+                )
+            )
+    return costs
+
+
+def models_table(costs: Sequence[ModelCost]) -> str:
+    """Write the costs as a Markdown table; published figures are labelled as such and never ours."""
+    lines = [
+        "| backbone | layers | px | parameters (ours) | multiply-adds, M (ours) | images/s (ours) | published top-1 % |"
+        " published by |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for cost in costs:
+        speed = "not measured" if cost.images_per_second is None else f"{cost.images_per_second:.1f}"
+        top1, source = "none known", ""
+        if cost.published is not None:
+            top1 = cost.published.words()
+            source = "; ".join(filter(None, (cost.published.source, cost.published.caveat)))
+        lines.append(
+            f"| {cost.backbone} | {cost.layers} | {cost.image_size} | {cost.parameters:,} | "
+            f"{cost.multiply_adds / 1e6:,.2f} | {speed} | {top1} | {source} |"
+        )
+    return "\n".join(lines)
+
+
+def bench_layers(
+    *, channels: int = 64, size: int = 28, batch_size: int = 8, device: torch.device | str = "cpu", repeats: int = 5
+) -> list[LayerCost]:
+    """Time each layer against a plain loop over samples, groups or components that computes the same.
+
+    Args:
+        channels: of the layers.
+        size: side of the maps.
+        batch_size: of the maps.
+        device: where.
+        repeats: timed passes, of which the median counts.
+    """
+    x = torch.randn(batch_size, channels, size, size, device=device)
+    where: dict[str, Any] = {"device": device}
+    norm = AttentiveNorm(channels, **where)
+    sase = SASEConv2d(channels, **where)
+    attention = EfficientMultiScaleAttention(channels, groups=max(1, min(32, channels // 2)), **where)
+    aw = {b: AWConv2d(channels, channels, 3, padding=1, backend=b, **where) for b in ("grouped", "taps", "unfold")}
+    pairs: list[tuple[str, Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]] = [
+        ("AttentiveNorm", norm, partial(loop_attentive_norm, norm)),
+        ("SASEConv2d", sase, partial(loop_sase, sase)),
+        *[(f"AWConv2d {name}", layer, partial(loop_aw, layer)) for name, layer in aw.items()],
+        ("EfficientMultiScaleAttention", attention, partial(loop_multi_scale, attention)),
+    ]
+    return [
+        LayerCost(name, tuple(x.shape), _seconds(fast, x, repeats), _seconds(slow, x, repeats))
+        for name, fast, slow in pairs
+    ]
+
+
+def layers_table(costs: Sequence[LayerCost]) -> str:
+    """Write the costs of layers as a Markdown table."""
+    lines = ["| layer | input | milliseconds | loop, milliseconds | ratio |", "| --- | --- | --- | --- | --- |"]
+    for cost in costs:
+        shape = "x".join(map(str, cost.shape))
+        milliseconds = f"{1e3 * cost.seconds:.1f} | {1e3 * cost.loop_seconds:.1f}"
+        lines.append(f"| {cost.name} | {shape} | {milliseconds} | {cost.ratio:.2f} |")
+    return "\n".join(lines)
+
+
+def loop_attentive_norm(layer: AttentiveNorm, x: Tensor) -> Tensor:
+    """Attentive normalization as a sum over its components, one whole map each."""
+    weights, standardised = layer.mixture_weights(x), layer.norm(x)
+    result = torch.zeros_like(x)
+    for k in range(layer.num_components):
+        affine = standardised * layer.scale[k].reshape(1, -1, 1, 1) + layer.shift[k].reshape(1, -1, 1, 1)
+        result = result + weights[:, k].reshape(-1, 1, 1, 1) * affine
+    return result
+
+
+def loop_sase(layer: SASEConv2d, x: Tensor) -> Tensor:
+    """Design A group by group."""
+    results = []
+    for g, part in enumerate(x.chunk(layer.groups, 1)):
+        query = _branch_of_group(layer.query, part, g, layer.groups)
+        key = _branch_of_group(layer.key, part.mean((2, 3), keepdim=True), g, layer.groups)
+        value = _conv_of_group(layer.value, part, g, layer.groups)
+        results.append((query * key).softmax(1) * value)
+    return layer.pool(torch.cat(results, 1))
+
+
+def loop_aw(layer: AWConv2d, x: Tensor) -> Tensor:
+    """AW-convolution sample by sample, each with its own kernel."""
+    factor = layer.attention(x) + (1.0 if layer.residual else 0.0)
+    kernels = layer.kernels(factor)
+    geometry: Any = (layer.stride, layer.padding, layer.dilation, layer.groups)
+    return torch.cat([F.conv2d(s[None], k, layer.bias, *geometry) for s, k in zip(x, kernels, strict=True)])
+
+
+def loop_multi_scale(layer: EfficientMultiScaleAttention, x: Tensor) -> Tensor:
+    """Efficient multi-scale attention group by group; the groups share all weights."""
+    results = []
+    for u in x.chunk(layer.groups, 1):
+        height, width = u.shape[-2:]
+        rows, columns = u.mean(3, keepdim=True), u.mean(2, keepdim=True).transpose(2, 3)
+        rows, columns = layer.conv1x1(torch.cat([rows, columns], 2)).sigmoid().split([height, width], 2)
+        a = layer.norm(u * rows * columns.transpose(2, 3))
+        b = layer.conv3x3(u)
+        p, q = a.mean((2, 3), keepdim=True).softmax(1), b.mean((2, 3), keepdim=True).softmax(1)
+        results.append(u * ((p * b).sum(1, keepdim=True) + (q * a).sum(1, keepdim=True)).sigmoid())
+    return torch.cat(results, 1)
+
+
+def _conv_of_group(conv: Any, x: Tensor, group: int, groups: int) -> Tensor:
+    weight = conv.weight.chunk(groups)[group]
+    bias = None if conv.bias is None else conv.bias.chunk(groups)[group]
+    return F.conv2d(x, weight, bias, conv.stride, conv.padding)
+
+
+def _branch_of_group(branch: nn.Module, x: Tensor, group: int, groups: int) -> Tensor:
+    for layer in branch.children():
+        if isinstance(layer, nn.Conv2d):
+            x = _conv_of_group(layer, x, group, groups)
+        elif isinstance(layer, nn.BatchNorm2d):
+            weight, bias = layer.weight.chunk(groups)[group], layer.bias.chunk(groups)[group]
+            assert layer.running_mean is not None
+            assert layer.running_var is not None
+            mean, variance = layer.running_mean.chunk(groups)[group], layer.running_var.chunk(groups)[group]
+            x = F.batch_norm(x, mean, variance, weight, bias, layer.training, layer.momentum or 0.1, layer.eps)
+        else:
+            x = x.relu()
+    return x
+
+
+def _seconds(function: Callable[[Tensor], Tensor], x: Tensor, repeats: int) -> float:
+    times = []
+    for index in range(repeats + 1):
+        started = time.perf_counter()
+        # A weighted sum: the plain one would let some layers skip work in the backward pass.
+        (function(x) * x).sum().backward()
+        _wait(x.device)
+        if index:
+            times.append(time.perf_counter() - started)
+    return sorted(times)[len(times) // 2]
+
+
+@torch.no_grad()
+def _images_per_second(model: nn.Module, x: Tensor, repeats: int = 3) -> float:
+    model.eval()
+    model(x)
+    times = []
+    for _ in range(repeats):
+        _wait(x.device)
+        started = time.perf_counter()
+        model(x)
+        _wait(x.device)
+        times.append(time.perf_counter() - started)
+    return len(x) / sorted(times)[len(times) // 2]
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

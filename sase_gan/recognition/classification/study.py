@@ -1,0 +1,109 @@
+"""Comparing layers on one small network: same budget, several seeds, mean and spread."""
+
+import json
+import logging
+import statistics
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from sase_gan.config import build, merge
+from sase_gan.errors import UsageError
+from sase_gan.files import write_atomically
+from sase_gan.recognition.settings import ClassifyConfig
+
+logger = logging.getLogger(__name__)
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    "bn": {},
+    "an": {"norm": "attentive"},
+    "sase": {"conv": "sase"},
+    "sase_scaled": {"conv": "sase", "gate_scale": "channels"},
+    "grouped": {"conv": "grouped"},
+    "aw": {"conv": "aw"},
+    "emsa": {"attention": "emsa", "attention_groups": 8},
+    "emsa_mended": {"attention": "emsa", "attention_groups": 8, "attention_variant": "pre_norm_pool"},
+    "se": {"attention": "se"},
+    "aw_se": {"conv": "aw", "attention": "se"},
+    "an_emsa": {"norm": "attentive", "attention": "emsa", "attention_groups": 8},
+}
+"""Name of a variant to its layers. SASE's control is "grouped": plain convolutions in as many groups."""
+
+Fit = Callable[[ClassifyConfig, Path], dict[str, Any]]
+
+
+def run_study(
+    config: ClassifyConfig, variants: Sequence[str], seeds: Sequence[int], folder: Path, fit: Fit
+) -> list[dict[str, Any]]:
+    """Train each variant with each seed and append a record each to `study.jsonl`; what is there already is kept.
+
+    Args:
+        config: of every run; only the layers and the seed change.
+        variants: names in `VARIANTS`.
+        seeds: one run each; seeds in the outer loop, so that an interrupted study has complete rounds.
+        folder: of the study; each run has a folder in it.
+        fit: trains a config into a folder and returns its record.
+
+    Raises:
+        UsageError: for an unknown variant, or a folder with a study of another config.
+    """
+    unknown = sorted(set(variants) - set(VARIANTS))
+    if unknown:
+        raise UsageError(f"variant {', '.join(unknown)} is unknown; known are {', '.join(VARIANTS)}")
+    path = folder / "study.jsonl"
+    shared = config.model_dump(mode="json")
+    records = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    if records and records[0]["config"] != shared:
+        raise UsageError(f"{path} holds a study with another configuration; choose another folder")
+    done = {(record["variant"], record["seed"]) for record in records}
+    folder.mkdir(parents=True, exist_ok=True)
+    for seed in seeds:
+        for variant in variants:
+            if (variant, seed) in done:
+                continue
+            chosen = merge(shared, {"seed": seed, "backbone": {"layers": _only(VARIANTS[variant])}})
+            record = fit(build(ClassifyConfig, chosen), folder / f"{variant}-{seed}")
+            record = {"variant": variant, "seed": seed, **record, "config": shared}
+            records.append(record)
+            with path.open("a") as file:
+                file.write(json.dumps(record) + "\n")
+            logger.info("%s, seed %d: top-1 %.2f %%", variant, seed, 100 * record["top1"])
+    write_table(records, folder / "study.md")
+    return records
+
+
+def _only(layers: dict[str, Any]) -> dict[str, Any]:
+    """Every key of the layers spelled out, so that merging replaces the config's own choice."""
+    from sase_gan.recognition.backbones.choices import LayerChoice
+
+    return LayerChoice(**layers).model_dump(mode="json")
+
+
+def write_table(records: Sequence[dict[str, Any]], path: Path) -> None:
+    """Write mean and spread of each variant as a Markdown table.
+
+    The spread is the sample standard deviation over seeds; the difference to `bn` is paired by seed, with the
+    standard error of its mean.
+    """
+    lines = [
+        "| layers | parameters | runs | top-1 % | std | difference to bn | standard error | seconds a run |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    by_variant: dict[str, list[dict[str, Any]]] = {}
+    for record in records:
+        by_variant.setdefault(record["variant"], []).append(record)
+    base = {record["seed"]: record["top1"] for record in by_variant.get("bn", [])}
+    for variant, runs in by_variant.items():
+        scores = [100 * run["top1"] for run in runs]
+        paired = [100 * (run["top1"] - base[run["seed"]]) for run in runs if run["seed"] in base]
+        few = len(scores) < 2
+        difference = "" if variant == "bn" or not paired else f"{statistics.fmean(paired):+.2f}"
+        known = difference and len(paired) > 1
+        error = f"{statistics.stdev(paired) / len(paired) ** 0.5:.2f}" if known else ""
+        lines.append(
+            f"| {variant} | {runs[0]['parameters']:,} | {len(runs)} | {statistics.fmean(scores):.2f} | "
+            f"{'' if few else f'{statistics.stdev(scores):.2f}'} | {difference} | {error} | "
+            f"{statistics.fmean(run['seconds'] for run in runs):.0f} |"
+        )
+    with write_atomically(path) as temporary:
+        temporary.write_text("\n".join(lines) + "\n")

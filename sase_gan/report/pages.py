@@ -1,0 +1,151 @@
+"""Pages from templates, and pictures inside them: what the report and the comparison share.
+
+A page is one file: styles, plots and pictures lie inside it, and nothing is loaded or run when it is opened. Values are
+escaped in HTML by jinja2's autoescape and in Markdown by a `finalize` that sees every value, so that the name of a
+picture cannot become markup; only our own SVG is marked safe. Paths to pictures are followed only inside the folder
+that a page describes, because a record may come from somebody else.
+"""
+
+import base64
+import io
+import logging
+import re
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from PIL import Image
+
+from sase_gan import __version__
+
+logger = logging.getLogger(__name__)
+
+THUMBNAIL_SIDE = 288
+"""Longest side of a single embedded picture, in pixels: twice what the page shows, for sharp screens."""
+GRID_SIDE = 1400
+"""Longest side of an embedded grid, in pixels."""
+MOST_PIXELS = 64_000_000
+"""Larger picture files are refused before they are decoded."""
+
+
+# --- templates -------------------------------------------------------------------------------------------------------
+
+
+@cache
+def _html_environment() -> Environment:
+    return Environment(
+        loader=PackageLoader("sase_gan.report", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+@cache
+def _markdown_environment() -> Environment:
+    # `finalize` sees every value that a template prints, so nothing from a file reaches Markdown unescaped.
+    environment = Environment(
+        loader=PackageLoader("sase_gan.report", "templates"),
+        autoescape=False,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_finalize_markdown,
+    )
+    environment.filters["address"] = lambda path: Markup(quote(path))
+    return environment
+
+
+def _finalize_markdown(value: object) -> object:
+    return value if isinstance(value, Markup) or not isinstance(value, str) else escape_markdown(value)
+
+
+def escape_markdown(text: str) -> str:
+    r"""Make a piece of text mean itself in Markdown, in a table cell too: one line, no markup, no HTML.
+
+    Example:
+        >>> escape_markdown("a|b <img> *c*")
+        'a\\|b &lt;img&gt; \\*c\\*'
+    """
+    text = re.sub(r"\s+", " ", text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"([\\`*_\[\]|#~$])", r"\\\1", text)
+
+
+def render_html(template: str, **context: Any) -> str:
+    """Fill one of the package's HTML templates; every value is escaped except our own `Markup`."""
+    return _html_environment().get_template(template).render(version=__version__, **context)
+
+
+def render_markdown(template: str, **context: Any) -> str:
+    """Fill one of the package's Markdown templates; every string is escaped except our own `Markup`."""
+    text = _markdown_environment().get_template(template).render(version=__version__, **context)
+    return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
+
+
+# --- pictures --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An embedded picture."""
+
+    uri: str
+    width: int
+    height: int
+
+    @property
+    def coarse(self) -> bool:
+        """Whether it is so small that a browser should enlarge it with hard edges rather than blur it."""
+        return max(self.width, self.height) <= 64
+
+
+class PictureShelf:
+    """Embeds the pictures of one folder, each at most once per size; what cannot be shown becomes a note."""
+
+    def __init__(self, folder: Path, notes: list[str]) -> None:
+        self.folder = folder.resolve()
+        self.notes = notes
+        self._embedded: dict[tuple[str, int], Picture | None] = {}
+
+    def embed(self, name: str | None, side: int = THUMBNAIL_SIDE) -> Picture | None:
+        """Embed the picture at a path relative to the folder, reduced to `side` pixels; `None` when it cannot be."""
+        if not name:
+            return None
+        if (name, side) not in self._embedded:
+            picture, problem = self._read(name, side)
+            if problem:
+                self.notes.append(f"{name} {problem}.")
+            self._embedded[name, side] = picture
+        return self._embedded[name, side]
+
+    def _read(self, name: str, side: int) -> tuple[Picture | None, str | None]:
+        path = (self.folder / name).resolve()
+        if not path.is_relative_to(self.folder):
+            return None, "lies outside the report's folder and was not followed"
+        if not path.is_file():
+            return None, "is missing"
+        try:
+            with Image.open(path) as image:
+                if image.width * image.height > MOST_PIXELS:
+                    return None, f"is {image.width}×{image.height} px, too large to embed"
+                return _embedded(image.convert("RGB"), side), None
+        except (OSError, ValueError, Image.DecompressionBombError) as error:
+            logger.info("%s could not be embedded: %s", path, error)
+            return None, "is no readable picture"
+
+
+def _embedded(image: Image.Image, side: int) -> Picture:
+    image.thumbnail((side, side), Image.Resampling.LANCZOS)
+    candidates = []
+    for kind, options in (("png", {"optimize": True}), ("jpeg", {"quality": 90, "subsampling": 0})):
+        buffer = io.BytesIO()
+        image.save(buffer, kind, **options)
+        candidates.append((len(buffer.getvalue()), kind, buffer.getvalue()))
+    # Flat drawings are smaller and exact as PNG, photographs far smaller as JPEG.
+    _, kind, content = min(candidates)
+    return Picture(f"data:image/{kind};base64,{base64.b64encode(content).decode()}", image.width, image.height)

@@ -1,0 +1,139 @@
+"""One evaluation as a page to read and to send on: `report.html`, `report.md` and `metrics.csv`.
+
+The report reads files only (an evaluation folder, and a run folder for the curves), so it can be made again a year
+later on a computer without the pictures, the weights or torch. The HTML is one file without scripts and without
+anything loaded from elsewhere; pictures are embedded, plots are inline SVG that follow the reader's light or dark
+mode.
+
+It leads with copying. Where the training pictures are also the reference, a generator that repeats them has the best
+distance of all, so the first thing a reader sees is whether that happened, with the most suspicious picture beside the
+training picture it resembles; the distances follow. Whatever an evaluation left out is said in a sentence at its place.
+
+Everything that comes from a file is escaped: names of pictures are other people's text. Paths to pictures are followed
+only inside the folder that the report describes.
+"""
+
+import csv
+import re
+from pathlib import Path
+
+import yaml
+
+from sase_gan.errors import DataError
+from sase_gan.files import write_atomically
+from sase_gan.metrics.records import (
+    KEPT_RUN,
+    RECORD_FILE,
+    SCHEMA_VERSION,
+    DataPart,
+    EvaluationRecord,
+    FakesPart,
+    ModelPart,
+    RunRecords,
+    best_record,
+    images_seen,
+    is_run_folder,
+    metric_order,
+    read_record,
+    read_run,
+)
+from sase_gan.report.pages import render_html, render_markdown
+from sase_gan.report.view import build_view
+
+REPORT_HTML = "report.html"
+REPORT_MARKDOWN = "report.md"
+METRICS_CSV = "metrics.csv"
+
+
+def write_report(folder: Path, *, run_folder: Path | None = None) -> Path:
+    """Write `report.html`, `report.md` and, where there is none, `metrics.csv` into an evaluation folder.
+
+    Args:
+        folder: an evaluation folder with `metrics.json`, or a run folder, whose best snapshot that does not copy
+            (see `records.best_record`) is then reported from `results.jsonl`.
+        run_folder: the training run whose curves and configuration to show; by default see `find_run_folder`.
+
+    Returns:
+        The path of `report.html`.
+
+    Raises:
+        DataError: there is neither `metrics.json` nor a usable line of `results.jsonl`, or a field is impossible.
+        UsageError: the record follows a schema that this version does not know.
+    """
+    folder = Path(folder)
+    run_folder = run_folder or find_run_folder(folder)
+    run = read_run(run_folder) if run_folder else RunRecords()
+    evaluated = (folder / RECORD_FILE).is_file()
+    record = read_record(folder / RECORD_FILE) if evaluated else _record_of_run(folder, run)
+    view = build_view(record, folder, run, run_folder)
+    with write_atomically(folder / REPORT_HTML) as temporary:
+        temporary.write_text(render_html("report.html.j2", view=view), encoding="utf-8")
+    with write_atomically(folder / REPORT_MARKDOWN) as temporary:
+        temporary.write_text(render_markdown("report.md.j2", view=view), encoding="utf-8")
+    # In a run folder this name belongs to the training log.
+    if evaluated and not (folder / METRICS_CSV).exists():
+        write_metrics_csv(folder / METRICS_CSV, record)
+    return folder / REPORT_HTML
+
+
+def find_run_folder(folder: Path) -> Path | None:
+    """The run that an evaluation folder belongs to, else `None`.
+
+    Itself, or what it kept of a run that lies elsewhere, or one of the two folders above it.
+    """
+    resolved = folder.resolve()
+    places = (resolved, resolved / KEPT_RUN, *resolved.parents[:2])
+    return next((place for place in places if is_run_folder(place)), None)
+
+
+def _record_of_run(folder: Path, run: RunRecords) -> EvaluationRecord:
+    """The best snapshot's record with the run's own grids; without any record, one that says only which grid it is."""
+    record = best_record(run.results)
+    grids = _grids(folder)
+    if record is None:
+        if not (grids or run.series):
+            raise DataError(
+                f"{folder} holds neither {RECORD_FILE} nor a usable line of results.jsonl; give the folder that "
+                "`sase-gan evaluate` or `sase-gan train` wrote, or run `sase-gan evaluate` first"
+            )
+        clock = max(grids, default=None)
+        model = ModelPart(snapshot=grids[clock].stem, images_seen=clock) if clock is not None else None
+        data = DataPart(name=_data_name(run.config) or "its training pictures")
+        record = EvaluationRecord(
+            schema_version=SCHEMA_VERSION, model=model, data=data, fakes=FakesPart(name=f"Run {folder.resolve().name}")
+        )
+    pictures = record.pictures
+    if pictures.fakes is None and grids:
+        nearest = grids[min(grids, key=lambda clock: abs(clock - (images_seen(record) or 0)))]
+        pictures = pictures.model_copy(update={"fakes": nearest.relative_to(folder).as_posix()})
+    if pictures.reals is None and (folder / "grids" / "reals.png").is_file():
+        pictures = pictures.model_copy(update={"reals": "grids/reals.png"})
+    return record.model_copy(update={"pictures": pictures})
+
+
+def _grids(folder: Path) -> dict[int, Path]:
+    """A run's sample grids by images seen; they are called like 000012kimg.png or 000012.345kimg.png."""
+    found = ((re.fullmatch(r"(\d+(?:\.\d+)?)kimg", path.stem), path) for path in (folder / "grids").glob("*kimg.png"))
+    return {round(1000 * float(match[1])): path for match, path in found if match}
+
+
+def _data_name(config: str | None) -> str | None:
+    """The last part of the data path in a run's configuration."""
+    try:
+        values = yaml.safe_load(config or "")
+    except yaml.YAMLError:
+        return None
+    path = values.get("data", {}).get("path") if isinstance(values, dict) else None
+    return Path(path).name or None if isinstance(path, str) else None
+
+
+def write_metrics_csv(path: Path, record: EvaluationRecord) -> None:
+    """Write one row per metric, in the order of the report's tables."""
+    columns = ["name", "status", "value", "std", "low", "high", "interval", "n_real", "n_fake", "extractor", "layer"]
+    columns += ["resize", "subset_size", "baseline", "baseline_std", "better", "comparability", "reason"]
+    with write_atomically(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
+        writer.writeheader()
+        for name in sorted(record.metrics, key=metric_order):
+            metric = record.metrics[name]
+            writer.writerow({"name": name, **{column: getattr(metric, column) for column in columns[1:]}})

@@ -1,0 +1,1 @@
+"""Training runs: their tasks, folders, progress and cost."""

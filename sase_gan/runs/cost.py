@@ -1,0 +1,219 @@
+"""Cost of training: seconds a step, images a second, peak memory; and the same for the plain forms in one run."""
+
+from __future__ import annotations
+
+import gc
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from lightning import Callback
+from torch import nn
+from torch.utils.data import DataLoader
+
+from sase_gan.datasets.low_shot import EndlessBatches
+from sase_gan.hardware import Hardware
+from sase_gan.layers.primitives import UpsampleConv
+from sase_gan.layers.sase import SynthesisSASE
+from sase_gan.runs.callbacks import peak_memory_mb
+from sase_gan.runs.run import RunOptions, make_trainer, quiet_lightning
+from sase_gan.training.low_shot import LowShotModule, parameter_count
+from sase_gan.training.low_shot_config import LowShotConfig
+from sase_gan.training.one_shot import OneShotModule
+from sase_gan.training.one_shot_config import OneShotConfig
+
+
+@dataclass(frozen=True)
+class TrainingCost:
+    """What a step costs; times are means over the timed steps."""
+
+    images_per_second: float
+    seconds_per_step: float
+    cpu_seconds_per_step: float
+    peak_memory_mb: float
+    generator_parameters: int
+    discriminator_parameters: int
+
+
+class _Watch(Callback):
+    def __init__(self, warm_up: int, steps: int) -> None:
+        self.warm_up, self.steps = warm_up, steps
+        self.wall = self.cpu = 0.0
+
+    def on_train_batch_end(self, trainer: Any, module: Any, *unused: Any) -> None:
+        done = module.steps
+        if done in (self.warm_up, self.warm_up + self.steps):
+            if module.device.type == "cuda":
+                torch.cuda.synchronize()
+            sign = -1 if done == self.warm_up else 1
+            self.wall += sign * time.perf_counter()
+            self.cpu += sign * time.process_time()
+            trainer.should_stop = sign > 0
+
+
+def measure_training(
+    config: LowShotConfig,
+    hardware: Hardware,
+    *,
+    steps: int = 5,
+    warm_up: int = 2,
+    plain: bool = False,
+    untrained_perceptual: bool = False,
+    weights_dir: Any = None,
+) -> TrainingCost:
+    """Time the real training step on random pictures.
+
+    Args:
+        plain: compute upsampling, SASE gates and normalisation by their definitions, channels first, and let the
+            discriminator take gradients in the generator's step, as the released loops do.
+        untrained_perceptual: random weights in the reconstruction loss: same cost, no file needed.
+    """
+    module = LowShotModule(
+        config.model_dump(mode="json"),
+        weights_dir=None if weights_dir is None else str(weights_dir),
+        untrained_perceptual=untrained_perceptual,
+    )
+    if plain:
+        use_plain_forms(module)
+    batch_size = config.optimiser.batch_size
+    source = torch.Generator().manual_seed(0)
+    shape = (2 * batch_size, 3, config.image_size, config.image_size)
+    images = torch.randint(0, 256, shape, dtype=torch.uint8, generator=source)
+    watch = _Watch(warm_up, steps)
+    if hardware.kind == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+    gc.collect()
+    with quiet_lightning():
+        trainer = make_trainer([watch], RunOptions(hardware))
+        trainer.fit(module, DataLoader(EndlessBatches(images, batch_size=batch_size, seed=0), batch_size=None))
+    return TrainingCost(
+        images_per_second=batch_size * steps / watch.wall,
+        seconds_per_step=watch.wall / steps,
+        cpu_seconds_per_step=watch.cpu / steps,
+        peak_memory_mb=peak_memory_mb(hardware.device),
+        generator_parameters=parameter_count(module.generator),
+        discriminator_parameters=parameter_count(module.discriminator),
+    )
+
+
+@dataclass(frozen=True)
+class PictureTrainingCost:
+    """What a run on one picture costs.
+
+    Attributes:
+        seconds_per_iteration: of each stage, coarse to fine.
+        seconds: of all iterations of the configuration together.
+        timed_stages: so many were timed; finer ones are extrapolated by pixels and channels.
+        peak_memory_mb: at the finest stage; of the process on a CPU, of the device on a GPU.
+    """
+
+    seconds_per_iteration: tuple[float, ...]
+    seconds: float
+    timed_stages: int
+    peak_memory_mb: float
+    generator_parameters: int
+    discriminator_parameters: int
+
+
+class _StageWatch(Callback):
+    """Time a few iterations of each stage, coarse to fine, until the next stage would exceed the budget."""
+
+    def __init__(self, config: OneShotConfig, warm_up: int, steps: int, budget: float) -> None:
+        self.config, self.warm_up, self.steps, self.budget = config, warm_up, steps, budget
+        self.seconds: list[float] = []
+        self.memory: list[float] = []
+        self._done = 0
+        self._times: list[float] = []
+        self._spent = 0.0
+
+    def on_train_batch_start(self, trainer: Any, module: Any, *unused: Any) -> None:
+        self._start = time.perf_counter()
+
+    def on_train_batch_end(self, trainer: Any, module: Any, *unused: Any) -> None:
+        if module.device.type == "cuda":
+            torch.cuda.synchronize()
+        self._times.append(time.perf_counter() - self._start)
+        self._spent += self._times[-1]
+        if len(self._times) < self.warm_up + self.steps:
+            return
+        timed = self._times[self.warm_up :]
+        self.seconds.append(min(timed))
+        self.memory.append(peak_memory_mb(module.device))
+        self._times = []
+        stage, costs = len(self.seconds), self.config.iteration_costs()
+        if stage == len(costs):
+            trainer.should_stop = True
+            return
+        expected = (self.warm_up + self.steps) * self.seconds[-1] * costs[stage] / costs[stage - 1]
+        if self._spent + expected > self.budget:
+            trainer.should_stop = True
+        module.images_seen = self.config.stage_starts[stage]
+
+
+def measure_picture_training(
+    config: OneShotConfig, hardware: Hardware, *, budget: float = 8.0, steps: int = 2, plain: bool = False
+) -> PictureTrainingCost:
+    """Time the real iteration of every stage on a random picture, and foretell what there was no time for.
+
+    Args:
+        config: with the pyramid's sizes.
+        budget: seconds; stages beyond it are extrapolated.
+        steps: timed iterations of each stage, of which the fastest counts, after one to warm up.
+        plain: every saving of the iteration turned off; see `OneShotModule.plain_step`.
+    """
+    # A measured stage needs its iterations: a schedule of a single one would end before.
+    few = max(config.schedule.iterations, 1 + steps)
+    timed = config.model_copy(update={"schedule": config.schedule.model_copy(update={"iterations": few})})
+    module = OneShotModule(timed.model_dump(mode="json"))
+    if plain:
+        use_plain_forms(module)
+    source = torch.Generator().manual_seed(0)
+    picture = torch.randint(0, 256, (1, 3, *config.generator.sizes[-1]), dtype=torch.uint8, generator=source)
+    module.show(picture[0])
+    watch = _StageWatch(timed, 1, steps, budget)
+    if hardware.kind == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+    gc.collect()
+    with quiet_lightning():
+        trainer = make_trainer([watch], RunOptions(hardware))
+        batches = EndlessBatches(picture, batch_size=1, seed=0, mirror=False)
+        trainer.fit(module, DataLoader(batches, batch_size=None))
+    costs = config.iteration_costs()
+    count = len(watch.seconds)
+    rest = [watch.seconds[-1] * cost / costs[count - 1] for cost in costs[count:]]
+    seconds = (*watch.seconds, *rest)
+    return PictureTrainingCost(
+        seconds_per_iteration=seconds,
+        seconds=sum(config.iterations(stage) * each for stage, each in enumerate(seconds)),
+        timed_stages=count,
+        peak_memory_mb=_memory_at_the_end(config, watch.memory),
+        generator_parameters=parameter_count(module.generator),
+        discriminator_parameters=parameter_count(module.discriminators),
+    )
+
+
+def _memory_at_the_end(config: OneShotConfig, measured: list[float]) -> float:
+    """The peak at the finest stage: measured, or on the line through the first and the last measured stage."""
+    if len(measured) == config.num_stages:
+        return measured[-1]
+    sizes, channels = config.generator.sizes, config.generator.channels
+    amounts = [height * width * channels(stage) for stage, (height, width) in enumerate(sizes)]
+    first = config.pyramid.concurrent
+    loads = [float(sum(amounts[max(0, stage - first + 1) : stage + 1])) for stage in range(config.num_stages)]
+    last = len(measured) - 1
+    if last == 0:
+        return measured[0] * loads[-1] / loads[0]
+    slope = (measured[last] - measured[0]) / (loads[last] - loads[0])
+    return measured[last] + slope * (loads[-1] - loads[last])
+
+
+def use_plain_forms(network: nn.Module) -> None:
+    """Switch every layer that has a faster exact form to its definition, and the step to the released loops' ways."""
+    for module in network.modules():
+        if isinstance(module, UpsampleConv):
+            module.fused = False
+        if isinstance(module, SynthesisSASE):
+            module.at_source_resolution = False
+        if isinstance(module, LowShotModule | OneShotModule):
+            module.plain_step = True

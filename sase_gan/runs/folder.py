@@ -1,0 +1,185 @@
+"""The folder that a training run leaves: what lies where, and the small files that say how far it is.
+
+config.yaml            every resolved value
+metrics.csv            one row an interval: images seen, seconds, losses, speed
+results.jsonl          one evaluation record for each snapshot with figures
+best.json              the chosen snapshot and the rule
+grids/000012kimg.png   the same seeds at every snapshot
+checkpoints/last.ckpt  resumes the run (and previous.ckpt); each with its SHA-256 beside it
+snapshots/000012kimg/  published models
+README.md              this, for whoever finds the folder
+"""
+
+import json
+import re
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sase_gan.errors import DataError, UsageError
+from sase_gan.files import write_atomically
+
+_EXPLANATION = """# A training run of sase_gan
+
+| path | what |
+| --- | --- |
+| `config.yaml` | every setting, resolved |
+| `metrics.csv` | losses, logits and speed over images seen |
+| `results.jsonl` | the figures of each snapshot, one record a line |
+| `best.json` | the best snapshot that does not copy its training pictures |
+| `grids/` | the same seeds at every snapshot; `reals.png` shows the prepared training pictures |
+| `snapshots/` | published models (safetensors); each is complete in itself |
+| `checkpoints/` | to go on with the run |
+
+Go on with it, draw from it, measure it:
+
+    sase-gan train --resume {name}
+    sase-gan sample {name} --seeds 0-63 --out samples
+    sase-gan evaluate {name} --out evaluation
+"""
+
+
+def kimg(images_seen: int) -> str:
+    """Images seen as a name: `000012kimg`, or `000012.345kimg` off the full thousands."""
+    whole, rest = divmod(images_seen, 1000)
+    return f"{whole:06d}kimg" if rest == 0 else f"{whole:06d}.{rest:03d}kimg"
+
+
+def images_of(name: str) -> int | None:
+    """The images seen that `kimg` wrote into a name; None for another name."""
+    match = re.fullmatch(r"(\d{6})(?:\.(\d{3}))?kimg", name)
+    return None if match is None else int(match[1]) * 1000 + int(match[2] or 0)
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Paths of a run."""
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        """The resolved configuration."""
+        return self.path / "config.yaml"
+
+    @property
+    def metrics(self) -> Path:
+        """Losses and speed."""
+        return self.path / "metrics.csv"
+
+    @property
+    def results(self) -> Path:
+        """Figures of the snapshots."""
+        return self.path / "results.jsonl"
+
+    @property
+    def best(self) -> Path:
+        """The chosen snapshot."""
+        return self.path / "best.json"
+
+    @property
+    def checkpoint(self) -> Path:
+        """The newest resumable state."""
+        return self.path / "checkpoints" / "last.ckpt"
+
+    def grid(self, images_seen: int) -> Path:
+        """The sample grid of a snapshot."""
+        return self.path / "grids" / f"{kimg(images_seen)}.png"
+
+    def snapshot(self, images_seen: int) -> Path:
+        """The folder of a snapshot."""
+        return self.path / "snapshots" / kimg(images_seen)
+
+    def snapshots(self) -> dict[int, Path]:
+        """All snapshots by images seen, in order."""
+        found = {images_of(folder.name): folder for folder in (self.path / "snapshots").glob("*kimg")}
+        return {images: folder for images, folder in sorted((i, f) for i, f in found.items() if i is not None)}
+
+    def create(self) -> None:
+        """Make the folder and its explanation.
+
+        Raises:
+            UsageError: if a run is there already.
+        """
+        if self.config.exists():
+            raise UsageError(
+                f"{self.path} holds a run already; choose another --out, or go on with --resume {self.path}"
+            )
+        for name in ("grids", "snapshots", "checkpoints"):
+            (self.path / name).mkdir(parents=True, exist_ok=True)
+        with write_atomically(self.path / "README.md") as temporary:
+            temporary.write_text(_EXPLANATION.format(name=self.path.name))
+
+    def forget_after(self, images_seen: int) -> None:
+        """Drop rows, records and snapshots later than a checkpoint that is resumed; they will be made again."""
+        if self.metrics.exists():
+            header, *rows = self.metrics.read_text().splitlines() or [""]
+            column = header.split(",").index("images_seen") if "images_seen" in header else 0
+            kept = [row for row in rows if int(float(row.split(",")[column])) <= images_seen]
+            _write_lines(self.metrics, [header, *kept])
+        if self.results.exists():
+            records = self.results.read_text().splitlines()
+            kept = [line for line in records if json.loads(line)["model"]["images_seen"] <= images_seen]
+            _write_lines(self.results, kept)
+        for images, folder in self.snapshots().items():
+            if images > images_seen:
+                shutil.rmtree(folder)
+                self.grid(images).unlink(missing_ok=True)
+
+    def records(self) -> list[dict[str, Any]]:
+        """The figures of the snapshots, oldest first."""
+        if not self.results.exists():
+            return []
+        return [json.loads(line) for line in self.results.read_text().splitlines()]
+
+    def append_record(self, record: Mapping[str, Any]) -> None:
+        """Add the figures of a snapshot."""
+        lines = self.results.read_text().splitlines() if self.results.exists() else []
+        _write_lines(self.results, [*lines, json.dumps(record, allow_nan=False)])
+
+    def chosen_snapshot(self) -> Path:
+        """The best snapshot that does not copy; without figures, the last.
+
+        Raises:
+            DataError: if the run has no snapshot.
+        """
+        snapshots = self.snapshots()
+        if not snapshots:
+            raise DataError(f"{self.path} has no snapshot yet; let the run go on until its first one")
+        if self.best.exists():
+            named = self.path / "snapshots" / json.loads(self.best.read_text())["snapshot"]
+            if named.is_dir():
+                return named
+        return snapshots[max(snapshots)]
+
+
+def open_run(path: Path | str) -> RunFolder:
+    """The run in a folder.
+
+    Raises:
+        DataError: if there is none.
+    """
+    run = RunFolder(Path(path))
+    if not run.config.is_file():
+        raise DataError(f"{path} holds no run (no config.yaml); give a folder that sase-gan train wrote")
+    return run
+
+
+def is_run(path: Path | str) -> bool:
+    """Whether the folder looks like a run."""
+    return (Path(path) / "config.yaml").is_file() and (Path(path) / "snapshots").is_dir()
+
+
+def next_free(parent: Path, name: str) -> Path:
+    """The first of `name-001`, `name-002`, ... that does not exist in `parent`."""
+    number = 1
+    while (parent / f"{name}-{number:03d}").exists():
+        number += 1
+    return parent / f"{name}-{number:03d}"
+
+
+def _write_lines(path: Path, lines: Iterable[str]) -> None:
+    with write_atomically(path) as temporary:
+        temporary.write_text("".join(f"{line}\n" for line in lines))

@@ -1,0 +1,46 @@
+"""Which preset and image size suit a set of pictures on a machine, and why."""
+
+from dataclasses import dataclass
+
+from sase_gan.networks.channel_tables import IMAGE_SIZES
+
+FEWEST_IMAGES = 4
+"""A training set has at least so many pictures."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A preset's name, the image size, and the reason in one sentence."""
+
+    preset: str
+    image_size: int
+    reason: str
+
+
+def choose_preset(num_images: int, smallest_side: int, *, gpu: bool, image_size: int | None = None) -> Choice:
+    """The preset for a low-shot run.
+
+    On a CPU pictures of 64 px train in minutes and 256 px would take days, so the small preset is chosen whatever the
+    pictures' size. On a GPU the image size is the largest, up to 256 px, that the smallest picture reaches; 512 and
+    1024 px cost several times more and are taken on request only.
+
+    Args:
+        smallest_side: of the pictures in pixels; smaller pictures would be enlarged.
+        image_size: the user's wish, which is kept.
+    """
+    if not gpu:
+        size = image_size or 64
+        return Choice("cpu", size, f"{num_images} pictures on a CPU: a narrow network at {size} px")
+    size = image_size or max((s for s in IMAGE_SIZES if s <= min(256, smallest_side)), default=min(IMAGE_SIZES))
+    return Choice(
+        "gpu" if size <= 256 else "gpu_large",
+        size,
+        f"{num_images} pictures, the smallest {smallest_side} px, on a GPU: the full network at {size} px",
+    )
+
+
+def choose_one_shot_preset(*, gpu: bool) -> tuple[str, str]:
+    """The preset for a run on one picture, and the reason in one sentence."""
+    if gpu:
+        return "standard", "one picture on a GPU: the full recipe at up to 250 px"
+    return "quick", "one picture on a CPU: the short recipe at up to 128 px"

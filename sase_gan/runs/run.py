@@ -1,0 +1,220 @@
+"""A run from a configuration and its pictures to its folder, and its continuation; of sets and of single pictures."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning import Callback, Trainer
+from lightning.pytorch.loggers import Logger
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from sase_gan.config import to_yaml
+from sase_gan.datasets.images import ImageSet
+from sase_gan.datasets.low_shot import EndlessBatches
+from sase_gan.errors import DataError, UsageError
+from sase_gan.files import write_atomically
+from sase_gan.hardware import Hardware
+from sase_gan.pixels import grid, write_png
+from sase_gan.runs.callbacks import Checkpoints, MetricsTable, Snapshots, StopOnSignal, Stopping
+from sase_gan.runs.display import TrainingDisplay
+from sase_gan.runs.folder import RunFolder
+from sase_gan.runs.tasks import Module, RunPlan, plan_run
+from sase_gan.training.configs import RunConfig
+
+Measure = Callable[[Tensor], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What a run depends on beside its configuration, and what does not change its result.
+
+    Attributes:
+        minutes: stop after so much training time; None trains to the configured images.
+        measure: figures of a snapshot (`metrics.quick`), or None.
+        loggers: further Lightning loggers, besides metrics.csv.
+    """
+
+    hardware: Hardware
+    minutes: float | None = None
+    devices: int = 1
+    measure: Measure | None = None
+    weights_dir: str | None = None
+    loggers: tuple[Logger, ...] = ()
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """How a run ended, and how long it and the measuring within it took."""
+
+    images_seen: int
+    interrupted: bool
+    seconds: float
+    measuring_seconds: float
+
+
+def start_run(config: RunConfig, images: ImageSet, run: RunFolder, options: RunOptions) -> RunResult:
+    """Train from the beginning.
+
+    Args:
+        images: prepared as the configuration says: `image_size` squares, or one picture at the pyramid's finest size.
+
+    Raises:
+        UsageError: if the folder holds a run already.
+        DataError: if the number of pictures or their size is not what the configuration takes.
+    """
+    plan = plan_run(config, images, weights_dir=options.weights_dir)
+    module = plan.build()  # before the folder: a missing weights file leaves nothing behind
+    if is_first_process():
+        run.create()
+        with write_atomically(run.config) as temporary:
+            temporary.write_text(to_yaml(config))
+        shown = images.images[:64]
+        write_png(run.path / "grids" / "reals.png", grid(shown, columns=_columns(len(shown))))
+    return _fit(plan, module, images, run, options, checkpoint=None)
+
+
+def resume_run(config: RunConfig, images: ImageSet, run: RunFolder, options: RunOptions) -> RunResult:
+    """Go on from the last checkpoint; what the folder holds beyond it is made again.
+
+    Raises:
+        DataError: if there is no checkpoint, it is damaged, or the pictures changed.
+    """
+    plan = plan_run(config, images, weights_dir=options.weights_dir)
+    clock = read_clock(run.checkpoint)
+    if clock["data_digest"] != images.digest:
+        raise DataError(
+            f"the pictures in {config.data.path} are not those that this run began with; restore them, or start anew"
+        )
+    if is_first_process():
+        run.forget_after(clock["images_seen"])
+    module = plan.build()
+    module.images_seen = clock["images_seen"]
+    return _fit(plan, module, images, run, options, checkpoint=run.checkpoint)
+
+
+def read_clock(checkpoint: Path) -> dict[str, Any]:
+    """Images seen, steps and the hash of the pictures of a checkpoint, read without unpickling code.
+
+    Raises:
+        DataError: if it is missing or damaged.
+    """
+    if not checkpoint.is_file():
+        raise DataError(f"{checkpoint} does not exist; the run was ended before its first checkpoint: start it anew")
+    try:
+        state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise DataError(
+            f"{checkpoint} cannot be read ({error}); rename previous.ckpt beside it to last.ckpt and resume again"
+        ) from error
+    clock: dict[str, Any] = state["clock"]
+    return clock
+
+
+def _fit(
+    plan: RunPlan, module: Module, images: ImageSet, run: RunFolder, options: RunOptions, *, checkpoint: Path | None
+) -> RunResult:
+    module.data_digest = images.digest
+    table = MetricsTable(run, plan.log_images)
+    snapshots = Snapshots(
+        run,
+        plan.snapshot_images,
+        measure=options.measure,
+        count=plan.evaluation_count,
+        seeds=plan.seeds,
+        describe=plan.provenance,
+        keep=plan.keep,
+        patience=plan.patience,
+        measurable=plan.measurable,
+    )
+    signals = StopOnSignal()
+    callbacks: list[Callback] = [
+        signals,
+        Stopping(plan.total_images, options.minutes, (signals.was_received, lambda: snapshots.out_of_patience)),
+        table,
+        snapshots,
+        # After the snapshots, so that a checkpoint never lies behind a snapshot that a resumed run would skip.
+        Checkpoints(run, plan.checkpoint_images),
+        TrainingDisplay(plan.total_images, table, snapshots, position=plan.position, work=plan.work),
+    ]
+    trainer = make_trainer(callbacks, options)
+    batches = EndlessBatches(
+        images.images,
+        batch_size=plan.batch_size,
+        seed=module.config.seed,
+        images_seen=module.images_seen,
+        rank=trainer.global_rank,
+        world_size=trainer.world_size,
+        mirror=plan.mirror,
+    )
+    start = time.monotonic()
+    with quiet_lightning():
+        trainer.fit(
+            module,
+            DataLoader(batches, batch_size=None, pin_memory=options.hardware.kind == "cuda"),
+            ckpt_path=None if checkpoint is None else str(checkpoint),
+            weights_only=True,
+        )
+    seconds = time.monotonic() - start
+    # A signal after the last step interrupts nothing.
+    interrupted = signals.was_received() and module.images_seen < plan.total_images
+    return RunResult(module.images_seen, interrupted, seconds, snapshots.measuring_seconds)
+
+
+def make_trainer(callbacks: list[Callback], options: RunOptions) -> Trainer:
+    """Lightning's trainer with its own counting, saving and logging turned off: the clock is images seen."""
+    if options.devices < 1:
+        raise UsageError(f"devices is {options.devices}; it must be at least 1")
+    with quiet_lightning():
+        return Trainer(
+            accelerator=options.hardware.kind,
+            devices=options.devices,
+            # In a GAN's step each player uses a part of the parameters.
+            strategy="ddp_find_unused_parameters_true" if options.devices > 1 else "auto",
+            precision=options.hardware.precision,  # type: ignore[arg-type]
+            max_epochs=-1,
+            max_steps=-1,
+            logger=list(options.loggers) or False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            callbacks=callbacks,
+        )
+
+
+class quiet_lightning:
+    """Within the block Lightning's tips and the warnings that do not apply to an endless loader are silent."""
+
+    def __enter__(self) -> None:
+        self._logger = logging.getLogger("lightning.pytorch")
+        self._level = self._logger.level
+        self._logger.setLevel(logging.ERROR)
+        self._warnings = warnings.catch_warnings()
+        self._warnings.__enter__()
+        for text in (
+            ".*does not have many workers.*",
+            ".*resume from a checkpoint that ended before.*",
+            ".*LeafSpec.*",
+        ):
+            warnings.filterwarnings("ignore", message=text)
+
+    def __exit__(self, *details: object) -> None:
+        self._warnings.__exit__(None, None, None)
+        self._logger.setLevel(self._level)
+
+
+def is_first_process() -> bool:
+    """Whether this process writes; Lightning starts the others of a run on several devices with a local rank."""
+    return os.environ.get("LOCAL_RANK", "0") == "0"
+
+
+def _columns(count: int) -> int:
+    return max(1, int(count**0.5))

@@ -1,0 +1,102 @@
+"""One model for each picture of a folder, and pictures drawn from each: the protocol of one-shot benchmarks.
+
+OUT/models/NAME/    the run of each picture
+OUT/samples/NAME/   pictures drawn from its model
+OUT/real/NAME.png   the picture at the size of training
+
+Stopped at any time, the same call goes on: finished pictures are left alone, a begun run is resumed.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from sase_gan.config import build, load_yaml
+from sase_gan.datasets.images import open_images
+from sase_gan.datasets.one_shot import fitted, open_picture
+from sase_gan.drawing.sampling import sample_images
+from sase_gan.errors import DataError, UsageError
+from sase_gan.networks.load import load_pyramid
+from sase_gan.pixels import write_png
+from sase_gan.runs.folder import RunFolder
+from sase_gan.runs.run import RunOptions, resume_run, start_run
+from sase_gan.training.one_shot_config import OneShotConfig, sized_for
+
+logger = logging.getLogger(__name__)
+
+Progress = Callable[[str, int, int], None]
+"""Called with a picture's name, how many are finished, and how many there are."""
+
+
+def train_scenes(
+    pictures: Path, out: Path, config: OneShotConfig, options: RunOptions, *, count: int = 50, progress: Progress
+) -> bool:
+    """Train a model on each picture of a folder and draw from it.
+
+    Args:
+        config: of every run; the picture's path and the pyramid's sizes are filled in.
+        count: pictures drawn from each model, by the seeds from 0 on.
+
+    Returns:
+        Whether all pictures are finished; False after Ctrl-C.
+
+    Raises:
+        DataError: if the folder has no pictures, two of one name, or one that cannot be trained on.
+        UsageError: if the folder holds models of another configuration.
+    """
+    paths = _pictures(pictures)
+    for index, (name, path) in enumerate(paths.items()):
+        progress(name, index, len(paths))
+        drawn = out / "samples" / name
+        if not _is_finished(drawn, count):
+            run = RunFolder(out / "models" / name)
+            if not _train(path, run, config, options):
+                return False
+            network = load_pyramid(run.chosen_snapshot()).to(options.hardware.device)
+            write_png(out / "real" / f"{name}.png", network.picture.cpu())
+            for seed, image in enumerate(sample_images(network, range(count))):
+                write_png(drawn / _file_name(seed), image, {"seed": str(seed)})
+    progress("", len(paths), len(paths))
+    return True
+
+
+def _pictures(folder: Path) -> dict[str, Path]:
+    if not folder.is_dir():
+        raise DataError(f"{folder} is not a folder; one model for each picture needs a folder of pictures")
+    names = open_images(folder).names
+    found = {Path(name).stem: folder / name for name in names}
+    if len(found) < len(names):
+        raise DataError(f"{folder} holds pictures of one name and different endings; models are named like pictures")
+    return found
+
+
+def _file_name(seed: int) -> str:
+    return f"seed{seed:06d}.png"
+
+
+def _is_finished(drawn: Path, count: int) -> bool:
+    return (drawn / _file_name(count - 1)).is_file()
+
+
+def _train(path: Path, run: RunFolder, config: OneShotConfig, options: RunOptions) -> bool:
+    """Whether the run has come to its end."""
+    picture = open_picture(path)
+    height, width = picture.images.shape[2:]
+    data = config.data.model_copy(update={"path": str(path.resolve())})
+    wanted = sized_for(config.model_copy(update={"data": data}), (height, width))
+    images = fitted(picture, wanted.generator.sizes[-1])
+    if not run.config.is_file():
+        return not start_run(wanted, images, run, options).interrupted
+    begun = build(OneShotConfig, load_yaml(run.config))
+    if begun != wanted:
+        raise UsageError(f"{run.path} was trained with other settings; choose another --out, or repeat its settings")
+    if max(run.snapshots(), default=0) >= begun.total_images:
+        return True
+    if run.checkpoint.is_file():
+        return not resume_run(begun, images, run, options).interrupted
+    logger.info("%s ended before its first checkpoint and is begun anew", run.path)
+    shutil.rmtree(run.path)
+    return not start_run(wanted, images, run, options).interrupted

@@ -1,0 +1,1 @@
+"""The studio's tabs, one file each; no tab imports another."""

@@ -1,0 +1,106 @@
+"""One model for each picture of a folder: names, going on, refusing other settings, and the table."""
+
+import csv
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from sase_gan import cli
+from sase_gan.config import build, load_preset, merge
+from sase_gan.drawing.sampling import sample_images
+from sase_gan.errors import DataError, UsageError
+from sase_gan.hardware import Hardware
+from sase_gan.networks.load import load_pyramid
+from sase_gan.pixels import read_image, write_png
+from sase_gan.runs.folder import RunFolder
+from sase_gan.runs.run import RunOptions
+from sase_gan.runs.scenes import train_scenes
+from sase_gan.training.one_shot_config import OneShotConfig
+
+OPTIONS = RunOptions(Hardware("cpu", "CPU", "32-true", 1))
+
+
+def configuration(iterations: int = 1) -> OneShotConfig:
+    return build(
+        OneShotConfig,
+        merge(load_preset("smoke/one_shot"), {"schedule": {"iterations": iterations, "evaluation_count": 0}}),
+    )
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    folder = tmp_path / "pictures"
+    source = torch.Generator().manual_seed(0)
+    for name, (height, width) in {"wide": (32, 48), "high": (40, 32)}.items():
+        write_png(
+            folder / f"{name}.png", torch.randint(0, 256, (3, height, width), dtype=torch.uint8, generator=source)
+        )
+    return folder
+
+
+def train(pictures: Path, out: Path, config: OneShotConfig, count: int = 2) -> list[str]:
+    seen: list[str] = []
+    assert train_scenes(pictures, out, config, OPTIONS, count=count, progress=lambda name, *_: seen.append(name))
+    return seen
+
+
+def test_every_picture_gets_its_model_and_samples_of_it(pictures: Path, tmp_path: Path) -> None:
+    assert train(pictures, tmp_path / "out", configuration()) == ["high", "wide", ""]
+    for name, size in {"wide": (22, 32), "high": (32, 26)}.items():
+        pyramid = load_pyramid(RunFolder(tmp_path / "out" / "models" / name).chosen_snapshot())
+        assert pyramid.size == size
+        assert torch.equal(read_image(tmp_path / "out" / "real" / f"{name}.png"), pyramid.picture)
+        drawn = [read_image(path) for path in sorted((tmp_path / "out" / "samples" / name).iterdir())]
+        assert torch.equal(torch.stack(drawn), sample_images(pyramid, range(2)))
+
+
+def test_the_same_call_goes_on(pictures: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    train(pictures, out, configuration())
+    finished, lost = (RunFolder(out / "models" / name).checkpoint for name in ("high", "wide"))
+    before = [path.stat().st_mtime_ns for path in (finished, lost)]
+    expected = sorted((out / "samples" / "wide").iterdir())[-1]
+    pixels = read_image(expected)
+    expected.unlink()  # as if stopped while drawing
+    train(pictures, out, configuration())
+    assert [path.stat().st_mtime_ns for path in (finished, lost)] == before  # nothing was trained again
+    assert torch.equal(read_image(expected), pixels)
+    run = RunFolder(out / "models" / "wide")
+    expected.unlink()
+    shutil.rmtree(run.path / "snapshots")
+    lost.unlink()  # as if stopped before the first checkpoint
+    train(pictures, out, configuration())
+    assert finished.stat().st_mtime_ns == before[0]
+    assert torch.equal(read_image(expected), pixels)
+
+
+def test_other_settings_are_refused(pictures: Path, tmp_path: Path) -> None:
+    train(pictures, tmp_path / "out", configuration())
+    with pytest.raises(UsageError, match="trained with other settings"):
+        train(pictures, tmp_path / "out", configuration(iterations=2), count=3)
+
+
+def test_folders_that_cannot_serve_are_refused(pictures: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="is not a folder"):
+        train(pictures / "wide.png", tmp_path / "out", configuration())
+    read_and_saved = read_image(pictures / "wide.png")
+    write_png(pictures / "wide.webp", read_and_saved)
+    with pytest.raises(DataError, match="one name"):
+        train(pictures, tmp_path / "out", configuration())
+
+
+def test_the_command_ends_in_a_table(pictures: Path, tmp_path: Path) -> None:
+    arguments = ["scenes", str(pictures), "--preset", "smoke/one_shot", "--out", str(tmp_path / "out"), "--count", "2"]
+    settings = ["--set", "schedule.iterations=1", "--set", "schedule.evaluation_count=0"]
+    misspelt = CliRunner().invoke(cli.app, [*arguments, *settings, "--metrics", "pixel_diversty"])
+    assert isinstance(misspelt.exception, UsageError)
+    assert not (tmp_path / "out").exists()
+    result = CliRunner().invoke(cli.app, [*arguments, *settings, "--metrics", "pixel_diversity"])
+    assert result.exit_code == 0, result.output
+    assert "2 of 2 pictures are finished" in result.output
+    rows = list(csv.DictReader((tmp_path / "out" / "scores" / "scenes.csv").read_text().splitlines()))
+    assert [(row["scene"], row["fakes"]) for row in rows] == [("high", "2"), ("wide", "2")]
+    assert all(float(row["pixel_diversity"]) > 0 for row in rows)
