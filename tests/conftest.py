@@ -12,6 +12,10 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 import pytest
 import torch
 
+from tests import shape_checks
+
+shape_checks.install()
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 
