@@ -86,7 +86,9 @@ def sample(
 
             size = (height or pyramid.size[0], width or pyramid.size[1])
             numbers = [recipe.seed_alone() for recipe in recipes]
-            images = inject.sample(pyramid, numbers, size=size, start_scale=start_scale, noise=noise, **common)
+            images = inject.sample(
+                pyramid, numbers, size=size, start_scale=start_scale, noise=recipes[0].noise, **common
+            )
     text = {"snapshot": digest, "truncation": str(truncation), "noise": noise}
     if start_scale:
         text["start_scale"] = str(start_scale)
