@@ -142,6 +142,9 @@ class SnapshotMixin(
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"]))
+            if isinstance(first["input"], dict):  # a rule about several keys names them itself
+                message = first["msg"].removeprefix("Value error, ")
+                raise DataError(f"{model_id}: its configuration cannot be built: {message}") from error
             raise DataError(
                 f"{model_id}: its configuration has {where} = {first['input']!r} ({first['msg']}); it was written by "
                 f"version {description.get('sase_gan')}, this is {__version__}: update sase_gan"

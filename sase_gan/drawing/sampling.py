@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
+from sase_gan.drawing.finish import draw_finished
 from sase_gan.errors import UsageError
 from sase_gan.networks.generator import Generator
 from sase_gan.networks.pyramid import Pyramid
@@ -44,7 +45,7 @@ def draw_inputs(
     """
     if noise not in ("random", "fixed", "off"):
         raise UsageError(f"noise is {noise!r}; choose random, fixed or off")
-    _check_seeds(seeds)
+    check_seeds(seeds)
     z = torch.stack(
         [torch.randn(network.latent_shape(size), generator=random_generator(seed, "latent")) for seed in seeds]
     )
@@ -62,7 +63,12 @@ def _noise_maps(network: Network, seeds: Sequence[int], size: Size | None = None
     ]
 
 
-def _check_seeds(seeds: Sequence[int]) -> None:
+def check_seeds(seeds: Sequence[int]) -> None:
+    """Refuse seeds that name no picture.
+
+    Raises:
+        UsageError: for none at all, or one outside 0 to `MAX_SEED`.
+    """
     if not seeds:
         raise UsageError("no seed was given; give at least one, for example 0-15")
     for seed in seeds:
@@ -112,7 +118,7 @@ def sample_images(
         if progress is not None:
             progress(min(start + batch_size, len(seeds)), len(seeds))
     if not parts:
-        _check_seeds(seeds)
+        check_seeds(seeds)
     return torch.cat(parts)
 
 
@@ -138,7 +144,7 @@ def draw_images(network: Network, inputs: Inputs, *, finish: bool = True) -> Ten
     with evaluating(network):
         if finish and isinstance(network, Pyramid) and network.finished_stages > 0:
             none: list[Tensor | None] = [None] * (network.num_stages - 1)
-            return to_uint8(network.draw([z, *(none if noise is None else noise)])).cpu()
+            return to_uint8(draw_finished(network, [z, *(none if noise is None else noise)])).cpu()
         return to_uint8(network(z, noise).big).cpu()
 
 
@@ -216,6 +222,6 @@ def parse_seeds(text: str) -> list[int]:
         start, end = int(first), int(last or first)
         if end < start:
             raise UsageError(f"seeds are {text!r}, and {part.strip()!r} runs backwards; write {end}-{start}")
-        _check_seeds((start, end))  # before a range of any length is written out
+        check_seeds((start, end))  # before a range of any length is written out
         seeds.extend(range(start, end + 1))
     return seeds

@@ -3,7 +3,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -18,6 +17,7 @@ from sase_gan.pixels import write_png
 from sase_gan.recognition.classification.classifier import Classifier, ClassifierConfig
 from sase_gan.recognition.detection.detector import Detector, DetectorConfig
 from sase_gan.recognition.settings import BackboneSection, DetectorSection, PicturesSection
+from tests.processes import PATIENCE, until
 
 CHROMIUM = Path("/usr/bin/chromium")
 
@@ -103,7 +103,6 @@ class Server:
     def __init__(self, models: Path, runs: Path, *options: str) -> None:
         self.runs, self.models = runs, models
         runs.mkdir(exist_ok=True)
-        self.started = time.monotonic()
         command = [sys.executable, "-m", "sase_gan", "studio", "--models", str(models), "--runs", str(runs), *options]
         self.log = runs.parent / "studio.log"
         with self.log.open("wb") as log:
@@ -114,18 +113,12 @@ class Server:
                 cwd=Path(__file__).resolve().parents[2],
                 env={**os.environ, "PYTHONUNBUFFERED": "1"},
             )
+        until(self._address, self.process)
         self.address = self._address()
-        self.seconds = time.monotonic() - self.started
 
     def _address(self) -> str:
-        while time.monotonic() - self.started < 120:
-            found = re.search(r"open at (\S+?)/? ", self.log.read_text())
-            if found:
-                return found[1]
-            if self.process.poll() is not None:
-                break
-            time.sleep(0.1)
-        raise AssertionError(f"the studio did not start: {self.log.read_text()}")
+        found = re.search(r"open at (\S+?)/? ", self.log.read_text())
+        return found[1] if found else ""
 
     @property
     def temporary(self) -> Path:
@@ -136,7 +129,7 @@ class Server:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             try:
-                self.process.wait(20)
+                self.process.wait(PATIENCE)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()

@@ -150,9 +150,8 @@ class TrainHandlers:
 
     @sentences
     def stop(self) -> str:
-        """Stop the training after its step; everything is saved."""
-        self.trainings.stop()
-        return "The training stops after this step and saves everything."
+        """Stop the training after its step; everything is saved. Returns what that means for it, as a sentence."""
+        return status_sentence(self.trainings.stop())
 
     @sentences
     def status(self) -> str:
