@@ -14,7 +14,7 @@ def install() -> None:
 
 
 def only_shapes(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Check what is annotated with a shape; the rest is left to mypy, as tests pass wrong options to see them refused."""
+    """Check what is annotated with a shape; mypy has the rest, as tests pass wrong options to see them refused."""
     hints = {name: hint for name, hint in function.__annotations__.items() if _has_shape(hint)}
     if not hints:
         return function
