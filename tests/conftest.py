@@ -16,6 +16,7 @@ import pytest
 import torch
 
 from tests import shape_checks
+from tests.shape_checks import without_shape_checks  # noqa: F401 - a fixture
 
 shape_checks.install()
 
