@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Protocol
 
 from sase_gan.errors import DataError
 from sase_gan.hardware import choose_hardware
@@ -13,11 +14,20 @@ from sase_gan.networks.pyramid import Pyramid
 from sase_gan.runs.folder import is_run, open_run
 from sase_gan.snapshot import WEIGHTS_FILE, is_snapshot
 
+
+class HasFolder(Protocol):
+    """What `train` returns, as far as it matters here."""
+
+    @property
+    def folder(self) -> Path:
+        """Where it lies."""
+
+
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
 
-def load(source: Path | str, *, device: str = "auto") -> Generator | Pyramid:
-    """Load the model of a snapshot folder, of a run (its chosen snapshot), or of a hub name `owner/name`.
+def load(source: Path | str | HasFolder, *, device: str = "auto") -> Generator | Pyramid:
+    """Load the model of a snapshot folder, of a run or its folder (the chosen snapshot), or of a hub name `owner/name`.
 
     Returns:
         the network in evaluation mode: a `Generator` of a set of pictures or a `Pyramid` of one picture.
@@ -32,13 +42,13 @@ def load(source: Path | str, *, device: str = "auto") -> Generator | Pyramid:
     return load_network(find_snapshot(source)).to(choose_hardware(device).device)
 
 
-def find_snapshot(source: Path | str) -> Path:
+def find_snapshot(source: Path | str | HasFolder) -> Path:
     """The folder of a snapshot: the source itself, the chosen one of a run, or a download from the hub.
 
     Raises:
         DataError: if it is none of these, or the hub cannot give it.
     """
-    folder = Path(source)
+    folder = Path(source) if isinstance(source, Path | str) else source.folder
     if is_snapshot(folder):
         return folder
     if is_run(folder):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sase_gan.api.images import Images
-from sase_gan.api.models import find_snapshot, load
+from sase_gan.api.models import HasFolder, find_snapshot, load
 from sase_gan.api.progress import Progress, shown
 from sase_gan.drawing import injection
 from sase_gan.drawing.recipes import Recipe, draw_recipes, parse_names
@@ -22,7 +22,7 @@ from sase_gan.snapshot import snapshot_digest
 
 
 def sample(
-    model: Generator | Pyramid | Path | str | Any,
+    model: Generator | Pyramid | Path | str | HasFolder,
     seeds: str | Iterable[int] = range(16),
     *,
     truncation: float = 1.0,
@@ -97,11 +97,13 @@ def _recipes(seeds: str | Iterable[int]) -> Sequence[Recipe]:
     return found
 
 
-def _opened(model: Any, device: str) -> tuple[Generator | Pyramid, str, str | None]:
+def _opened(
+    model: Generator | Pyramid | Path | str | HasFolder, device: str
+) -> tuple[Generator | Pyramid, str, str | None]:
     """The network, the model's name, and its snapshot's hash, which a network that is handed over does not know."""
     if isinstance(model, Generator | Pyramid):
         return model, "a model in memory", None
-    folder = find_snapshot(getattr(model, "folder", model))
+    folder = find_snapshot(model)
     return load(folder, device=device), folder.name, snapshot_digest(folder)
 
 

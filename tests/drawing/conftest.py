@@ -1,23 +1,7 @@
 import pytest
-import torch
 
 from sase_gan.networks.generator import Generator, GeneratorConfig
-
-
-def awake(config: GeneratorConfig) -> Generator:
-    """A generator whose gates, noise and norms do something: at their start most of them are the identity."""
-    torch.manual_seed(3)
-    network = Generator(config)
-    with torch.no_grad():
-        for name, parameter in network.named_parameters():
-            if name.endswith("strength"):
-                parameter.fill_(0.5)
-            elif "style_excite" in name or "mask_logit" in name:
-                parameter.mul_(4)
-        network.train()
-        drawn = network(torch.randn(16, config.latent_size), None)  # running statistics as after training
-        network.to_big.weight.mul_(0.5 / drawn.big.std())
-    return network.eval()
+from tests.awake import awake
 
 
 @pytest.fixture(scope="module")
