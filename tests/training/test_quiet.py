@@ -12,9 +12,15 @@ from sase_gan.training.quiet import quiet_lightning
 def test_levels_return_after_an_error(name):
     logger = logging.getLogger(name)
     before = logger.level
-    with pytest.raises(ValueError, match="stop"), quiet_lightning():
-        assert logger.level == logging.ERROR
+    seen = []
+
+    def stop():
+        seen.append(logger.level)
         raise ValueError("stop")
+
+    with pytest.raises(ValueError, match="stop"), quiet_lightning():
+        stop()
+    assert seen == [logging.ERROR]
     assert logger.level == before
 
 
