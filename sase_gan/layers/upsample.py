@@ -1,4 +1,4 @@
-"""Upsampling by 2 with a convolution, fused into one transposed convolution, and its definition."""
+"""Upsampling by 2 with a convolution, fused into one transposed convolution."""
 
 import torch
 import torch.nn.functional as F
@@ -12,8 +12,8 @@ def upsample_conv(x: Tensor, weight: Tensor) -> Tensor:
     """Upsample by 2 (nearest), then convolve 3x3 with zero padding, as one transposed convolution of stride 2.
 
     After nearest upsampling, several taps of the 3x3 kernel read the same input pixel; summing them first leaves four
-    2x2 kernels, one for each output phase, which together are a 4x4 transposed kernel. Equal to
-    `upsample_conv_plain` to rounding, borders included, with 16 instead of 36 multiplications for each input pixel.
+    2x2 kernels, one for each output phase, which together are a 4x4 transposed kernel. Equal to the definition to
+    rounding, borders included, with 16 instead of 36 multiplications for each input pixel.
 
     Args:
         x: `[batch, in_channels, height, width]`.
@@ -25,8 +25,3 @@ def upsample_conv(x: Tensor, weight: Tensor) -> Tensor:
     taps = torch.tensor(_SUMMED_TAPS, dtype=weight.dtype, device=weight.device)
     kernel = torch.einsum("ap,bq,oipq->ioab", taps, taps, weight)
     return F.conv_transpose2d(x, kernel, stride=2, padding=1)
-
-
-def upsample_conv_plain(x: Tensor, weight: Tensor) -> Tensor:
-    """Compute the same by its definition: the reference of `upsample_conv` in tests and benchmarks."""
-    return F.conv2d(F.interpolate(x, scale_factor=2, mode="nearest"), weight, padding=1)
