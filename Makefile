@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 DEMO := runs/demo-$(shell date +%Y%m%d-%H%M%S)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test test-slow demo bench studio clean
+.PHONY: help setup check test test-slow same demo bench studio clean
 
 help: ## Show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,10 @@ test: check ## Check, then run the tests (under ten minutes on two cores)
 
 test-slow: $(STAMP) ## Run the tests that take minutes each
 	$(BIN)/python -m pytest -m slow
+
+same: $(STAMP) ## Prove that no result changed since BASE=COMMIT
+	@test -n "$(BASE)" || { echo "BASE is empty; name the commit to compare with: make same BASE=main"; exit 1; }
+	$(BIN)/python tests/same.py $(BASE)
 
 demo: $(STAMP) ## Train the bundled faces for about ten minutes, sample, measure, report
 	$(BIN)/sase-gan train data/emoji-faces --preset demo --out $(DEMO)

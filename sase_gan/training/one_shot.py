@@ -28,7 +28,8 @@ import torch
 from lightning import LightningModule
 from torch import Tensor, nn
 
-from sase_gan.networks.pyramid import PatchDiscriminator, Pyramid
+from sase_gan.networks.pyramid import Pyramid
+from sase_gan.networks.pyramid_stages import PatchDiscriminator
 from sase_gan.pixels import to_float, to_uint8
 from sase_gan.resizing import resize
 from sase_gan.seeds import derive_seed
@@ -77,7 +78,7 @@ class OneShotModule(LightningModule):
     def show(self, picture: Tensor) -> None:
         """Give the training picture, uint8 `[3, height, width]` at the finest size; once, before training begins."""
         self.generator.picture.copy_(picture)
-        self.generator.draw_fixed_noise(self.config.seed, self._picture_at(0))
+        self.generator.draw_fixed_noise(self.config.seed)
         if self.average is not None:
             self._published_source().load_state_dict(self.generator.state_dict())
 
@@ -94,8 +95,6 @@ class OneShotModule(LightningModule):
         """Adam for the generator, a group of parameters for each stage, and for the discriminators."""
         section = self.config.optimiser
         groups: list[dict[str, Any]] = [{"params": list(stage.parameters())} for stage in self.generator.stages]
-        if self.config.generator.handover == "feature":
-            groups.append({"params": list(self.generator.to_picture.parameters())})
         return [
             torch.optim.Adam(parameters, lr=section.rate, betas=section.betas, fused=True)
             for parameters in (groups, self.discriminators.parameters())
@@ -170,9 +169,8 @@ class OneShotModule(LightningModule):
             return
         self.generator.begin_stage(phase)
         with torch.no_grad():
-            pictures = self.generator.reconstruct(phase)
-            carried = self.generator.to_rgb(pictures.stages[-1])
-            enlarged = self.generator.enlarge(carried, self.config.generator.sizes[phase], self._padding)
+            rebuilt = self.generator.reconstruct(phase).big
+            enlarged = self.generator.enlarge(rebuilt, self.config.generator.sizes[phase], self._padding)
             error = (enlarged - self._real).square().mean().sqrt()
             self.generator.amplitudes[phase] = self.config.loss.noise * error
         if self.average is not None:
@@ -187,7 +185,6 @@ class OneShotModule(LightningModule):
         late = iteration >= section.milestone * self.config.iterations(self.phase)
         rate = section.rate * (0.1 if late else 1.0)
         for index, group in enumerate(self._optimiser(0).optimizer.param_groups):
-            # The tail of a feature pyramid, the last group, moves with the newest stage.
             behind = max(0, self.phase - index)
             group["lr"] = rate * section.rate_scale**behind
         self._optimiser(1).optimizer.param_groups[0]["lr"] = rate
@@ -328,5 +325,4 @@ def _stacked(drawn: Tensor | None, fixed: Tensor | None) -> Tensor:
     assert drawn is not None
     if fixed is None:
         return torch.cat([drawn, torch.zeros_like(drawn)])
-    channels = max(drawn.shape[1], fixed.shape[1])
-    return torch.cat([part.expand(-1, channels, -1, -1) for part in (drawn, fixed)])
+    return torch.cat([drawn, fixed])

@@ -12,15 +12,16 @@ from sase_gan.training.quiet import quiet_lightning
 def test_levels_return_after_an_error(name):
     logger = logging.getLogger(name)
     before = logger.level
-    seen = []
+    within = []
 
-    def stop():
-        seen.append(logger.level)
-        raise ValueError("stop")
+    def fail():
+        with quiet_lightning():
+            within.append(logger.level)
+            raise ValueError("stop")
 
-    with pytest.raises(ValueError, match="stop"), quiet_lightning():
-        stop()
-    assert seen == [logging.ERROR]
+    with pytest.raises(ValueError, match="stop"):
+        fail()
+    assert within == [logging.ERROR]
     assert logger.level == before
 
 

@@ -255,7 +255,7 @@ def bench_layers(
     norm = AttentiveNorm(channels, **where)
     sase = SASEConv2d(channels, **where)
     attention = EfficientMultiScaleAttention(channels, groups=max(1, min(32, channels // 2)), **where)
-    aw = {b: AWConv2d(channels, channels, 3, padding=1, backend=b, **where) for b in ("grouped", "taps", "unfold")}
+    aw = {b: AWConv2d(channels, channels, 3, padding=1, backend=b, **where) for b in ("grouped", "taps")}
     pairs: list[tuple[str, Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]] = [
         ("AttentiveNorm", norm, partial(loop_attentive_norm, norm)),
         ("SASEConv2d", sase, partial(loop_sase, sase)),
@@ -289,7 +289,7 @@ def loop_attentive_norm(layer: AttentiveNorm, x: Tensor) -> Tensor:
 
 
 def loop_sase(layer: SASEConv2d, x: Tensor) -> Tensor:
-    """Design A group by group."""
+    """SASE for recognition group by group."""
     results = []
     for g, part in enumerate(x.chunk(layer.groups, 1)):
         query = _branch_of_group(layer.query, part, g, layer.groups)
