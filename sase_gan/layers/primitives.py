@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from sase_gan.layers.spectral_norm import spectral_norm
-from sase_gan.resizing import upsample_conv, upsample_conv_plain
+from sase_gan.layers.upsample import upsample_conv, upsample_conv_plain
 
 ConvFactory = Callable[..., nn.Module]
 NormFactory = Callable[[int], nn.Module]
@@ -79,7 +79,7 @@ class NoiseInjection(nn.Module):
 class UpsampleConv(nn.Module):
     """Nearest upsampling by 2 and a 3x3 convolution without bias: `[b, i, h, w]` to `[b, o, 2h, 2w]`.
 
-    Computed as one transposed convolution (`ops.upsample_conv`), which is exact and needs 2.25 times fewer
+    Computed as one transposed convolution (`upsample_conv`), which is exact and needs 2.25 times fewer
     multiplications. `fused=False` computes it as written, for tests and benchmarks; it has the same parameters.
     """
 

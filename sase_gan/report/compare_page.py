@@ -9,7 +9,7 @@ from sase_gan.errors import UsageError
 from sase_gan.metrics.records import VERDICT_TOPICS, Colour, count, images_seen
 from sase_gan.report.columns import Column
 from sase_gan.report.compare import Cell, Comparison, Row
-from sase_gan.report.pages import GRID_SIDE, Picture, PictureShelf, write_page
+from sase_gan.report.pages import GRID_SIDE, EmbeddedPicture, PictureShelf, write_page
 from sase_gan.report.plots import interval_svg
 
 
@@ -20,7 +20,7 @@ class ColumnView:
     name: str
     detail: str
     verdicts: tuple[tuple[str, Colour], ...]
-    fakes: Picture | None
+    fakes: EmbeddedPicture | None
 
 
 def write_comparison(comparison: Comparison, out: Path) -> list[Path]:

@@ -2,7 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from sase_gan.resizing import upsample_conv, upsample_conv_plain
+from sase_gan.layers.upsample import upsample_conv, upsample_conv_plain
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 5), (3, 2), (4, 4), (7, 5)])
