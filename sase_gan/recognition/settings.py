@@ -2,21 +2,16 @@
 
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from sase_gan.config import FrozenRecord
 from sase_gan.recognition.backbones.choices import LayerChoice
 
 Part = Literal["train", "test"]
 """Part of a data set."""
 
 
-class Record(BaseModel):
-    """A frozen record that refuses unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class BackboneSection(Record):
+class BackboneSection(FrozenRecord):
     """Settings of the network: see `create_backbone`."""
 
     name: str = "cifar_resnet18"
@@ -26,7 +21,7 @@ class BackboneSection(Record):
     drop_path_rate: float = Field(default=0.0, ge=0, lt=1)
 
 
-class FitConfig(Record):
+class FitConfig(FrozenRecord):
     """What every run of this room has."""
 
     backbone: BackboneSection = BackboneSection()
@@ -39,7 +34,7 @@ class FitConfig(Record):
     workers: int = Field(default=0, ge=0)
 
 
-class PicturesSection(Record):
+class PicturesSection(FrozenRecord):
     """Sizes and augmentation of training pictures; evaluation resizes to `resize` and crops the middle."""
 
     image_size: int = Field(default=32, ge=8, le=1024)
@@ -63,7 +58,7 @@ class PicturesSection(Record):
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
 
 
-class OptimiserSection(Record):
+class OptimiserSection(FrozenRecord):
     """The optimiser and its rate over time."""
 
     name: Literal["sgd", "adamw"] = "sgd"
@@ -109,7 +104,7 @@ class ClassifyConfig(FitConfig):
         return self
 
 
-class DetectorSection(Record):
+class DetectorSection(FrozenRecord):
     """The network around the backbone; the defaults are Mask R-CNN's with four convolutions in the box head."""
 
     masks: bool = True

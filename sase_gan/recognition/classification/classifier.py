@@ -8,14 +8,15 @@ import torch
 from pydantic import BaseModel
 from torch import Tensor, nn
 
+from sase_gan.config import FrozenRecord
 from sase_gan.pixels import to_float
 from sase_gan.recognition.backbones.backbone import create_backbone
 from sase_gan.recognition.classification.data import evaluation_transform
-from sase_gan.recognition.settings import BackboneSection, PicturesSection, Record
+from sase_gan.recognition.settings import BackboneSection, PicturesSection
 from sase_gan.snapshot import SnapshotMixin
 
 
-class ClassifierConfig(Record):
+class ClassifierConfig(FrozenRecord):
     """All that is needed to rebuild a classifier and to prepare its pictures."""
 
     backbone: BackboneSection

@@ -20,6 +20,7 @@ from torchvision.models.detection.rpn import RPNHead
 from torchvision.ops import FeaturePyramidNetwork
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
+from sase_gan.config import FrozenRecord
 from sase_gan.errors import UsageError
 from sase_gan.layers.attentive_norm import AttentiveNorm
 from sase_gan.layers.primitives import NormFactory
@@ -27,7 +28,7 @@ from sase_gan.pixels import to_float
 from sase_gan.recognition.backbones.backbone import create_backbone
 from sase_gan.recognition.backbones.networks import RecognitionResNet
 from sase_gan.recognition.backbones.norm_act import freeze_statistics
-from sase_gan.recognition.settings import BackboneSection, DetectorSection, Record
+from sase_gan.recognition.settings import BackboneSection, DetectorSection
 from sase_gan.snapshot import SnapshotMixin
 
 HEAD_COMPONENTS = (10, 10, 20, 20)
@@ -104,7 +105,7 @@ class _AttentiveNorms:
         return AttentiveNorm(channels, number, norm="group", num_groups=_groups(channels), attention_norm="none")
 
 
-class DetectorConfig(Record):
+class DetectorConfig(FrozenRecord):
     """All that is needed to rebuild a detector and to name what it finds."""
 
     backbone: BackboneSection
