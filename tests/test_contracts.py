@@ -312,6 +312,7 @@ def test_result_keeps_the_type_of_the_input(name):
         assert make(name).to(dtype)(*inputs_of(name, dtype=dtype)).dtype == dtype
 
 
+@pytest.mark.usefixtures("without_shape_checks")
 @pytest.mark.parametrize("name", ["sase", "attentive", "upsample", "generator_published"])
 def test_compiles_into_one_graph(name):
     torch._dynamo.reset()
@@ -321,6 +322,7 @@ def test_compiles_into_one_graph(name):
         assert distance(compiled(*arguments), module(*arguments)) < 1e-6
 
 
+@pytest.mark.usefixtures("without_shape_checks")
 @pytest.mark.slow
 @every_case
 def test_compiled_training_step_has_the_same_gradients(name):
