@@ -142,6 +142,35 @@ def build(record: type[Record], values: Mapping[str, Any]) -> Record:
         raise UsageError(_explain(record, error)) from error
 
 
+def resolve(
+    record: type[Record],
+    *,
+    preset: str | None = None,
+    file: Path | None = None,
+    flags: Mapping[str, Any] | None = None,
+    settings: Iterable[str] | None = None,
+    task: str | None = None,
+) -> Record:
+    """The checked record of a preset, overlaid by a YAML file, by flags and by `--set`, in this order.
+
+    Args:
+        preset: None starts from the record's defaults.
+        flags: nested values; those that are None were not given and change nothing.
+        settings: texts such as `loss.r1=0.1`.
+        task: the folder of presets, so that `demo` is understood as `low_shot/demo`.
+
+    Raises:
+        UsageError: for an unknown preset, a file that is none, or the first wrong key or value.
+    """
+    layers = (
+        {} if preset is None else load_preset(preset, task=task),
+        {} if file is None else load_yaml(file),
+        without_none(flags or {}),
+        parse_assignments(settings or ()),
+    )
+    return build(record, merge(*layers))
+
+
 def _explain(record: type[BaseModel], error: ValidationError) -> str:
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"])

@@ -182,7 +182,8 @@ def grid(images: Tensor, columns: int | None = None, padding: int = 2, backgroun
     """Lay uint8 [N, 3, H, W] out row by row as one picture uint8 [3, H', W'].
 
     H' = rows * (H + padding) + padding, and W' likewise: the padding surrounds the pictures too. Unfilled places have
-    the background's grey level.
+    the background's grey level. Unlike torchvision's `make_grid` this frames a single picture too, and keeps the width
+    of all columns where there are fewer pictures.
 
     Args:
         columns: about the square root of N when left out.

@@ -8,7 +8,6 @@ snapshot is written beside its place and renamed.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from copy import deepcopy
 from pathlib import Path
@@ -23,7 +22,7 @@ from torch import Tensor
 
 from sase_gan import __version__
 from sase_gan.errors import DataError
-from sase_gan.files import write_folder_atomically
+from sase_gan.files import file_digest, write_folder_atomically
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
@@ -196,9 +195,8 @@ def read_header(weights: Path) -> dict[str, Any]:
 
 
 def snapshot_digest(folder: Path | str) -> str:
-    """SHA-256 of the weights file, whose header holds the configuration too: it names the model completely."""
-    with open(Path(folder) / WEIGHTS_FILE, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    """Return the SHA-256 of the weights file, whose header has the configuration: it names the model completely."""
+    return file_digest(Path(folder) / WEIGHTS_FILE)
 
 
 def is_snapshot(folder: Path | str) -> bool:

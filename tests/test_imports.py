@@ -26,6 +26,7 @@ GROUPS = (
     ("runs",),
     ("evaluation",),
     ("report",),
+    ("api",),
     ("ui",),
     ("commands",),
     ("cli", "__main__"),
@@ -42,8 +43,8 @@ IMPORTERS_OF_REFERENCE = ("runs/cost.py", "recognition/backbones/cost.py", "comm
 HOMES = {
     "gradio": ("ui", "commands/studio.py"),
     "torch_fidelity": ("metrics",),
-    "lpips": ("features",),
-    "timm": ("recognition", "features"),
+    "lpips": ("features/lpips.py",),
+    "timm": ("recognition", "features/efficientnet_lite0.py", "features/dinov2.py"),
     "torchmetrics": ("recognition",),
     "pycocotools": ("recognition",),
 }
@@ -52,7 +53,9 @@ HOMES = {
 LIGHT = (
     (("layers", "networks", "drawing", "snapshot.py", "features", "metrics", "evaluation", "ui"), ("lightning",)),
     (("training/losses.py", "training/augment.py", "training/averaging.py"), ("lightning",)),
-    (("training/configs.py", "training/low_shot_config.py", "training/one_shot_config.py"), ("lightning",)),
+    (("training/low_shot_config.py", "training/one_shot_config.py"), ("lightning",)),
+    (("runs/tasks", "runs/train.py", "runs/loggers.py", "runs/presets.py"), ("lightning",)),
+    (("runs/request.py", "runs/durations.py"), ("torch", "torchvision", "lightning")),
     (("report", "metrics/records.py", "runs/folder.py"), ("torch", "torchvision", "lightning")),
     (
         ("cli.py", "commands"),
@@ -140,7 +143,8 @@ def loaded_with(path: Path) -> tuple[set[Path], set[str]]:
 def test_imports_go_in_one_direction(path):
     part = part_of(path)
     assert part in RANK, f"{part} has no place yet in GROUPS; add it to the group from which it may be imported"
-    for other in ours(imports(path, everywhere=True)):
+    # The package's face names its public functions for type checkers; when it runs it imports none of them.
+    for other in ours(imports(path, everywhere=part != "__init__")):
         imported = part_of(other)
         assert imported in RANK, f"{imported} has no place yet in GROUPS"
         if imported != "__init__":
@@ -177,7 +181,7 @@ def test_heavy_packages_stay_at_home(package):
 
 def lies_in(path: Path, place: str) -> bool:
     found = path.relative_to(ROOT)
-    return found.as_posix() == place or found.parts[0] == place
+    return found.as_posix() == place or Path(place) in found.parents
 
 
 @every_file
@@ -203,5 +207,5 @@ def test_this_test_sees_what_it_should():
     assert ROOT / "layers" / "sase.py" in seen
     assert {"torch", "lightning", "pydantic"} <= foreign
     commands = ROOT / "commands" / "train.py"
-    assert ROOT / "runs" / "run.py" in ours(imports(commands, everywhere=True))
-    assert ROOT / "runs" / "run.py" not in ours(imports(commands, everywhere=False))
+    assert ROOT / "runs" / "train.py" in ours(imports(commands, everywhere=True))
+    assert ROOT / "runs" / "train.py" not in ours(imports(commands, everywhere=False))

@@ -119,12 +119,12 @@ def _in_own_process(measure: Any, *arguments: Any) -> Any:
 
 
 def _measure(name: str, changes: dict[str, Any], hardware: Any, steps: int, plain: bool) -> Any:
-    from sase_gan.config import build, load_preset, merge, without_none
+    from sase_gan.config import resolve
     from sase_gan.hardware import choose_hardware
     from sase_gan.runs.cost import measure_training
     from sase_gan.training.low_shot_config import LowShotConfig
 
-    config = build(LowShotConfig, merge(load_preset(name, task="low_shot"), without_none(changes)))
+    config = resolve(LowShotConfig, preset=name, flags=changes, task="low_shot")
     hardware = choose_hardware(hardware.kind, hardware.precision, hardware.threads)
     untrained = config.loss.reconstruction.startswith("lpips")
     return measure_training(config, hardware, steps=steps, plain=plain, untrained_perceptual=untrained)
@@ -225,13 +225,13 @@ def one_shot(
     from rich.console import Console
     from rich.table import Table
 
-    from sase_gan.config import build, load_preset, merge, without_none
+    from sase_gan.config import resolve
     from sase_gan.hardware import choose_hardware
     from sase_gan.training.one_shot_config import OneShotConfig, sized_for
 
     hardware = choose_hardware(device, precision, threads)
-    values = merge(load_preset(preset, task="one_shot"), without_none({"pyramid": {"max_size": max_size}}))
-    config = sized_for(build(OneShotConfig, values), (height, width))
+    flags = {"pyramid": {"max_size": max_size}}
+    config = sized_for(resolve(OneShotConfig, preset=preset, flags=flags, task="one_shot"), (height, width))
     fast, plain = (_in_own_process(_measure_picture, config, hardware, steps, form) for form in (False, True))
     table = Table(title=f"one picture, {preset}, {hardware.name}, {hardware.precision}, {hardware.threads} threads")
     for column in ("stage", "iterations", "fast s", "plain s", "speed"):

@@ -23,10 +23,8 @@ FitOption = Annotated[
     typer.Option(help="How pictures become square: crop the middle, or pad with white. They are never stretched."),
 ]
 
-_IMAGE_SIZES = (32, 64, 128, 256, 512, 1024)
 # The pictures are looked at in this size: enough to find duplicates, little memory for thousands of them.
 _SURVEY_SIZE = 64
-_MAY_BE_UPSCALED = 0.05
 
 
 @app.command()
@@ -45,6 +43,7 @@ def check(
 
     from sase_gan.datasets.images import open_images, survey
     from sase_gan.errors import DataError
+    from sase_gan.runs.presets import ADVISED_IMAGES, recommend_image_size
 
     console = Console()
     source = open_images(path)
@@ -55,7 +54,7 @@ def check(
         _print_table(console, str(path), found)
         _print_duplicates(console, found.images.notes)
         advice = advise(found, target, chosen=image_size is not None, path=str(path))
-        if len(found.images) >= 30:
+        if len(found.images) >= ADVISED_IMAGES:
             advice.insert(1, _preset_here(found, image_size))
         _print_list(console, "Advice", advice)
     _print_list(console, "Unreadable pictures", found.broken)
@@ -131,17 +130,6 @@ def preview(
     _print_lines([f"wrote {name}" for name in sheets])
 
 
-def recommend_image_size(short_sides: list[int]) -> int:
-    """The largest usual image size that at most one picture in twenty would have to be enlarged to.
-
-    Args:
-        short_sides: of every picture, in pixels.
-    """
-    allowed = int(len(short_sides) * _MAY_BE_UPSCALED)
-    limit = sorted(short_sides)[allowed]
-    return max((size for size in _IMAGE_SIZES if size <= limit), default=_IMAGE_SIZES[0])
-
-
 def advise(found: "Survey", image_size: int, *, chosen: bool, path: str) -> list[str]:
     """Sentences about what to do with a set that has at least one readable picture.
 
@@ -178,10 +166,15 @@ def advise(found: "Survey", image_size: int, *, chosen: bool, path: str) -> list
 
 
 def _advice_on_count(count: int, path: str) -> str:
+    from sase_gan.runs.presets import ADVISED_IMAGES
+
     if count == 1:
         return f"One picture: 'sase-gan train {path}' learns its inner statistics (one-shot)."
-    if count < 30:
-        return f"{count} pictures are very few: expect near copies; 30 or more are better, or train on one alone."
+    if count < ADVISED_IMAGES:
+        return (
+            f"{count} pictures are very few: expect near copies; {ADVISED_IMAGES} or more are better, or train on one "
+            "alone."
+        )
     if count <= 1000:
         return f"{count} pictures suit low-shot training: 'sase-gan train {path}'."
     if count <= 5000:

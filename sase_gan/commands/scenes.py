@@ -24,7 +24,7 @@ def scenes(
     threads: Annotated[int | None, typer.Option(help="CPU threads.")] = None,
 ) -> None:
     """Train a model on every picture, draw from each, and score them: the same command goes on where it stopped."""
-    from sase_gan.config import build, load_preset, load_yaml, merge, parse_assignments, without_none
+    from sase_gan.config import resolve
     from sase_gan.evaluation.run import EvaluationOptions, run_pairs, settle_figures
     from sase_gan.hardware import choose_hardware
     from sase_gan.runs.presets import choose_one_shot_preset
@@ -34,15 +34,13 @@ def scenes(
 
     hardware = choose_hardware(device, threads=threads)
     preset = preset or choose_one_shot_preset(gpu=hardware.kind != "cpu")[0]
-    flags = without_none({"seed": seed, "pyramid": {"max_size": max_size}})
-    resolved = build(
+    resolved = resolve(
         OneShotConfig,
-        merge(
-            load_preset(preset, task="one_shot"),
-            load_yaml(config) if config is not None else {},
-            flags,
-            parse_assignments(settings or []),
-        ),
+        preset=preset,
+        file=config,
+        flags={"seed": seed, "pyramid": {"max_size": max_size}},
+        settings=settings,
+        task="one_shot",
     )
 
     scoring = EvaluationOptions(

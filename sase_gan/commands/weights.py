@@ -22,10 +22,11 @@ def list_weights(folder: Folder = None) -> None:
     from rich.text import Text
 
     from sase_gan.features import weights
+    from sase_gan.features.known_weights import KNOWN
 
     styles = {"bundled": "green", "present": "green", "damaged": "bold red", "missing": "dim"}
     table = Table("Name", "State", "MB", "Licence", "Needed for", "File or address")
-    for name, record in weights.KNOWN.items():
+    for name, record in KNOWN.items():
         state = weights.state(name, folder)
         path = weights.locate(name, folder)
         table.add_row(
@@ -50,10 +51,11 @@ def fetch(
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from sase_gan.features import weights
+    from sase_gan.features.known_weights import known
+    from sase_gan.features.weights_arrival import fetch as fetch_weights
 
     for name in names:
-        weights.known(name)
+        known(name)
     console = Console(stderr=True)
     for name in names:
         columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
@@ -63,7 +65,7 @@ def fetch(
             def show(received: int, expected: int, task: int = task, progress: Progress = progress) -> None:
                 progress.update(task, completed=received, total=expected or None)  # type: ignore[arg-type]
 
-            path = weights.fetch(name, folder, progress=show)
+            path = fetch_weights(name, folder, progress=show)
         typer.echo(f"{name}: {path}")
 
 
@@ -72,10 +74,11 @@ def verify(names: Names = None, folder: Folder = None) -> None:
     """Hash the files that are there; ends with exit code 3 if one is damaged."""
     from sase_gan.errors import WeightsError
     from sase_gan.features import weights
+    from sase_gan.features.known_weights import KNOWN, known
 
     faults = []
-    for name in names or list(weights.KNOWN):
-        record = weights.known(name)
+    for name in names or list(KNOWN):
+        record = known(name)
         path = weights.locate(name, folder)
         if path is None:
             typer.echo(f"{name}: missing")
@@ -95,6 +98,6 @@ def import_weights(
     folder: Folder = None,
 ) -> None:
     """Check a file that was brought to this computer by hand and put it where evaluation finds it."""
-    from sase_gan.features import weights
+    from sase_gan.features.weights_arrival import import_file
 
-    typer.echo(str(weights.import_file(name, file, folder)))
+    typer.echo(str(import_file(name, file, folder)))

@@ -22,7 +22,7 @@ from sase_gan.datasets.one_shot import fitted
 from sase_gan.datasets.prepare import split_holdout
 from sase_gan.errors import DataError, UsageError
 from sase_gan.evaluation.folder import ShownPictures, Walk, write_evaluation, write_record
-from sase_gan.features import weights
+from sase_gan.features import known_weights
 from sase_gan.files import write_atomically
 from sase_gan.hardware import choose_hardware
 from sase_gan.metrics.extractors import FeatureStore, default_cache_folder, resized
@@ -34,6 +34,7 @@ from sase_gan.metrics.single_suite import SCENE_FIGURES, evaluate_single, summar
 from sase_gan.metrics.suite import Evaluation, Provenance, evaluate
 from sase_gan.networks.pyramid_sizes import training_size
 from sase_gan.runs.folder import images_of, is_run, open_run
+from sase_gan.runs.tasks import is_of_one_picture
 from sase_gan.snapshot import WEIGHTS_FILE, is_snapshot, read_header, snapshot_digest
 
 logger = logging.getLogger(__name__)
@@ -264,7 +265,7 @@ def _from_run(options: EvaluationOptions) -> tuple[Path | None, EvaluationOption
     if options.out is None:
         changes["out"] = run_path / "evaluation"
     # A model of one picture holds it at its own size; the file would have to be resized once more.
-    if options.real is None and data.get("path") and config.get("task") != "one_shot":
+    if options.real is None and data.get("path") and not is_of_one_picture(run_path):
         changes["real"] = Path(data["path"])
         changes["fit"] = data.get("fit", options.fit)
         changes["licence"] = options.licence or data.get("licence")
@@ -554,7 +555,7 @@ def _reduced(picture: ImageSet, longer_side: int) -> ImageSet:
 
 
 def _weights_source(extractor: str, sha256: str) -> str:
-    known = weights.KNOWN.get(extractor)
+    known = known_weights.KNOWN.get(extractor)
     return f"weights of {extractor}: {known.filename if known else 'unknown file'}, SHA-256 {sha256}"
 
 

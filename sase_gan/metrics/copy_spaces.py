@@ -13,7 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sase_gan.features.perceptual import cell_descriptor, to_unit
+from sase_gan.features.efficientnet_lite0 import cell_descriptor
+from sase_gan.features.frozen import to_unit
 
 Space = Literal["mid", "pixels"]
 SPACES: tuple[Space, ...] = ("mid", "pixels")

@@ -22,7 +22,8 @@ from torch import Tensor
 
 from sase_gan.errors import UsageError
 from sase_gan.features import weights
-from sase_gan.features.perceptual import DinoV2, EfficientNetLite0, efficientnet_lite0
+from sase_gan.features.dinov2 import DinoV2
+from sase_gan.features.efficientnet_lite0 import EfficientNetLite0, efficientnet_lite0
 from sase_gan.files import write_atomically
 from sase_gan.metrics.copy_spaces import pixel_descriptor, shifted_mid, shifted_pixels, thumbnails
 
@@ -178,7 +179,7 @@ def _pillow_resize(image: Tensor, side: int) -> Tensor:
 
 
 class DinoV2Extractor:
-    """DINOv2's class token; unverified here, see `perceptual.DinoV2`."""
+    """DINOv2's class token; unverified here, see `dinov2.DinoV2`."""
 
     name = "dinov2"
     resize = DinoV2.resize

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sase_gan.errors import UsageError, WeightsError
 from sase_gan.features import weights
-from sase_gan.features.perceptual import LpipsNet
+from sase_gan.features.lpips import LpipsNet
 from sase_gan.metrics.extractors import EXTRACTORS, WEIGHTS_OF
 from sase_gan.metrics.protocol import GROUPS, Protocol
 from sase_gan.metrics.record import DISTRIBUTION_BASES, metric_name

@@ -18,7 +18,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sase_gan.features.perceptual import EfficientNetLite0, PerceptualDistance
+from sase_gan.features.efficientnet_lite0 import EfficientNetLite0
+from sase_gan.features.reconstruction import PerceptualDistance
 from sase_gan.metrics.applicable import NotApplicable
 from sase_gan.metrics.diversity import grey_deviation
 from sase_gan.metrics.patches import sort_rows

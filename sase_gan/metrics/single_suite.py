@@ -9,7 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sase_gan.features.perceptual import EfficientNetLite0Loss, PerceptualDistance, efficientnet_lite0, lpips_network
+from sase_gan.features.efficientnet_lite0 import efficientnet_lite0
+from sase_gan.features.lpips import lpips_network
+from sase_gan.features.reconstruction import EfficientNetLite0Loss, PerceptualDistance
 from sase_gan.metrics import single_image, verdicts
 from sase_gan.metrics.applicable import NotApplicable
 from sase_gan.metrics.bootstrap import Interval, mean_interval, resampled_interval

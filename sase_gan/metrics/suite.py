@@ -18,7 +18,7 @@ from torch import Tensor
 
 import sase_gan
 from sase_gan.errors import DataError
-from sase_gan.features.perceptual import lpips_network
+from sase_gan.features.lpips import lpips_network
 from sase_gan.metrics import diversity, fidelity, neighbours, patches, smoothness, verdicts
 from sase_gan.metrics.applicable import NotApplicable
 from sase_gan.metrics.bootstrap import Interval, mean_interval

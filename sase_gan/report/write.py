@@ -37,7 +37,7 @@ from sase_gan.metrics.records import (
     read_record,
     read_run,
 )
-from sase_gan.report.pages import render_html, render_markdown
+from sase_gan.report.pages import write_page
 from sase_gan.report.view import build_view
 
 REPORT_HTML = "report.html"
@@ -66,10 +66,8 @@ def write_report(folder: Path, *, run_folder: Path | None = None) -> Path:
     evaluated = (folder / RECORD_FILE).is_file()
     record = read_record(folder / RECORD_FILE) if evaluated else _record_of_run(folder, run)
     view = build_view(record, folder, run, run_folder)
-    with write_atomically(folder / REPORT_HTML) as temporary:
-        temporary.write_text(render_html("report.html.j2", view=view), encoding="utf-8")
-    with write_atomically(folder / REPORT_MARKDOWN) as temporary:
-        temporary.write_text(render_markdown("report.md.j2", view=view), encoding="utf-8")
+    write_page(folder / REPORT_HTML, "report.html.j2", view=view)
+    write_page(folder / REPORT_MARKDOWN, "report.md.j2", view=view)
     # In a run folder this name belongs to the training log.
     if evaluated and not (folder / METRICS_CSV).exists():
         write_metrics_csv(folder / METRICS_CSV, record)
@@ -77,7 +75,7 @@ def write_report(folder: Path, *, run_folder: Path | None = None) -> Path:
 
 
 def find_run_folder(folder: Path) -> Path | None:
-    """The run that an evaluation folder belongs to, else `None`.
+    """Find the run that an evaluation folder belongs to, else `None`.
 
     Itself, or what it kept of a run that lies elsewhere, or one of the two folders above it.
     """

@@ -10,7 +10,6 @@ snapshots/000012kimg/  published models
 README.md              this, for whoever finds the folder
 """
 
-import hashlib
 import json
 import re
 import shutil
@@ -179,12 +178,6 @@ def next_free(parent: Path, name: str) -> Path:
     while (parent / f"{name}-{number:03d}").exists():
         number += 1
     return parent / f"{name}-{number:03d}"
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _write_lines(path: Path, lines: Iterable[str]) -> None:

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from sase_gan.drawing.sampling import draw_inputs
-from sase_gan.features.perceptual import reconstruction_loss
+from sase_gan.features.reconstruction import reconstruction_loss
 from sase_gan.layers.spectral_norm import frozen_power_iteration
 from sase_gan.networks.discriminator import QUADRANTS, Discriminator
 from sase_gan.networks.generator import Generator, Pictures

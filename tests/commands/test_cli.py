@@ -64,7 +64,7 @@ def test_every_command_explains_itself(words: list[str]) -> None:
     for word in words:
         command = command.commands[word]
     assert command.help, f"{words} has no docstring"
-    undocumented = [p.name for p in command.params if not getattr(p, "help", None)]
+    undocumented = [p.name for p in command.params if not (getattr(p, "help", None) or getattr(p, "hidden", False))]
     assert not undocumented, f"{words}: no help for {undocumented}"
 
 

@@ -69,21 +69,6 @@ def test_check_of_one_picture_points_to_one_shot_training():
     assert "One picture" in run("check", bundled_data("single") / "coffee.png")
 
 
-@pytest.mark.parametrize(
-    ("sides", "expected"),
-    [
-        ([128] * 10, 128),
-        ([300] * 10, 256),
-        ([20] * 3, 32),
-        ([5000], 1024),
-        ([64] + [256] * 99, 256),
-        ([64] * 6 + [256] * 94, 64),
-    ],
-)
-def test_the_recommended_size_enlarges_at_most_one_in_twenty(sides, expected):
-    assert data.recommend_image_size(sides) == expected
-
-
 def test_prepare_writes_a_set_that_loads_equal(tmp_path):
     source = bundled_data("single")
     output = run("prepare", source, tmp_path / "set.zip", "--image-size", 64, "--fit", "pad")

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from sase_gan.features.perceptual import LpipsNetwork
+from sase_gan.features.lpips import LpipsNetwork
 from sase_gan.metrics import diversity, single_image
 from sase_gan.metrics.applicable import NotApplicable
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from sase_gan.errors import UsageError, WeightsError
 from sase_gan.features import weights
-from sase_gan.features.perceptual import efficientnet_lite0
+from sase_gan.features.efficientnet_lite0 import efficientnet_lite0
 from sase_gan.metrics import extractors as features
 from sase_gan.metrics.reference import PictureSet
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from sase_gan.features.perceptual import cell_descriptor, efficientnet_lite0
+from sase_gan.features.efficientnet_lite0 import cell_descriptor, efficientnet_lite0
 from sase_gan.metrics import originality
 from sase_gan.metrics.applicable import NotApplicable
 from sase_gan.metrics.copy_spaces import SHIFTS, SPACES, pixel_descriptor, shifted, shifted_mid, thumbnails

@@ -20,9 +20,10 @@ from sase_gan.networks.generator import Generator, GeneratorConfig
 from sase_gan.reference.steps import PlainLowShotModule
 from sase_gan.runs.callbacks import MetricsTable
 from sase_gan.runs.folder import RunFolder
-from sase_gan.runs.run import RunOptions, make_trainer, quiet_lightning
+from sase_gan.runs.run import RunOptions, make_trainer
 from sase_gan.training.low_shot import LowShotModule, fast_memory_format, rate_factor
 from sase_gan.training.low_shot_config import LowShotConfig
+from sase_gan.training.quiet import quiet_lightning
 
 BATCH = 4
 

@@ -6,7 +6,6 @@ import logging
 import math
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,6 +35,7 @@ from sase_gan.recognition.classification.scores import classification_scores
 from sase_gan.recognition.settings import ClassifyConfig, OptimiserSection
 from sase_gan.seeds import derive_seed, generator
 from sase_gan.training.averaging import WeightAverage, recalibrated
+from sase_gan.training.quiet import quiet_lightning
 
 logger = logging.getLogger(__name__)
 
@@ -349,24 +349,3 @@ def _final(module: ClassifierModule, loader: "DataLoader[Any]") -> Classifier:
     network = recalibrated(module.average.module, batches)
     assert isinstance(network, Classifier)
     return network.requires_grad_(True)
-
-
-@contextmanager
-def quiet_lightning() -> Iterator[None]:
-    """Silence Lightning's advice about workers, devices and checkpoints: it is not about anything a user here sets."""
-    import warnings
-
-    names = ("lightning.pytorch", "lightning.fabric")
-    levels = [logging.getLogger(name).level for name in names]
-    for name in names:
-        logging.getLogger(name).setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-        # Frozen statistics are in evaluation mode on purpose.
-        warnings.filterwarnings("ignore", message=".*module\\(s\\) in eval mode.*")
-        warnings.filterwarnings("ignore", message=".*GPU available but not used.*")
-        warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists.*")
-        warnings.filterwarnings("ignore", message=".*isinstance\\(treespec, LeafSpec\\).*", category=FutureWarning)
-        yield
-    for name, level in zip(names, levels, strict=True):
-        logging.getLogger(name).setLevel(level)

@@ -20,12 +20,13 @@ from sase_gan.files import write_atomically
 from sase_gan.pixels import to_float
 from sase_gan.recognition.backbones.convert import convert_pretrained
 from sase_gan.recognition.classification.data import seed_all
-from sase_gan.recognition.classification.training import EpochOrder, quiet_lightning
+from sase_gan.recognition.classification.training import EpochOrder
 from sase_gan.recognition.detection.coco import CocoSet, DetectionPictures, collate
 from sase_gan.recognition.detection.detector import Detector, DetectorConfig, PyramidBackbone, detect
 from sase_gan.recognition.detection.scores import detection_scores
 from sase_gan.recognition.settings import DetectConfig
 from sase_gan.seeds import derive_seed
+from sase_gan.training.quiet import quiet_lightning
 
 logger = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from sase_gan.drawing.animations import write_gif, write_mp4
-from sase_gan.drawing.explore import DIRECTION_METHODS, closed_walk, directions, draw_latents
+from sase_gan.drawing.latents import DIRECTION_METHODS, closed_walk, directions, draw_latents
 from sase_gan.drawing.recipes import MAP_SIDE, Move, Recipe, draw_recipes, parse_recipes
 from sase_gan.drawing.sampling import MAX_SEED
 from sase_gan.errors import UsageError

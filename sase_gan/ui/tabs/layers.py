@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from sase_gan.drawing.explore import GateEdit, LayerView, block_size, draw_edited, mask_overlay, view_layers
+from sase_gan.drawing.gates import GateEdit, LayerView, block_size, draw_edited, mask_overlay, view_layers
 from sase_gan.drawing.recipes import Recipe
 from sase_gan.drawing.sampling import MAX_SEED
 from sase_gan.errors import UsageError

@@ -24,7 +24,7 @@ from sase_gan.pixels import to_pillow
 from sase_gan.resizing import at_size
 from sase_gan.ui.models import PYRAMID, Models, Opened
 from sase_gan.ui.tabs.layers import painted_region
-from sase_gan.ui.tabs.train import LONGEST_MINUTES, status_html
+from sase_gan.ui.tabs.train import LONGEST_MINUTES, status_html, status_sentence
 from sase_gan.ui.trainings import Trainings, checked_name
 from sase_gan.ui.uploads import harmless, next_set, read_upload, within_temporary
 from sase_gan.ui.widgets import (
@@ -441,8 +441,7 @@ def build(models: Models, trainings: Trainings) -> dict[str, Any]:
 
 def _stop(trainings: Trainings) -> Any:
     def stop() -> str:
-        trainings.stop()
-        return "The training stops after this step and saves everything."
+        return status_sentence(trainings.stop())
 
     return stop
 
