@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -23,7 +23,7 @@ class PlainLowShotModule(LowShotModule):
         """Bring the unregistered loss network to the device."""
         self._reconstruction[0].to(self.device)
 
-    def toggled_optimizer(self, optimizer: Any) -> AbstractContextManager[None]:
+    def toggled_optimizer(self, optimizer: Any) -> Any:
         """Keep the gradients of the other player in the generator's step."""
         return nullcontext() if optimizer is self.optimiser(0) else super().toggled_optimizer(optimizer)
 
@@ -38,7 +38,7 @@ class PlainOneShotModule(OneShotModule):
     Its generator's step sends gradients into the discriminator that nobody uses.
     """
 
-    def toggled_optimizer(self, optimizer: Any) -> AbstractContextManager[None]:
+    def toggled_optimizer(self, optimizer: Any) -> Any:
         """Keep the gradients of the other player."""
         return nullcontext()
 

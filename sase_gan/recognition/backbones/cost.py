@@ -16,6 +16,7 @@ from sase_gan.layers.aw_conv import AWConv2d
 from sase_gan.layers.efficient_multi_scale_attention import EfficientMultiScaleAttention
 from sase_gan.layers.sase_recognition import SASEConv2d
 from sase_gan.recognition.backbones.backbone import create_backbone
+from sase_gan.recognition.settings import BackboneSection
 from sase_gan.reference.layers import loop_attentive_norm, loop_aw, loop_multi_scale, loop_sase
 
 
@@ -157,6 +158,15 @@ def count_multiply_adds(model: nn.Module, image_size: int, *, in_channels: int =
         model(x)
     model.train(training)
     return counter.get_total_flops() // 2
+
+
+def cost_in_words(section: BackboneSection, image_size: int) -> str:
+    """State parameters and multiply-adds of a backbone for colour pictures of ImageNet's 1000 classes."""
+    model = create_backbone(section.name, width=section.width, device="meta", **section.layers.model_dump())
+    return (
+        f"{section.name} with 1000 classes and colour pictures: {count_parameters(model):,} parameters, "
+        f"{count_multiply_adds(model, image_size) / 1e6:,.1f} million multiply-adds a picture of {image_size} px"
+    )
 
 
 def bench_models(
