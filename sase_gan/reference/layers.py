@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from sase_gan.layers.attentive_norm import AttentiveNorm
 from sase_gan.layers.aw_conv import AWConv2d
 from sase_gan.layers.efficient_multi_scale_attention import EfficientMultiScaleAttention
-from sase_gan.layers.primitives import UpsampleConv
 from sase_gan.layers.sase import SynthesisSASE
 from sase_gan.layers.sase_recognition import SASEConv2d
+from sase_gan.layers.upsample import UpsampleConv
 
 
 def use_plain_layers(network: nn.Module) -> None:
@@ -27,12 +27,12 @@ def use_plain_layers(network: nn.Module) -> None:
 
 
 def plain_upsample_conv(layer: UpsampleConv, x: Tensor) -> Tensor:
-    """Enlarge by nearest neighbours, then convolve at the large size."""
+    """Compute the layer by `upsample_conv_plain`."""
     return upsample_conv_plain(x, layer.weight)
 
 
 def upsample_conv_plain(x: Tensor, weight: Tensor) -> Tensor:
-    """Compute `layers.upsample.upsample_conv` by its definition; shapes as there."""
+    """Upsample by 2 (nearest), then convolve 3x3 with zero padding at the large size; arguments of `upsample_conv`."""
     return F.conv2d(F.interpolate(x, scale_factor=2, mode="nearest"), weight, padding=1)
 
 

@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 from sase_gan.layers.attentive_norm import AttentiveNorm
-from sase_gan.layers.primitives import UpsampleConv
+from sase_gan.layers.upsample import UpsampleConv
 from sase_gan.networks.generator import Generator, GeneratorConfig
 from sase_gan.reference.layers import use_plain_layers
 from sase_gan.training.averaging import recalibrated
