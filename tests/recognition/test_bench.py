@@ -72,7 +72,7 @@ def test_commands_print_the_tables_and_write_them(tmp_path):
     assert "| resnet50 | an | 224 | 25,755,420 | 4,089.39 | not measured | 78.41 (ImageNet-1k) |" in result.output
     assert (tmp_path / "models.md").read_text() in result.output
     result = CliRunner().invoke(
-        cli.app, ["bench", "layers", "--channels", "16", "--size", "4", "--batch-size", "2", "--repeats", "1"]
+        cli.app, ["bench", "layers", "--channels", "16", "--side", "4", "--batch-size", "2", "--repeats", "1"]
     )
     assert result.exit_code == 0
     assert result.output.count("| 2x16x4x4 |") == 5
