@@ -12,7 +12,7 @@ ROOT = Path(sase_gan.__file__).parent
 
 # A module imports from its own room and from rooms above it. Names are those of files and packages in sase_gan.
 GROUPS = (
-    ("__init__", "errors", "files", "seeds"),
+    ("__init__", "errors", "files", "progress", "seeds"),
     ("pixels", "resizing", "snapshot", "config", "hardware"),
     ("patch_matching",),
     ("layers",),
@@ -50,8 +50,11 @@ LIGHT = (
     (("layers", "networks", "drawing", "snapshot.py", "features", "metrics", "evaluation", "ui"), ("lightning",)),
     (("training/losses.py", "training/augment.py", "training/averaging.py"), ("lightning",)),
     (("training/configs.py", "training/low_shot_config.py", "training/one_shot_config.py"), ("lightning",)),
-    (("report", "metrics/records.py", "runs/folder.py"), ("torch", "torchvision", "lightning")),
-    (("cli.py", "commands"), ("torch", "torchvision", "lightning", "gradio", "pydantic", "numpy", "timm", "matplotlib")),
+    (("report", "metrics/records.py", "runs/folder.py", "runs/history.py"), ("torch", "torchvision", "lightning")),
+    (
+        ("cli.py", "commands"),
+        ("torch", "torchvision", "lightning", "gradio", "pydantic", "numpy", "timm", "matplotlib"),
+    ),
 )
 
 FILES = sorted(path for path in ROOT.rglob("*.py") if "presets" not in path.relative_to(ROOT).parts[:-1])

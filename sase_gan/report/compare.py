@@ -27,27 +27,20 @@ from markupsafe import Markup
 
 from sase_gan.errors import DataError, UsageError
 from sase_gan.files import write_atomically
+from sase_gan.metrics.figures import identify
 from sase_gan.metrics.records import (
-    EXTRACTOR_TITLES,
     RECORD_FILE,
     VERDICT_TOPICS,
     Colour,
     EvaluationRecord,
     MetricRecord,
-    best_record,
-    count,
-    format_number,
-    images_seen,
-    is_reference_level,
-    is_run_folder,
-    metric_extractor,
-    metric_order,
-    metric_title,
     read_record,
-    read_run,
 )
+from sase_gan.report.numbers import count, format_number
 from sase_gan.report.pages import GRID_SIDE, Picture, PictureShelf, render_html, render_markdown
 from sase_gan.report.plots import interval_svg
+from sase_gan.runs.folder import is_run
+from sase_gan.runs.history import best_record, images_seen, read_run
 
 LEAST_SEEDS = 3
 """Seeds that give a column an interval of its own."""
@@ -145,8 +138,7 @@ class Row:
     @property
     def title(self) -> str:
         """The metric in words, with its feature network."""
-        extractor = metric_extractor(self.name)
-        return f"{metric_title(self.name)} on {EXTRACTOR_TITLES[extractor]}" if extractor else metric_title(self.name)
+        return identify(self.name).title_on_network
 
 
 @dataclass(frozen=True)
@@ -201,14 +193,14 @@ def _single_record(path: Path) -> tuple[EvaluationRecord, Path] | None:
         return read_record(path), path.parent
     if (path / RECORD_FILE).is_file():
         return read_record(path / RECORD_FILE), path
-    if is_run_folder(path):
-        # A finished evaluation says more than the quick ones made while training.
-        evaluations = sorted(path.glob(f"*/{RECORD_FILE}"), key=lambda file: file.stat().st_mtime)
-        if evaluations:
-            return read_record(evaluations[-1]), evaluations[-1].parent
-        record = best_record(read_run(path).results)
-        return (record, path) if record else None
-    return None
+    if not is_run(path):
+        return None
+    # A finished evaluation says more than the quick ones made while training.
+    evaluations = sorted(path.glob(f"*/{RECORD_FILE}"), key=lambda file: file.stat().st_mtime)
+    if evaluations:
+        return read_record(evaluations[-1]), evaluations[-1].parent
+    record = best_record(read_run(path).results)
+    return (record, path) if record else None
 
 
 def _distinct_names(paths: Sequence[Path]) -> list[str]:
@@ -225,11 +217,11 @@ def _distinct_names(paths: Sequence[Path]) -> list[str]:
 
 def compare_columns(columns: Sequence[Column]) -> Comparison:
     """Sort every metric that any column has into the ranked or the unranked table."""
-    found = {name for column in columns for record in column.records for name in record.metrics}
+    found = [metric.figure for column in columns for record in column.records for metric in record.metrics.values()]
     # Reference levels are about the real pictures, not about the runs.
-    names = sorted((name for name in found if not is_reference_level(name)), key=metric_order)
+    figures = sorted({figure for figure in found if not figure.is_level}, key=lambda figure: figure.place)
     ranked, unranked = [], []
-    for name in names:
+    for name in (figure.name for figure in figures):
         cells = tuple(cell_of(column, name) for column in columns)
         measured = [place for place, cell in enumerate(cells) if cell.value is not None]
         if not measured:

@@ -12,35 +12,25 @@ from typing import Any
 
 from markupsafe import Markup
 
+from sase_gan.metrics.catalogue import FEWEST_FOR_KID, SECTION_TITLES
+from sase_gan.metrics.figures import network_title
 from sase_gan.metrics.records import (
-    EXTRACTOR_TITLES,
-    GROUP_TITLES,
-    TRAINING_FILE,
     VERDICT_TOPICS,
     Colour,
     CopyPair,
     EvaluationRecord,
     MetricRecord,
     NamedPicture,
-    RunRecords,
-    count,
-    format_number,
-    images_seen,
-    is_reference_level,
-    main_distance,
-    metric_base,
-    metric_extractor,
-    metric_order,
-    metric_title,
-    metrics_by_group,
+    in_order,
+    metrics_by_section,
 )
+from sase_gan.report.numbers import count, format_number
 from sase_gan.report.pages import GRID_SIDE, Picture, PictureShelf
 from sase_gan.report.plots import MOST_POINTS, Line, bars_svg, histogram_svg, interval_svg, lines_svg
+from sase_gan.runs.history import TRAINING_FILE, RunRecords, images_seen, main_distance
 
 STAIRS = 2.0
 """A latent walk whose largest step exceeds this many mean steps is called a stair [ours]."""
-FEW_REALS = 50
-"""Below this many real pictures KID is unreliable (simulated: at 10 reals it is off by more than 0.1)."""
 
 _HEADLINES: dict[str, dict[str, str]] = {
     "copying": {
@@ -201,18 +191,14 @@ def build_view(record: EvaluationRecord, folder: Path, run: RunRecords, run_fold
     view.pairs = _pairs(record, shelf)
     view.hero = next((pair for pair in view.pairs if pair.fake and pair.nearest), None)
     view.histograms = _copying_histograms(record)
-    for group, metrics in metrics_by_group(record.metrics):
-        told = [(name, metric) for name, metric in metrics if metric.measured and not _told_elsewhere(name, record)]
+    for section, metrics in metrics_by_section(record.metrics):
+        told = [(name, metric) for name, metric in metrics if metric.measured and not _told_elsewhere(metric, record)]
         rows = [number_row(name, metric) for name, metric in told]
-        if group == "copying":
+        if section == "copying":
             view.copying_rows = rows
         elif rows:
-            view.groups.append((GROUP_TITLES[group], rows))
-    view.left_out = [
-        _left_out(name, record.metrics[name])
-        for name in sorted(record.metrics, key=metric_order)
-        if not record.metrics[name].measured
-    ]
+            view.groups.append((SECTION_TITLES[section], rows))
+    view.left_out = [_left_out(name, metric) for name, metric in in_order(record.metrics) if not metric.measured]
     view.hero_rows = _deciding(view.copying_rows, view.verdicts[0].rule)
     view.cautions = _cautions(record)
     view.walk = _walk(record, shelf)
@@ -264,7 +250,7 @@ def _verdict(record: EvaluationRecord, topic: str) -> VerdictView:
         text=rule.text if rule else None,
         # The badge has said the colour already.
         rule=rule.rule.removeprefix(f"{colour}: ") if rule and rule.rule else None,
-        number=format_number(number) if isinstance(number, float) else number,
+        number=format_number(number) if isinstance(number, float | int) else number,
     )
 
 
@@ -352,11 +338,11 @@ def _copying_histograms(record: EvaluationRecord) -> list[Panel]:
     return panels
 
 
-def _told_elsewhere(name: str, record: EvaluationRecord) -> bool:
+def _told_elsewhere(metric: MetricRecord, record: EvaluationRecord) -> bool:
     """A reference level stands beside the distance it belongs to; a row of its own would only repeat it."""
-    if not is_reference_level(name):
+    if not metric.figure.is_level:
         return False
-    partner = record.metrics.get(name.replace("_reference", "", 1))
+    partner = record.metrics.get(metric.figure.distance.name)
     return partner is not None and partner.measured and partner.baseline is not None
 
 
@@ -383,22 +369,22 @@ def number_row(name: str, metric: MetricRecord) -> NumberRow:
         level += f" ± {format_number(level_std, level_std or None)}" if level_std is not None else ""
     return NumberRow(
         name=name,
-        title=metric_title(name),
-        features=_features(name, metric),
+        title=metric.figure.title,
+        features=_features(metric),
         value=value,
         interval=interval,
         counts=_counts(metric),
         level=level,
         strip=_strip(metric, value, interval, level),
         meaning=metric.meaning,
-        note=_below_level(name, metric),
+        note=_below_level(metric),
         remark=metric.reason,
     )
 
 
-def _features(name: str, metric: MetricRecord) -> str | None:
-    key = metric.extractor or metric_extractor(name)
-    return EXTRACTOR_TITLES.get(key, key) if key else None
+def _features(metric: MetricRecord) -> str | None:
+    network = metric.extractor or metric.network
+    return network_title(network) if network else None
 
 
 def _counts(metric: MetricRecord) -> str | None:
@@ -423,9 +409,9 @@ def _strip(metric: MetricRecord, value: str, interval: str | None, level: str | 
     return Markup(strip)
 
 
-def _below_level(name: str, metric: MetricRecord) -> str | None:
+def _below_level(metric: MetricRecord) -> str | None:
     """The reference level is no floor: copies fall below it, so a value under it is a reason to look, not to cheer."""
-    is_distance = metric_base(name) in {"fd", "fid", "fd_mid"}
+    is_distance = metric.base in {"fd", "fd_mid"}
     if not is_distance or metric.baseline is None or metric.value is None or metric.value >= metric.baseline:
         return None
     return (
@@ -436,8 +422,8 @@ def _below_level(name: str, metric: MetricRecord) -> str | None:
 
 def _left_out(name: str, metric: MetricRecord) -> LeftOutRow:
     words = {"skipped": "skipped", "not_applicable": "not applicable", "failed": "failed", "ok": "no value"}
-    title = metric_title(name)
-    features = _features(name, metric)
+    title = metric.figure.title
+    features = _features(metric)
     return LeftOutRow(
         f"{title} ({features})" if features else title,
         name,
@@ -450,10 +436,10 @@ def _cautions(record: EvaluationRecord) -> list[str]:
     cautions = list(record.notes)
     n_real = record.data.n
     # One picture has figures of its own, which do not suffer from being alone.
-    if n_real is not None and 1 < n_real < FEW_REALS:
+    if n_real is not None and 1 < n_real < FEWEST_FOR_KID:
         cautions.append(
-            f"Only {n_real} real pictures: below {FEW_REALS} the distances are unreliable, and the intervals show only "
-            "how much the generated pictures vary."
+            f"Only {n_real} real pictures: below {FEWEST_FOR_KID} the distances are unreliable, and the intervals show "
+            "only how much the generated pictures vary."
         )
     if record.model and record.model.extractor_used_in_training:
         cautions.append(
@@ -575,7 +561,7 @@ def _result_panels(results: Sequence[EvaluationRecord], chosen: int | None) -> l
         words = ("The band is the 95 % interval; the markers" if banded else "The markers") + " tell each snapshot's"
         # Said once: the panels beside it are read alike.
         caption = None if panels else f"{words} copying verdict."
-        panels.append(_panel(metric_title(name), [line], chosen, level=metrics[-1].baseline, caption=caption))
+        panels.append(_panel(metrics[-1].figure.title, [line], chosen, level=metrics[-1].baseline, caption=caption))
     return panels
 
 

@@ -23,6 +23,7 @@ from sase_gan.datasets.low_shot import EndlessBatches
 from sase_gan.errors import DataError, UsageError
 from sase_gan.files import write_atomically
 from sase_gan.hardware import Hardware
+from sase_gan.metrics.records import EvaluationRecord
 from sase_gan.pixels import grid, write_png
 from sase_gan.runs.callbacks import Checkpoints, MetricsTable, Snapshots, StopOnSignal, Stopping
 from sase_gan.runs.display import TrainingDisplay
@@ -30,7 +31,7 @@ from sase_gan.runs.folder import RunFolder
 from sase_gan.runs.tasks import Module, RunPlan, plan_run
 from sase_gan.training.configs import RunConfig
 
-Measure = Callable[[Tensor], dict[str, Any]]
+Measure = Callable[[Tensor], EvaluationRecord]
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,9 @@ from torch import Tensor
 from sase_gan.config import build, load_preset, merge
 from sase_gan.datasets.images import load_image_set
 from sase_gan.hardware import Hardware
-from sase_gan.metrics.records import read_run
+from sase_gan.metrics.records import EvaluationRecord, parse_record
 from sase_gan.runs.folder import RunFolder
+from sase_gan.runs.history import read_run
 from sase_gan.runs.run import RunOptions, RunResult, start_run
 from sase_gan.training.low_shot_config import LowShotConfig
 from tests.report.report_fixture import record
@@ -22,17 +23,17 @@ STEP = 8
 """Images between two snapshots."""
 
 
-def measure_of(figures: list[tuple[float, str]], seconds: float = 0.0) -> Callable[[Tensor], dict[str, Any]]:
+def measure_of(figures: list[tuple[float, str]], seconds: float = 0.0) -> Callable[[Tensor], EvaluationRecord]:
     """A measure that gives these pairs of KID and copying verdict, one after the other, each after some seconds."""
     waiting = iter(figures)
 
-    def measure(pictures: Tensor) -> dict[str, Any]:
+    def measure(pictures: Tensor) -> EvaluationRecord:
         time.sleep(seconds)
         kid, copying = next(waiting)
         made = record()
         made["metrics"]["kid_efflite0"]["value"] = kid
         made["verdict"]["copying"] = copying
-        return {**made, "model": {}}
+        return parse_record({**made, "model": {}}, "made")
 
     return measure
 
