@@ -5,7 +5,7 @@ broken.
 import dataclasses
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from sase_gan.datasets.fit import Fit, fit_square
 from sase_gan.datasets.sources import ImageSource, open_images
 from sase_gan.errors import DataError, UsageError
 from sase_gan.pixels import to_tensor
+from sase_gan.progress import Count
 
 __all__ = [
     "ImageSet",
@@ -29,9 +30,6 @@ __all__ = [
     "pixel_digest",
     "survey",
 ]
-
-Progress = Callable[[int, int], None]
-"""Called with (pictures done, pictures in all)."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +109,7 @@ def load_image_set(
     fit: Fit = "crop",
     background: tuple[int, int, int] = (255, 255, 255),
     max_images: int | None = None,
-    progress: Progress | None = None,
+    progress: Count | None = None,
 ) -> ImageSet:
     """Read a folder, zip or picture into memory.
 
@@ -143,7 +141,7 @@ def survey(
     fit: Fit = "crop",
     background: tuple[int, int, int] = (255, 255, 255),
     max_images: int | None = None,
-    progress: Progress | None = None,
+    progress: Count | None = None,
 ) -> Survey:
     """Like `load_image_set`, but pictures that cannot be read are reported in the result instead of raised."""
     if image_size is not None and image_size < 1:
