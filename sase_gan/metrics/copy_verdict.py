@@ -86,8 +86,8 @@ def _red(scores: CopyScores, honest: HonestBaseline, suffix: str) -> Verdict | N
             "red",
             f"red: copy_share{suffix} >= {RULES.red_share:g}",
             scores.copy_share,
-            f"{scores.copy_share:.0%} of the generated pictures are nearer to a training picture than training pictures "
-            "are to each other: they are copies, or close to it.",
+            f"{scores.copy_share:.0%} of the generated pictures are nearer to a training picture than training "
+            "pictures are to each other: they are copies, or close to it.",
         )
     if scores.authpct < RULES.red_authpct:
         return Verdict(
@@ -117,16 +117,16 @@ def _amber(scores: CopyScores, honest: HonestBaseline, suffix: str) -> Verdict |
             "amber",
             f"amber: copy_share{suffix} > {amber_share:.3f}, the honest mean + {RULES.amber_deviations:g} deviations",
             scores.copy_share,
-            f"{scores.copy_share:.0%} of the generated pictures are suspiciously near to a training picture; honest new "
-            f"pictures would stay under {amber_share:.0%}.",
+            f"{scores.copy_share:.0%} of the generated pictures are suspiciously near to a training picture; honest "
+            f"new pictures would stay under {amber_share:.0%}.",
         )
     if scores.nn_ratio < amber_ratio:
         return Verdict(
             "amber",
             f"amber: nn_ratio{suffix} < {amber_ratio:.3f}, the honest mean - {RULES.amber_deviations:g} deviations",
             scores.nn_ratio,
-            f"Generated pictures are nearer to the training pictures ({scores.nn_ratio:.2f}) than honest new ones would "
-            f"be (at least {amber_ratio:.2f}).",
+            f"Generated pictures are nearer to the training pictures ({scores.nn_ratio:.2f}) than honest new ones "
+            f"would be (at least {amber_ratio:.2f}).",
         )
     return None
 

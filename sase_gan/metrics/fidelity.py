@@ -246,8 +246,8 @@ def reference_halves(n: int, splits: int) -> list[tuple[Tensor, Tensor]]:
 def _check(fakes: Tensor, reals: Tensor, least: int) -> None:
     if min(len(fakes), len(reals)) < least:
         raise NotApplicable(
-            f"At least {least} pictures are needed on each side; there are {len(fakes)} generated and {len(reals)} real "
-            "ones."
+            f"At least {least} pictures are needed on each side; there are {len(fakes)} generated and {len(reals)} "
+            "real ones."
         )
 
 
