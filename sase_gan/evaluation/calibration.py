@@ -1,4 +1,4 @@
-"""How the figures of an evaluation move under disturbances that are made on purpose.
+"""Calibration shows how the figures of an evaluation move under disturbances that are made on purpose.
 
 Two questions. `ladder`: a random half of the real pictures plays the training set, and the other half, as it is and
 disturbed, the generated pictures; then copies of the training half do. Quality, diversity and copying should each move

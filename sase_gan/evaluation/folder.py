@@ -1,4 +1,4 @@
-"""The folder of an evaluation: `metrics.json`, `figures.csv` and the pictures that a report shows.
+"""The folder of an evaluation holds `metrics.json`, `figures.csv` and the pictures that a report shows.
 
 The record is written last, so a folder with a `metrics.json` is complete.
 """

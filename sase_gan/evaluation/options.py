@@ -1,4 +1,4 @@
-"""The options of an evaluation, and what follows from them: what is drawn, what is real, what is asked.
+"""The options of an evaluation are resolved here into a plan: what is drawn, what is real, what is asked.
 
 `resolve` looks at everything once, before any work; after it no function needs the options again.
 """

@@ -1,4 +1,4 @@
-"""Many scenes: pictures measured each against the real picture of the same name, and a table over all."""
+"""Many scenes are measured here, each against the real picture of the same name, with a table over all."""
 
 import csv
 from collections.abc import Sequence

@@ -1,6 +1,6 @@
-"""The pictures of an evaluation, generated and real, each with what the record says of it.
+"""The pictures of an evaluation are read or drawn here, generated and real, with what the record says of them.
 
-It joins the parts that must not know each other: networks and drawing on one side, metrics on the other.
+This joins the parts that must not know each other: networks and drawing on one side, metrics on the other.
 """
 
 import dataclasses

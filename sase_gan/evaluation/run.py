@@ -1,4 +1,4 @@
-"""What the command `evaluate` does with generated pictures and real ones: measure them, and write the folder."""
+"""An evaluation measures generated pictures against real ones and writes the folder that a report is made from."""
 
 import shutil
 from dataclasses import dataclass

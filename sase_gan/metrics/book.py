@@ -1,4 +1,4 @@
-"""The book in which an evaluation notes its figures: what each was made of, and why one could not be made.
+"""The book is where an evaluation notes its figures: what each was made of, and why one could not be made.
 
 A record never holds NaN: a figure that could not be made is a status with a reason.
 """

@@ -1,4 +1,9 @@
-"""The catalogue of metrics: one row for each, with every fact about it that is no computation.
+"""The catalogue of metrics has one row for each, with every fact about it that is no computation.
+
+For a newcomer: FD (Fréchet distance) and KID (kernel distance) say how far the generated pictures are, as a whole, from
+the real ones, in the features of a frozen network; FD on Inception is the field's FID. Both are best for copies of the
+training pictures, so the figures of copying, which look for generated pictures that repeat a training picture, come
+before them in every reading.
 
 A new metric needs three places: its own file, which computes it; its row here; and the line that calls it. Its name in
 records, its title and place in all tables, what `--metrics` understands, and its sentence for a newcomer follow from

@@ -1,4 +1,4 @@
-"""The verdict on copying: its constants, and the colour of three figures by them; `originality` has the figures."""
+"""The verdict on copying gives three figures a colour by constants; `originality` has the figures."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -56,7 +56,7 @@ class HonestBaseline:
 def copying_verdict(
     scores: CopyScores, honest: HonestBaseline | None, reals: int, fakes: int, space: Space = "mid"
 ) -> Verdict:
-    """Red, amber or green by `RULES`; grey with too few pictures."""
+    """The verdict on copying in one space: red, amber or green by `RULES`; grey with too few pictures."""
     if honest is None or reals < RULES.least_reals or fakes < RULES.least_fakes:
         return Verdict(
             "grey",
@@ -65,18 +65,29 @@ def copying_verdict(
             f"{reals} training and {fakes} generated pictures are too few for a verdict; look at the pairs.",
         )
     suffix = "" if space == "mid" else f"_{space}"
-    mean, std = honest.mean, honest.std
-    red_ratio = min(RULES.red_ratio, mean.nn_ratio - RULES.red_deviations * std.nn_ratio)
-    amber_share = mean.copy_share + RULES.amber_deviations * std.copy_share
-    amber_ratio = mean.nn_ratio - RULES.amber_deviations * std.nn_ratio
-    share, ratio = f"{scores.copy_share:.0%}", f"{scores.nn_ratio:.2f}"
+    share = f"{scores.copy_share:.0%}"
+    return (
+        _red(scores, honest, suffix)
+        or _amber(scores, honest, suffix)
+        or Verdict(
+            "green",
+            "green: no rule for red or amber applies",
+            scores.copy_share,
+            f"{share} of the generated pictures are suspiciously near to a training picture; honest new pictures would "
+            f"score {honest.mean.copy_share:.0%} by chance.",
+        )
+    )
+
+
+def _red(scores: CopyScores, honest: HonestBaseline, suffix: str) -> Verdict | None:
+    red_ratio = min(RULES.red_ratio, honest.mean.nn_ratio - RULES.red_deviations * honest.std.nn_ratio)
     if scores.copy_share >= RULES.red_share:
         return Verdict(
             "red",
             f"red: copy_share{suffix} >= {RULES.red_share:g}",
             scores.copy_share,
-            f"{share} of the generated pictures are nearer to a training picture than training pictures are to each "
-            "other: they are copies, or close to it.",
+            f"{scores.copy_share:.0%} of the generated pictures are nearer to a training picture than training "
+            "pictures are to each other: they are copies, or close to it.",
         )
     if scores.authpct < RULES.red_authpct:
         return Verdict(
@@ -91,31 +102,33 @@ def copying_verdict(
             "red",
             f"red: nn_ratio{suffix} < {red_ratio:.2f}",
             scores.nn_ratio,
-            f"Generated pictures lie at {ratio} of the distance that training pictures have from each other.",
+            f"Generated pictures lie at {scores.nn_ratio:.2f} of the distance that training pictures have from each "
+            "other.",
         )
+    return None
+
+
+def _amber(scores: CopyScores, honest: HonestBaseline, suffix: str) -> Verdict | None:
+    mean, std = honest.mean, honest.std
+    amber_share = mean.copy_share + RULES.amber_deviations * std.copy_share
+    amber_ratio = mean.nn_ratio - RULES.amber_deviations * std.nn_ratio
     if scores.copy_share > amber_share:
         return Verdict(
             "amber",
             f"amber: copy_share{suffix} > {amber_share:.3f}, the honest mean + {RULES.amber_deviations:g} deviations",
             scores.copy_share,
-            f"{share} of the generated pictures are suspiciously near to a training picture; honest new pictures would "
-            f"stay under {amber_share:.0%}.",
+            f"{scores.copy_share:.0%} of the generated pictures are suspiciously near to a training picture; honest "
+            f"new pictures would stay under {amber_share:.0%}.",
         )
     if scores.nn_ratio < amber_ratio:
         return Verdict(
             "amber",
             f"amber: nn_ratio{suffix} < {amber_ratio:.3f}, the honest mean - {RULES.amber_deviations:g} deviations",
             scores.nn_ratio,
-            f"Generated pictures are nearer to the training pictures ({ratio}) than honest new ones would be (at least "
-            f"{amber_ratio:.2f}).",
+            f"Generated pictures are nearer to the training pictures ({scores.nn_ratio:.2f}) than honest new ones "
+            f"would be (at least {amber_ratio:.2f}).",
         )
-    return Verdict(
-        "green",
-        "green: no rule for red or amber applies",
-        scores.copy_share,
-        f"{share} of the generated pictures are suspiciously near to a training picture; honest new pictures would "
-        f"score {mean.copy_share:.0%} by chance.",
-    )
+    return None
 
 
 def joint_verdict(verdicts: Sequence[Verdict]) -> Verdict:

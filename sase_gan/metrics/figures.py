@@ -1,4 +1,4 @@
-"""Figures: metrics as they are measured, each with its name in records, its title, and its place in tables."""
+"""Figures are metrics as they are measured, each with its name in records, its title, and its place in tables."""
 
 import re
 from collections.abc import Iterator

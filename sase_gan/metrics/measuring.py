@@ -1,4 +1,4 @@
-"""One measurement of generated pictures in progress: their features, the settings of figures, and the book of results.
+"""A measurement in progress holds the pictures' features, the settings of figures, and the book of results.
 
 Every file that makes figures works on a `Measurement`; what it cannot make it notes with the reason.
 """

@@ -197,7 +197,8 @@ def check_copying(fakes: Tensor, reference: CopyReference, *, space: Space = "mi
     """
     if len(fakes) < 1 or len(reference) < 2:
         raise NotApplicable(
-            f"The copying check needs a fake and two training pictures; there are {len(fakes)} and {len(reference)}."
+            f"The copying check needs a generated and two training pictures; there are {len(fakes)} and "
+            f"{len(reference)}."
         )
     nearest = reference.nearest(fakes)
     own = reference.own_nearest

@@ -1,4 +1,4 @@
-"""The outcome of an evaluation: its record, which pictures a report should show, and what the caller knows of both."""
+"""The outcome of an evaluation is its record, with the pictures that a report should show."""
 
 import datetime
 import platform

@@ -1,4 +1,4 @@
-"""How a figure is made: the named protocols and their settings.
+"""A protocol says how figures are made: it is a name for settings.
 
 A figure means something only together with these settings, so every record carries all of them, and a protocol with any
 setting changed is called "custom".

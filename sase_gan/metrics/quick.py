@@ -1,7 +1,8 @@
-"""The same figures during training, on a small budget.
+"""Quick measurement gives the same figures during training, on a small budget.
 
-The reals are prepared once: their features, distances among each other and honest baselines. Each call then costs the
-description of the fakes, about 20 ms a picture on one CPU thread, and two to four seconds of arithmetic.
+The real pictures are prepared once: their features, distances among each other and honest baselines. Each call then
+costs the description of the generated ones, about 20 ms a picture on one CPU thread, and two to four seconds of
+arithmetic.
 """
 
 from collections.abc import Callable, Mapping
@@ -31,14 +32,14 @@ def prepare_measure(
     extractor_used_in_training: bool = False,
     data: Mapping[str, Any] | None = None,
 ) -> Callable[[Tensor], EvaluationRecord]:
-    """A function from fakes, uint8 [F, 3, H, W], to a record as in `results.jsonl`, with error bars and verdicts.
+    """A function from generated pictures, uint8 [F, 3, H, W], to a record with error bars and verdicts.
 
     Args:
         images: the training pictures, uint8 [N, 3, H, W]; prepared at the first call.
         device: where EfficientNet-Lite0 runs.
         cache: folder in which the reals' features are kept between runs.
         extractor_used_in_training: whether this network also serves the reconstruction loss; for the record.
-        data: facts about the reals for the record.
+        data: facts about the real pictures for the record.
     """
     reference = PreparedReference(images, device=device, store=FeatureStore(cache))
     request = resolve(TRAINING)
@@ -63,10 +64,10 @@ def prepare_measure(
 def prepare_single_measure(
     picture: Tensor, *, device: torch.device | str = "cpu", data: Mapping[str, Any] | None = None
 ) -> Callable[[Tensor], EvaluationRecord]:
-    """The same for a model of one picture: a function from fakes, uint8 [F, 3, H, W], to a record.
+    """The same for a model of one picture: a function from generated pictures, uint8 [F, 3, H, W], to a record.
 
     Args:
-        picture: the training picture, uint8 [3, H, W] at the size of the fakes.
+        picture: the training picture, uint8 [3, H, W] at the size of the generated ones.
         device: where EfficientNet-Lite0 runs.
         data: facts about the picture for the record.
     """

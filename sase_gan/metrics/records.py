@@ -1,4 +1,4 @@
-"""Evaluation records: one schema from measuring to the page, written as `metrics.json` and lines of `results.jsonl`.
+"""Evaluation records follow one schema from measuring to the page: `metrics.json`, and lines of `results.jsonl`.
 
 Reports and comparisons are made from files alone, possibly a year later and on another computer, so everything that
 comes from a file is checked here once and typed from then on. A record of a later schema is refused rather than half

@@ -1,4 +1,4 @@
-"""The real pictures, prepared once for any number of evaluations: features, distances among them, reference levels."""
+"""A reference is real pictures prepared once for any number of evaluations: features, distances, reference levels."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Which figures are wanted, and which networks and files they need: settled before any work."""
+"""A request settles, before any work, which figures are wanted and which networks and files they need."""
 
 import logging
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Metrics of generators that learn from one picture.
+"""Metrics of generators that learn from one picture: how near, how varied, and how much is copied.
 
 SIFID (Shaham and others, SinGAN, 2019) has two incompatible definitions in circulation, so there are two names:
 `sifid64` on the 64 channels before Inception's first pooling, which most code computes, and `sifid192` on the 192
@@ -135,7 +135,11 @@ def patch_swd(fake: Tensor, real: Tensor, *, seed: int = 0) -> float:
 
 
 def patch_swds(fakes: Sequence[Tensor], real: Tensor, *, seed: int = 0) -> Tensor:
-    """`patch_swd` of each fake [N], float64; the real is described once."""
+    """`patch_swd` of each fake [N], float64; the real is described once.
+
+    Raises:
+        NotApplicable: a short side under 28 px.
+    """
     if min(side for image in (*fakes, real) for side in image.shape[-2:]) < 4 * _SWD_PATCH:
         raise NotApplicable(f"Patch-SWD needs pictures of at least {4 * _SWD_PATCH} px a side.")
     target = _responses(real, seed)

@@ -1,4 +1,4 @@
-"""Records of pictures made from one picture, in the same schema as those of sets; and tables over many scenes."""
+"""The suite for one picture measures what was made from it, in the same schema as sets; and sums up many scenes."""
 
 import time
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""From two sets of pictures to one record: every figure with its error bar, its provenance and its reason if missing.
+"""The suite makes of two sets of pictures one record: figures with error bar and provenance, or the reason why not.
 
 Figures do not depend on the order of the pictures, nor (beyond rounding) on batch sizes.
 """
@@ -12,11 +12,13 @@ from sase_gan.metrics import verdicts
 from sase_gan.metrics.measuring import Measurement
 from sase_gan.metrics.outcome import Evaluation, Provenance, start_record, verdict_fields
 from sase_gan.metrics.protocol import Protocol
+from sase_gan.metrics.records import EvaluationRecord
 from sase_gan.metrics.reference import PictureSet, PreparedReference
 from sase_gan.metrics.request import Request, resolve
 from sase_gan.metrics.suite_copying import Results, copy_histograms, measure_copying, most_suspicious
 from sase_gan.metrics.suite_distances import measure_distribution, measure_patches
 from sase_gan.metrics.suite_diversity import extremes, measure_diversity, measure_smoothness
+from sase_gan.metrics.verdicts import Verdict
 
 
 def evaluate(
@@ -54,9 +56,8 @@ def evaluate(
     protocol = protocol or Protocol()
     request = request or resolve(protocol, weights_dir=reference.weights_dir)
     provenance = provenance or Provenance()
-    model = provenance.model
     start = time.monotonic()
-    work = Measurement(PictureSet(fakes, fake_names), reference, protocol, request, model)
+    work = Measurement(PictureSet(fakes, fake_names), reference, protocol, request, provenance.model)
     wants = request.wants_group
     reference.prepare(request.extractors, copying=wants("copying") and len(reference) > 1)
     work.extract_fakes(keep=keep_fakes)
@@ -72,18 +73,23 @@ def evaluate(
     if wants("diversity"):
         measure_diversity(work)
     steps = measure_smoothness(work, walks) if walks is not None and wants("smoothness") else ()
-    own_network = model.discriminator_extractor if model else None
-    spaces = verdicts.quality_by_space(work.book.value, pooled_counts=own_network is None)
-    diversity = verdicts.diversity_verdict(work.book.value, work.book.baseline("coverage_efflite0"))
+    measured = time.monotonic()
+    times = {"features": round(extracted - start, 3), "figures": round(measured - extracted, 3)}
+    found = {"walk_steps": steps, "seconds": round(measured - start, 3), "timing": times}
+    record = _judged(work, provenance, copying, copies).model_copy(update=found)
+    typical, atypical = extremes(work)
+    return Evaluation(record, most_suspicious(work, copies), typical, atypical)
+
+
+def _judged(work: Measurement, provenance: Provenance, copying: Verdict, copies: Results) -> EvaluationRecord:
+    """The record with its verdicts."""
+    value, model = work.book.value, provenance.model
+    built_on = model.discriminator_extractor if model else None
+    spaces = verdicts.quality_by_space(value, pooled_counts=built_on is None)
+    diversity = verdicts.diversity_verdict(value, work.book.baseline("coverage_efflite0"))
     found = {
         **verdict_fields(copying, verdicts.quality_verdict(spaces), diversity),
         "disagreement": verdicts.disagreement(spaces),
-        "histograms": copy_histograms(copies, reference),
-        "walk_steps": steps,
+        "histograms": copy_histograms(copies, work.reference),
     }
-    record = start_record(work, provenance)
-    end = time.monotonic()
-    times = {"features": round(extracted - start, 3), "figures": round(end - extracted, 3)}
-    record = record.model_copy(update={**found, "seconds": round(end - start, 3), "timing": times})
-    typical, atypical = extremes(work)
-    return Evaluation(record, most_suspicious(work, copies), typical, atypical)
+    return start_record(work, provenance).model_copy(update=found)

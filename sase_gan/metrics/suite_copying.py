@@ -1,4 +1,4 @@
-"""The figures of copying: are generated pictures nearer to training pictures than new pictures would be?
+"""The figures of copying tell whether generated pictures are nearer to training pictures than new ones would be.
 
 `originality` has the method and its calibration. Copying comes before all other figures, because a generator that
 repeats its training pictures has the best distances of all.

@@ -1,4 +1,4 @@
-"""The figures of how far two sets of pictures are apart: on features of networks, and between small patches.
+"""The figures of distance tell how far two sets of pictures are apart, in features of networks and in small patches.
 
 Two distances lead. KID, the kernel distance, stays fair with few pictures. FD, the Fréchet distance between Gaussians
 fitted to the features, is the field's FID where the network is Inception; it grows with fewer pictures.

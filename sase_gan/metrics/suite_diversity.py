@@ -1,4 +1,4 @@
-"""The figures of variety: how much generated pictures differ, and how evenly they change between two latents."""
+"""The figures of variety tell how much generated pictures differ, and how evenly they change between two latents."""
 
 from dataclasses import replace
 

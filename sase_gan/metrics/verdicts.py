@@ -1,4 +1,4 @@
-"""Verdicts: colours for quality and diversity, and the sentence for when the feature spaces disagree.
+"""Verdicts are colours for quality and diversity, with a sentence for when the feature spaces disagree.
 
 No single space decides quality: pooled features prefer pictures with right textures and broken shapes, and a
 discriminator that was built on the same network lowers them without better pictures. So three are asked, pooled

@@ -51,7 +51,7 @@ def test_nearest_neighbour_test_by_hand() -> None:
 
 
 def test_too_few_pictures_are_told() -> None:
-    with pytest.raises(NotApplicable, match="more than 6 reals"):
+    with pytest.raises(NotApplicable, match="more than 6 real pictures"):
         density_coverage(torch.randn(5, 2), torch.randn(6, 2))
     with pytest.raises(NotApplicable, match="two pictures on each side"):
         nearest_neighbour_accuracy(torch.randn(1, 2), torch.randn(6, 2))
