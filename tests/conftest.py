@@ -16,6 +16,11 @@ import pytest
 import torch
 from xdist.scheduler import LoadScopeScheduling
 
+from tests import shape_checks
+from tests.shape_checks import without_shape_checks  # noqa: F401 - a fixture
+
+shape_checks.install()
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 STUDIO = ("ui/test_browser.py", "ui/test_server.py")
 """The tests that need the running studio."""

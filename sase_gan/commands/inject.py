@@ -225,7 +225,7 @@ def _parse_move(text: str) -> tuple[tuple[int, int, int, int], tuple[int, int]]:
 
 def _open(model: Path, device: str) -> tuple[Any, dict[str, str]]:
     """The pyramid, and what every PNG says of it."""
-    from sase_gan.commands.sample import find_snapshot
+    from sase_gan.api.models import find_snapshot
     from sase_gan.hardware import choose_hardware
     from sase_gan.networks.load import load_pyramid
     from sase_gan.snapshot import snapshot_digest

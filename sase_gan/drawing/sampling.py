@@ -45,7 +45,7 @@ def draw_inputs(
     """
     if noise not in ("random", "fixed", "off"):
         raise UsageError(f"noise is {noise!r}; choose random, fixed or off")
-    _check_seeds(seeds)
+    check_seeds(seeds)
     z = torch.stack(
         [torch.randn(network.latent_shape(size), generator=random_generator(seed, "latent")) for seed in seeds]
     )
@@ -63,7 +63,12 @@ def _noise_maps(network: Network, seeds: Sequence[int], size: Size | None = None
     ]
 
 
-def _check_seeds(seeds: Sequence[int]) -> None:
+def check_seeds(seeds: Sequence[int]) -> None:
+    """Refuse seeds that name no picture.
+
+    Raises:
+        UsageError: for none at all, or one outside 0 to `MAX_SEED`.
+    """
     if not seeds:
         raise UsageError("no seed was given; give at least one, for example 0-15")
     for seed in seeds:
@@ -113,7 +118,7 @@ def sample_images(
         if progress is not None:
             progress(min(start + batch_size, len(seeds)), len(seeds))
     if not parts:
-        _check_seeds(seeds)
+        check_seeds(seeds)
     return torch.cat(parts)
 
 
@@ -217,6 +222,6 @@ def parse_seeds(text: str) -> list[int]:
         start, end = int(first), int(last or first)
         if end < start:
             raise UsageError(f"seeds are {text!r}, and {part.strip()!r} runs backwards; write {end}-{start}")
-        _check_seeds((start, end))  # before a range of any length is written out
+        check_seeds((start, end))  # before a range of any length is written out
         seeds.extend(range(start, end + 1))
     return seeds

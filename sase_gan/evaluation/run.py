@@ -34,6 +34,7 @@ from sase_gan.metrics.single_suite import SCENE_FIGURES, evaluate_single, summar
 from sase_gan.metrics.suite import Evaluation, Provenance, evaluate
 from sase_gan.networks.pyramid_sizes import training_size
 from sase_gan.runs.folder import images_of, is_run, open_run
+from sase_gan.runs.tasks import is_of_one_picture
 from sase_gan.snapshot import WEIGHTS_FILE, is_snapshot, read_header, snapshot_digest
 
 logger = logging.getLogger(__name__)
@@ -264,7 +265,7 @@ def _from_run(options: EvaluationOptions) -> tuple[Path | None, EvaluationOption
     if options.out is None:
         changes["out"] = run_path / "evaluation"
     # A model of one picture holds it at its own size; the file would have to be resized once more.
-    if options.real is None and data.get("path") and config.get("task") != "one_shot":
+    if options.real is None and data.get("path") and not is_of_one_picture(run_path):
         changes["real"] = Path(data["path"])
         changes["fit"] = data.get("fit", options.fit)
         changes["licence"] = options.licence or data.get("licence")

@@ -37,7 +37,7 @@ from sase_gan.metrics.records import (
     read_record,
     read_run,
 )
-from sase_gan.report.pages import render_html, render_markdown
+from sase_gan.report.pages import write_page
 from sase_gan.report.view import build_view
 
 REPORT_HTML = "report.html"
@@ -66,10 +66,8 @@ def write_report(folder: Path, *, run_folder: Path | None = None) -> Path:
     evaluated = (folder / RECORD_FILE).is_file()
     record = read_record(folder / RECORD_FILE) if evaluated else _record_of_run(folder, run)
     view = build_view(record, folder, run, run_folder)
-    with write_atomically(folder / REPORT_HTML) as temporary:
-        temporary.write_text(render_html("report.html.j2", view=view), encoding="utf-8")
-    with write_atomically(folder / REPORT_MARKDOWN) as temporary:
-        temporary.write_text(render_markdown("report.md.j2", view=view), encoding="utf-8")
+    write_page(folder / REPORT_HTML, "report.html.j2", view=view)
+    write_page(folder / REPORT_MARKDOWN, "report.md.j2", view=view)
     # In a run folder this name belongs to the training log.
     if evaluated and not (folder / METRICS_CSV).exists():
         write_metrics_csv(folder / METRICS_CSV, record)
@@ -77,7 +75,7 @@ def write_report(folder: Path, *, run_folder: Path | None = None) -> Path:
 
 
 def find_run_folder(folder: Path) -> Path | None:
-    """The run that an evaluation folder belongs to, else `None`.
+    """Find the run that an evaluation folder belongs to, else `None`.
 
     Itself, or what it kept of a run that lies elsewhere, or one of the two folders above it.
     """
@@ -87,7 +85,7 @@ def find_run_folder(folder: Path) -> Path | None:
 
 
 def _record_of_run(folder: Path, run: RunRecords) -> EvaluationRecord:
-    """The best snapshot's record with the run's own grids; without any record, one that says only which grid it is."""
+    """Take the best snapshot's record with the run's own grids; without any, one that says only which grid it is."""
     record = best_record(run.results)
     grids = _grids(folder)
     if record is None:
@@ -112,13 +110,13 @@ def _record_of_run(folder: Path, run: RunRecords) -> EvaluationRecord:
 
 
 def _grids(folder: Path) -> dict[int, Path]:
-    """A run's sample grids by images seen; they are called like 000012kimg.png or 000012.345kimg.png."""
+    """Find a run's sample grids by images seen; they are called like 000012kimg.png or 000012.345kimg.png."""
     found = ((re.fullmatch(r"(\d+(?:\.\d+)?)kimg", path.stem), path) for path in (folder / "grids").glob("*kimg.png"))
     return {round(1000 * float(match[1])): path for match, path in found if match}
 
 
 def _data_name(config: str | None) -> str | None:
-    """The last part of the data path in a run's configuration."""
+    """Read the last part of the data path in a run's configuration."""
     try:
         values = yaml.safe_load(config or "")
     except yaml.YAMLError:

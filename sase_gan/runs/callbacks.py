@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from lightning import Callback, LightningModule, Trainer
@@ -25,18 +25,6 @@ from sase_gan.files import file_digest, write_atomically
 from sase_gan.metrics.records import best_record, images_seen, rank_records, read_run
 from sase_gan.pixels import grid, write_png
 from sase_gan.runs.folder import RunFolder, kimg
-
-
-class Clocked(Protocol):
-    """What these callbacks need of a training module."""
-
-    images_seen: int
-
-    def read_terms(self) -> dict[str, float]:
-        """Means of the terms since the last call."""
-
-    def published_generator(self) -> Network:
-        """The generator to publish."""
 
 
 def is_due(module: Any, trainer: Trainer, batch: Any, interval: int | Sequence[int]) -> bool:
@@ -115,14 +103,14 @@ class StopOnSignal(Callback):
 
 
 class MetricsTable(Callback):
-    """A row of `metrics.csv` every interval; stops a run whose losses are no numbers.
+    """A row of `metrics.csv` every interval, for Lightning's loggers too; stops a run whose losses are no numbers.
 
     Attributes:
         last_row: the newest row, for the display.
     """
 
-    def __init__(self, run: RunFolder, interval: int, *, max_bad_rows: int = 2, logger: Any = None) -> None:
-        self.run, self.interval, self.max_bad_rows, self.logger = run, interval, max_bad_rows, logger
+    def __init__(self, run: RunFolder, interval: int, *, max_bad_rows: int = 2) -> None:
+        self.run, self.interval, self.max_bad_rows = run, interval, max_bad_rows
         self.last_row: dict[str, float] = {}
         self.on_row: Callable[[dict[str, float]], None] | None = None
         self._bad_rows = 0
@@ -156,8 +144,8 @@ class MetricsTable(Callback):
         self._row_time, self._row_images = now, module.images_seen
         if trainer.is_global_zero:
             self._append(row)
-        if self.logger is not None:
-            self.logger.log_metrics(row, step=module.images_seen)
+        for logger in trainer.loggers:
+            logger.log_metrics(row, step=module.images_seen)
         self.last_row = row
         if self.on_row is not None and trainer.is_global_zero:
             self.on_row(row)
@@ -278,7 +266,7 @@ class Snapshots(Callback):
         network = module.published_generator()
         network.provenance = {**self.describe, "images_seen": seen}
         network.save_pretrained(self.run.snapshot(seen))
-        write_png(self.run.grid(seen), grid(sample_images(network, self.seeds), columns=_columns(len(self.seeds))))
+        write_png(self.run.grid(seen), grid(sample_images(network, self.seeds)))
         figures = self._figures(network, seen, must_measure)
         if figures is not None:
             self.run.append_record(figures)
@@ -332,10 +320,6 @@ class Snapshots(Callback):
         for images, folder in snapshots.items():
             if images not in kept | {max(snapshots)}:
                 shutil.rmtree(folder)
-
-
-def _columns(count: int) -> int:
-    return max(1, math.isqrt(count))
 
 
 def peak_memory_mb(device: torch.device) -> float:

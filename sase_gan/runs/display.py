@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from sase_gan.runs.callbacks import MetricsTable, Snapshots
+from sase_gan.runs.durations import readable_seconds
 
 _SHOWN = (
     ("fd_efflite0", "FD", ".1f"),
@@ -115,13 +116,3 @@ class TrainingDisplay(Callback):
         if self._progress is not None:
             self._progress.stop()
             self._progress = None
-
-
-def readable_seconds(seconds: float) -> str:
-    """A duration such as `45 s`, `12 min`, `3 h 20 min`."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 5400:
-        return f"{seconds / 60:.0f} min"
-    hours, rest = divmod(round(seconds / 60), 60)
-    return f"{hours} h {rest:02d} min"

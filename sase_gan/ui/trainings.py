@@ -17,17 +17,14 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
-import yaml
-
-from sase_gan.errors import UsageError
+from sase_gan.errors import SaseGanError, UsageError
 from sase_gan.files import write_atomically
 from sase_gan.metrics.records import read_run
 from sase_gan.runs.folder import RunFolder, images_of, is_run, next_free
-from sase_gan.training.one_shot_config import OneShotConfig
+from sase_gan.runs.tasks import is_of_one_picture, planned
 
 State = Literal["preparing", "running", "stopping", "finished", "stopped", "failed"]
 
@@ -204,7 +201,7 @@ class Trainings:
             arguments = ["train", "--resume", str(self.runs / run), "--device", self.device]
             arguments += [] if minutes is None else ["--minutes", f"{minutes:g}"]
             arguments += [] if kimg is None else ["--kimg", f"{kimg:g}"]
-            known = Job(run, 0, 0.0, minutes, state.seconds, one_picture=_is_of_one_picture(self.runs / run))
+            known = Job(run, 0, 0.0, minutes, state.seconds, one_picture=is_of_one_picture(self.runs / run))
             return self._launch(replace(known, total_images=None if kimg is None else end), arguments)
 
     def stop(self) -> TrainingState:
@@ -326,7 +323,9 @@ def _progress(folder: Path) -> TrainingState:
 
     seen = int(max((points[-1][0] for points in series.values() if points), default=0))
     seen = max([seen, *RunFolder(folder).snapshots()])
-    total, share = _planned(folder, seen)
+    total, share = 0, 0.0
+    with suppress(SaseGanError, OSError):  # a folder in which nothing is planned yet
+        total, share = planned(folder, seen)
     # By number: 000000.263kimg would come before 000000kimg by name.
     grids = sorted((folder / "grids").glob("*kimg.png"), key=lambda path: images_of(path.stem) or 0)
     return TrainingState(
@@ -339,27 +338,6 @@ def _progress(folder: Path) -> TrainingState:
         grid=grids[-1] if grids else None,
         share=share,
     )
-
-
-def _planned(folder: Path, seen: int) -> tuple[int, float]:
-    """The images that a run is to see, and how much of its work is done; zeros where nothing is planned yet."""
-    with suppress(OSError, yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError):
-        config = yaml.safe_load((folder / "config.yaml").read_text())
-        if config.get("task") != "one_shot":
-            total = int(config["schedule"]["total_images"])
-            return total, min(1.0, seen / total)
-        plan = OneShotConfig.model_validate(config)
-        costs = [plan.iterations(stage) * cost for stage, cost in enumerate(plan.iteration_costs())]
-        parts = zip(pairwise(plan.stage_starts), costs, strict=True)
-        done = sum(cost * min(1.0, max(0, seen - start) / (end - start)) for (start, end), cost in parts)
-        return plan.total_images, done / sum(costs)
-    return 0, 0.0
-
-
-def _is_of_one_picture(folder: Path) -> bool:
-    with suppress(OSError, yaml.YAMLError, AttributeError):
-        return bool(yaml.safe_load((folder / "config.yaml").read_text()).get("task") == "one_shot")
-    return False
 
 
 def _said(log: Path) -> list[str]:

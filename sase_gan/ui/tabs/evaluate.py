@@ -110,7 +110,9 @@ class EvaluateHandlers:
         if not isinstance(reports, list) or not 2 <= len(set(map(str, reports))) <= MOST_COMPARED:
             raise UsageError(f"Choose two to {MOST_COMPARED} different reports to compare.")
         folders = [self._find(name) for name in dict.fromkeys(reports)]
-        from sase_gan.report.compare import compare_columns, load_columns, write_comparison
+        from sase_gan.report.columns import load_columns
+        from sase_gan.report.compare import compare_columns
+        from sase_gan.report.compare_page import write_comparison
 
         comparison = compare_columns(load_columns(folders))
         out = Path(tempfile.mkdtemp(prefix="compare-", dir=temporary_folder())) / "compare.html"

@@ -124,15 +124,12 @@ def _noting_weights(path: str, layer: AttentiveNorm, seen: dict[str, Tensor]) ->
 def attention_map(layer: SASEConv2d, x: Tensor) -> Tensor:
     """Where a SASE convolution attends, `[height, width]` in [0, 1].
 
-    Design A shares one among the channels of each group at every position: shown is how decided it is, one minus the
-    entropy over its largest possible value, averaged over the groups. Design B has masks: shown is their mean.
+    It shares one among the channels of each group at every position: shown is how decided it is, one minus the entropy
+    over its largest possible value, averaged over the groups.
     """
-    if layer.design == "A":
-        shares = layer.gate(x)[0].float()
-        entropy = -(shares * shares.clamp_min(1e-12).log()).sum(1)
-        return (1 - entropy / math.log(max(2, shares.shape[1]))).mean(0).cpu()
-    found: Tensor = layer.mask(x)
-    return found[0].float().sigmoid().mean(0).cpu()
+    shares = layer.gate(x)[0].float()
+    entropy = -(shares * shares.clamp_min(1e-12).log()).sum(1)
+    return (1 - entropy / math.log(max(2, shares.shape[1]))).mean(0).cpu()
 
 
 def _classify(network: Any, image: Tensor) -> tuple[Tensor, str]:
