@@ -14,24 +14,35 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 import numpy as np
 import pytest
 import torch
+from xdist.scheduler import LoadScopeScheduling
 
 from tests import shape_checks
+from tests.shape_checks import without_shape_checks  # noqa: F401 - a fixture
 
 shape_checks.install()
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+STUDIO = ("ui/test_browser.py", "ui/test_server.py")
+"""The tests that need the running studio."""
+
+
+class ByFile(LoadScopeScheduling):
+    """One worker runs all tests of a file, so that its fixtures are made once; and one all of the running studio's."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "the studio" if file.endswith(STUDIO) else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByFile:
+    return ByFile(config, log)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let one of several workers run all tests of a file, so that its fixtures are made once, and one the studio's.
-
-    The studio's come first: they take the longest, and the other workers go on beside them.
-    """
-    items.sort(key=lambda item: "server" not in item.fixturenames)
-    for item in items:
-        group = "the studio" if "server" in item.fixturenames else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
+    """Begin with the studio, which takes the longest: the other workers go on beside it."""
+    items.sort(key=lambda item: not str(item.path).endswith(STUDIO))
 
 
 def seed_everything() -> None:

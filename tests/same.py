@@ -231,12 +231,7 @@ def kind_of(path: Path) -> str | None:
 
 
 def flat(value: Any, where: str = "") -> dict[str, Any]:
-    """Nested records and lists as one, with names such as `metrics/fid/value`.
-
-    Example:
-        >>> flat({"rate": 0.1, "betas": [0.5, 0.9]})
-        {'rate': 0.1, 'betas/length': 2, 'betas/0': 0.5, 'betas/1': 0.9}
-    """
+    """Nested records and lists as one, with names such as `metrics/fid/value`."""
     if isinstance(value, Mapping):
         return {
             name: leaf for key, part in value.items() for name, leaf in flat(part, f"{where}/{key}".strip("/")).items()

@@ -9,7 +9,7 @@ from sase_gan.errors import UsageError
 from sase_gan.metrics.records import VERDICT_TOPICS, Colour, count, images_seen
 from sase_gan.report.columns import Column
 from sase_gan.report.compare import Cell, Comparison, Row
-from sase_gan.report.pages import GRID_SIDE, Picture, PictureShelf, write_page
+from sase_gan.report.pages import GRID_SIDE, EmbeddedPicture, PictureShelf, write_page
 from sase_gan.report.plots import interval_svg
 
 
@@ -20,7 +20,7 @@ class ColumnView:
     name: str
     detail: str
     verdicts: tuple[tuple[str, Colour], ...]
-    fakes: Picture | None
+    fakes: EmbeddedPicture | None
 
 
 def write_comparison(comparison: Comparison, out: Path) -> list[Path]:
@@ -58,7 +58,7 @@ def _column_view(column: Column) -> ColumnView:
 
 
 def _strip_of(row: Row, cell: Cell) -> Markup | None:
-    """The cell's interval on an axis that the whole row shares, so that overlaps can be seen."""
+    """Draw the cell's interval on an axis that the whole row shares, so that overlaps can be seen."""
     if cell.value is None or not cell.has_interval:
         return None
     ends = [end for other in row.cells for end in (other.value, other.low, other.high) if end is not None]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from sase_gan.metrics.records import CopyPair, EvaluationRecord, NamedPicture, format_number
-from sase_gan.report.pages import GRID_SIDE, Picture, PictureShelf
+from sase_gan.report.pages import GRID_SIDE, EmbeddedPicture, PictureShelf
 from sase_gan.report.plots import bars_svg
 
 STAIRS = 2.0
@@ -20,7 +20,7 @@ _SPACES = {"mid": "by layout", "pixels": "by pixels"}
 class FigureView:
     """A figure is a picture with its caption."""
 
-    picture: Picture
+    picture: EmbeddedPicture
     title: str
     caption: str
     alt: str
@@ -30,9 +30,9 @@ class FigureView:
 class PairView:
     """A generated picture is shown with its two nearest training pictures."""
 
-    fake: Picture | None
-    nearest: Picture | None
-    second: Picture | None
+    fake: EmbeddedPicture | None
+    nearest: EmbeddedPicture | None
+    second: EmbeddedPicture | None
     fake_name: str
     nearest_name: str
     second_name: str | None
@@ -47,7 +47,7 @@ class PairView:
 class WalkView:
     """The latent walk is shown as a strip, the sizes of its steps and a sentence."""
 
-    picture: Picture | None
+    picture: EmbeddedPicture | None
     plot: Markup | None
     sentence: str | None
 
@@ -106,7 +106,7 @@ def copy_pairs(record: EvaluationRecord, shelf: PictureShelf) -> list[PairView]:
 
 
 def _distance(distance: float | None, pair: CopyPair) -> str | None:
-    """To a hundredth of the distances around the pair: how near a near copy is beyond that says nothing."""
+    """Round to a hundredth of the distances around the pair: how near a near copy is beyond that says nothing."""
     around = max(entry or 0.0 for entry in (pair.distance, pair.second_distance, pair.loo))
     return None if distance is None else format_number(distance, around / 100)
 
@@ -135,6 +135,6 @@ def walk_view(record: EvaluationRecord, shelf: PictureShelf) -> WalkView | None:
     return WalkView(picture, Markup(plot), sentence)
 
 
-def named_pictures(pictures: Iterable[NamedPicture], shelf: PictureShelf) -> list[tuple[NamedPicture, Picture]]:
+def named_pictures(pictures: Iterable[NamedPicture], shelf: PictureShelf) -> list[tuple[NamedPicture, EmbeddedPicture]]:
     """Embed pictures that have a name; those that cannot be shown are left out."""
     return [(entry, picture) for entry in pictures if (picture := shelf.embed(entry.picture))]

@@ -92,7 +92,7 @@ def write_page(path: Path, template: str, **context: Any) -> None:
 
 
 @dataclass(frozen=True)
-class Picture:
+class EmbeddedPicture:
     """An embedded picture is the address that holds it, and its size on the page."""
 
     uri: str
@@ -106,14 +106,14 @@ class Picture:
 
 
 class PictureShelf:
-    """Embeds the pictures of one folder, each at most once per size; what cannot be shown becomes a note."""
+    """A shelf embeds the pictures of one folder, each at most once per size; what cannot be shown becomes a note."""
 
     def __init__(self, folder: Path, notes: list[str]) -> None:
         self.folder = folder.resolve()
         self.notes = notes
-        self._embedded: dict[tuple[str, int], Picture | None] = {}
+        self._embedded: dict[tuple[str, int], EmbeddedPicture | None] = {}
 
-    def embed(self, name: str | None, side: int = THUMBNAIL_SIDE) -> Picture | None:
+    def embed(self, name: str | None, side: int = THUMBNAIL_SIDE) -> EmbeddedPicture | None:
         """Embed the picture at a path relative to the folder, reduced to `side` pixels; `None` when it cannot be."""
         if not name:
             return None
@@ -124,7 +124,7 @@ class PictureShelf:
             self._embedded[name, side] = picture
         return self._embedded[name, side]
 
-    def _read(self, name: str, side: int) -> tuple[Picture | None, str | None]:
+    def _read(self, name: str, side: int) -> tuple[EmbeddedPicture | None, str | None]:
         path = (self.folder / name).resolve()
         if not path.is_relative_to(self.folder):
             return None, "lies outside the report's folder and was not followed"
@@ -140,7 +140,7 @@ class PictureShelf:
             return None, "is no readable picture"
 
 
-def _embedded(image: Image.Image, side: int) -> Picture:
+def _embedded(image: Image.Image, side: int) -> EmbeddedPicture:
     image.thumbnail((side, side), Image.Resampling.LANCZOS)
     candidates = []
     for kind, options in (("png", {"optimize": True}), ("jpeg", {"quality": 90, "subsampling": 0})):
@@ -149,4 +149,4 @@ def _embedded(image: Image.Image, side: int) -> Picture:
         candidates.append((len(buffer.getvalue()), kind, buffer.getvalue()))
     # Flat drawings are smaller and exact as PNG, photographs far smaller as JPEG.
     _, kind, content = min(candidates)
-    return Picture(f"data:image/{kind};base64,{base64.b64encode(content).decode()}", image.width, image.height)
+    return EmbeddedPicture(f"data:image/{kind};base64,{base64.b64encode(content).decode()}", image.width, image.height)

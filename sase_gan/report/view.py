@@ -38,7 +38,7 @@ from sase_gan.report.evidence import (
     walk_view,
 )
 from sase_gan.report.number_rows import LeftOutRow, NumberRow, left_out_row, number_row
-from sase_gan.report.pages import Picture, PictureShelf
+from sase_gan.report.pages import EmbeddedPicture, PictureShelf
 from sase_gan.report.plots import histogram_svg
 from sase_gan.report.setup import setup_sections, without_local_folders
 
@@ -99,8 +99,8 @@ class ReportView:
     walk: WalkView | None = None
     curves: list[Panel] = field(default_factory=list)
     curves_missing: str = ""
-    typical: list[tuple[NamedPicture, Picture]] = field(default_factory=list)
-    atypical: list[tuple[NamedPicture, Picture]] = field(default_factory=list)
+    typical: list[tuple[NamedPicture, EmbeddedPicture]] = field(default_factory=list)
+    atypical: list[tuple[NamedPicture, EmbeddedPicture]] = field(default_factory=list)
     setup: list[tuple[str, list[tuple[str, str]]]] = field(default_factory=list)
     config: str | None = None
     notes: list[str] = field(default_factory=list)
@@ -191,7 +191,7 @@ def _verdict(record: EvaluationRecord, topic: str) -> VerdictView:
 
 
 def _deciding(rows: Sequence[NumberRow], rule: str | None) -> list[NumberRow]:
-    """The three figures of the space whose rule decided, else of the first."""
+    """Pick the three figures of the space whose rule decided, else of the first."""
     pixels = [row for row in rows if row.name.endswith("_pixels")]
     others = [row for row in rows if row not in pixels]
     return (pixels if rule and "_pixels" in rule and pixels else others)[:3]

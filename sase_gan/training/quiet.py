@@ -1,4 +1,4 @@
-"""Keeping Lightning from talking about what nobody here sets."""
+"""Lightning without its advice."""
 
 import logging
 import warnings
@@ -6,29 +6,27 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 _LOGGERS = ("lightning.pytorch", "lightning.fabric")
-_WARNINGS = (
+_BESIDE_THE_POINT = (
     ".*does not have many workers.*",
-    ".*resume from a checkpoint that ended before.*",
-    # Frozen statistics are in evaluation mode on purpose.
-    r".*module\(s\) in eval mode.*",
+    ".*resume from a checkpoint that ended before.*",  # our loaders have no end
+    ".*LeafSpec.*",
+    ".*module\\(s\\) in eval mode.*",  # frozen statistics are meant so
     ".*GPU available but not used.*",
     ".*Checkpoint directory .* exists.*",
-    ".*LeafSpec.*",
 )
 
 
 @contextmanager
 def quiet_lightning() -> Iterator[None]:
-    """Silence Lightning's tips within the block, and its warnings about workers, devices and checkpoints."""
-    loggers = [logging.getLogger(name) for name in _LOGGERS]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
+    """Silence Lightning's tips, and its warnings about what nobody here can set or what is meant so."""
+    levels = {name: logging.getLogger(name).level for name in _LOGGERS}
     try:
+        for name in _LOGGERS:
+            logging.getLogger(name).setLevel(logging.ERROR)
         with warnings.catch_warnings():
-            for text in _WARNINGS:
+            for text in _BESIDE_THE_POINT:
                 warnings.filterwarnings("ignore", message=text)
             yield
     finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
