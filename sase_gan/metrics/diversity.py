@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from sase_gan.features.lpips import LpipsNetwork
-from sase_gan.metrics.applicable import NotApplicable
+from sase_gan.metrics.book import NotApplicable
 from sase_gan.metrics.bootstrap import Interval, centred_interval, describe, mean_interval, resampled_counts
 from sase_gan.pixels import to_float
 from sase_gan.seeds import generator

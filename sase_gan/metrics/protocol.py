@@ -14,8 +14,6 @@ from typing import Any, Literal
 from sase_gan.errors import UsageError
 
 ProtocolName = Literal["quick", "standard", "paper-5k", "clean", "custom"]
-Group = Literal["distribution", "patches", "copying", "diversity", "smoothness", "single"]
-GROUPS: tuple[Group, ...] = ("distribution", "patches", "copying", "diversity", "smoothness", "single")
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,8 @@ from torch import Tensor, nn
 
 from sase_gan.features.efficientnet_lite0 import EfficientNetLite0
 from sase_gan.features.reconstruction import PerceptualDistance
-from sase_gan.metrics.applicable import NotApplicable
+from sase_gan.metrics.book import NotApplicable
+from sase_gan.metrics.catalogue import COPY_RATE_LIMIT
 from sase_gan.metrics.diversity import grey_deviation
 from sase_gan.metrics.patches import sort_rows
 from sase_gan.pixels import to_float
@@ -35,7 +36,6 @@ _SWD_KERNELS = 128
 _SWD_PATCH = 7
 _COPY_SIDE = 64
 _COPY_PATCH = 7
-COPY_RATE_LIMIT = 0.75
 _SHIFT_SHARE = 0.05
 
 _BEFORE_FIRST_POOL = ("Conv2d_1a_3x3", "Conv2d_2a_3x3", "Conv2d_2b_3x3")

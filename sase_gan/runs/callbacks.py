@@ -22,9 +22,10 @@ from torch import Tensor
 from sase_gan.drawing.sampling import Network, sample_images
 from sase_gan.errors import SaseGanError
 from sase_gan.files import file_digest, write_atomically
-from sase_gan.metrics.records import best_record, images_seen, rank_records, read_run
+from sase_gan.metrics.records import EvaluationRecord, ModelPart
 from sase_gan.pixels import grid, write_png
 from sase_gan.runs.folder import RunFolder, kimg
+from sase_gan.runs.history import best_record, images_seen, rank_records, read_run
 
 
 def is_due(module: Any, trainer: Trainer, batch: Any, interval: int | Sequence[int]) -> bool:
@@ -229,7 +230,7 @@ class Snapshots(Callback):
         run: RunFolder,
         interval: int | Sequence[int],
         *,
-        measure: Callable[[Tensor], dict[str, Any]] | None = None,
+        measure: Callable[[Tensor], EvaluationRecord] | None = None,
         count: int = 500,
         seeds: range = range(64),
         describe: dict[str, Any] | None = None,
@@ -243,7 +244,7 @@ class Snapshots(Callback):
         self.measurable = measurable
         self.measuring_seconds = 0.0
         self.out_of_patience = False
-        self.on_figures: Callable[[int, dict[str, Any] | None], None] | None = None
+        self.on_figures: Callable[[int, EvaluationRecord | None], None] | None = None
         self._measuring_cost = 0.0
         self._published_at = -1
 
@@ -269,7 +270,7 @@ class Snapshots(Callback):
         write_png(self.run.grid(seen), grid(sample_images(network, self.seeds)))
         figures = self._figures(network, seen, must_measure)
         if figures is not None:
-            self.run.append_record(figures)
+            self.run.append_record(figures.to_json())
         if self.keep is not None:
             self._choose_and_prune(self.keep, measured=figures is not None)
         if self.on_figures is not None:
@@ -277,7 +278,7 @@ class Snapshots(Callback):
         if figures is not None:
             self.out_of_patience = self._is_out_of_patience()
 
-    def _figures(self, network: Network, seen: int, must_measure: bool) -> dict[str, Any] | None:
+    def _figures(self, network: Network, seen: int, must_measure: bool) -> EvaluationRecord | None:
         if self.measure is None or not (self.measurable is None or self.measurable(network)):
             return None
         elapsed = time.monotonic() - self._start
@@ -289,8 +290,9 @@ class Snapshots(Callback):
         self._measuring_cost = time.monotonic() - start
         if seen > 0:
             self.measuring_seconds += self._measuring_cost
-        figures["model"] = {"snapshot": kimg(seen), "images_seen": seen, **figures.get("model", {})}
-        return figures
+        facts = figures.model.model_dump(exclude_unset=True) if figures.model else {}
+        model = ModelPart(**{"snapshot": kimg(seen), "images_seen": seen, **facts})
+        return figures.model_copy(update={"model": model})
 
     def _choose_and_prune(self, keep: int, *, measured: bool) -> None:
         if measured:
@@ -298,7 +300,7 @@ class Snapshots(Callback):
         self._prune(keep)
 
     def _choose(self) -> None:
-        """Name the best snapshot; `records.best_record` is the one place of the rule."""
+        """Name the best snapshot; `history.best_record` is the one place of the rule."""
         best = best_record(read_run(self.run.path).results)
         if best is None or best.model is None:
             return

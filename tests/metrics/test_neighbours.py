@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from sase_gan.metrics.applicable import NotApplicable
+from sase_gan.metrics.book import NotApplicable
 from sase_gan.metrics.neighbours import density_coverage, expected_coverage, nearest_neighbour_accuracy
 
 
