@@ -14,10 +14,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from sase_gan.datasets.low_shot import EndlessBatches
-from sase_gan.hardware import Hardware
+from sase_gan.hardware import Hardware, peak_memory_mb
 from sase_gan.reference.layers import use_plain_layers
 from sase_gan.reference.steps import PlainLowShotModule, PlainOneShotModule
-from sase_gan.runs.callbacks import peak_memory_mb
 from sase_gan.runs.run import RunOptions, make_trainer
 from sase_gan.training.low_shot import LowShotModule, parameter_count
 from sase_gan.training.low_shot_config import LowShotConfig
