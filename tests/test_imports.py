@@ -21,6 +21,7 @@ GROUPS = (
     ("drawing",),
     ("metrics",),
     ("training",),
+    ("reference",),
     ("recognition",),
     ("runs",),
     ("evaluation",),
@@ -34,6 +35,9 @@ RANK = {name: rank for rank, names in enumerate(GROUPS) for name in names}
 
 # Pairs that must not meet, even where the order would allow it: (importing part, imported part).
 APART = (("metrics", "networks"), ("metrics", "layers"), ("training", "datasets"))
+
+# The plain forms serve comparisons: nothing that draws, trains or measures a model may come to need them.
+IMPORTERS_OF_REFERENCE = ("runs/cost.py", "recognition/backbones/cost.py", "commands/bench.py")
 
 # Where the heavy packages live; elsewhere they are not imported, not even inside a function.
 HOMES = {
@@ -153,6 +157,17 @@ def test_parts_that_must_not_meet(part, other):
         if part_of(path) == part:
             met = [dotted(found) for found in ours(imports(path, everywhere=True)) if part_of(found) == other]
             assert not met, f"{dotted(path)} imports {met}"
+
+
+def test_plain_forms_serve_benchmarks_only():
+    users = {
+        path.relative_to(ROOT).as_posix()
+        for path in FILES
+        if part_of(path) != "reference"
+        and any(part_of(found) == "reference" for found in ours(imports(path, everywhere=True)))
+    }
+    assert users, "nobody imports the plain forms any more; let them go, or mend the rule"
+    assert users <= set(IMPORTERS_OF_REFERENCE)
 
 
 @pytest.mark.parametrize("package", HOMES)

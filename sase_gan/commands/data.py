@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from sase_gan.commands.options import former_names
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -95,10 +97,13 @@ def prepare(
     _print_lines(lines)
 
 
-@app.command()
+@app.command(cls=former_names())
 def preview(
     path: PathArgument,
-    out: Annotated[Path, typer.Argument(help="The PNG to write.")] = Path("preview.png"),
+    former_out: Annotated[
+        Path | None, typer.Argument(hidden=True, help="Former spelling of --out.", show_default=False)
+    ] = None,
+    out: Annotated[Path, typer.Option(help="The PNG to write.")] = Path("preview.png"),
     image_size: Annotated[int, typer.Option(min=1, help="Side of the pictures in pixels, as training will use.")] = 128,
     fit: FitOption = "crop",
     count: Annotated[int, typer.Option(min=1, help="How many pictures at most, spread evenly over the set.")] = 64,
@@ -116,6 +121,7 @@ def preview(
     from sase_gan.errors import UsageError
     from sase_gan.pixels import grid, write_png
 
+    out = former_out or out
     if out.suffix.lower() != ".png":
         raise UsageError(f"the preview is to be written to {out}; its name must end in .png")
     with _progress("Reading") as progress:

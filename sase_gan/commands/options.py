@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from types import MappingProxyType
+from typing import Annotated, Any, overload
 
 import typer
 from typer.core import TyperCommand
@@ -22,17 +23,31 @@ SettingsOption = Annotated[
 SizeOption = Annotated[
     str | None, typer.Option("--size", help="WIDTHxHEIGHT of the result, such as 800x200.", show_default=False)
 ]
+HoldoutOption = Annotated[
+    float | None,
+    typer.Option(
+        "--holdout",
+        help="Share of the pictures kept out of training, such as 10% or 0.1; at most half.",
+        metavar="SHARE",
+        parser=lambda text: parse_share(text),
+        show_default=False,
+    ),
+]
 WeightsDirOption = Annotated[
     Path | None,
     typer.Option(
         "--weights-dir",
-        help="Where pretrained weights lie; else SASE_GAN_WEIGHTS and torch's hub folder.",
+        help="Folder of pretrained weights; else SASE_GAN_WEIGHTS and torch's hub folder.",
         show_default=False,
     ),
 ]
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done; write nothing.")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show settings and what they cost; write nothing.")]
 
 
+@overload
+def parse_size(text: str) -> tuple[int, int]: ...
+@overload
+def parse_size(text: str | None) -> tuple[int, int] | None: ...
 def parse_size(text: str | None) -> tuple[int, int] | None:
     """Height and width from `WIDTHxHEIGHT`; None stays None.
 
@@ -49,8 +64,28 @@ def parse_size(text: str | None) -> tuple[int, int] | None:
     return int(height), int(width)
 
 
-def former_names(former: Mapping[str, str]) -> type[TyperCommand]:
+def parse_share(text: str) -> float:
+    """A share from `10%` or `0.1`.
+
+    Raises:
+        UsageError: for anything else.
+    """
+    from sase_gan.errors import UsageError
+
+    number, percent, rest = str(text).partition("%")
+    try:
+        share = float(number) / (100 if percent else 1)
+    except ValueError:
+        share = float("nan")
+    if rest or not 0 <= share <= 1:
+        raise UsageError(f"the share is {text!r}; write it as 10% or 0.1")
+    return share
+
+
+def former_names(former: Mapping[str, str] = MappingProxyType({})) -> type[TyperCommand]:
     """The class of a command that understands former names of its options; its help shows the present ones only.
+
+    Hidden arguments, for what was an argument formerly, are left out of the usage line too.
 
     Example:
         `@app.command(cls=former_names({"--accelerator": "--device"}))`
@@ -59,6 +94,10 @@ def former_names(former: Mapping[str, str]) -> type[TyperCommand]:
     class Command(TyperCommand):
         def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
             return super().parse_args(ctx, _renamed(args, former))
+
+        def collect_usage_pieces(self, ctx: Any) -> list[str]:
+            shown = [one for one in self.get_params(ctx) if not getattr(one, "hidden", False)]
+            return ["[OPTIONS]", *(piece for one in shown for piece in one.get_usage_pieces(ctx))]
 
     return Command
 

@@ -5,6 +5,17 @@ from typing import Annotated
 
 import typer
 
+from sase_gan.commands.options import (
+    ConfigOption,
+    DeviceOption,
+    DryRunOption,
+    HoldoutOption,
+    PrecisionOption,
+    SettingsOption,
+    ThreadsOption,
+    WeightsDirOption,
+)
+
 
 def train(
     path: Annotated[
@@ -12,7 +23,7 @@ def train(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Run folder; default runs/NAME-001.", show_default=False)] = None,
     preset: Annotated[str | None, typer.Option(help="Preset; default chosen from pictures and hardware.")] = None,
-    config: Annotated[Path | None, typer.Option(help="YAML file over the preset.")] = None,
+    config: ConfigOption = None,
     image_size: Annotated[int | None, typer.Option(help="32, 64, 128, 256, 512 or 1024 px.")] = None,
     max_size: Annotated[int | None, typer.Option(help="Longer side in px, for one picture.")] = None,
     kimg: Annotated[float | None, typer.Option(help="Train for so many thousand images.")] = None,
@@ -22,19 +33,17 @@ def train(
     batch_size: Annotated[int | None, typer.Option(help="Pictures a step on each device.")] = None,
     seed: Annotated[int | None, typer.Option(help="Everything random follows from it.")] = None,
     fit: Annotated[str | None, typer.Option(help="crop (centre square) or pad; never a stretch.")] = None,
-    holdout: Annotated[float | None, typer.Option(help="Share of pictures kept out of training, 0 to 0.5.")] = None,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", help="Any setting, for example loss.r1=0.1; repeatable.")
-    ] = None,
+    holdout: HoldoutOption = None,
+    settings: SettingsOption = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with this run folder.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    device: DeviceOption = "auto",
     devices: Annotated[int, typer.Option(help="How many GPUs.")] = 1,
-    precision: Annotated[str | None, typer.Option(help="32-true or bf16-mixed; default by device.")] = None,
-    threads: Annotated[int | None, typer.Option(help="CPU threads.")] = None,
-    weights_dir: Annotated[Path | None, typer.Option(help="Where pretrained weights lie.")] = None,
+    precision: PrecisionOption = None,
+    threads: ThreadsOption = None,
+    weights_dir: WeightsDirOption = None,
     logger: Annotated[str | None, typer.Option(help="Besides metrics.csv: tensorboard or wandb.")] = None,
     figures: Annotated[bool, typer.Option(help="Measure quality and copying at snapshots.")] = True,
-    dry_run: Annotated[bool, typer.Option(help="Print settings, parameters, time and memory; write nothing.")] = False,
+    dry_run: DryRunOption = False,
 ) -> None:
     """Train a generator on a folder of pictures, or on one picture."""
     _check_places(path, resume)  # before the imports that take seconds

@@ -218,7 +218,7 @@ def _appearance(network: Generator) -> dict[str, tuple[str, Callable[..., Tensor
 
 
 def _with_statistics_of(x: Tensor, other: Tensor, eps: float = 1e-5) -> Tensor:
-    """`x` with the mean and deviation of every channel of `other`, for each picture."""
+    """Give `x` the mean and deviation of every channel of `other`, for each picture."""
     deviation, mean = torch.std_mean(x, (2, 3), correction=0, keepdim=True)
     other_deviation, other_mean = torch.std_mean(other, (2, 3), correction=0, keepdim=True)
     return (x - mean) / (deviation + eps) * other_deviation + other_mean

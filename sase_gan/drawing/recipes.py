@@ -40,7 +40,7 @@ _NAME = re.compile(rf"(\d{{1,10}})((?:{_MOVE.pattern})*)")
 
 @dataclass(frozen=True)
 class Move:
-    """A step from one picture to a similar one.
+    """A move steps from one picture to a similar one.
 
     Attributes:
         kind: "~", a variation; "@", a place on the map of neighbours.

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 
 class FrozenModule(nn.Module):
-    """A network that is never trained: no gradients to its parameters, always in eval mode."""
+    """A frozen network is never trained: no gradients go to its parameters, and it is always in eval mode."""
 
     def freeze(self) -> Self:
         """Take the gradients from the parameters and go to eval mode."""

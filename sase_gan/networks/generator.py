@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from sase_gan.config import FrozenRecord
 from sase_gan.errors import UsageError
-from sase_gan.layers.primitives import WEIGHT_STD, GatedLinearUnit, NoiseInjection, conv
+from sase_gan.layers.primitives import WEIGHT_STD, GatedLinearUnit, NoiseInjection, NormFactory, conv
 from sase_gan.layers.sase import SynthesisSASE
 from sase_gan.layers.spectral_norm import fold_spectral_norm, spectral_norm
 from sase_gan.networks.channel_tables import (
@@ -40,7 +40,6 @@ from sase_gan.networks.parts import (
     AttentionName,
     ConvFactory,
     ConvName,
-    NormFactory,
     attention_factory,
     conv_factory,
     norm_factory,

@@ -99,7 +99,7 @@ def _single_record(path: Path) -> tuple[EvaluationRecord, Path] | None:
 
 
 def _distinct_names(paths: Sequence[Path]) -> list[str]:
-    """Folder names, with as many of the parents' names in front as it takes to tell them apart."""
+    """Name folders, with as many of the parents' names in front as it takes to tell them apart."""
     for parts in range(1, max(len(path.parts) for path in paths) + 1):
         names = ["/".join(path.parts[-parts:]) for path in paths]
         if len(set(names)) == len(names):

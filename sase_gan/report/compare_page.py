@@ -58,7 +58,7 @@ def _column_view(column: Column) -> ColumnView:
 
 
 def _strip_of(row: Row, cell: Cell) -> Markup | None:
-    """The cell's interval on an axis that the whole row shares, so that overlaps can be seen."""
+    """Draw the cell's interval on an axis that the whole row shares, so that overlaps can be seen."""
     if cell.value is None or not cell.has_interval:
         return None
     ends = [end for other in row.cells for end in (other.value, other.low, other.high) if end is not None]

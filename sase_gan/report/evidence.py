@@ -106,7 +106,7 @@ def copy_pairs(record: EvaluationRecord, shelf: PictureShelf) -> list[PairView]:
 
 
 def _distance(distance: float | None, pair: CopyPair) -> str | None:
-    """To a hundredth of the distances around the pair: how near a near copy is beyond that says nothing."""
+    """Round to a hundredth of the distances around the pair: how near a near copy is beyond that says nothing."""
     around = max(entry or 0.0 for entry in (pair.distance, pair.second_distance, pair.loo))
     return None if distance is None else format_number(distance, around / 100)
 

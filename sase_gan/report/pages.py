@@ -106,7 +106,7 @@ class EmbeddedPicture:
 
 
 class PictureShelf:
-    """Embeds the pictures of one folder, each at most once per size; what cannot be shown becomes a note."""
+    """A shelf embeds the pictures of one folder, each at most once per size; what cannot be shown becomes a note."""
 
     def __init__(self, folder: Path, notes: list[str]) -> None:
         self.folder = folder.resolve()

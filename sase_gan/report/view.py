@@ -191,7 +191,7 @@ def _verdict(record: EvaluationRecord, topic: str) -> VerdictView:
 
 
 def _deciding(rows: Sequence[NumberRow], rule: str | None) -> list[NumberRow]:
-    """The three figures of the space whose rule decided, else of the first."""
+    """Pick the three figures of the space whose rule decided, else of the first."""
     pixels = [row for row in rows if row.name.endswith("_pixels")]
     others = [row for row in rows if row not in pixels]
     return (pixels if rule and "_pixels" in rule and pixels else others)[:3]

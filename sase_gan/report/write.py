@@ -85,7 +85,7 @@ def find_run_folder(folder: Path) -> Path | None:
 
 
 def _record_of_run(folder: Path, run: RunRecords) -> EvaluationRecord:
-    """The best snapshot's record with the run's own grids; without any record, one that says only which grid it is."""
+    """Take the best snapshot's record with the run's own grids; without any, one that says only which grid it is."""
     record = best_record(run.results)
     grids = _grids(folder)
     if record is None:
@@ -110,13 +110,13 @@ def _record_of_run(folder: Path, run: RunRecords) -> EvaluationRecord:
 
 
 def _grids(folder: Path) -> dict[int, Path]:
-    """A run's sample grids by images seen; they are called like 000012kimg.png or 000012.345kimg.png."""
+    """Find a run's sample grids by images seen; they are called like 000012kimg.png or 000012.345kimg.png."""
     found = ((re.fullmatch(r"(\d+(?:\.\d+)?)kimg", path.stem), path) for path in (folder / "grids").glob("*kimg.png"))
     return {round(1000 * float(match[1])): path for match, path in found if match}
 
 
 def _data_name(config: str | None) -> str | None:
-    """The last part of the data path in a run's configuration."""
+    """Read the last part of the data path in a run's configuration."""
     try:
         values = yaml.safe_load(config or "")
     except yaml.YAMLError:

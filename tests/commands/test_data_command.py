@@ -112,7 +112,14 @@ def test_preview_shows_the_pictures_and_their_augmentation(tmp_path):
     assert torch.equal(augmented[:, 2:34, 2:34], faces[0])
     assert not torch.equal(augmented[:, 2:34, 36:68], faces[0])
     run(
-        "preview", bundled_data("emoji-faces"), tmp_path / "q.png", "--image-size", 32, "--augment", "color,translation"
+        "preview",
+        bundled_data("emoji-faces"),
+        "--out",
+        tmp_path / "q.png",
+        "--image-size",
+        32,
+        "--augment",
+        "color,translation",
     )
     assert torch.equal(read_image(tmp_path / "q-augmented.png"), augmented)
 

@@ -14,6 +14,7 @@ from sase_gan.datasets.low_shot import EndlessBatches
 from sase_gan.errors import UsageError
 from sase_gan.hardware import Hardware
 from sase_gan.pixels import to_float
+from sase_gan.reference.steps import PlainOneShotModule
 from sase_gan.runs.run import RunOptions, make_trainer
 from sase_gan.training import losses
 from sase_gan.training.one_shot import OneShotModule
@@ -217,8 +218,8 @@ def test_the_straightforward_loop_is_the_same_function(monkeypatch: pytest.Monke
     # Adam divides by a gradient's size, and so would turn a last bit into a whole step.
     monkeypatch.setattr(torch.optim, "Adam", lambda parameters, **_: torch.optim.SGD(parameters, lr=0.01))
     config = configuration(schedule={"iterations": 2})
-    usual, plain = module_of(config), module_of(config)
-    plain.plain_step = True
+    usual, plain = module_of(config), PlainOneShotModule(config.model_dump(mode="json"))
+    plain.show(picture())
     for module in (usual, plain):
         fit(module, config.total_images)
     other = plain.state_dict()

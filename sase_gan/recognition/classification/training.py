@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from timm.data.mixup import Mixup
 from timm.data.random_erasing import RandomErasing
-from timm.optim import param_groups_weight_decay
+from timm.optim._param_groups import param_groups_weight_decay
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader

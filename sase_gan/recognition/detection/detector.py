@@ -5,7 +5,6 @@ K = 10, 10, 20, 20 components, no norm on the attention; the pyramid and the mas
 """
 
 from collections import OrderedDict
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -24,14 +23,13 @@ from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 from sase_gan.config import FrozenRecord
 from sase_gan.errors import UsageError
 from sase_gan.layers.attentive_norm import AttentiveNorm
+from sase_gan.layers.primitives import NormFactory
 from sase_gan.pixels import to_float
 from sase_gan.recognition.backbones.backbone import create_backbone
 from sase_gan.recognition.backbones.networks import RecognitionResNet
 from sase_gan.recognition.backbones.norm_act import freeze_statistics
 from sase_gan.recognition.settings import BackboneSection, DetectorSection
 from sase_gan.snapshot import SnapshotMixin
-
-NormFactory = Callable[[int], nn.Module]
 
 HEAD_COMPONENTS = (10, 10, 20, 20)
 PYRAMID_STAGES = (1, 2, 3, 4)
