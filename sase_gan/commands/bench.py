@@ -78,7 +78,8 @@ def models(
 ) -> None:
     """List every recognition backbone with its parameters and multiply-adds, beside the papers' published figures."""
     from sase_gan.hardware import choose_hardware
-    from sase_gan.recognition.backbones.cost import BACKBONES, LAYERS, bench_models, models_table
+    from sase_gan.recognition.backbones.choices import LAYERS
+    from sase_gan.recognition.backbones.cost import BACKBONES, bench_models, models_table
 
     chosen = list(LAYERS) if layers is None else [name.strip() for name in layers.split(",")]
     hardware = choose_hardware(device, "32-true", threads)

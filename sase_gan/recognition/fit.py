@@ -58,7 +58,7 @@ class FitResult(Generic[Network]):
 
     @property
     def scores(self) -> dict[str, Any]:
-        """The scores of the last evaluation."""
+        """Return the scores of the last evaluation."""
         return self.evaluation.scores
 
 
@@ -76,7 +76,11 @@ class FitModule(LightningModule):
         self._sums: dict[str, float] = {}
 
     def evaluate(self) -> Evaluation:
-        """Score the network as it is; each kind of network says how."""
+        """Score the network as it is; each kind of network says how.
+
+        Raises:
+            NotImplementedError: where a kind does not.
+        """
         raise NotImplementedError
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

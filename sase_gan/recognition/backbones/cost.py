@@ -1,5 +1,6 @@
 """Cost of networks and layers: parameters, multiply-adds, throughput, beside what the papers published."""
 
+import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -33,7 +34,7 @@ class Published:
     """Whether `top1` is what the layer adds to the plain network; the absolute figure is not known."""
 
     def words(self) -> str:
-        """The figure as the table shows it."""
+        """Write the figure as the table shows it."""
         return f"{self.top1:+.2f} over its plain network ({self.data})" if self.gain else f"{self.top1:g} ({self.data})"
 
 
@@ -116,7 +117,7 @@ class LayerCost:
 
     @property
     def ratio(self) -> float:
-        """How many times faster the layer is than its loop."""
+        """Say how many times faster the layer is than its loop."""
         return self.loop_seconds / self.seconds
 
 
@@ -265,29 +266,26 @@ def layers_table(costs: Sequence[LayerCost]) -> str:
 
 
 def _seconds(function: Callable[[Tensor], Tensor], x: Tensor, repeats: int) -> float:
-    times = []
-    for index in range(repeats + 1):
-        started = time.perf_counter()
-        # A weighted sum: the plain one would let some layers skip work in the backward pass.
-        (function(x) * x).sum().backward()
-        _wait(x.device)
-        if index:
-            times.append(time.perf_counter() - started)
-    return sorted(times)[len(times) // 2]
+    # A weighted sum: the plain one would let some layers skip work in the backward pass.
+    return _median_seconds(lambda: (function(x) * x).sum().backward(), x.device, repeats)
 
 
 @torch.no_grad()
 def _images_per_second(model: nn.Module, x: Tensor, repeats: int = 3) -> float:
     model.eval()
-    model(x)
+    return len(x) / _median_seconds(lambda: model(x), x.device, repeats)
+
+
+def _median_seconds(step: Callable[[], object], device: torch.device, repeats: int) -> float:
+    step()
     times = []
     for _ in range(repeats):
-        _wait(x.device)
+        _wait(device)
         started = time.perf_counter()
-        model(x)
-        _wait(x.device)
+        step()
+        _wait(device)
         times.append(time.perf_counter() - started)
-    return len(x) / sorted(times)[len(times) // 2]
+    return statistics.median(times)
 
 
 def _wait(device: torch.device) -> None:

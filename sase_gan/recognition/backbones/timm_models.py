@@ -20,7 +20,7 @@ from sase_gan.recognition.backbones.networks import RecognitionResNet
 
 
 def _names() -> dict[str, tuple[str, LayerChoice]]:
-    """Name of a model to its backbone and layers."""
+    """List the models: name to backbone and layers."""
     table = {}
     for base in ARCHITECTURES:
         if base.startswith("cifar_"):

@@ -6,7 +6,6 @@ import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from operator import getitem
 from pathlib import Path
 from typing import Any
 
@@ -49,12 +48,16 @@ class LabelledSet:
         return len(self.labels)
 
     def subset(self, indices: Sequence[int]) -> "LabelledSet":
-        """The pictures at `indices`, in that order, with the same classes."""
+        """Take the pictures at `indices`, in that order, with the same classes."""
         chosen = list(indices)
         return LabelledSet(partial(_read_picked, self.read, chosen), self.labels[chosen], self.classes, self.channels)
 
 
 # Functions with bound arguments and no closures: worker processes receive them pickled.
+def _read_memory(images: Tensor, index: int) -> Tensor:
+    return images[index]
+
+
 def _read_picked(read: Callable[[int], Tensor], indices: list[int], index: int) -> Tensor:
     return read(indices[index])
 
@@ -127,7 +130,7 @@ def _from_idx(root: Path, part: Part) -> LabelledSet:
     count = int(labels.max()) + 1
     fashion = "fashion" in root.name.lower() and count == len(FASHION)
     classes = FASHION if fashion else tuple(str(i) for i in range(count))
-    return LabelledSet(partial(getitem, images[:, None]), labels.long(), classes, channels=1)
+    return LabelledSet(partial(_read_memory, images[:, None]), labels.long(), classes, channels=1)
 
 
 def _from_classes(root: Path) -> LabelledSet:

@@ -56,7 +56,7 @@ def run_study(
     path = folder / "study.jsonl"
     shared = config.model_dump(mode="json")
     records = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-    if records and records[0]["config"] != shared:
+    if records and build(ClassifyConfig, records[0]["config"]) != config:
         raise UsageError(f"{path} holds a study with another configuration; choose another folder")
     done = {(record["variant"], record["seed"]) for record in records}
     folder.mkdir(parents=True, exist_ok=True)
