@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from sase_gan.layers.primitives import NormFactory, conv
