@@ -30,7 +30,7 @@ if "fail" in run.name:
     sys.exit("sase-gan: the pictures are too few; add some")
 stop = []
 signal.signal(signal.SIGINT, lambda *_: stop.append(1))
-for name in ("snapshots", "grids", "checkpoints"):
+for name in ("snapshots/000000kimg", "grids", "checkpoints"):
     (run / name).mkdir(parents=True, exist_ok=True)
 (run / "config.yaml").write_text("schedule: {total_images: 50}")
 (run / "checkpoints" / "last.ckpt").write_text("")
