@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
-Progress = Callable[[int, int], None]
-"""A function of (done, total)."""
+from sase_gan.progress import Count
 
 
 @contextmanager
-def shown(progress: Progress | bool, words: str, total: int) -> Iterator[Progress | None]:
+def shown(progress: Count | bool, words: str, total: int) -> Iterator[Count | None]:
     """Show a bar within the block, in a terminal or a notebook, and hand out what moves it.
 
     Args:
@@ -22,10 +21,9 @@ def shown(progress: Progress | bool, words: str, total: int) -> Iterator[Progres
     if not progress:
         yield None
         return
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Bar(*columns) as bar:
+    with Progress(*columns) as bar:
         task = bar.add_task(words, total=total)
         yield lambda done, of: bar.update(task, completed=done, total=of)
