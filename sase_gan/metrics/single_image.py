@@ -70,7 +70,7 @@ def _moments(feature_map: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def sifd_efflite0(fakes: Sequence[Tensor], real: Tensor, network: EfficientNetLite0) -> Tensor:
-    """Measure each fake's distance to the real on EfficientNet-Lite0's second stage at native size, 24 channels: [N]."""
+    """Measure each fake's distance to the real in EfficientNet-Lite0's second stage at its size, 24 channels: [N]."""
     return _per_fake(fakes, real, lambda image: network.early(image[None])[0])
 
 
