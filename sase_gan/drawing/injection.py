@@ -15,11 +15,12 @@ from torch import Tensor
 
 from sase_gan.drawing.finish import draw_finished
 from sase_gan.drawing.masks import FEATHER, blend, main_colours, nearest_colours, soft_mask
-from sase_gan.drawing.sampling import Inputs, NoiseMode, Progress, draw_inputs, evaluating
+from sase_gan.drawing.sampling import Inputs, NoiseMode, draw_inputs, evaluating
 from sase_gan.errors import UsageError
 from sase_gan.networks.pyramid import Pyramid
 from sase_gan.networks.pyramid_sizes import Size
 from sase_gan.pixels import to_float, to_uint8
+from sase_gan.progress import Count
 from sase_gan.resizing import Padding, at_size, resize
 from sase_gan.seeds import generator as random_generator
 
@@ -47,7 +48,7 @@ def sample(
     padding: Padding | None = None,
     styles: Styles = "live",
     batch_size: int = 8,
-    progress: Progress | None = None,
+    progress: Count | None = None,
 ) -> Tensor:
     """Draw a picture for each seed, at any size.
 
@@ -213,7 +214,7 @@ def animate(
     alpha: float = 0.1,
     beta: float = 0.9,
     batch_size: int = 8,
-    progress: Progress | None = None,
+    progress: Count | None = None,
 ) -> Tensor:
     """Draw a short film: the noise of the stages from `start_scale` on walks around that of the training picture.
 
@@ -298,7 +299,7 @@ def _draw(
     styles: Styles,
     finish: bool = True,
     batch_size: int = 8,
-    progress: Progress | None = None,
+    progress: Count | None = None,
 ) -> Tensor:
     """Draw batches of pictures, uint8 on the CPU, from `carried` `[1, ...]` before stage `start`."""
     if styles not in ("live", "train"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from typing import Literal, NamedTuple
@@ -16,11 +16,11 @@ from sase_gan.networks.generator import Generator
 from sase_gan.networks.pyramid import Pyramid
 from sase_gan.networks.pyramid_sizes import Size
 from sase_gan.pixels import to_uint8
+from sase_gan.progress import Count
 from sase_gan.seeds import generator as random_generator
 
 Network = Generator | Pyramid
 NoiseMode = Literal["random", "fixed", "off"]
-Progress = Callable[[int, int], None]
 MAX_SEED = 2**31 - 1
 
 
@@ -98,7 +98,7 @@ def sample_images(
     truncation: float = 1.0,
     noise: NoiseMode = "random",
     batch_size: int = 8,
-    progress: Progress | None = None,
+    progress: Count | None = None,
 ) -> Tensor:
     """Draw one picture for each seed.
 

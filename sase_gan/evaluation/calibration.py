@@ -38,13 +38,13 @@ Change = Callable[[Tensor], Tensor]
 
 
 def blurred(images: Tensor, factor: float) -> Tensor:
-    """Through a picture that is smaller by `factor`, and back."""
+    """Blur: through a picture that is smaller by `factor`, and back."""
     height, width = images.shape[-2:]
     return resized(resized(images, max(1, round(height / factor)), max(1, round(width / factor))), height, width)
 
 
 def compressed(images: Tensor, quality: int) -> Tensor:
-    """Through JPEG of this quality."""
+    """Pass pictures through JPEG of this quality."""
     out = []
     for image in images:
         buffer = io.BytesIO()
@@ -54,37 +54,37 @@ def compressed(images: Tensor, quality: int) -> Tensor:
 
 
 def noisy(images: Tensor, levels: float) -> Tensor:
-    """With Gaussian noise of this deviation in levels of 256."""
+    """Add Gaussian noise of this deviation in levels of 256."""
     noise = torch.randn(images.shape, generator=generator(0, "bench noise"))
     return (images + levels * noise).round().clamp(0, 255).to(torch.uint8)
 
 
 def shifted(images: Tensor, share: float) -> Tensor:
-    """Moved down and right by a share of the sides, the border repeated."""
+    """Move pictures down and right by a share of the sides, the border repeated."""
     height, width = images.shape[-2:]
     down, right = round(share * height), round(share * width)
     return F.pad(images.float(), (right, 0, down, 0), mode="replicate")[..., :height, :width].to(torch.uint8)
 
 
 def zoomed(images: Tensor, share: float) -> Tensor:
-    """The middle of the pictures, this share of the sides, enlarged."""
+    """Enlarge the middle of the pictures, this share of the sides."""
     height, width = images.shape[-2:]
     top, left = round(height * (1 - share) / 2), round(width * (1 - share) / 2)
     return resized(images[..., top : height - top, left : width - left], height, width)
 
 
 def brightened(images: Tensor, factor: float) -> Tensor:
-    """All values times `factor`."""
+    """Multiply all values by `factor`."""
     return (images * factor).round().clamp(0, 255).to(torch.uint8)
 
 
 def blended(images: Tensor) -> Tensor:
-    """Each picture mixed half and half with the next."""
+    """Mix each picture half and half with the next."""
     return ((images.int() + images.roll(1, 0).int()) // 2).to(torch.uint8)
 
 
 def few_kinds(images: Tensor, share: float) -> Tensor:
-    """As many pictures, of only a share of the kinds: those, repeated with a little noise."""
+    """Give as many pictures, of only a share of the kinds: those, repeated with a little noise."""
     kept = images[: max(1, round(share * len(images)))]
     repeats = -(-len(images) // len(kept))
     return noisy(kept.repeat(repeats, 1, 1, 1)[: len(images)], 2)
@@ -118,7 +118,7 @@ MUST_BE_RED = ("exact copies", "mirrored copies", "shifted copies (1/16)", "mirr
 
 @dataclass(frozen=True)
 class Rung:
-    """One disturbance and the record of its evaluation."""
+    """A rung is one disturbance and the record of its evaluation."""
 
     name: str
     record: EvaluationRecord
@@ -218,13 +218,13 @@ def _three(row: Tensor) -> tuple[float, float, float]:
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table."""
+    """Write a Markdown table."""
     lines = [f"| {' | '.join(heads)} |", "|" + " --- |" * len(heads)]
     return "\n".join(lines + [f"| {' | '.join(row)} |" for row in rows]) + "\n"
 
 
 def ladder_table(rungs: Sequence[Rung]) -> str:
-    """The ladder as Markdown: a row a disturbance, a column a figure, and the three verdicts."""
+    """Write the ladder as Markdown: a row a disturbance, a column a figure, and the three verdicts."""
     rows, columns = [], _ladder_columns()
     for rung in rungs:
         colours = [rung.record.colour(topic) for topic in ("copying", "quality", "diversity")]

@@ -28,7 +28,7 @@ GRID_PICTURES = 64
 
 @dataclass(frozen=True)
 class ShownPictures:
-    """The pictures of an evaluation, in the order in which they were measured.
+    """Shown pictures are those of an evaluation, in the order in which they were measured.
 
     Args:
         fakes: the generated ones, uint8 [F, 3, H, W].

@@ -29,7 +29,7 @@ PICTURES_OF_ONE = 50
 
 @dataclass(frozen=True)
 class EvaluationOptions:
-    """The options of the command, as they were given; see there."""
+    """The options hold what was given to the command; see there."""
 
     source: Path
     real: Path | None = None
@@ -55,7 +55,7 @@ class EvaluationOptions:
 
 @dataclass(frozen=True)
 class GeneratedSource:
-    """Where generated pictures come from: a folder or zip of them, or a snapshot that draws them.
+    """A generated source is a folder or zip of generated pictures, or a snapshot that draws them.
 
     Attributes:
         snapshot: whether it is one.
@@ -74,7 +74,7 @@ class GeneratedSource:
 
 @dataclass(frozen=True)
 class RealSource:
-    """Where real pictures come from, and which of them the generator never saw."""
+    """A real source tells where real pictures come from, and which of them the generator never saw."""
 
     path: Path
     fit: Fit
@@ -85,7 +85,7 @@ class RealSource:
 
 @dataclass(frozen=True)
 class Asked:
-    """What is to be measured, and how."""
+    """What is asked: what is to be measured, and how."""
 
     protocol: Protocol
     request: Request
@@ -93,7 +93,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Machine:
-    """What measures: the device, and where weights and features lie."""
+    """A machine is what measures: the device, and where weights and features lie."""
 
     device: torch.device
     batch_size: int
@@ -103,7 +103,7 @@ class Machine:
 
 @dataclass(frozen=True)
 class Plan:
-    """An evaluation with all its options resolved.
+    """A plan is an evaluation with all its options resolved.
 
     Attributes:
         command: to repeat it.
@@ -122,7 +122,7 @@ class Plan:
 
 
 def resolve(options: EvaluationOptions) -> Plan:
-    """The plan of an evaluation against a set or one picture.
+    """Plan an evaluation against a set or one picture.
 
     Raises:
         UsageError: options that do not fit together.
@@ -141,7 +141,7 @@ def resolve(options: EvaluationOptions) -> Plan:
 
 
 def resolve_pairs(options: EvaluationOptions) -> Plan:
-    """The plan of an evaluation of many scenes, each against its own real picture.
+    """Plan an evaluation of many scenes, each against its own real picture.
 
     Raises:
         UsageError: no --real, or options that do not fit together.
@@ -156,7 +156,7 @@ def resolve_pairs(options: EvaluationOptions) -> Plan:
 
 
 def settle_figures(options: EvaluationOptions) -> Asked:
-    """What is to be measured, told before any work.
+    """Settle what is to be measured, before any work.
 
     Raises:
         UsageError: unknown names.

@@ -29,7 +29,7 @@ Summary = dict[str, dict[str, float]]
 
 @dataclass(frozen=True)
 class ScenesResult:
-    """A table over scenes."""
+    """A result over scenes is a table, and where it lies."""
 
     folder: Path
     summary: Summary

@@ -37,7 +37,7 @@ _LARGEST_ASPECT_DIFFERENCE = 0.05
 
 @dataclass(frozen=True)
 class RealPictures:
-    """Real pictures, uint8 [N, 3, H, W], and those among them that the generator never saw."""
+    """Real pictures, uint8 [N, 3, H, W], stand here with those that the generator never saw."""
 
     images: Tensor
     names: tuple[str, ...]
@@ -48,7 +48,7 @@ class RealPictures:
 
 @dataclass(frozen=True)
 class GeneratedPictures:
-    """Generated pictures, uint8 [F, 3, H, W].
+    """Generated pictures, uint8 [F, 3, H, W], stand here with what is known of them.
 
     Attributes:
         model: of the snapshot that drew them, where one did.
@@ -220,7 +220,7 @@ def real_pictures(source: RealSource, like: Tensor, progress: Progress | None = 
 
 
 def at_size(path: Path, size: tuple[int, int], fit: Fit, progress: Count | None = None) -> ImageSet:
-    """The pictures at a path, brought to height and width as far as that is no choice.
+    """Read the pictures at a path, brought to height and width as far as that is no choice.
 
     Raises:
         DataError: pictures that cannot be used, or that are too far from that size.
@@ -243,7 +243,7 @@ def at_size(path: Path, size: tuple[int, int], fit: Fit, progress: Count | None 
 
 
 def resized(images: Tensor, height: int, width: int) -> Tensor:
-    """uint8 pictures at another size, bicubic with antialiasing."""
+    """Bring uint8 pictures to another size, bicubic with antialiasing."""
     if tuple(images.shape[-2:]) == (height, width):
         return images
     x = F.interpolate(images.float(), size=(height, width), mode="bicubic", antialias=True)

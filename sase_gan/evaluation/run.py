@@ -19,7 +19,7 @@ from sase_gan.runs.history import CONFIG_FILE, KEPT_RUN, RESULTS_FILE, TRAINING_
 
 @dataclass(frozen=True)
 class EvaluationResult:
-    """Where the evaluation was written, its record, and what the user should be told beside it."""
+    """A result tells where the evaluation was written, its record, and what the user should be told beside it."""
 
     folder: Path
     record: EvaluationRecord
@@ -89,7 +89,7 @@ def _measure(plan: Plan, generated: GeneratedPictures, real: RealPictures, progr
 
 
 def prepared(real: RealPictures, machine: Machine, progress: Progress | None = None) -> PreparedReference:
-    """Real pictures, to be described on a machine."""
+    """Prepare real pictures for being described on a machine."""
     return PreparedReference(
         real.images,
         real.names,

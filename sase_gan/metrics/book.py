@@ -80,18 +80,18 @@ class RecordBook:
         self.metrics[figure.name] = _entry(figure, setting, status, reason)
 
     def value(self, name: str) -> float | None:
-        """A figure that was made, else None."""
+        """Look up the value of a figure that was made; None for another."""
         return self.metrics[name].value if name in self.metrics else None
 
     def interval(self, figure: Figure) -> Interval | None:
-        """The error bar of a figure that was made with one, else None."""
+        """Look up the error bar of a figure that was made with one; None for another."""
         entry = self.metrics.get(figure.name)
         if entry is None or entry.low is None or entry.high is None:
             return None
         return Interval(entry.low, entry.high, str(entry.interval))
 
     def baseline(self, name: str) -> float | None:
-        """What a figure that was made would be for equal sets, else None."""
+        """Look up what a figure that was made would be for equal sets; None for another."""
         return self.metrics[name].baseline if name in self.metrics else None
 
 

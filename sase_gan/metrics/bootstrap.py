@@ -17,7 +17,7 @@ LEVEL = 0.95
 
 @dataclass(frozen=True)
 class Interval:
-    """A 95 % interval and, in words, where it came from."""
+    """An interval holds the value with 95 % and says in words where it came from."""
 
     low: float
     high: float
@@ -101,5 +101,5 @@ def resampled_interval(
 
 
 def describe(what: str, draws: int) -> str:
-    """The words that go with an interval."""
+    """Put an interval's origin into words."""
     return f"95 %, bootstrap over {what}, {draws} draws"

@@ -67,7 +67,7 @@ NETWORKS_OF_SETS = ("efflite0", "inception", "vgg16", "dinov2")
 
 @dataclass(frozen=True)
 class Metric:
-    """What is to be known of a metric, whatever it is measured on.
+    """A metric's row holds all that is to be known of it, whatever it is measured on.
 
     Attributes:
         base: its name without the feature network.

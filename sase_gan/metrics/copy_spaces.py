@@ -38,7 +38,7 @@ def pixel_descriptor(small: Tensor) -> Tensor:
 
 
 def shifted(maps: Tensor, describe: Callable[[Tensor], Tensor]) -> Tensor:
-    """Descriptions of all `SHIFTS` of maps [N, C, H, W]: [N, 17, D].
+    """Describe all `SHIFTS` of maps [N, C, H, W]: [N, 17, D].
 
     The border is repeated. A shift of a network's map by whole cells stands for a shift of the picture: exact inside,
     where the network is translation invariant, and near enough at the border.
@@ -51,10 +51,10 @@ def shifted(maps: Tensor, describe: Callable[[Tensor], Tensor]) -> Tensor:
 
 
 def shifted_mid(maps: Tensor) -> Tensor:
-    """Descriptions [N, 17, 1960] of `EfficientNetLite0.mid_map` outputs."""
+    """Describe all shifts of `EfficientNetLite0.mid_map` outputs: [N, 17, 1960]."""
     return shifted(maps, cell_descriptor)
 
 
 def shifted_pixels(images: Tensor) -> Tensor:
-    """Descriptions [N, 17, 3072] of uint8 pictures."""
+    """Describe all shifts of uint8 pictures: [N, 17, 3072]."""
     return shifted(thumbnails(images), pixel_descriptor)

@@ -9,7 +9,7 @@ from sase_gan.metrics.verdicts import SEVERITY, Verdict
 
 @dataclass(frozen=True)
 class CopyRules:
-    """The constants of the verdict.
+    """The rules are the constants of the verdict.
 
     Attributes:
         limit_quantile: a fake is suspiciously near when it is nearer than this quantile of the leave-one-out distances.
@@ -56,7 +56,7 @@ class HonestBaseline:
 def copying_verdict(
     scores: CopyScores, honest: HonestBaseline | None, reals: int, fakes: int, space: Space = "mid"
 ) -> Verdict:
-    """The verdict on copying in one space: red, amber or green by `RULES`; grey with too few pictures."""
+    """Judge copying in one space: red, amber or green by `RULES`; grey with too few pictures."""
     if honest is None or reals < RULES.least_reals or fakes < RULES.least_fakes:
         return Verdict(
             "grey",
@@ -132,5 +132,5 @@ def _amber(scores: CopyScores, honest: HonestBaseline, suffix: str) -> Verdict |
 
 
 def joint_verdict(verdicts: Sequence[Verdict]) -> Verdict:
-    """The severest of the spaces' verdicts; of equal ones the first."""
+    """Pick the severest of the spaces' verdicts; of equal ones the first."""
     return max(verdicts, key=lambda verdict: SEVERITY[verdict.colour])

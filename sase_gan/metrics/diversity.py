@@ -24,7 +24,7 @@ _LARGEST_PAIRED_SET = 2000
 
 @dataclass(frozen=True)
 class Estimate:
-    """A value and its 95 % interval."""
+    """An estimate is a value with its 95 % interval."""
 
     value: float
     interval: Interval | None

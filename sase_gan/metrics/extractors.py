@@ -52,7 +52,7 @@ class Extractor(Protocol):
 
 
 class EffLite0Extractor:
-    """EfficientNet-Lite0: layers "pooled", "mid", "logits", and for the copying check "mid_shifts"."""
+    """EfficientNet-Lite0 has the layers "pooled", "mid", "logits", and for the copying check "mid_shifts"."""
 
     name = "efflite0"
     resize = EfficientNetLite0.resize
@@ -82,7 +82,7 @@ class EffLite0Extractor:
 
 
 class LibraryExtractor:
-    """Inception or VGG16 through torch-fidelity, on the CPU or another device."""
+    """Inception or VGG16 runs through torch-fidelity, on the CPU or another device."""
 
     def __init__(
         self,
@@ -159,7 +159,7 @@ def _pillow_resize(image: Tensor, side: int) -> Tensor:
 
 
 class DinoV2Extractor:
-    """DINOv2's class token; unverified here, see `perceptual.DinoV2`."""
+    """DINOv2 gives its class token; unverified here, see `perceptual.DinoV2`."""
 
     name = "dinov2"
     resize = DinoV2.resize
@@ -206,7 +206,7 @@ class PixelExtractor:
 
 
 def build_extractor(name: str, weights_dir: Path | str | None = None, device: torch.device | str = "cpu") -> Extractor:
-    """The extractor called `name`.
+    """Build the extractor called `name`.
 
     Raises:
         UsageError: unknown name.

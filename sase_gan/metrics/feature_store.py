@@ -29,23 +29,23 @@ _CACHE_VERSION = "1"
 
 
 def image_digests(images: Tensor) -> list[str]:
-    """SHA-256 of each picture's bytes and shape."""
+    """Hash each picture's bytes and shape, SHA-256."""
     prefix = repr(tuple(images.shape[1:])).encode()
     return [hashlib.sha256(prefix + image.contiguous().numpy().tobytes()).hexdigest() for image in images]
 
 
 def set_digest(digests: Sequence[str]) -> str:
-    """One SHA-256 for a set of pictures, whatever their order."""
+    """Hash a set of pictures, whatever their order, SHA-256."""
     return hashlib.sha256("".join(sorted(digests)).encode()).hexdigest()
 
 
 def canonical_order(digests: Sequence[str]) -> list[int]:
-    """The order in which a set's features are kept, which depends on the pictures alone."""
+    """Sort a set as its features are kept: the order depends on the pictures alone."""
     return sorted(range(len(digests)), key=lambda index: digests[index])
 
 
 def default_cache_folder() -> Path:
-    """See the module."""
+    """Tell where features are kept, see the module."""
     if os.environ.get("SASE_GAN_CACHE"):
         return Path(os.environ["SASE_GAN_CACHE"])
     base = os.environ.get("XDG_CACHE_HOME")
@@ -53,7 +53,7 @@ def default_cache_folder() -> Path:
 
 
 class FeatureStore:
-    """Features in memory and, if a folder is given, on disk.
+    """A store keeps features in memory and, if a folder is given, on disk.
 
     Args:
         folder: None keeps nothing beyond this object.
@@ -78,7 +78,7 @@ class FeatureStore:
         progress: Progress | None = None,
         what: str = "pictures",
     ) -> dict[str, Tensor]:
-        """Rows of every layer, float32 on the CPU, from the store or extracted now in one pass for all missing layers.
+        """Give rows of every layer, float32 on the CPU, from the store or extracted now, in one pass for all missing.
 
         Args:
             images: uint8 [N, 3, H, W].
@@ -178,5 +178,5 @@ def _key(digest: str, extractor: Extractor, layer: str) -> str:
 
 
 def mirrored_digest(digest: str) -> str:
-    """Names the mirror images of a set in its order."""
+    """Name the mirror images of a set in its order."""
     return f"{digest}:mirrored"

@@ -35,7 +35,7 @@ _LIBRARY_SEED = 2020
 
 @dataclass(frozen=True)
 class KernelDistance:
-    """Mean and deviation over subsets of `subset_size` pictures."""
+    """A kernel distance has mean and deviation over subsets of `subset_size` pictures."""
 
     mean: float
     std: float
@@ -43,7 +43,7 @@ class KernelDistance:
 
 
 def frechet_distance(fakes: Tensor, reals: Tensor) -> float:
-    """Frechet distance of two Gaussians fitted to the sets, by torch-fidelity.
+    """Measure the Frechet distance of two Gaussians fitted to the sets, by torch-fidelity.
 
     |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)), covariances with N - 1.
 
@@ -71,7 +71,7 @@ def frechet_distance_gram(fakes: Tensor, reals: Tensor) -> float:
 
 
 def frechet_interval(value: float, fakes: Tensor, reals: Tensor, draws: int) -> Interval | None:
-    """Interval of the Frechet distance, resampling the fakes while the reals stay.
+    """Estimate the interval of the Frechet distance, resampling the fakes while the reals stay.
 
     Each draw only needs the eigenvalues of a matrix as wide as the smaller set, so 200 draws cost less than one
     distance by the library.
@@ -145,13 +145,13 @@ def polynomial_kernel(a: Tensor, b: Tensor) -> Tensor:
 
 
 def kernel_distance_all(fakes: Tensor, reals: Tensor) -> float:
-    """The unbiased squared discrepancy over all pictures at once, without subsets."""
+    """Measure the unbiased squared discrepancy over all pictures at once, without subsets."""
     ones = torch.ones(1, len(fakes), dtype=torch.float64)
     return float(_weighted_discrepancy(fakes, reals, ones)[0])
 
 
 def kernel_interval(value: float, fakes: Tensor, reals: Tensor, draws: int) -> Interval | None:
-    """Interval of the kernel distance, resampling the fakes while the reals stay."""
+    """Estimate the interval of the kernel distance, resampling the fakes while the reals stay."""
     if len(fakes) < 2 or len(reals) < 2 or draws < 2:
         return None
     values = _weighted_discrepancy(fakes, reals, resampled_counts(len(fakes), draws))
@@ -205,7 +205,7 @@ def inception_score(logits: Tensor, *, splits: int = 1) -> tuple[float, float]:
 
 
 def inception_score_interval(value: float, logits: Tensor, draws: int) -> Interval | None:
-    """Interval of the score, resampling the fakes."""
+    """Estimate the interval of the score, resampling the fakes."""
     if len(logits) < 2 or draws < 2:
         return None
     log_p = logits.double().log_softmax(1)

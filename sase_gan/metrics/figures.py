@@ -12,7 +12,7 @@ _SECTION_PLACES = {section: place for place, section in enumerate(SECTION_TITLES
 
 @dataclass(frozen=True)
 class Figure:
-    """A metric on one network, or at one scale.
+    """A figure is a metric on one network, or at one scale.
 
     Attributes:
         metric: its row of the catalogue.
@@ -87,12 +87,12 @@ class Figure:
 
 
 def network_title(network: str) -> str:
-    """A feature network in words; one of another version by its name."""
+    """Put a feature network into words; one of another version keeps its name."""
     return NETWORKS[network].title if network in NETWORKS else network
 
 
 def figure(base: str, network: str | None = None, scale: int | None = None) -> Figure:
-    """The figure of a metric, by the catalogue's name for it; what another version knows stands for itself."""
+    """Make the figure of a metric by its name in the catalogue; what another version knows stands for itself."""
     if base not in BY_BASE or network not in (None, *NETWORKS):
         return Figure(_unknown(base if network is None else f"{base}_{network}"))
     return Figure(BY_BASE[base], network, scale)
@@ -103,30 +103,30 @@ def _unknown(name: str) -> Metric:
 
 
 def figures_of(metric: Metric) -> Iterator[Figure]:
-    """All that there are of a metric; none where only measuring tells its scales."""
+    """List all figures of a metric; none where only measuring tells its scales."""
     if metric.scale_of is None:
         yield from (Figure(metric, network) for network in metric.networks or (None,))
 
 
 @cache
 def known_figures() -> dict[str, Figure]:
-    """All figures that can be asked for, by name."""
+    """List all figures that can be asked for, by name."""
     return {found.name: found for metric in METRICS for found in figures_of(metric)}
 
 
 def figures_on(network: str) -> list[Figure]:
-    """The figures that compare sets on a feature network."""
+    """List the figures that compare sets on a feature network."""
     found = known_figures().values()
     return [item for item in found if item.network == network and item.metric.group == "distribution"]
 
 
 def figures_in(space: Space) -> list[Figure]:
-    """The figures of the copying check in one of its spaces: share of copies, relative distance, AuthPct."""
+    """List the figures of the copying check in one of its spaces: share of copies, relative distance, AuthPct."""
     return [Figure(metric) for metric in METRICS if metric.space == space]
 
 
 def identify(name: str) -> Figure:
-    """The figure of a name, for records of versions that wrote names alone; an unknown name stands for itself.
+    """Find the figure of a name, for records that tell names alone; an unknown name stands for itself.
 
     Example:
         >>> found = identify("precision_vgg16")

@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 
 class Measurement:
-    """Generated pictures held against real ones, and all that is found out on the way.
+    """A measurement holds generated pictures against real ones and keeps what it finds out on the way.
 
     Args:
         fakes: the generated pictures.
@@ -64,7 +64,7 @@ class Measurement:
         self._features: dict[str, dict[str, Tensor]] = {}
 
     def setting(self, extractor: str | None = None, layer: str | None = None, **changes: Any) -> Setting:
-        """The setting of a figure on a feature network's layer; by default on the one of distances between sets."""
+        """Settle what a figure on a network's layer is made of; by default the layer of distances between sets."""
         if extractor is None:
             return replace(self.base_setting, **changes)
         network = self.reference.extractor(extractor)
@@ -105,7 +105,7 @@ class Measurement:
         )
 
     def fake_rows(self, extractor: str, layer: str) -> Tensor:
-        """Features of the generated pictures, after `extract_fakes`."""
+        """Give features of the generated pictures, after `extract_fakes`."""
         return self._features[extractor][layer]
 
     def attempt(self, figures: Sequence[Figure], setting: Setting, compute: Callable[[], None]) -> None:
@@ -130,7 +130,7 @@ class Measurement:
             self.book.miss(figure, self.base_setting, "skipped", f"weights missing: {weights}")
 
     def skip_lpips(self, figure: Figure) -> None:
-        """The same for LPIPS."""
+        """Note that a figure, where it is wanted, lacks the weights of LPIPS."""
         self.skip(figure, f"lpips-{LPIPS_NET}")
 
 

@@ -18,7 +18,7 @@ NN_TEST_DRAWS = 20
 
 @dataclass(frozen=True)
 class DensityCoverage:
-    """Density, coverage, and what each picture adds to them.
+    """Density and coverage stand here with what each picture adds to them.
 
     Attributes:
         density: mean over fakes of `per_fake`; 1 for equal distributions, above 1 when fakes crowd the centre.
@@ -34,7 +34,7 @@ class DensityCoverage:
 
 
 def density_coverage(fakes: Tensor, reals: Tensor, k: int = NEIGHBOURS) -> DensityCoverage:
-    """Density and coverage; a real's ball reaches its k-th nearest other real.
+    """Measure density and coverage; a real's ball reaches its k-th nearest other real.
 
     Raises:
         NotApplicable: not more than k + 1 reals, or no fake.

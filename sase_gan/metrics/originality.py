@@ -65,7 +65,7 @@ class Nearest:
 
 
 class CopyReference:
-    """The training pictures as the copying check sees them; made once, asked often.
+    """A copy reference is the training pictures as the copying check sees them; made once, asked often.
 
     Args:
         plain: descriptors of the pictures as they are, [N, D].
@@ -82,7 +82,7 @@ class CopyReference:
         return len(self.plain)
 
     def part(self, indices: Tensor) -> "CopyReference":
-        """The reference that only these pictures are."""
+        """Make the reference that only these pictures are."""
         n = self._mirrored_from
         found = CopyReference(self.plain[indices], self._variants[indices, :n], self._variants[indices, n:])
         found.between = self.between[indices][:, indices]
@@ -129,7 +129,7 @@ class CopyReference:
         return HonestBaseline(CopyScores(*mean), CopyScores(*std))
 
     def nearest(self, fakes: Tensor) -> Nearest:
-        """Nearest training pictures of fakes given by their plain descriptors [F, D]."""
+        """Find the nearest training pictures of fakes given by their plain descriptors [F, D]."""
         n, variants, _ = self._variants.shape
         # Blocks bound the memory: 5,000 fakes against 1,000 pictures with their 34 variants would take 680 MB.
         found = [self._nearest(block) for block in fakes.float().split(max(1, _BLOCK_DISTANCES // (n * variants)))]
@@ -169,7 +169,7 @@ def _scores(distance: Tensor, own_of_nearest: Tensor, own_nearest: Tensor) -> Co
 
 @dataclass(frozen=True)
 class CopyResult:
-    """All that the copying check found out about one set of fakes.
+    """A copy result holds all that the copying check found out about one set of fakes.
 
     Attributes:
         nearest: per fake.
@@ -244,7 +244,7 @@ def _intervals(
 
 @dataclass(frozen=True)
 class HoldoutResult:
-    """Are fakes nearer to the training pictures than held-out pictures are?
+    """A holdout result tells whether fakes are nearer to the training pictures than held-out pictures are.
 
     Attributes:
         nearer_share: chance that a fake is nearer to its nearest training picture than a held-out picture is to its

@@ -33,7 +33,7 @@ _PACKAGES = {
 
 @dataclass(frozen=True)
 class CopyMatch:
-    """A generated picture beside its two nearest real ones: indices into the sets as given, and the record's facts."""
+    """A match is a generated picture with its two nearest real ones: indices into the sets as given, and facts."""
 
     fake: int
     nearest: int
@@ -51,7 +51,7 @@ class Ranked:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A record, and which pictures a report should show.
+    """An evaluation is a record, and which pictures a report should show.
 
     Attributes:
         record: complete but for its pictures, which are known when files are written.
@@ -86,7 +86,7 @@ class Provenance:
 
 
 def start_record(work: Measurement, provenance: Provenance) -> EvaluationRecord:
-    """A record without figures: schema, time, versions, and what was measured."""
+    """Begin a record: schema, time, versions, what was measured, and the figures of the book."""
     reals, fakes = work.reference.pictures, work.fakes
     data: dict[str, Any] = {
         "name": "reals",
@@ -125,7 +125,7 @@ def start_record(work: Measurement, provenance: Provenance) -> EvaluationRecord:
 
 
 def verdict_fields(copying: Verdict, quality: Verdict, diversity: Verdict) -> dict[str, object]:
-    """The fields of a record that hold three verdicts, and why."""
+    """Gather the fields of a record that hold three verdicts, and why."""
     judged = dict(zip(VERDICT_TOPICS, (copying, quality, diversity), strict=True))
     return {
         "verdict": {topic: verdict.colour for topic, verdict in judged.items()},
@@ -137,7 +137,7 @@ def verdict_fields(copying: Verdict, quality: Verdict, diversity: Verdict) -> di
 
 
 def versions() -> dict[str, str | None]:
-    """The versions of everything that makes figures."""
+    """Look up the versions of everything that makes figures."""
     found: dict[str, str | None] = {
         "sase_gan": sase_gan.__version__,
         "commit": None,

@@ -30,7 +30,7 @@ _BATCH = 4  # maps that stay in the processor's cache
 
 @dataclass(frozen=True)
 class PatchSet:
-    """Patches of a set, by level.
+    """A patch set holds the patches of a set of pictures, by level.
 
     Attributes:
         levels: short side of each level in pixels, the finest first.
@@ -41,7 +41,7 @@ class PatchSet:
     patches: tuple[Tensor, ...]
 
     def subset(self, indices: Tensor) -> "PatchSet":
-        """The patches of some of the pictures."""
+        """Pick the patches of some of the pictures."""
         return PatchSet(self.levels, tuple(level[indices] for level in self.patches))
 
 
@@ -102,7 +102,7 @@ _EXPANDING = _expanding()
 
 
 def extract_patches(images: Tensor, *, seed: int = 0) -> PatchSet:
-    """Random patches of every picture on every level.
+    """Take random patches of every picture on every level.
 
     Args:
         images: uint8 [N, 3, H, W], short side at least 16 px.
@@ -169,7 +169,7 @@ def _expanded(small: Tensor, corners: Tensor) -> Tensor:
 def patch_distance(
     fakes: PatchSet, reals: PatchSet, *, intervals: bool = True, directions: int = DIRECTIONS
 ) -> PatchDistance:
-    """Sliced Wasserstein distance of two sets of patches, x 1000.
+    """Measure the sliced Wasserstein distance of two sets of patches, x 1000.
 
     Mean over random directions of the mean absolute difference of the sorted projections.
 
@@ -234,7 +234,7 @@ def _sorted_projections(rows: Tensor, directions: Tensor, n: int) -> Tensor:
 
 
 def sort_rows(rows: Tensor) -> Tensor:
-    """Each row of a CPU tensor [R, N] sorted."""
+    """Sort each row of a CPU tensor [R, N]."""
     # numpy's sort uses vector instructions and is ten times as fast as torch's here.
     return torch.from_numpy(np.sort(rows.contiguous().numpy(), axis=1))
 

@@ -18,7 +18,7 @@ ProtocolName = Literal["quick", "standard", "paper-5k", "clean", "custom"]
 
 @dataclass(frozen=True)
 class Protocol:
-    """All settings that change a figure.
+    """A protocol holds all settings that change a figure.
 
     Args:
         name: of the protocol.
@@ -56,7 +56,7 @@ class Protocol:
         return dataclasses.replace(self, name="custom", changed_from=self.changed_from or self.name, **real)
 
     def to_record(self) -> dict[str, Any]:
-        """As JSON values."""
+        """Write the settings as JSON values."""
         return {
             key: list(value) if isinstance(value, tuple) else value for key, value in dataclasses.asdict(self).items()
         }
@@ -78,7 +78,7 @@ TRAINING = Protocol("quick").changed(num_fakes=500, extractors=("efflite0",), bo
 
 
 def named_protocol(name: str) -> Protocol:
-    """The protocol called `name`.
+    """Look up the protocol called `name`.
 
     Raises:
         UsageError: there is none.

@@ -32,7 +32,7 @@ def prepare_measure(
     extractor_used_in_training: bool = False,
     data: Mapping[str, Any] | None = None,
 ) -> Callable[[Tensor], EvaluationRecord]:
-    """A function from generated pictures, uint8 [F, 3, H, W], to a record with error bars and verdicts.
+    """Prepare a function from generated pictures, uint8 [F, 3, H, W], to a record with error bars and verdicts.
 
     Args:
         images: the training pictures, uint8 [N, 3, H, W]; prepared at the first call.
@@ -64,7 +64,7 @@ def prepare_measure(
 def prepare_single_measure(
     picture: Tensor, *, device: torch.device | str = "cpu", data: Mapping[str, Any] | None = None
 ) -> Callable[[Tensor], EvaluationRecord]:
-    """The same for a model of one picture: a function from generated pictures, uint8 [F, 3, H, W], to a record.
+    """Prepare the same for a model of one picture: a function from generated pictures, uint8 [F, 3, H, W], to a record.
 
     Args:
         picture: the training picture, uint8 [3, H, W] at the size of the generated ones.

@@ -50,7 +50,7 @@ class _Part(BaseModel):
 
 
 class MetricRecord(_Part):
-    """One number with everything that decides what it may be compared with.
+    """A metric's record is one number with everything that decides what it may be compared with.
 
     `base`, `network` and `scale` say which figure it is, see `figures.Figure`; `extractor` is the network that its
     features came from, which not every figure is named by.
@@ -98,7 +98,7 @@ class MetricRecord(_Part):
 
 
 class DataPart(_Part):
-    """The real pictures."""
+    """The data part tells of the real pictures."""
 
     name: str = "unnamed pictures"
     path_name: str | None = None
@@ -112,7 +112,7 @@ class DataPart(_Part):
 
 
 class FakesPart(_Part):
-    """The generated pictures."""
+    """The fakes part tells of the generated pictures."""
 
     source: str | None = None
     name: str = "unnamed pictures"
@@ -122,7 +122,7 @@ class FakesPart(_Part):
 
 
 class ModelPart(_Part):
-    """The snapshot that made the pictures, where one did.
+    """The model part tells of the snapshot that made the pictures, where one did.
 
     Attributes:
         averaged, truncation: part of every figure's comparability.
@@ -144,7 +144,7 @@ class ModelPart(_Part):
 
 
 class VerdictRule(_Part):
-    """Why a verdict has its colour."""
+    """A rule tells why a verdict has its colour."""
 
     rule: str | None = None
     number: Number | str = None
@@ -152,7 +152,7 @@ class VerdictRule(_Part):
 
 
 class CopyPair(_Part):
-    """A generated picture beside its nearest training pictures; paths and names are known when files are written."""
+    """A pair shows a generated picture beside its nearest training pictures; files and names come on writing."""
 
     fake: str | None = None
     nearest: str | None = None
@@ -180,7 +180,7 @@ class NamedPicture(_Part):
 
 
 class Walk(_Part):
-    """Pictures on the way between two latents, and how far each step moved."""
+    """A walk shows pictures on the way between two latents, and how far each step moved."""
 
     strip: str | None = None
     steps: tuple[float, ...] = ()
@@ -193,7 +193,7 @@ NamedPictures = tuple[Annotated[NamedPicture, BeforeValidator(_as_named_picture)
 
 
 class Pictures(_Part):
-    """Where the pictures of an evaluation lie, relative to its folder."""
+    """The pictures part tells where the pictures of an evaluation lie, relative to its folder."""
 
     reals: str | None = None
     fakes: str | None = None
@@ -205,7 +205,7 @@ class Pictures(_Part):
 
 
 class Histogram(_Part):
-    """Shares of two sets of distances over common bins."""
+    """A histogram holds the shares of two sets of distances over common bins."""
 
     bins: tuple[float, ...]
     fake_to_train: tuple[float, ...]
@@ -213,7 +213,7 @@ class Histogram(_Part):
 
 
 class EvaluationRecord(_Part):
-    """One evaluation: what was measured, how, on what, and what it means."""
+    """An evaluation's record tells what was measured, how, on what, and what it means."""
 
     schema_version: int
     created: str | None = None
@@ -244,20 +244,20 @@ class EvaluationRecord(_Part):
         return f"{name}, from {before}" if before else name
 
     def colour(self, topic: str) -> Colour:
-        """The verdict on "copying", "quality" or "diversity"; grey where none was given."""
+        """Look up the verdict on "copying", "quality" or "diversity"; grey where none was given."""
         return self.verdict.get(topic, "grey")
 
     def value(self, name: str) -> float | None:
-        """A figure that was measured, else None."""
+        """Look up the value of a figure that was measured; None for another."""
         return self.metrics[name].value if name in self.metrics else None
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON values, without what was never set."""
+        """Write the record as JSON values, without what was never set."""
         return self.model_dump(mode="json", exclude_unset=True)
 
 
 def metrics_by_section(metrics: Mapping[str, MetricRecord]) -> Iterator[tuple[Section, list[tuple[str, MetricRecord]]]]:
-    """The metrics of a record as (section, [(name, metric), ...]) in the order of every table."""
+    """Sort the metrics of a record into (section, [(name, metric), ...]) in the order of every table."""
     sections: dict[Section, list[tuple[str, MetricRecord]]] = {}
     for name, metric in in_order(metrics):
         sections.setdefault(metric.figure.metric.section, []).append((name, metric))
@@ -265,7 +265,7 @@ def metrics_by_section(metrics: Mapping[str, MetricRecord]) -> Iterator[tuple[Se
 
 
 def in_order(metrics: Mapping[str, MetricRecord]) -> list[tuple[str, MetricRecord]]:
-    """The metrics of a record in the order of every table."""
+    """Sort the metrics of a record in the order of every table."""
     return sorted(metrics.items(), key=lambda item: item[1].figure.place)
 
 

@@ -39,7 +39,7 @@ LAYERS_OF_SPACES: Mapping[Space, LayersOfSpace] = {
 
 @dataclass(frozen=True)
 class ReferenceLevel:
-    """Mean and standard deviation of a figure over random halves of the reals."""
+    """A level is what random halves of the reals score in a figure, with mean and standard deviation."""
 
     values: Tensor
 
@@ -55,7 +55,7 @@ class ReferenceLevel:
 
 
 class PictureSet:
-    """uint8 pictures in an order that depends on their content alone, so that no figure depends on the order of files.
+    """A picture set keeps its order by the pictures' content alone, so that no figure depends on the order of files.
 
     Args:
         images: uint8 [N, 3, H, W].
@@ -86,7 +86,7 @@ class PictureSet:
 
 
 class PreparedReference:
-    """The reals of evaluations; everything is made when first asked for and kept.
+    """A prepared reference holds the reals; everything is made when first asked for and kept.
 
     Args:
         images: uint8 [N, 3, H, W], prepared as for training and not augmented.
@@ -123,7 +123,7 @@ class PreparedReference:
         return len(self.pictures)
 
     def extractor(self, name: str) -> Extractor:
-        """The extractor called `name`, built once.
+        """Build the extractor called `name`, once.
 
         Raises:
             WeightsError: its file is missing or damaged.
@@ -136,7 +136,7 @@ class PreparedReference:
         return self._extractors[name]
 
     def features(self, extractor: str, layers: Sequence[str], *, mirrored: bool = False) -> dict[str, Tensor]:
-        """Features of the reals, or of their mirror images."""
+        """Give features of the reals, or of their mirror images."""
         images = self.pictures.images.flip(-1) if mirrored else self.pictures.images
         digest = mirrored_digest(self.pictures.digest) if mirrored else self.pictures.digest
         return self.store.features(
@@ -162,7 +162,7 @@ class PreparedReference:
                 self.copying(space)
 
     def copying(self, space: Space) -> CopyReference:
-        """The reals as the copying check sees them in a space."""
+        """Prepare the reals as the copying check sees them in a space."""
         if space not in self._copying:
             extractor, plain, shifts = LAYERS_OF_SPACES[space]
             own = self.features(extractor, [plain, shifts])
@@ -176,15 +176,15 @@ class PreparedReference:
         return patches.extract_patches(self.pictures.images)
 
     def frechet_level(self, extractor: str, layer: str, splits: int) -> ReferenceLevel | None:
-        """What halves of the reals score in the Frechet distance; None for fewer than four reals."""
+        """Measure what halves of the reals score in the Frechet distance; None for fewer than four reals."""
         return self._level("frechet", extractor, layer, splits)
 
     def kernel_level(self, extractor: str, layer: str, splits: int) -> ReferenceLevel | None:
-        """What halves of the reals score in the kernel distance; None for fewer than four reals."""
+        """Measure what halves of the reals score in the kernel distance; None for fewer than four reals."""
         return self._level("kernel", extractor, layer, splits)
 
     def patch_level(self, splits: int) -> ReferenceLevel | None:
-        """What halves of the reals score in the patch distance; None for fewer than four reals."""
+        """Measure what halves of the reals score in the patch distance; None for fewer than four reals."""
         return self._level("patches", "", "", splits)
 
     def _level(self, kind: str, extractor: str, layer: str, splits: int) -> ReferenceLevel | None:

@@ -20,7 +20,7 @@ LPIPS_NET: LpipsNet = "alex"
 
 @dataclass(frozen=True)
 class Request:
-    """What to compute.
+    """A request says what to compute.
 
     Attributes:
         names: figures and groups asked for; None stands for all that the extractors give.
@@ -35,13 +35,13 @@ class Request:
     lpips: bool
 
     def wants(self, figure: Figure) -> bool:
-        """Whether a figure is to be made."""
+        """Tell whether a figure is to be made."""
         # A metric with scales is asked for by its sum.
         asked = (figure.name, figure.metric.scale_of, figure.metric.group)
         return self.names is None or any(name in self.names for name in asked)
 
     def wants_group(self, group: Group) -> bool:
-        """Whether any figure of the group is to be made."""
+        """Tell whether any figure of the group is to be made."""
         if self.names is None or group in self.names:
             return True
         return any(known_figures()[name].metric.group == group for name in self.names if name not in GROUPS)

@@ -70,7 +70,7 @@ def _moments(feature_map: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def sifd_efflite0(fakes: Sequence[Tensor], real: Tensor, network: EfficientNetLite0) -> Tensor:
-    """Distance of each fake to the real on EfficientNet-Lite0's second stage at native size, 24 channels: [N]."""
+    """Measure each fake's distance to the real in EfficientNet-Lite0's second stage at its size, 24 channels: [N]."""
     return _per_fake(fakes, real, lambda image: network.early(image[None])[0])
 
 
@@ -81,7 +81,7 @@ def sifid(
     variant: SifidVariant = "sifid64",
     source: InceptionSource = "fidelity",
 ) -> Tensor:
-    """SIFID of each fake [N].
+    """Measure the SIFID of each fake: [N].
 
     Args:
         fakes: uint8 [3, H, W] each.
@@ -135,7 +135,7 @@ def patch_swd(fake: Tensor, real: Tensor, *, seed: int = 0) -> float:
 
 
 def patch_swds(fakes: Sequence[Tensor], real: Tensor, *, seed: int = 0) -> Tensor:
-    """`patch_swd` of each fake [N], float64; the real is described once.
+    """Measure `patch_swd` of each fake [N], float64; the real is described once.
 
     Raises:
         NotApplicable: a short side under 28 px.
@@ -188,7 +188,7 @@ class CopyRate:
 
     @property
     def copied(self) -> bool:
-        """Whether the rate reaches the limit of 0.75: see the anchors in `copy_rate`."""
+        """Whether the rate reaches the limit: see the anchors in `copy_rate`."""
         return self.rate >= COPY_RATE_LIMIT
 
 
@@ -279,7 +279,7 @@ def distances_to_train(fakes: Sequence[Tensor], real: Tensor, network: Perceptua
 
 
 def pair_distances(fakes: Sequence[Tensor], pairs: Tensor, network: PerceptualDistance) -> Tensor:
-    """Perceptual distance of pairs [P, 2] of fakes uint8 [3, H, W], each described once: float64 [P]."""
+    """Measure the perceptual distance of pairs [P, 2] of fakes uint8 [3, H, W], each described once: float64 [P]."""
     with torch.inference_mode():
         rows = {index: embed_picture(to_float(fakes[index]), network) for index in pairs.unique().tolist()}
         values = [squared_distance(rows[first], rows[second]) for first, second in pairs.tolist()]
@@ -287,13 +287,13 @@ def pair_distances(fakes: Sequence[Tensor], pairs: Tensor, network: PerceptualDi
 
 
 def embed_picture(image: Tensor, network: PerceptualDistance) -> Tensor:
-    """A picture in [-1, 1] as the row between which squared distances are the network's distance, on the CPU."""
+    """Describe a picture in [-1, 1] as a row, on the CPU; squared distances of rows are the network's distance."""
     device = next(network.parameters()).device
     return network.embed(image[None].to(device))[0].cpu()
 
 
 def squared_distance(a: Tensor, b: Tensor) -> float:
-    """Of two rows."""
+    """Measure the squared distance of two rows."""
     return (a - b).square().sum().item()
 
 

@@ -288,13 +288,13 @@ def _inception(source: single_image.InceptionSource, weights_dir: Any) -> Any:
 
 
 def scene_figures() -> list[str]:
-    """The names of the figures in the table over scenes, in its order."""
+    """List the names of the figures in the table over scenes, in its order."""
     metrics = sorted((metric for metric in METRICS if metric.in_scenes), key=lambda metric: metric.in_scenes or 0)
     return [found.name for metric in metrics for found in figures_of(metric)]
 
 
 def summarise_scenes(records: Sequence[EvaluationRecord]) -> dict[str, dict[str, float]]:
-    """Mean, median, deviation and count over scenes of each figure that was made."""
+    """Sum up each figure over scenes: mean, median, deviation and count."""
     table: dict[str, dict[str, float]] = {}
     for name in scene_figures():
         values = [value for record in records if (value := record.value(name)) is not None]

@@ -17,7 +17,7 @@ from sase_gan.metrics.bootstrap import Interval, mean_interval
 
 @dataclass(frozen=True)
 class Smoothness:
-    """Figures of several walks of equal length.
+    """Smoothness holds the figures of several walks of equal length.
 
     Attributes:
         steps: distance of neighbouring pictures [walks, steps].
@@ -38,7 +38,7 @@ class Smoothness:
 
 
 def walk_smoothness(descriptors: Tensor, draws: int = 200) -> Smoothness:
-    """Figures of walks from the descriptors of their pictures.
+    """Measure walks by the descriptors of their pictures.
 
     Args:
         descriptors: [walks, pictures, D], at least three pictures a walk.

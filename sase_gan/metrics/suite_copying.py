@@ -82,7 +82,7 @@ def _measure_holdout(work: Measurement, images: Tensor, result: CopyResult) -> N
 
 
 def copy_histograms(results: Results, reference: PreparedReference) -> dict[str, Histogram]:
-    """Distances of generated to training pictures beside those of training pictures among each other."""
+    """Count distances of generated to training pictures beside those of training pictures among each other."""
     out = {}
     for space, result in results.items():
         own = reference.copying(space).own_nearest
@@ -98,7 +98,7 @@ def copy_histograms(results: Results, reference: PreparedReference) -> dict[str,
 
 
 def most_suspicious(work: Measurement, results: Results) -> list[CopyMatch]:
-    """The most suspicious generated pictures, each in the space in which it is nearer."""
+    """Pick the most suspicious generated pictures, each in the space in which it is nearer."""
     if not results:
         return []
     spaces, reference = list(results), work.reference

@@ -52,7 +52,7 @@ class _OnLayer:
         self.setting = work.setting(extractor, layer)
 
     def kernel(self, base: str) -> None:
-        """KID."""
+        """Note KID."""
         work, found = self.work, figure(base, self.extractor)
         if not work.request.wants(found):
             return
@@ -78,7 +78,7 @@ class _OnLayer:
         work.attempt([found], setting, compute)
 
     def frechet(self, base: str, reference_base: str) -> None:
-        """FD, and what halves of the real pictures score in it."""
+        """Note FD, and what halves of the real pictures score in it."""
         work, found, own = self.work, figure(base, self.extractor), figure(reference_base, self.extractor)
         level = work.reference.frechet_level(self.extractor, self.layer, work.protocol.reference_splits)
         if self.extractor in own.metric.networks and work.request.wants(own):
@@ -102,7 +102,7 @@ class _OnLayer:
         work.attempt([found], self.setting, compute)
 
     def memorisation(self) -> None:
-        """FD, multiplied up for pictures that are near copies."""
+        """Note FD, multiplied up for pictures that are near copies."""
         work, found, distance = self.work, figure("mifd", self.extractor), figure("fd", self.extractor)
         if not work.request.wants(found):
             return
@@ -121,7 +121,7 @@ class _OnLayer:
         work.attempt([found], self.setting, compute)
 
     def precision_recall(self) -> None:
-        """The shares of one set that lie among the pictures of the other."""
+        """Note the shares of one set that lie among the pictures of the other."""
         work, fakes, reals = self.work, self.fakes, self.reals
         k = work.protocol.precision_neighbours
         setting = replace(self.setting, neighbours=k)
@@ -139,7 +139,7 @@ class _OnLayer:
         work.attempt(found, setting, compute)
 
     def density_coverage(self) -> None:
-        """How crowded the generated pictures' places are with real ones, and how many of these are reached."""
+        """Note how crowded the generated pictures' places are with real ones, and how many of these are reached."""
         work, fakes, reals = self.work, self.fakes, self.reals
         k = work.protocol.density_neighbours
         setting = replace(self.setting, neighbours=k)
@@ -158,7 +158,7 @@ class _OnLayer:
         work.attempt([density, coverage], setting, compute)
 
     def nearest_neighbour(self) -> None:
-        """Whether the nearest neighbour tells real and generated apart."""
+        """Note whether the nearest neighbour tells real and generated apart."""
         work, found = self.work, figure("nn1_acc", self.extractor)
         if not work.request.wants(found):
             return
@@ -177,7 +177,7 @@ class _OnLayer:
         work.attempt([found], self.setting, compute)
 
     def score(self) -> None:
-        """The Inception Score's formula, on networks that classify."""
+        """Note the Inception Score's formula, on networks that classify."""
         work, found = self.work, figure("is", self.extractor)
         layer = work.reference.extractor(self.extractor).logits_layer
         if layer is None or not work.request.wants(found):

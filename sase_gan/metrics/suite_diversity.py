@@ -95,7 +95,7 @@ def measure_smoothness(work: Measurement, walks: Tensor) -> tuple[float, ...]:
 
 
 def extremes(work: Measurement) -> tuple[list[Ranked], list[Ranked]]:
-    """Generated pictures nearest to and farthest from their five nearest real ones on pooled features."""
+    """Pick the generated pictures nearest to and farthest from their five nearest real ones on pooled features."""
     if "efflite0" not in work.request.extractors:
         return [], []
     reals, fakes = work.reference.features("efflite0", ["pooled"])["pooled"], work.fake_rows("efflite0", "pooled")

@@ -31,7 +31,7 @@ Lookup = Callable[[str], float | None]
 
 @dataclass(frozen=True)
 class Verdict:
-    """A colour, the rule that decided it, the number it looked at, and a sentence for the reader."""
+    """A verdict is a colour, the rule that decided it, the number it looked at, and a sentence for the reader."""
 
     colour: Colour
     rule: str
@@ -44,7 +44,7 @@ UNASKED_COPYING = Verdict("grey", "copying was not asked for", None, "Copying wa
 
 @dataclass(frozen=True)
 class SpaceVerdict:
-    """What one feature space says about quality."""
+    """A space's verdict is what one feature space says about quality."""
 
     space: str
     colour: Colour
@@ -54,7 +54,7 @@ class SpaceVerdict:
 
 
 def quality_by_space(value: Lookup, *, pooled_counts: bool = True) -> list[SpaceVerdict]:
-    """What each space says, as far as its figures are there.
+    """Ask each space about quality, as far as its figures are there.
 
     Args:
         value: gives a figure of the record by its name, or None.
@@ -84,7 +84,7 @@ def quality_by_space(value: Lookup, *, pooled_counts: bool = True) -> list[Space
 
 
 def quality_verdict(spaces: list[SpaceVerdict]) -> Verdict:
-    """The worst of the spaces, where a red that no other space supports counts as amber.
+    """Take the worst of the spaces, where a red that no other space supports counts as amber.
 
     Grey when fewer than two spaces were measured, because none decides alone.
     """
@@ -107,7 +107,7 @@ def quality_verdict(spaces: list[SpaceVerdict]) -> Verdict:
 
 
 def disagreement(spaces: list[SpaceVerdict]) -> str | None:
-    """A sentence when one space finds the pictures good that another finds bad."""
+    """Say so when one space finds the pictures good that another finds bad."""
     by_severity = sorted(spaces, key=lambda space: SEVERITY[space.colour])
     if len(by_severity) < 2 or SEVERITY[by_severity[-1].colour] - SEVERITY[by_severity[0].colour] < 2:
         return None
@@ -119,7 +119,7 @@ def disagreement(spaces: list[SpaceVerdict]) -> str | None:
 
 
 def diversity_verdict(value: Lookup, expected_coverage: float | None = None) -> Verdict:
-    """Green, amber or red by the variety among the fakes and by the share of the reals that they reach.
+    """Judge diversity by the variety among the fakes and by the share of the reals that they reach.
 
     The variety, `div_efflite0`, always counts. Coverage sees what it cannot, kinds of pictures that are missing from an
     otherwise varied set; but poor pictures lie near no real one whatever their variety, so coverage counts only when
@@ -183,7 +183,7 @@ LEAST_SINGLE_FAKES = 10
 
 
 def single_quality(distance: float | None) -> Verdict:
-    """Quality of pictures made from one picture, by the texture distance to it."""
+    """Judge the quality of pictures made from one picture, by the texture distance to it."""
     if distance is None:
         return Verdict("grey", "no distance to the training picture was measured", None, "Quality was not measured.")
     colour = _colour(distance, SINGLE_LIMITS)
@@ -195,7 +195,7 @@ def single_quality(distance: float | None) -> Verdict:
 
 
 def single_diversity(diversity: float | None, fakes: int) -> Verdict:
-    """Diversity of pictures made from one picture."""
+    """Judge the diversity of pictures made from one picture."""
     if diversity is None or fakes < LEAST_SINGLE_FAKES:
         rule = f"no verdict with fewer than {LEAST_SINGLE_FAKES} generated pictures"
         return Verdict("grey", rule, None, f"{fakes} generated pictures are too few to judge their variety.")
@@ -205,7 +205,7 @@ def single_diversity(diversity: float | None, fakes: int) -> Verdict:
 
 
 def single_copying(flagged: int, fakes: int) -> Verdict:
-    """Copying of the one training picture: share of the fakes whose copy rate reaches the limit."""
+    """Judge copying of the one training picture: the share of the fakes whose copy rate reaches the limit."""
     share = flagged / fakes
     colour: Colour = (
         "red" if share >= SINGLE_COPIES_LIMITS[1] else "amber" if share > SINGLE_COPIES_LIMITS[0] else "green"

@@ -13,6 +13,7 @@ from pathlib import Path
 from markupsafe import Markup
 
 from sase_gan.metrics.catalogue import FEWEST_FOR_KID, SECTION_TITLES
+from sase_gan.metrics.figures import identify
 from sase_gan.metrics.records import (
     VERDICT_TOPICS,
     Colour,
@@ -182,9 +183,9 @@ def _verdict(record: EvaluationRecord, topic: str) -> VerdictView:
 
 def _deciding(rows: Sequence[NumberRow], rule: str | None) -> list[NumberRow]:
     """Pick the three figures of the space whose rule decided, else of the first."""
-    pixels = [row for row in rows if row.name.endswith("_pixels")]
+    pixels = [row for row in rows if identify(row.name).metric.space == "pixels"]
     others = [row for row in rows if row not in pixels]
-    return (pixels if rule and "_pixels" in rule and pixels else others)[:3]
+    return (pixels if rule and any(row.name in rule for row in pixels) else others)[:3]
 
 
 def _copying_histograms(record: EvaluationRecord) -> list[Panel]:

@@ -22,7 +22,7 @@ KEPT_RUN = "run"
 
 @dataclass(frozen=True)
 class RunRecords:
-    """What a run folder tells about its course.
+    """A run's records are what its folder tells about its course.
 
     `results` are the evaluations of its snapshots by images seen; `series` the columns of `metrics.csv`, each as
     (images seen, value) pairs without empty cells; `notes` say what could not be read.
@@ -90,17 +90,17 @@ def _number(cell: str | None) -> float | None:
 
 
 def images_seen(record: EvaluationRecord) -> int | None:
-    """The training clock of the snapshot that a record scores, where one did."""
+    """Look up the training clock of the snapshot that a record scores, where one did."""
     return record.model.images_seen if record.model else None
 
 
 def main_distance(record: EvaluationRecord) -> str | None:
-    """The name of the record's leading distance: KID on whichever features there are, Inception's first."""
+    """Name the record's leading distance: KID on whichever features there are, Inception's first."""
     return next((name for name, metric in in_order(record.metrics) if metric.base == "kid" and metric.measured), None)
 
 
 def best_record(records: Sequence[EvaluationRecord]) -> EvaluationRecord | None:
-    """The lowest KID among the records whose copying verdict is not red; the latest one when none has a KID.
+    """Pick the lowest KID among the records whose copying verdict is not red; the latest one when none has a KID.
 
     A red record is chosen only when all are red, because copies have the best KID of all.
     """
@@ -109,7 +109,7 @@ def best_record(records: Sequence[EvaluationRecord]) -> EvaluationRecord | None:
 
 
 def rank_records(records: Sequence[EvaluationRecord]) -> list[EvaluationRecord]:
-    """The records among which `best_record` chooses, best first; those without a KID last, the latest of them first."""
+    """Rank the records among which `best_record` chooses, best first; those without a KID last, the latest first."""
     # The untrained generator, published at 0 images, is no candidate where there is a trained one.
     trained = [record for record in records if images_seen(record) != 0] or list(records)
     allowed = [record for record in trained if record.colour("copying") != "red"] or trained
