@@ -12,7 +12,7 @@ ROOT = Path(sase_gan.__file__).parent
 
 # A module imports from its own room and from rooms above it. Names are those of files and packages in sase_gan.
 GROUPS = (
-    ("__init__", "errors", "files", "seeds"),
+    ("__init__", "errors", "files", "progress", "seeds"),
     ("pixels", "resizing", "snapshot", "config", "hardware"),
     ("layers",),
     ("networks",),
@@ -56,7 +56,7 @@ LIGHT = (
     (("training/low_shot_config.py", "training/one_shot_config.py"), ("lightning",)),
     (("runs/tasks", "runs/train.py", "runs/loggers.py", "runs/presets.py"), ("lightning",)),
     (("runs/request.py", "runs/durations.py"), ("torch", "torchvision", "lightning")),
-    (("report", "metrics/records.py", "runs/folder.py"), ("torch", "torchvision", "lightning")),
+    (("report", "metrics/records.py", "runs/folder.py", "runs/history.py"), ("torch", "torchvision", "lightning")),
     (
         ("cli.py", "commands"),
         ("torch", "torchvision", "lightning", "gradio", "pydantic", "numpy", "timm", "matplotlib"),

@@ -158,13 +158,13 @@ def metrics(
     images, note = _real_pictures(real, image_size, max_images)
     rungs = []
     for rung in bench_metrics.ladder(images, seed=seed):
-        typer.echo(f"{rung.name}: copying {rung.record['verdict']['copying']}", err=True)
+        typer.echo(f"{rung.name}: copying {rung.record.colour('copying')}", err=True)
         rungs.append(rung)
     _tell(
         f"{note}; half of them, drawn with seed {seed}, play the training set\n\n{bench_metrics.ladder_table(rungs)}",
         out,
     )
-    _check({rung.name: rung.record["verdict"]["copying"] for rung in rungs}, "held-out half, as it is")
+    _check({rung.name: rung.record.colour("copying") for rung in rungs}, "held-out half, as it is")
 
 
 @app.command("copying")

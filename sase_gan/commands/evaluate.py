@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from sase_gan.evaluation.run import EvaluationOptions
+    from sase_gan.evaluation.options import EvaluationOptions
+    from sase_gan.metrics.records import EvaluationRecord
 
 
 def evaluate(
@@ -83,7 +84,7 @@ def evaluate(
     batch_size: Annotated[int, typer.Option(min=1, help="Pictures a pass; 4 is fastest on a CPU.")] = 4,
 ) -> None:
     """Measure pictures: distances to the real ones, copying, diversity; with a report to read and send on."""
-    from sase_gan.evaluation.run import EvaluationOptions
+    from sase_gan.evaluation.options import EvaluationOptions
 
     options = EvaluationOptions(
         source=source,
@@ -116,29 +117,27 @@ def evaluate(
 def _evaluate_set(options: "EvaluationOptions") -> None:
     from rich.console import Console
 
-    from sase_gan.evaluation.run import run_evaluation
-    from sase_gan.report.write import write_report
+    from sase_gan.api.evaluate import measure
 
-    with _Progress() as progress:
-        result = run_evaluation(options, progress)
+    result = measure(options)
     for note in result.notes:
         typer.echo(f"Note: {note}", err=True)
-    report = write_report(result.folder, run_folder=result.run_folder)
     console = Console()
     console.print(_verdicts(result.record))
     console.print(_figures(result.record))
-    if result.record["disagreement"]:
-        console.print(result.record["disagreement"])
-    typer.echo(f"Report: {report}")
+    if result.record.disagreement:
+        console.print(result.record.disagreement)
+    typer.echo(f"Report: {result.page}")
 
 
 def _evaluate_pairs(options: "EvaluationOptions") -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from sase_gan.evaluation.run import run_pairs
+    from sase_gan.api.progress import ProgressBars
+    from sase_gan.evaluation.pairs import run_pairs
 
-    with _Progress() as progress:
+    with ProgressBars() as progress:
         result = run_pairs(options, progress)
     table = Table(f"Over {result.scenes} scenes", "Mean", "Median", "Deviation", "95 %")
     for name, row in result.summary.items():
@@ -150,70 +149,31 @@ def _evaluate_pairs(options: "EvaluationOptions") -> None:
     typer.echo(f"Table: {result.folder / 'scenes.md'}")
 
 
-class _Progress:
-    """A bar a stage on a terminal; elsewhere nothing but an estimate of the time from the first batches."""
-
-    def __init__(self) -> None:
-        import time
-
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        self._console = Console(stderr=True)
-        self._bars = Progress(*columns, console=self._console)
-        self._tasks: dict[str, Any] = {}
-        self._started: dict[str, float] = {}
-        self._told: set[str] = set()
-        self._clock = time.monotonic
-
-    def __enter__(self) -> "_Progress":
-        if self._console.is_terminal:
-            self._bars.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._console.is_terminal:
-            self._bars.stop()
-
-    def __call__(self, what: str, done: int, total: int) -> None:
-        if self._console.is_terminal:
-            if what not in self._tasks:
-                self._tasks[what] = self._bars.add_task(what, total=total)
-            self._bars.update(self._tasks[what], completed=done, total=total)
-            return
-        start = self._started.setdefault(what, self._clock())
-        elapsed = self._clock() - start
-        if what not in self._told and elapsed > 1 and done < total:
-            self._told.add(what)
-            typer.echo(f"{what}: about {elapsed * (total - done) / done:.0f} s for {total - done} more", err=True)
-
-
-def _verdicts(record: dict[str, Any]) -> Any:
+def _verdicts(record: "EvaluationRecord") -> Any:
     from rich.table import Table
     from rich.text import Text
 
     styles = {"green": "green", "amber": "yellow", "red": "bold red", "grey": "dim"}
     table = Table("Verdict", "", "Why")
-    for topic in ("copying", "quality", "diversity"):
-        colour = record["verdict"][topic]
-        table.add_row(topic.capitalize(), Text(colour, style=styles[colour]), record["verdict_rules"][topic]["text"])
+    for topic, rule in record.verdict_rules.items():
+        colour = record.colour(topic)
+        table.add_row(topic.capitalize(), Text(colour, style=styles[colour]), rule.text)
     return table
 
 
-def _figures(record: dict[str, Any]) -> Any:
+def _figures(record: "EvaluationRecord") -> Any:
     from rich.table import Table
 
-    title = f"{record['fakes']['n']} generated against {record['data']['n']} real pictures"
+    title = f"{record.fakes.n} generated against {record.data.n} real pictures"
     table = Table(title=title, title_justify="left")
     table.add_column("Figure", no_wrap=True)
     for heading in ("Value", "95 %", "Reference"):
         table.add_column(heading)
-    for name, entry in record["metrics"].items():
-        if entry["status"] != "ok":
-            table.add_row(name, entry["status"].replace("_", " "), "", entry["reason"] or "", style="dim")
+    for name, entry in record.metrics.items():
+        if entry.status != "ok":
+            table.add_row(name, entry.status.replace("_", " "), "", entry.reason or "", style="dim")
             continue
-        interval = f"{entry['low']:.4g} to {entry['high']:.4g}" if entry["low"] is not None else ""
-        baseline = f"{entry['baseline']:.4g}" if entry["baseline"] is not None else ""
-        table.add_row(name, f"{entry['value']:.4g}", interval, baseline)
+        interval = f"{entry.low:.4g} to {entry.high:.4g}" if entry.has_interval else ""
+        baseline = f"{entry.baseline:.4g}" if entry.baseline is not None else ""
+        table.add_row(name, f"{entry.value:.4g}", interval, baseline)
     return table

@@ -25,7 +25,8 @@ def scenes(
 ) -> None:
     """Train a model on every picture, draw from each, and score them: the same command goes on where it stopped."""
     from sase_gan.config import resolve
-    from sase_gan.evaluation.run import EvaluationOptions, run_pairs, settle_figures
+    from sase_gan.evaluation.options import EvaluationOptions, settle_figures
+    from sase_gan.evaluation.pairs import run_pairs
     from sase_gan.hardware import choose_hardware
     from sase_gan.runs.presets import choose_one_shot_preset
     from sase_gan.runs.run import RunOptions

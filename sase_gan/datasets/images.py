@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from sase_gan.datasets.fit import Fit, fit_square
 from sase_gan.datasets.sources import ImageSource, open_images
 from sase_gan.errors import DataError, UsageError
 from sase_gan.pixels import to_tensor
+from sase_gan.progress import Count
 
 __all__ = [
     "ImageSet",
@@ -27,9 +28,6 @@ __all__ = [
     "pixel_digest",
     "survey",
 ]
-
-Progress = Callable[[int, int], None]
-"""Called with (pictures done, pictures in all)."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +107,7 @@ def load_image_set(
     fit: Fit = "crop",
     background: tuple[int, int, int] = (255, 255, 255),
     max_images: int | None = None,
-    progress: Progress | None = None,
+    progress: Count | None = None,
 ) -> ImageSet:
     """Read a folder, zip or picture into memory.
 
@@ -142,7 +140,7 @@ def survey(
     fit: Fit = "crop",
     background: tuple[int, int, int] = (255, 255, 255),
     max_images: int | None = None,
-    progress: Progress | None = None,
+    progress: Count | None = None,
 ) -> Survey:
     """Read as `load_image_set` does, but report pictures that cannot be read in the result instead of raising.
 

@@ -11,11 +11,10 @@ from sase_gan.metrics.records import (
     Colour,
     EvaluationRecord,
     MetricRecord,
-    best_record,
-    is_run_folder,
     read_record,
-    read_run,
 )
+from sase_gan.runs.folder import is_run
+from sase_gan.runs.history import best_record, read_run
 
 _WORST: tuple[Colour, ...] = ("red", "amber", "grey", "green")
 
@@ -88,14 +87,14 @@ def _single_record(path: Path) -> tuple[EvaluationRecord, Path] | None:
         return read_record(path), path.parent
     if (path / RECORD_FILE).is_file():
         return read_record(path / RECORD_FILE), path
-    if is_run_folder(path):
-        # A finished evaluation says more than the quick ones made while training.
-        evaluations = sorted(path.glob(f"*/{RECORD_FILE}"), key=lambda file: file.stat().st_mtime)
-        if evaluations:
-            return read_record(evaluations[-1]), evaluations[-1].parent
-        record = best_record(read_run(path).results)
-        return (record, path) if record else None
-    return None
+    if not is_run(path):
+        return None
+    # A finished evaluation says more than the quick ones made while training.
+    evaluations = sorted(path.glob(f"*/{RECORD_FILE}"), key=lambda file: file.stat().st_mtime)
+    if evaluations:
+        return read_record(evaluations[-1]), evaluations[-1].parent
+    record = best_record(read_run(path).results)
+    return (record, path) if record else None
 
 
 def _distinct_names(paths: Sequence[Path]) -> list[str]:

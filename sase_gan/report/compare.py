@@ -20,16 +20,10 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sase_gan.metrics.records import (
-    EXTRACTOR_TITLES,
-    format_number,
-    is_reference_level,
-    metric_extractor,
-    metric_order,
-    metric_title,
-)
+from sase_gan.metrics.figures import identify
 from sase_gan.report.columns import Column, measured_entries
 from sase_gan.report.differences import difference_of
+from sase_gan.report.numbers import format_number
 
 LEAST_SEEDS = 3
 """Seeds that give a column an interval of its own."""
@@ -97,8 +91,7 @@ class Row:
     @property
     def title(self) -> str:
         """Put the metric into words, with its feature network."""
-        extractor = metric_extractor(self.name)
-        return f"{metric_title(self.name)} on {EXTRACTOR_TITLES[extractor]}" if extractor else metric_title(self.name)
+        return identify(self.name).title_on_network
 
 
 @dataclass(frozen=True)
@@ -113,11 +106,11 @@ class Comparison:
 
 def compare_columns(columns: Sequence[Column]) -> Comparison:
     """Sort every metric that any column has into the ranked or the unranked table."""
-    found = {name for column in columns for record in column.records for name in record.metrics}
+    found = [metric.figure for column in columns for record in column.records for metric in record.metrics.values()]
     # Reference levels are about the real pictures, not about the runs.
-    names = sorted((name for name in found if not is_reference_level(name)), key=metric_order)
+    figures = sorted({figure for figure in found if not figure.is_level}, key=lambda figure: figure.place)
     ranked, unranked = [], []
-    for name in names:
+    for name in (figure.name for figure in figures):
         cells = tuple(cell_of(column, name) for column in columns)
         measured = [place for place, cell in enumerate(cells) if cell.value is not None]
         if not measured:

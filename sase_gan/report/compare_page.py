@@ -6,11 +6,13 @@ from pathlib import Path
 from markupsafe import Markup
 
 from sase_gan.errors import UsageError
-from sase_gan.metrics.records import VERDICT_TOPICS, Colour, count, images_seen
+from sase_gan.metrics.records import VERDICT_TOPICS, Colour
 from sase_gan.report.columns import Column
 from sase_gan.report.compare import Cell, Comparison, Row
+from sase_gan.report.numbers import count
 from sase_gan.report.pages import GRID_SIDE, EmbeddedPicture, PictureShelf, write_page
 from sase_gan.report.plots import interval_svg
+from sase_gan.runs.history import images_seen
 
 
 @dataclass(frozen=True)

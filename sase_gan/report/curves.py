@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from sase_gan.metrics.records import EvaluationRecord, RunRecords, images_seen, main_distance, metric_title
+from sase_gan.metrics.records import EvaluationRecord
 from sase_gan.report.plots import MOST_POINTS, Line, lines_svg
+from sase_gan.runs.history import RunRecords, images_seen, main_distance
 
 # Columns of a run's metrics.csv that belong on one panel, by a pattern on their names; the rest get a panel each.
 _FAMILIES: tuple[tuple[str, str], ...] = (
@@ -90,7 +91,7 @@ def _result_panels(results: Sequence[EvaluationRecord], chosen: int | None) -> l
         words = ("The band is the 95 % interval; the markers" if banded else "The markers") + " tell each snapshot's"
         # Said once: the panels beside it are read alike.
         caption = None if panels else f"{words} copying verdict."
-        panels.append(_panel(metric_title(name), [line], chosen, level=metrics[-1].baseline, caption=caption))
+        panels.append(_panel(metrics[-1].figure.title, [line], chosen, level=metrics[-1].baseline, caption=caption))
     return panels
 
 

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sase_gan.metrics.records import EvaluationRecord, MetricRecord, count
+from sase_gan.metrics.records import EvaluationRecord, MetricRecord
 from sase_gan.report.columns import Column, measured_entries
+from sase_gan.report.numbers import count
 
 # What decides whether two numbers mean the same, in the words of the second table.
 _METRIC_FIELDS: tuple[tuple[str, str], ...] = (

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from sase_gan.metrics.records import CopyPair, EvaluationRecord, NamedPicture, format_number
+from sase_gan.metrics.records import CopyPair, EvaluationRecord, NamedPicture
+from sase_gan.report.numbers import format_number
 from sase_gan.report.pages import GRID_SIDE, EmbeddedPicture, PictureShelf
 from sase_gan.report.plots import bars_svg
 

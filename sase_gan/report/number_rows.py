@@ -4,15 +4,9 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from sase_gan.metrics.records import (
-    EXTRACTOR_TITLES,
-    MetricRecord,
-    count,
-    format_number,
-    metric_base,
-    metric_extractor,
-    metric_title,
-)
+from sase_gan.metrics.figures import network_title
+from sase_gan.metrics.records import MetricRecord
+from sase_gan.report.numbers import count, format_number
 from sase_gan.report.plots import interval_svg
 
 
@@ -66,22 +60,22 @@ def number_row(name: str, metric: MetricRecord) -> NumberRow:
         level += f" ± {format_number(level_std, level_std or None)}" if level_std is not None else ""
     return NumberRow(
         name=name,
-        title=metric_title(name),
-        features=_features(name, metric),
+        title=metric.figure.title,
+        features=_features(metric),
         value=value,
         interval=interval,
         counts=_counts(metric),
         level=level,
         strip=_strip(metric, value, interval, level),
         meaning=metric.meaning,
-        note=_below_level(name, metric),
+        note=_below_level(metric),
         remark=metric.reason,
     )
 
 
-def _features(name: str, metric: MetricRecord) -> str | None:
-    key = metric.extractor or metric_extractor(name)
-    return EXTRACTOR_TITLES.get(key, key) if key else None
+def _features(metric: MetricRecord) -> str | None:
+    network = metric.extractor or metric.network
+    return network_title(network) if network else None
 
 
 def _counts(metric: MetricRecord) -> str | None:
@@ -106,9 +100,9 @@ def _strip(metric: MetricRecord, value: str, interval: str | None, level: str | 
     return Markup(strip)
 
 
-def _below_level(name: str, metric: MetricRecord) -> str | None:
+def _below_level(metric: MetricRecord) -> str | None:
     """The reference level is no floor: copies fall below it, so a value under it is a reason to look, not to cheer."""
-    is_distance = metric_base(name) in {"fd", "fid", "fd_mid"}
+    is_distance = metric.base in {"fd", "fd_mid"}
     if not is_distance or metric.baseline is None or metric.value is None or metric.value >= metric.baseline:
         return None
     return (
@@ -120,8 +114,7 @@ def _below_level(name: str, metric: MetricRecord) -> str | None:
 def left_out_row(name: str, metric: MetricRecord) -> LeftOutRow:
     """Tell why a metric has no value."""
     words = {"skipped": "skipped", "not_applicable": "not applicable", "failed": "failed", "ok": "no value"}
-    title = metric_title(name)
-    features = _features(name, metric)
+    title, features = metric.figure.title, _features(metric)
     return LeftOutRow(
         f"{title} ({features})" if features else title,
         name,

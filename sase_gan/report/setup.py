@@ -4,7 +4,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sase_gan.metrics.records import EvaluationRecord, count, format_number
+from sase_gan.metrics.records import EvaluationRecord
+from sase_gan.report.numbers import count, format_number
 
 Rows = list[tuple[str, Any]]
 

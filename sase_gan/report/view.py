@@ -12,20 +12,15 @@ from pathlib import Path
 
 from markupsafe import Markup
 
+from sase_gan.metrics.catalogue import FEWEST_FOR_KID, SECTION_TITLES
 from sase_gan.metrics.records import (
-    GROUP_TITLES,
-    TRAINING_FILE,
     VERDICT_TOPICS,
     Colour,
     EvaluationRecord,
+    MetricRecord,
     NamedPicture,
-    RunRecords,
-    count,
-    format_number,
-    images_seen,
-    is_reference_level,
-    metric_order,
-    metrics_by_group,
+    in_order,
+    metrics_by_section,
 )
 from sase_gan.report.curves import Panel, curve_panels
 from sase_gan.report.evidence import (
@@ -38,12 +33,11 @@ from sase_gan.report.evidence import (
     walk_view,
 )
 from sase_gan.report.number_rows import LeftOutRow, NumberRow, left_out_row, number_row
+from sase_gan.report.numbers import count, format_number
 from sase_gan.report.pages import EmbeddedPicture, PictureShelf
 from sase_gan.report.plots import histogram_svg
 from sase_gan.report.setup import setup_sections, without_local_folders
-
-FEW_REALS = 50
-"""Below this many real pictures KID is unreliable (simulated: at 10 reals it is off by more than 0.1)."""
+from sase_gan.runs.history import TRAINING_FILE, RunRecords, images_seen
 
 _HEADLINES: dict[str, dict[str, str]] = {
     "copying": {
@@ -123,18 +117,14 @@ def build_view(record: EvaluationRecord, folder: Path, run: RunRecords, run_fold
     view.pairs = copy_pairs(record, shelf)
     view.hero = next((pair for pair in view.pairs if pair.fake and pair.nearest), None)
     view.histograms = _copying_histograms(record)
-    for group, metrics in metrics_by_group(record.metrics):
-        told = [(name, metric) for name, metric in metrics if metric.measured and not _told_elsewhere(name, record)]
+    for section, metrics in metrics_by_section(record.metrics):
+        told = [(name, metric) for name, metric in metrics if metric.measured and not _told_elsewhere(metric, record)]
         rows = [number_row(name, metric) for name, metric in told]
-        if group == "copying":
+        if section == "copying":
             view.copying_rows = rows
         elif rows:
-            view.groups.append((GROUP_TITLES[group], rows))
-    view.left_out = [
-        left_out_row(name, record.metrics[name])
-        for name in sorted(record.metrics, key=metric_order)
-        if not record.metrics[name].measured
-    ]
+            view.groups.append((SECTION_TITLES[section], rows))
+    view.left_out = [left_out_row(name, metric) for name, metric in in_order(record.metrics) if not metric.measured]
     view.hero_rows = _deciding(view.copying_rows, view.verdicts[0].rule)
     view.cautions = _cautions(record)
     view.walk = walk_view(record, shelf)
@@ -186,7 +176,7 @@ def _verdict(record: EvaluationRecord, topic: str) -> VerdictView:
         text=rule.text if rule else None,
         # The badge has said the colour already.
         rule=rule.rule.removeprefix(f"{colour}: ") if rule and rule.rule else None,
-        number=format_number(number) if isinstance(number, float) else number,
+        number=format_number(number) if isinstance(number, float | int) else number,
     )
 
 
@@ -217,11 +207,11 @@ def _copying_histograms(record: EvaluationRecord) -> list[Panel]:
     return panels
 
 
-def _told_elsewhere(name: str, record: EvaluationRecord) -> bool:
+def _told_elsewhere(metric: MetricRecord, record: EvaluationRecord) -> bool:
     """A reference level stands beside the distance it belongs to; a row of its own would only repeat it."""
-    if not is_reference_level(name):
+    if not metric.figure.is_level:
         return False
-    partner = record.metrics.get(name.replace("_reference", "", 1))
+    partner = record.metrics.get(metric.figure.distance.name)
     return partner is not None and partner.measured and partner.baseline is not None
 
 
@@ -229,10 +219,10 @@ def _cautions(record: EvaluationRecord) -> list[str]:
     cautions = list(record.notes)
     n_real = record.data.n
     # One picture has figures of its own, which do not suffer from being alone.
-    if n_real is not None and 1 < n_real < FEW_REALS:
+    if n_real is not None and 1 < n_real < FEWEST_FOR_KID:
         cautions.append(
-            f"Only {n_real} real pictures: below {FEW_REALS} the distances are unreliable, and the intervals show only "
-            "how much the generated pictures vary."
+            f"Only {n_real} real pictures: below {FEWEST_FOR_KID} the distances are unreliable, and the intervals show "
+            "only how much the generated pictures vary."
         )
     if record.model and record.model.extractor_used_in_training:
         cautions.append(

@@ -168,8 +168,14 @@ def open_run(path: Path | str) -> RunFolder:
 
 
 def is_run(path: Path | str) -> bool:
-    """Whether the folder looks like a run."""
-    return (Path(path) / "config.yaml").is_file() and (Path(path) / "snapshots").is_dir()
+    """Whether the folder is a training run, whole or what was kept of one.
+
+    It holds figures of snapshots (`results.jsonl`), or a configuration (`config.yaml`) beside snapshots or a training
+    log. This is the only place that decides.
+    """
+    folder = Path(path)
+    begun = (folder / "snapshots").is_dir() or (folder / "metrics.csv").is_file()
+    return (folder / "results.jsonl").is_file() or ((folder / "config.yaml").is_file() and begun)
 
 
 def next_free(parent: Path, name: str) -> Path:

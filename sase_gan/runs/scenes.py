@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 from sase_gan.config import resolve
@@ -20,6 +19,7 @@ from sase_gan.drawing.sampling import sample_images
 from sase_gan.errors import DataError, UsageError
 from sase_gan.networks.load import load_pyramid
 from sase_gan.pixels import write_png
+from sase_gan.progress import Progress
 from sase_gan.runs.folder import RunFolder
 from sase_gan.runs.run import RunOptions, resume_run, start_run
 from sase_gan.runs.tasks.one_shot import OneShotTask
@@ -28,9 +28,6 @@ from sase_gan.training.one_shot_config import OneShotConfig
 logger = logging.getLogger(__name__)
 
 _TASK = OneShotTask()
-
-Progress = Callable[[str, int, int], None]
-"""Called with a picture's name, how many are finished, and how many there are."""
 
 
 def train_scenes(
@@ -41,6 +38,7 @@ def train_scenes(
     Args:
         config: of every run; the picture's path and the pyramid's sizes are filled in.
         count: pictures drawn from each model, by the seeds from 0 on.
+        progress: gets the picture's name, how many are finished, and how many there are.
 
     Returns:
         Whether all pictures are finished; False after Ctrl-C.

@@ -22,8 +22,8 @@ from typing import Literal
 
 from sase_gan.errors import SaseGanError, UsageError
 from sase_gan.files import write_atomically
-from sase_gan.metrics.records import read_run
 from sase_gan.runs.folder import RunFolder, images_of, is_run, next_free
+from sase_gan.runs.history import read_run
 from sase_gan.runs.tasks import is_of_one_picture, planned
 
 State = Literal["preparing", "running", "stopping", "finished", "stopped", "failed"]
@@ -115,7 +115,8 @@ class Trainings:
         """The runs of the folder that can be gone on with, the newest first."""
         if not self.runs.is_dir():
             return []
-        found = [p for p in self.runs.iterdir() if is_run(p) and RunFolder(p).checkpoint.exists()]
+        runs = [RunFolder(path) for path in self.runs.iterdir() if is_run(path)]
+        found = [run.path for run in runs if run.checkpoint.exists() and run.snapshots()]
         return [path.name for path in sorted(found, key=lambda p: p.stat().st_mtime, reverse=True)]
 
     def last(self) -> Job | None:

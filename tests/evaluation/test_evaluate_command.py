@@ -91,7 +91,7 @@ def test_whole_evaluation_offline_writes_everything(
     assert found["protocol"]["num_fakes"] == 24
     assert found["command"] == "sase-gan evaluate fakes --real reals --holdout 20% --licence OFL-1.1"
     assert str(tmp_path) not in (out / "metrics.json").read_text() + (out / "report.html").read_text()
-    with (out / "metrics.csv").open() as file:
+    with (out / "figures.csv").open() as file:
         rows = {row["name"]: row for row in csv.DictReader(file)}
     assert float(rows["kid_efflite0"]["value"]) == found["metrics"]["kid_efflite0"]["value"]
     for name in ("report.html", "report.md"):

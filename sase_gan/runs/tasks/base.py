@@ -14,6 +14,7 @@ from sase_gan.config import resolve
 from sase_gan.datasets.images import ImageSet
 from sase_gan.errors import DataError
 from sase_gan.hardware import Hardware
+from sase_gan.metrics.records import EvaluationRecord
 from sase_gan.runs.folder import RunFolder
 from sase_gan.runs.request import Report, TrainRequest
 from sase_gan.training.low_shot_config import LowShotConfig
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 RunConfig = LowShotConfig | OneShotConfig
 Config = TypeVar("Config", bound=RunConfig)
 
-Measure = Callable[[Tensor], dict[str, Any]]
+Measure = Callable[[Tensor], EvaluationRecord]
 """From the uint8 pictures of a snapshot to its record of figures."""
 
 

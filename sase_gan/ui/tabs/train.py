@@ -361,8 +361,8 @@ def readable(seconds: float) -> str:
 def curves_html(run: Path, mark: str) -> str:
     """The run's curves; `mark` says which version, so that many pages cost as much as one."""
     # matplotlib takes a second to import, and the first picture is not to wait for it.
-    from sase_gan.metrics.records import read_run
     from sase_gan.report.curves import curve_panels
+    from sase_gan.runs.history import read_run
 
     panels = curve_panels(read_run(run), None)[:6]
     if not panels:
