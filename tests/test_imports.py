@@ -35,6 +35,9 @@ RANK = {name: rank for rank, names in enumerate(GROUPS) for name in names}
 # Pairs that must not meet, even where the order would allow it: (importing part, imported part).
 APART = (("metrics", "networks"), ("metrics", "layers"), ("training", "datasets"))
 
+# Rooms whose files know nothing of each other.
+STRANGERS = ("ui/tabs", "ui/handlers")
+
 # Where the heavy packages live; elsewhere they are not imported, not even inside a function.
 HOMES = {
     "gradio": ("ui", "commands/studio.py"),
@@ -51,7 +54,10 @@ LIGHT = (
     (("training/losses.py", "training/augment.py", "training/averaging.py"), ("lightning",)),
     (("training/configs.py", "training/low_shot_config.py", "training/one_shot_config.py"), ("lightning",)),
     (("report", "metrics/records.py", "runs/folder.py"), ("torch", "torchvision", "lightning")),
-    (("cli.py", "commands"), ("torch", "torchvision", "lightning", "gradio", "pydantic", "numpy", "timm", "matplotlib")),
+    (
+        ("cli.py", "commands"),
+        ("torch", "torchvision", "lightning", "gradio", "pydantic", "numpy", "timm", "matplotlib"),
+    ),
 )
 
 FILES = sorted(path for path in ROOT.rglob("*.py") if "presets" not in path.relative_to(ROOT).parts[:-1])
@@ -147,6 +153,15 @@ def test_parts_that_must_not_meet(part, other):
         if part_of(path) == part:
             met = [dotted(found) for found in ours(imports(path, everywhere=True)) if part_of(found) == other]
             assert not met, f"{dotted(path)} imports {met}"
+
+
+@pytest.mark.parametrize("room", STRANGERS)
+def test_files_of_these_rooms_do_not_import_each_other(room):
+    files = {path for path in FILES if path.parent == ROOT / room and path.name != "__init__.py"}
+    assert len(files) > 1, f"{room} is gone; mend the rule"
+    for path in files:
+        met = [dotted(found) for found in ours(imports(path, everywhere=True)) & files - {path}]
+        assert not met, f"{dotted(path)} imports {met}"
 
 
 @pytest.mark.parametrize("package", HOMES)
