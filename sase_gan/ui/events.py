@@ -24,7 +24,11 @@ Trigger = Callable[..., Any]
 DEVICE: Mapping[str, Any] = {"concurrency_id": "device", "concurrency_limit": 1}
 # Reading pictures takes the processors too, and need not wait for drawings.
 READING: Mapping[str, Any] = {"concurrency_id": "reading", "concurrency_limit": 1}
+# What comes back within no time needs no line.
 AT_ONCE: Mapping[str, Any] = {"queue": False}
+
+BAR = gr.Progress()
+"""The browser's progress bar, as default of a handler's argument: gradio finds it there, for the event that runs."""
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import gradio as gr
 
@@ -12,10 +12,13 @@ from sase_gan.drawing.sampling import MAX_SEED
 from sase_gan.errors import DataError
 from sase_gan.ui.events import at_once
 
-BOTH_BUTTONS = ("download", "fullscreen")
+Button = Literal["download", "fullscreen"]
+BOTH_BUTTONS: tuple[Button, ...] = ("download", "fullscreen")
 
 
-def image_view(label: str, elem_id: str, *classes: str, buttons: Sequence[str] = BOTH_BUTTONS, **more: Any) -> gr.Image:
+def image_view(
+    label: str, elem_id: str, *classes: str, buttons: Sequence[Button] = BOTH_BUTTONS, **more: Any
+) -> gr.Image:
     """A picture to look at, kept without loss."""
     return gr.Image(
         label=label,
@@ -30,7 +33,7 @@ def image_view(label: str, elem_id: str, *classes: str, buttons: Sequence[str] =
 
 
 def gallery_view(
-    elem_id: str, *classes: str, columns: int, buttons: Sequence[str] = BOTH_BUTTONS, **more: Any
+    elem_id: str, *classes: str, columns: int, buttons: Sequence[Button] = BOTH_BUTTONS, **more: Any
 ) -> gr.Gallery:
     """Pictures side by side, kept without loss, each with its name."""
     return gr.Gallery(

@@ -15,7 +15,7 @@ from sase_gan.errors import UsageError
 from sase_gan.metrics.records import RECORD_FILE, is_run_folder
 from sase_gan.runs.folder import next_free
 from sase_gan.ui.checks import chosen, sentences, whole_number
-from sase_gan.ui.events import relisted
+from sase_gan.ui.events import BAR, relisted
 from sase_gan.ui.markup import escaped
 from sase_gan.ui.models import Models
 from sase_gan.ui.pictures import scratch_folder
@@ -62,13 +62,7 @@ class EvaluateHandlers:
         return found
 
     @sentences
-    def evaluate(
-        self,
-        model: str,
-        protocol: str = "quick",
-        count: float = 200,
-        progress: gr.Progress = gr.Progress(),  # noqa: B008
-    ) -> Report:
+    def evaluate(self, model: str, protocol: str = "quick", count: float = 200, progress: gr.Progress = BAR) -> Report:
         """Measure a model and write its report; returns verdicts, the report as a page and as a file, and the list.
 
         Args:

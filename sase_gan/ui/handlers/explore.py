@@ -14,7 +14,7 @@ from sase_gan.drawing.explore import DIRECTION_METHODS, closed_walk, directions,
 from sase_gan.drawing.recipes import MAP_SIDE, Move, Recipe, parse_recipes
 from sase_gan.drawing.sampling import MAX_SEED
 from sase_gan.ui.checks import chosen, number, seed_number, sentences, switch, whole_number
-from sase_gan.ui.events import reporter
+from sase_gan.ui.events import BAR, reporter
 from sase_gan.ui.markup import escaped, figures
 from sase_gan.ui.models import Models, OpenModel
 from sase_gan.ui.pictures import Film, Gallery, Sheet, draw_sheet, picture, recipe_at, write_film
@@ -53,12 +53,7 @@ class ExploreHandlers:
 
     @sentences
     def neighbours(
-        self,
-        model: str,
-        picture_name: str = "0",
-        reach: float = 0.6,
-        plane: float = 0,
-        progress: gr.Progress = gr.Progress(),  # noqa: B008
+        self, model: str, picture_name: str = "0", reach: float = 0.6, plane: float = 0, progress: gr.Progress = BAR
     ) -> Map:
         """Draw the map of neighbours around a picture: 25 pictures, the given one in the middle.
 
@@ -122,13 +117,7 @@ class ExploreHandlers:
         return Moved(picture(before, text), picture(after, {**text, "directions": f"{method}: {words}"}))
 
     @sentences
-    def strips(
-        self,
-        model: str,
-        seed: float,
-        method: str,
-        progress: gr.Progress = gr.Progress(),  # noqa: B008
-    ) -> str:
+    def strips(self, model: str, seed: float, method: str, progress: gr.Progress = BAR) -> str:
         """Show what each direction does to a picture: a row of pictures from -5 to 5 for each."""
         recipe, opened, found = self._directions(model, seed, method)
         start = recipe.inputs(opened.network)
@@ -149,12 +138,7 @@ class ExploreHandlers:
 
     @sentences
     def walk(
-        self,
-        model: str,
-        pictures: str = "0, 5, 12",
-        steps: float = 12,
-        loop: bool = True,
-        progress: gr.Progress = gr.Progress(),  # noqa: B008
+        self, model: str, pictures: str = "0, 5, 12", steps: float = 12, loop: bool = True, progress: gr.Progress = BAR
     ) -> Film:
         """Walk from picture to picture, as a film (MP4) and an animation (GIF).
 

@@ -13,7 +13,7 @@ from sase_gan.drawing.recipes import Move, Recipe, draw_recipes
 from sase_gan.drawing.sampling import MAX_SEED, NoiseMode
 from sase_gan.errors import SaseGanError, UsageError
 from sase_gan.ui.checks import chosen, number, seed_number, sentences, whole_number
-from sase_gan.ui.events import reporter
+from sase_gan.ui.events import BAR, reporter
 from sase_gan.ui.markup import escaped, figures
 from sase_gan.ui.models import Models
 from sase_gan.ui.pictures import Gallery, Sheet, draw_sheet, picture, recipe_at
@@ -73,7 +73,7 @@ class GenerateHandlers:
         count: float = 18,
         truncation: float = 1.0,
         noise: str = "random",
-        progress: gr.Progress = gr.Progress(),  # noqa: B008
+        progress: gr.Progress = BAR,
     ) -> Drawn:
         """Draw pictures of consecutive seeds.
 
@@ -106,7 +106,7 @@ class GenerateHandlers:
         count: float = 18,
         truncation: float = 1.0,
         noise: str = "random",
-        progress: gr.Progress = gr.Progress(),  # noqa: B008
+        progress: gr.Progress = BAR,
     ) -> Drawn:
         """Draw the same of another model: the seed's field is left alone, in which the visitor may be typing."""
         drawn = self.sample(model, seed, randomise, count, truncation, noise, progress)
@@ -121,12 +121,7 @@ class GenerateHandlers:
         return CloseUp(picture(image, recipe.text(opened.digest)), describe_recipe(recipe), recipe, model)
 
     @sentences
-    def nearest(
-        self,
-        recipe: Recipe | None,
-        model: str,
-        progress: gr.Progress = gr.Progress(),  # noqa: B008
-    ) -> Nearest:
+    def nearest(self, recipe: Recipe | None, model: str, progress: gr.Progress = BAR) -> Nearest:
         """Find the training pictures nearest to a picture, with distances and a sentence."""
         known = check_picked(recipe)
         opened = self.models.open(model)
@@ -141,12 +136,7 @@ class GenerateHandlers:
 
     @sentences
     def more_like(
-        self,
-        recipe: Recipe | None,
-        model: str,
-        amount: float,
-        seed: float = 0,
-        progress: gr.Progress = gr.Progress(),  # noqa: B008
+        self, recipe: Recipe | None, model: str, amount: float, seed: float = 0, progress: gr.Progress = BAR
     ) -> Drawn:
         """Draw eleven variations of a picture, behind the picture itself."""
         known = check_picked(recipe)

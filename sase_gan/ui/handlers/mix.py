@@ -17,6 +17,7 @@ from sase_gan.errors import UsageError
 from sase_gan.networks.channel_tables import generator_sizes
 from sase_gan.networks.generator import Generator
 from sase_gan.ui.checks import chosen, sentences
+from sase_gan.ui.events import BAR
 from sase_gan.ui.markup import escaped
 from sase_gan.ui.models import Models
 from sase_gan.ui.pictures import picture
@@ -47,7 +48,7 @@ class MixHandlers:
         rows: str = "0, 1, 4, 5",
         columns: str = "2, 6, 9, 11, 13",
         size: int = 8,
-        progress: gr.Progress = gr.Progress(),  # noqa: B008
+        progress: gr.Progress = BAR,
     ) -> Mixed:
         """Mix every row's picture with every column's: shapes of the row, appearance of the column.
 

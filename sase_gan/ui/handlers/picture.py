@@ -28,7 +28,7 @@ from sase_gan.ui.checks import (
     time_limit,
     whole_number,
 )
-from sase_gan.ui.events import relisted, reporter
+from sase_gan.ui.events import BAR, relisted, reporter
 from sase_gan.ui.models import PYRAMID, Models, Opened
 from sase_gan.ui.pictures import ENLARGED_SIDE, Film, Gallery, canvas, gallery, painted, picture, write_film
 from sase_gan.ui.training_view import STOPS, start_sentence
@@ -180,7 +180,7 @@ class PictureHandlers:
         seeds: str = "0-3",
         start_scale: float = 0,
         tiles: bool = False,
-        progress: gr.Progress = gr.Progress(),  # noqa: B008
+        progress: gr.Progress = BAR,
     ) -> Pictures:
         """Draw pictures like the one that was learnt, at any size.
 
@@ -272,7 +272,7 @@ class PictureHandlers:
         pull: float = 0.1,
         start_scale: float = 0,
         seed: float = 0,
-        progress: gr.Progress = gr.Progress(),  # noqa: B008
+        progress: gr.Progress = BAR,
     ) -> Film:
         """Let the picture move, as a film (MP4) and an animation (GIF).
 

@@ -16,7 +16,7 @@ from sase_gan.datasets.bundled import bundled_data
 from sase_gan.networks.channel_tables import IMAGE_SIZES
 from sase_gan.pixels import grid, read_image
 from sase_gan.ui.checks import chosen, number, seed_number, sentences, time_limit
-from sase_gan.ui.events import reporter
+from sase_gan.ui.events import BAR, reporter
 from sase_gan.ui.markup import escaped
 from sase_gan.ui.models import PYRAMID, Models
 from sase_gan.ui.pictures import enlarged, picture, temporary_folder
@@ -90,11 +90,7 @@ class TrainHandlers:
 
     @sentences
     def check(
-        self,
-        source: str = "faces",
-        files: list[str] | None = None,
-        fit: str = "crop",
-        progress: gr.Progress = gr.Progress(),  # noqa: B008
+        self, source: str = "faces", files: list[str] | None = None, fit: str = "crop", progress: gr.Progress = BAR
     ) -> Checked:
         """Read pictures as a training would and say what they are like; nothing is kept.
 
