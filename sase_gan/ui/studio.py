@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from functools import partial
 from importlib import resources
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -29,21 +27,6 @@ TITLE = "sase_gan studio"
 DELETE_CACHE = (600, 3600)
 
 
-@dataclass(frozen=True)
-class Studio:
-    """What the page is built over.
-
-    Attributes:
-        models: the list.
-        runs: folder for evaluations.
-        trainings: that may be started.
-    """
-
-    models: Models
-    runs: Path
-    trainings: Trainings
-
-
 class Page(gr.Blocks):
     """A page that answers values of a wrong kind with a sentence, where gradio would answer with nothing."""
 
@@ -59,10 +42,9 @@ class Page(gr.Blocks):
             raise gr.Error(message, title="That did not work", print_exception=False) from error
 
 
-def build_blocks(studio: Studio) -> gr.Blocks:
-    """Build the whole page with all its events."""
+def build_blocks(models: Models, trainings: Trainings) -> gr.Blocks:
+    """Build the whole page with all its events, over the models of a list and the trainings of a folder."""
     guard_components()
-    models = studio.models
     with Page(title=TITLE, analytics_enabled=False, delete_cache=DELETE_CACHE, fill_width=True) as blocks:
         with gr.Row(elem_id="header", equal_height=False):
             gr.HTML(
@@ -83,11 +65,11 @@ def build_blocks(studio: Studio) -> gr.Blocks:
             with gr.Tab("Mix", id="mix", elem_id="tab-mix") as mixing:
                 mixed = mix.build(models, model)
             with gr.Tab("One picture", id="picture", elem_id="tab-picture") as single:
-                one_picture = picture.build(models, studio.trainings)
+                one_picture = picture.build(models, trainings)
             with gr.Tab("Train", id="train", elem_id="tab-train"):
-                training = train.build(studio.trainings, models)
+                training = train.build(trainings, models)
             with gr.Tab("Evaluate", id="evaluate", elem_id="tab-evaluate") as evaluating:
-                reports = evaluate.build(models, studio.runs, model)
+                reports = evaluate.build(models, trainings.runs, model)
             with gr.Tab("Recognise", id="recognise", elem_id="tab-recognise") as recognising:
                 recognisers = recognise.build(models)
         train.follow(training, {**one_picture.shown, "models": model}, one_picture.triggers)

@@ -277,7 +277,11 @@ def guard_components() -> None:
 
 
 def check_blob(data: Any) -> None:
-    """Refuse a part of a painting that is too large, or that would make gradio reserve a list of its index's length."""
+    """Refuse a part of a painting that is too large, or that would make gradio reserve a list of its index's length.
+
+    Raises:
+        gr.Error: for such a part.
+    """
     index = str(data.data.get("index") or "0")
     content = data.files[0][1] if data.files else b""
     if not (index == "null" or (index.isdecimal() and int(index) < 8)) or len(content) > PAINTING_BYTES:
@@ -285,7 +289,11 @@ def check_blob(data: Any) -> None:
 
 
 def check_painting(painting: Any) -> None:
-    """Look at the headers of all parts of a painting before gradio decodes them."""
+    """Look at the headers of all parts of a painting before gradio decodes them.
+
+    Raises:
+        gr.Error: if one is no picture, or too large.
+    """
     for part in [] if painting is None else [painting.background, painting.composite, *painting.layers]:
         if part is not None:
             try:
