@@ -54,7 +54,7 @@ def within_temporary(path: object) -> Path:
     return found
 
 
-def read_upload(path: object, *, what: str = "a picture") -> Tensor:
+def read_upload(path: object) -> Tensor:
     """Read an uploaded picture, uint8 `[3, H, W]`.
 
     Raises:
@@ -62,7 +62,7 @@ def read_upload(path: object, *, what: str = "a picture") -> Tensor:
         DataError: if it is no picture, broken, or larger than the limit.
     """
     if path is None:
-        raise UsageError(f"Upload {what} first.")
+        raise UsageError("Upload a picture first.")
     found = within_temporary(path)
     with found.open("rb") as file:
         refuse_large(file, found.name, MOST_PIXELS)

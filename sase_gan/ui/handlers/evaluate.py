@@ -74,7 +74,7 @@ class EvaluateHandlers:
         kind = chosen(protocol, PROTOCOLS, "The protocol")
         amount = whole_number(count, 20, MOST_PICTURES, "The number of pictures")
         opened = self.models.open(model)
-        pictures = self.models.pictures_path(opened.entry, opened)
+        pictures = self.models.pictures_path(opened)
         # The metrics take seconds to import, and the first picture is not to wait for them.
         from sase_gan.evaluation.run import EvaluationOptions, run_evaluation
         from sase_gan.report.write import write_report
