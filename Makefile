@@ -3,10 +3,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# Two processes of one thread each; tests/conftest.py says who runs what.
+WORKERS := -n 2 --no-loadscope-reorder
 DEMO := runs/demo-$(shell date +%Y%m%d-%H%M%S)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test test-slow demo bench studio clean
+.PHONY: help setup check test test-shuffled test-slow same demo bench studio clean
 
 help: ## Show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,11 +26,18 @@ check: $(STAMP) ## Format, lint and type check
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-test: check ## Check, then run the tests (under ten minutes on two cores)
-	$(BIN)/python -m pytest
+test: check ## Check, then run the tests (under eight minutes on two cores)
+	$(BIN)/python -m pytest $(WORKERS)
+
+test-shuffled: $(STAMP) ## Run the tests in a random order
+	$(BIN)/python -m pytest $(WORKERS) --random-order --random-order-bucket=global
 
 test-slow: $(STAMP) ## Run the tests that take minutes each
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest $(WORKERS) -m slow
+
+same: $(STAMP) ## Prove that no result changed since BASE=COMMIT
+	@test -n "$(BASE)" || { echo "BASE is empty; name the commit to compare with: make same BASE=main"; exit 1; }
+	$(BIN)/python tests/same.py $(BASE)
 
 demo: $(STAMP) ## Train the bundled faces for about ten minutes, sample, measure, report
 	$(BIN)/sase-gan train data/emoji-faces --preset demo --out $(DEMO)

@@ -6,14 +6,39 @@ import copy
 from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from sase_gan.errors import UsageError
 
 Record = TypeVar("Record", bound=BaseModel)
+
+
+class FrozenRecord(BaseModel):
+    """A part of a configuration: values never change after they were checked, and unknown keys are refused.
+
+    A subclass states in `removed_keys` what older versions wrote: keys of switches that are gone, each with the value
+    that is built now. Records that have that value are read, others are refused.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    removed_keys: ClassVar[Mapping[str, object]] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_removed_keys(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        for key, kept in cls.removed_keys.items():
+            if data.get(key, kept) != kept:
+                raise ValueError(
+                    f"{key} is {data[key]!r}, which this version no longer builds, only {kept!r}; if an older version "
+                    "made this, use sase_gan 0.1.0, or train anew"
+                )
+        return {key: value for key, value in data.items() if key not in cls.removed_keys}
 
 
 def preset_folder() -> Path:
@@ -117,6 +142,35 @@ def build(record: type[Record], values: Mapping[str, Any]) -> Record:
         raise UsageError(_explain(record, error)) from error
 
 
+def resolve(
+    record: type[Record],
+    *,
+    preset: str | None = None,
+    file: Path | None = None,
+    flags: Mapping[str, Any] | None = None,
+    settings: Iterable[str] | None = None,
+    task: str | None = None,
+) -> Record:
+    """The checked record of a preset, overlaid by a YAML file, by flags and by `--set`, in this order.
+
+    Args:
+        preset: None starts from the record's defaults.
+        flags: nested values; those that are None were not given and change nothing.
+        settings: texts such as `loss.r1=0.1`.
+        task: the folder of presets, so that `demo` is understood as `low_shot/demo`.
+
+    Raises:
+        UsageError: for an unknown preset, a file that is none, or the first wrong key or value.
+    """
+    layers = (
+        {} if preset is None else load_preset(preset, task=task),
+        {} if file is None else load_yaml(file),
+        without_none(flags or {}),
+        parse_assignments(settings or ()),
+    )
+    return build(record, merge(*layers))
+
+
 def _explain(record: type[BaseModel], error: ValidationError) -> str:
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"])
@@ -124,8 +178,8 @@ def _explain(record: type[BaseModel], error: ValidationError) -> str:
         known = ", ".join(_fields_at(record, first["loc"][:-1]))
         return f"config: {where} is not a known key; known there: {known}"
     message = first["msg"].removeprefix("Value error, ")
-    if not where:
-        return f"config: {message}"
+    if not where or isinstance(first["input"], Mapping):  # a rule about several keys names them itself
+        return f"config: {where}: {message}" if where else f"config: {message}"
     return f"config: {where} is {first['input']!r}; {message[0].lower()}{message[1:]}"
 
 

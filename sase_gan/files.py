@@ -1,5 +1,6 @@
-"""Files: telling that one is missing, and writing so that a reader never meets half of one."""
+"""Files: telling that one is missing, naming one by its content, writing so that no reader meets half of one."""
 
+import hashlib
 import os
 import shutil
 import tempfile
@@ -18,6 +19,12 @@ def check_pictures_exist(path: Path) -> None:
     """
     if not path.exists():
         raise DataError(f"{path} does not exist; give a folder of pictures, a zip of pictures, or one picture")
+
+
+def file_digest(path: Path | str) -> str:
+    """Return the SHA-256 of a file in hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager

@@ -1,14 +1,11 @@
-"""What this machine can do: device, precision, threads; and what an out-of-the-way choice would need."""
+"""What this machine can do: device, precision, threads, memory; and which process of a run this is."""
 
 import os
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 
 from sase_gan.errors import UsageError
-
-DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 
 
 @dataclass(frozen=True)
@@ -53,3 +50,18 @@ def choose_hardware(device: str = "auto", precision: str | None = None, threads:
         raise UsageError(f"precision is {precision!r}; choose 32-true or bf16-mixed")
     name = torch.cuda.get_device_name() if device == "cuda" else f"{os.cpu_count()} CPU cores"
     return Hardware(device, name, precision, torch.get_num_threads())
+
+
+def free_memory_mb(hardware: Hardware) -> float | None:
+    """The free memory of the device; None where it cannot be told."""
+    if hardware.kind == "cuda":
+        return torch.cuda.mem_get_info()[0] / 2**20
+    try:
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**20
+    except (ValueError, OSError):
+        return None
+
+
+def is_first_process() -> bool:
+    """Whether this process speaks and writes; Lightning starts the others of a run with a local rank."""
+    return os.environ.get("LOCAL_RANK", "0") == "0"

@@ -46,7 +46,10 @@ _warnings_lock = threading.Lock()
 
 
 def to_float(images: Tensor) -> Tensor:
-    """uint8 0..255 to float32 in [-1, 1], any shape: x / 127.5 - 1.
+    """Convert uint8 0..255 to float32 in [-1, 1], any shape: x / 127.5 - 1.
+
+    Raises:
+        TypeError: another type than uint8.
 
     Example:
         >>> to_float(torch.tensor([0, 255], dtype=torch.uint8))
@@ -58,9 +61,12 @@ def to_float(images: Tensor) -> Tensor:
 
 
 def to_uint8(images: Tensor) -> Tensor:
-    """Floating point in [-1, 1] to uint8 0..255, any shape: x * 127.5 + 128, clamped, truncated.
+    """Convert floating point in [-1, 1] to uint8 0..255, any shape: x * 127.5 + 128, clamped, truncated.
 
     Values outside the range are clamped; the arithmetic is float32 whatever the input's precision.
+
+    Raises:
+        TypeError: another type than floating point.
 
     Example:
         >>> to_uint8(torch.tensor([-1.0, 0.0, 1.0, 7.0]))
@@ -73,7 +79,7 @@ def to_uint8(images: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Picture:
-    """A decoded picture and what its file was like.
+    """A decoded picture comes with what its file was like.
 
     Attributes:
         rgb: 8-bit RGB, upright, transparency composed; smaller than the file's when `at_least` allowed it.
@@ -141,13 +147,17 @@ def read_image(
 
 
 def to_tensor(image: Image.Image) -> Tensor:
-    """8-bit RGB Pillow picture to uint8 [3, H, W]."""
+    """Convert an 8-bit RGB Pillow picture to uint8 [3, H, W]."""
     assert image.mode == "RGB", image.mode
     return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
 
 
 def to_pillow(image: Tensor) -> Image.Image:
-    """uint8 [3, H, W] to a Pillow picture."""
+    """Convert uint8 [3, H, W] to a Pillow picture.
+
+    Raises:
+        UsageError: another type or shape.
+    """
     if image.dtype != torch.uint8 or image.ndim != 3 or image.shape[0] != 3:
         raise UsageError(f"a picture of {image.dtype} {tuple(image.shape)} was given; uint8 [3, H, W] is required")
     return Image.fromarray(image.detach().cpu().permute(1, 2, 0).contiguous().numpy())
@@ -163,7 +173,7 @@ def write_png(path: Path | str, image: Tensor, text: Mapping[str, str] | None = 
 
 
 def read_png_text(path: Path | str) -> dict[str, str]:
-    """The text chunks of a PNG.
+    """Read the text chunks of a PNG.
 
     Raises:
         DataError: the file is missing, broken or no PNG.
@@ -182,10 +192,14 @@ def grid(images: Tensor, columns: int | None = None, padding: int = 2, backgroun
     """Lay uint8 [N, 3, H, W] out row by row as one picture uint8 [3, H', W'].
 
     H' = rows * (H + padding) + padding, and W' likewise: the padding surrounds the pictures too. Unfilled places have
-    the background's grey level.
+    the background's grey level. Unlike torchvision's `make_grid` this frames a single picture too, and keeps the width
+    of all columns where there are fewer pictures.
 
     Args:
         columns: about the square root of N when left out.
+
+    Raises:
+        UsageError: another type or shape, or no picture.
 
     Example:
         >>> grid(torch.zeros(5, 3, 8, 8, dtype=torch.uint8), columns=3).shape
@@ -242,7 +256,7 @@ def _decode(image: Image.Image, background: tuple[int, int, int], at_least: int 
 
 
 def _orientation(image: Image.Image) -> int:
-    """The EXIF orientation, read after decoding because Pillow turns TIFF files itself while decoding."""
+    """Read the EXIF orientation, after decoding because Pillow turns TIFF files itself while decoding."""
     try:
         return int(image.getexif().get(_ORIENTATION_TAG, 1))
     # A damaged EXIF block does not make the picture unusable: it is then taken as upright.
@@ -251,7 +265,7 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _to_rgb(image: Image.Image, background: tuple[int, int, int]) -> tuple[Image.Image, bool]:
-    """(8-bit RGB, whether any pixel was transparent)."""
+    """Convert to 8-bit RGB and tell whether any pixel was transparent."""
     if image.mode.startswith("I"):
         return _from_16_bit(image), False
     if image.mode == "F":

@@ -1,4 +1,4 @@
-"""Pure tensor functions beneath the layers."""
+"""Padding and resizing of pictures and maps: pure functions of tensors."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -9,36 +9,9 @@ from torch import Tensor
 
 Padding = Literal["zero", "reflect", "circular"]
 
-# Row a, column p: whether kernel tap p of the 3x3 convolution contributes to tap a of the equivalent 4x4 kernel.
-_SUMMED_TAPS = ((0.0, 0.0, 1.0), (0.0, 1.0, 1.0), (1.0, 1.0, 0.0), (1.0, 0.0, 0.0))
-
-
-def upsample_conv(x: Tensor, weight: Tensor) -> Tensor:
-    """Nearest upsampling by 2, then a zero-padded 3x3 convolution, as one transposed convolution of stride 2.
-
-    After nearest upsampling, several taps of the 3x3 kernel read the same input pixel; summing them first leaves four
-    2x2 kernels, one for each output phase, which together are a 4x4 transposed kernel. Equal to
-    `upsample_conv_plain` to rounding, borders included, with 16 instead of 36 multiplications for each input pixel.
-
-    Args:
-        x: `[batch, in_channels, height, width]`.
-        weight: `[out_channels, in_channels, 3, 3]`.
-
-    Returns:
-        `[batch, out_channels, 2 * height, 2 * width]`.
-    """
-    taps = torch.tensor(_SUMMED_TAPS, dtype=weight.dtype, device=weight.device)
-    kernel = torch.einsum("ap,bq,oipq->ioab", taps, taps, weight)
-    return F.conv_transpose2d(x, kernel, stride=2, padding=1)
-
-
-def upsample_conv_plain(x: Tensor, weight: Tensor) -> Tensor:
-    """The same by its definition: the reference of `upsample_conv` in tests and benchmarks."""
-    return F.conv2d(F.interpolate(x, scale_factor=2, mode="nearest"), weight, padding=1)
-
 
 def pad(x: Tensor, amount: int, padding: Padding) -> Tensor:
-    """`amount` more pixels on every side of `[..., height, width]`: zeros, the mirrored picture, or its other end.
+    """Add `amount` pixels on every side of `[..., height, width]`: zeros, the mirrored picture, or its other end.
 
     Unlike torch's, "reflect" and "circular" may reach further than the picture is large.
     """
@@ -64,7 +37,7 @@ def _mirrored(x: Tensor, amount: int) -> Tensor:
 
 
 def resize(x: Tensor, size: Sequence[int], padding: Padding = "zero") -> Tensor:
-    """Bicubic resizing of `[batch, channels, height, width]` with antialiasing and gradients.
+    """Resize `[batch, channels, height, width]` by bicubic interpolation, with antialiasing and gradients.
 
     With "circular" padding the picture counts as periodic, so that a tile stays one.
     """
@@ -82,7 +55,7 @@ def resize(x: Tensor, size: Sequence[int], padding: Padding = "zero") -> Tensor:
 
 
 def at_size(picture: Tensor, size: Sequence[int]) -> Tensor:
-    """A picture uint8 `[3, height, width]` at another size, uint8: bicubic, antialiased; equal sizes pass unchanged."""
+    """Resize a picture uint8 `[3, height, width]`, uint8 again: bicubic, antialiased; equal sizes pass unchanged."""
     if tuple(picture.shape[1:]) == tuple(size):
         return picture
     return resize(picture[None].float(), size).round().clamp(0, 255).to(torch.uint8)[0]

@@ -8,7 +8,6 @@ snapshot is written beside its place and renamed.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from copy import deepcopy
 from pathlib import Path
@@ -23,7 +22,7 @@ from torch import Tensor
 
 from sase_gan import __version__
 from sase_gan.errors import DataError
-from sase_gan.files import write_folder_atomically
+from sase_gan.files import file_digest, write_folder_atomically
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
@@ -34,7 +33,7 @@ class SnapshotMixin(
     library_name="sase_gan",
     coders={BaseModel: (lambda config: config.model_dump(), lambda data: data)},
 ):
-    """`save_pretrained` and `from_pretrained` for a module built from one configuration record.
+    """A module built from one configuration record gets `save_pretrained` and `from_pretrained`.
 
     A class that mixes this in sets `kind`, the name by which `networks.load` finds it, and `config_class`, and takes
     the record as its only constructor argument, kept as `self.config`. `provenance` holds what is worth knowing about
@@ -51,7 +50,7 @@ class SnapshotMixin(
     provenance: dict[str, Any] = {}  # noqa: RUF012 - replaced, never changed in place
 
     def snapshot_config(self) -> dict[str, Any]:
-        """The content of `config.json`."""
+        """Return the content of `config.json`."""
         return {
             "kind": self.kind,
             "sase_gan": __version__,
@@ -72,7 +71,7 @@ class SnapshotMixin(
         return None
 
     def generate_model_card(self, *args: Any, **kwargs: Any) -> ModelCard:
-        """The `README.md` of the snapshot: what it is, how to use it, where it comes from."""
+        """Write the `README.md` of the snapshot: what it is, how to use it, where it comes from."""
         data = deepcopy(self._hub_mixin_info.model_card_data)
         licence = self.provenance.get("data", {}).get("licence")
         if licence:
@@ -143,6 +142,9 @@ class SnapshotMixin(
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"]))
+            if isinstance(first["input"], dict):  # a rule about several keys names them itself
+                message = first["msg"].removeprefix("Value error, ")
+                raise DataError(f"{model_id}: its configuration cannot be built: {message}") from error
             raise DataError(
                 f"{model_id}: its configuration has {where} = {first['input']!r} ({first['msg']}); it was written by "
                 f"version {description.get('sase_gan')}, this is {__version__}: update sase_gan"
@@ -160,7 +162,7 @@ class SnapshotMixin(
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested records as one, with names such as "data count"."""
+    """Flatten nested records, with names such as "data count"."""
     flat: dict[str, Any] = {}
     for key, value in values.items():
         name = f"{prefix}{key}".replace("_", " ")
@@ -169,7 +171,7 @@ def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def read_header(weights: Path) -> dict[str, Any]:
-    """The configuration in the header of a snapshot's weights file, without reading the weights.
+    """Read the configuration in the header of a snapshot's weights file, without reading the weights.
 
     Raises:
         DataError: if the file is missing, is not safetensors (a renamed pickle, for example), or is not one of ours.
@@ -193,11 +195,10 @@ def read_header(weights: Path) -> dict[str, Any]:
 
 
 def snapshot_digest(folder: Path | str) -> str:
-    """SHA-256 of the weights file, whose header holds the configuration too: it names the model completely."""
-    with open(Path(folder) / WEIGHTS_FILE, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    """Return the SHA-256 of the weights file, whose header has the configuration: it names the model completely."""
+    return file_digest(Path(folder) / WEIGHTS_FILE)
 
 
 def is_snapshot(folder: Path | str) -> bool:
-    """Whether the folder looks like a snapshot."""
+    """Tell whether the folder looks like a snapshot."""
     return (Path(folder) / WEIGHTS_FILE).is_file() and (Path(folder) / CONFIG_FILE).is_file()

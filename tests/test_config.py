@@ -10,6 +10,7 @@ from sase_gan.config import (
     merge,
     parse_assignments,
     preset_folder,
+    resolve,
     to_yaml,
     without_none,
 )
@@ -47,21 +48,27 @@ def test_merging_changes_none_of_its_layers():
 
 
 def test_precedence_is_preset_then_file_then_flags_then_set(tmp_path):
-    # The order in which the train command lays them over each other.
     preset = load_preset("cpu", task="low_shot")
     assert preset["generator"]["width"] == 16
     assert preset["image_size"] == 64
     (tmp_path / "mine.yaml").write_text("image_size: 128\nseed: 1\ngenerator: {width: 8}\n")
-    flags = without_none({"image_size": 32, "seed": None, "optimiser": {"batch_size": None}})
-    config = build(
+    config = resolve(
         LowShotConfig,
-        merge(preset, load_yaml(tmp_path / "mine.yaml"), flags, parse_assignments(["generator.width=4"])),
+        preset="cpu",
+        file=tmp_path / "mine.yaml",
+        flags={"image_size": 32, "seed": None, "optimiser": {"batch_size": None}},
+        settings=["generator.width=4"],
+        task="low_shot",
     )
     assert config.generator.latent_size == 128  # preset over default
     assert config.seed == 1  # file over preset
     assert config.image_size == config.generator.image_size == config.discriminator.image_size == 32  # flag over file
     assert config.generator.width == 4  # --set over file
     assert config.optimiser.batch_size == 8  # a flag that was not given changes nothing
+
+
+def test_without_layers_the_defaults_hold():
+    assert resolve(LowShotConfig) == LowShotConfig()
 
 
 def test_flags_that_were_not_given_vanish_with_their_sections():

@@ -1,9 +1,10 @@
+import hashlib
 import os
 import stat
 
 import pytest
 
-from sase_gan.files import write_atomically, write_folder_atomically
+from sase_gan.files import file_digest, write_atomically, write_folder_atomically
 
 
 def fail_within(writing, name: str, error: type[BaseException]) -> None:
@@ -85,3 +86,8 @@ def test_failing_rename_puts_the_old_folder_back(tmp_path, monkeypatch):
         (temporary / "new").write_text("new")
     assert [found.name for found in path.iterdir()] == ["old"]
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_file_digest_is_sha256(tmp_path):
+    (tmp_path / "file").write_bytes(b"content" * 100_000)
+    assert file_digest(tmp_path / "file") == hashlib.sha256(b"content" * 100_000).hexdigest()

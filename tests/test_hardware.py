@@ -1,17 +1,8 @@
-from collections.abc import Iterator
-
 import pytest
 import torch
 
 from sase_gan.errors import UsageError
 from sase_gan.hardware import choose_hardware
-
-
-@pytest.fixture(autouse=True)
-def threads_as_before() -> Iterator[None]:
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture

@@ -5,6 +5,16 @@ from typing import Annotated, Any
 
 import typer
 
+from sase_gan.commands.options import (
+    DeviceOption,
+    PrecisionOption,
+    ThreadsOption,
+    former_names,
+    parse_size,
+)
+
+TableOption = Annotated[Path | None, typer.Option("--out", help="Also write the table to this Markdown file.")]
+
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
 
@@ -14,9 +24,9 @@ def train(
     image_size: Annotated[int | None, typer.Option(help="Instead of the presets' own.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Instead of the presets' own.")] = None,
     steps: Annotated[int, typer.Option(help="Timed steps of each.")] = 5,
-    threads: Annotated[int | None, typer.Option(help="CPU threads.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    precision: Annotated[str | None, typer.Option(help="32-true or bf16-mixed.")] = None,
+    threads: ThreadsOption = None,
+    device: DeviceOption = "auto",
+    precision: PrecisionOption = None,
     plain: Annotated[bool, typer.Option(help="Also time the plain form of each preset.")] = True,
 ) -> None:
     """Time the real training step of presets, and of their plain forms; each runs in a process of its own.
@@ -62,9 +72,9 @@ def models(
         bool, typer.Option("--throughput", help="Also time each network in evaluation; minutes on a CPU.")
     ] = False,
     batch_size: Annotated[int, typer.Option(min=1, help="Pictures in a timed batch.")] = 8,
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    out: Annotated[Path | None, typer.Option(help="Also write the table to this Markdown file.")] = None,
+    threads: ThreadsOption = None,
+    device: DeviceOption = "auto",
+    out: TableOption = None,
 ) -> None:
     """List every recognition backbone with its parameters and multiply-adds, beside the papers' published figures."""
     from sase_gan.hardware import choose_hardware
@@ -79,22 +89,22 @@ def models(
     _show(models_table(costs), note if throughput else "", out)
 
 
-@app.command("layers")
+@app.command("layers", cls=former_names({"--size": "--side"}))
 def layers(
     channels: Annotated[int, typer.Option(min=8, help="Channels of the maps.")] = 64,
-    size: Annotated[int, typer.Option(min=1, help="Side of the maps.")] = 28,
-    batch_size: Annotated[int, typer.Option(min=1, help="Maps in a batch.")] = 8,
+    side: Annotated[int, typer.Option(min=1, help="Of the maps.")] = 28,
+    batch_size: Annotated[int, typer.Option(min=2, help="Maps in a batch.")] = 8,
     repeats: Annotated[int, typer.Option(min=1, help="Timed passes, of which the median counts.")] = 5,
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    out: Annotated[Path | None, typer.Option(help="Also write the table to this Markdown file.")] = None,
+    threads: ThreadsOption = None,
+    device: DeviceOption = "auto",
+    out: TableOption = None,
 ) -> None:
     """Time each layer, forward and backward, against a plain loop that computes the same."""
     from sase_gan.hardware import choose_hardware
     from sase_gan.recognition.backbones.cost import bench_layers, layers_table
 
     hardware = choose_hardware(device, "32-true", threads)
-    costs = bench_layers(channels=channels, size=size, batch_size=batch_size, device=hardware.kind, repeats=repeats)
+    costs = bench_layers(channels=channels, size=side, batch_size=batch_size, device=hardware.kind, repeats=repeats)
     note = f"forward and backward, median of {repeats}, on {hardware.name}, {hardware.threads} threads"
     _show(layers_table(costs), f"{note}; ratio: how many times faster than the loop", out)
 
@@ -119,12 +129,12 @@ def _in_own_process(measure: Any, *arguments: Any) -> Any:
 
 
 def _measure(name: str, changes: dict[str, Any], hardware: Any, steps: int, plain: bool) -> Any:
-    from sase_gan.config import build, load_preset, merge, without_none
+    from sase_gan.config import resolve
     from sase_gan.hardware import choose_hardware
     from sase_gan.runs.cost import measure_training
     from sase_gan.training.low_shot_config import LowShotConfig
 
-    config = build(LowShotConfig, merge(load_preset(name, task="low_shot"), without_none(changes)))
+    config = resolve(LowShotConfig, preset=name, flags=changes, task="low_shot")
     hardware = choose_hardware(hardware.kind, hardware.precision, hardware.threads)
     untrained = config.loss.reconstruction.startswith("lpips")
     return measure_training(config, hardware, steps=steps, plain=plain, untrained_perceptual=untrained)
@@ -136,7 +146,7 @@ def metrics(
     image_size: Annotated[int | None, typer.Option(help="Bring all to this side. [default: their own]")] = None,
     max_images: Annotated[int | None, typer.Option(min=40, help="Only the first by name.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Which random half plays the training set.")] = 0,
-    out: Annotated[Path | None, typer.Option(help="Write the table there, as Markdown.")] = None,
+    out: TableOption = None,
 ) -> None:
     """Show how every figure moves: held-out pictures disturbed step by step, then copies of the training half.
 
@@ -147,13 +157,13 @@ def metrics(
     images, note = _real_pictures(real, image_size, max_images)
     rungs = []
     for rung in bench_metrics.ladder(images, seed=seed):
-        typer.echo(f"{rung.name}: copying {rung.record['verdict']['copying']}", err=True)
+        typer.echo(f"{rung.name}: copying {rung.record.colour('copying')}", err=True)
         rungs.append(rung)
     _tell(
         f"{note}; half of them, drawn with seed {seed}, play the training set\n\n{bench_metrics.ladder_table(rungs)}",
         out,
     )
-    _check({rung.name: rung.record["verdict"]["copying"] for rung in rungs}, "held-out half, as it is")
+    _check({rung.name: rung.record.colour("copying") for rung in rungs}, "held-out half, as it is")
 
 
 @app.command("copying")
@@ -161,7 +171,7 @@ def copying(
     real: Annotated[Path, typer.Argument(help="Real pictures, 40 or more: a folder or zip.", show_default=False)],
     image_size: Annotated[int | None, typer.Option(help="Bring all to this side. [default: their own]")] = None,
     max_images: Annotated[int | None, typer.Option(min=40, help="Only the first by name.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Write the table there, as Markdown.")] = None,
+    out: TableOption = None,
 ) -> None:
     """Do the limits of the copying verdict hold on these pictures? Honest halves, and all kinds of copies, judged.
 
@@ -209,13 +219,14 @@ def _check(colours: dict[str, str], honest: str | None = None) -> None:
 @app.command("one-shot")
 def one_shot(
     preset: Annotated[str, typer.Argument(help="Preset to time.")] = "quick",
-    width: Annotated[int, typer.Option(help="Of the picture in px.")] = 250,
-    height: Annotated[int, typer.Option(help="Of the picture in px.")] = 188,
+    size: Annotated[str, typer.Option(help="WIDTHxHEIGHT of the picture in px.")] = "250x188",
     max_size: Annotated[int | None, typer.Option(help="Longer side; instead of the preset's own.")] = None,
     steps: Annotated[int, typer.Option(help="Timed iterations of each stage; the fastest counts.")] = 3,
-    threads: Annotated[int | None, typer.Option(help="CPU threads.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    precision: Annotated[str | None, typer.Option(help="32-true or bf16-mixed.")] = None,
+    threads: ThreadsOption = None,
+    device: DeviceOption = "auto",
+    precision: PrecisionOption = None,
+    width: Annotated[int | None, typer.Option(hidden=True, help="Former spelling of --size.")] = None,
+    height: Annotated[int | None, typer.Option(hidden=True, help="Former spelling of --size.")] = None,
 ) -> None:
     """Time the iteration of every stage of a run on one picture against the straightforward loop.
 
@@ -225,13 +236,15 @@ def one_shot(
     from rich.console import Console
     from rich.table import Table
 
-    from sase_gan.config import build, load_preset, merge, without_none
+    from sase_gan.config import resolve
     from sase_gan.hardware import choose_hardware
     from sase_gan.training.one_shot_config import OneShotConfig, sized_for
 
     hardware = choose_hardware(device, precision, threads)
-    values = merge(load_preset(preset, task="one_shot"), without_none({"pyramid": {"max_size": max_size}}))
-    config = sized_for(build(OneShotConfig, values), (height, width))
+    rows_given, columns_given = parse_size(size)
+    picture = (height or rows_given, width or columns_given)
+    flags = {"pyramid": {"max_size": max_size}}
+    config = sized_for(resolve(OneShotConfig, preset=preset, flags=flags, task="one_shot"), picture)
     fast, plain = (_in_own_process(_measure_picture, config, hardware, steps, form) for form in (False, True))
     table = Table(title=f"one picture, {preset}, {hardware.name}, {hardware.precision}, {hardware.threads} threads")
     for column in ("stage", "iterations", "fast s", "plain s", "speed"):

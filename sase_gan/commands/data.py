@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from sase_gan.commands.options import former_names
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -23,10 +25,8 @@ FitOption = Annotated[
     typer.Option(help="How pictures become square: crop the middle, or pad with white. They are never stretched."),
 ]
 
-_IMAGE_SIZES = (32, 64, 128, 256, 512, 1024)
 # The pictures are looked at in this size: enough to find duplicates, little memory for thousands of them.
 _SURVEY_SIZE = 64
-_MAY_BE_UPSCALED = 0.05
 
 
 @app.command()
@@ -45,6 +45,7 @@ def check(
 
     from sase_gan.datasets.images import open_images, survey
     from sase_gan.errors import DataError
+    from sase_gan.runs.presets import ADVISED_IMAGES, recommend_image_size
 
     console = Console()
     source = open_images(path)
@@ -55,7 +56,7 @@ def check(
         _print_table(console, str(path), found)
         _print_duplicates(console, found.images.notes)
         advice = advise(found, target, chosen=image_size is not None, path=str(path))
-        if len(found.images) >= 30:
+        if len(found.images) >= ADVISED_IMAGES:
             advice.insert(1, _preset_here(found, image_size))
         _print_list(console, "Advice", advice)
     _print_list(console, "Unreadable pictures", found.broken)
@@ -96,10 +97,13 @@ def prepare(
     _print_lines(lines)
 
 
-@app.command()
+@app.command(cls=former_names())
 def preview(
     path: PathArgument,
-    out: Annotated[Path, typer.Argument(help="The PNG to write.")] = Path("preview.png"),
+    former_out: Annotated[
+        Path | None, typer.Argument(hidden=True, help="Former spelling of --out.", show_default=False)
+    ] = None,
+    out: Annotated[Path, typer.Option(help="The PNG to write.")] = Path("preview.png"),
     image_size: Annotated[int, typer.Option(min=1, help="Side of the pictures in pixels, as training will use.")] = 128,
     fit: FitOption = "crop",
     count: Annotated[int, typer.Option(min=1, help="How many pictures at most, spread evenly over the set.")] = 64,
@@ -117,6 +121,7 @@ def preview(
     from sase_gan.errors import UsageError
     from sase_gan.pixels import grid, write_png
 
+    out = former_out or out
     if out.suffix.lower() != ".png":
         raise UsageError(f"the preview is to be written to {out}; its name must end in .png")
     with _progress("Reading") as progress:
@@ -129,17 +134,6 @@ def preview(
     for name, sheet in sheets.items():
         write_png(name, sheet)
     _print_lines([f"wrote {name}" for name in sheets])
-
-
-def recommend_image_size(short_sides: list[int]) -> int:
-    """The largest usual image size that at most one picture in twenty would have to be enlarged to.
-
-    Args:
-        short_sides: of every picture, in pixels.
-    """
-    allowed = int(len(short_sides) * _MAY_BE_UPSCALED)
-    limit = sorted(short_sides)[allowed]
-    return max((size for size in _IMAGE_SIZES if size <= limit), default=_IMAGE_SIZES[0])
 
 
 def advise(found: "Survey", image_size: int, *, chosen: bool, path: str) -> list[str]:
@@ -178,10 +172,15 @@ def advise(found: "Survey", image_size: int, *, chosen: bool, path: str) -> list
 
 
 def _advice_on_count(count: int, path: str) -> str:
+    from sase_gan.runs.presets import ADVISED_IMAGES
+
     if count == 1:
         return f"One picture: 'sase-gan train {path}' learns its inner statistics (one-shot)."
-    if count < 30:
-        return f"{count} pictures are very few: expect near copies; 30 or more are better, or train on one alone."
+    if count < ADVISED_IMAGES:
+        return (
+            f"{count} pictures are very few: expect near copies; {ADVISED_IMAGES} or more are better, or train on one "
+            "alone."
+        )
     if count <= 1000:
         return f"{count} pictures suit low-shot training: 'sase-gan train {path}'."
     if count <= 5000:

@@ -13,6 +13,7 @@ def doctor() -> None:
     from sase_gan import __version__
     from sase_gan.config import list_presets, preset_folder
     from sase_gan.features import weights
+    from sase_gan.features.known_weights import KNOWN
     from sase_gan.hardware import choose_hardware
 
     typer.echo(f"sase_gan          {__version__}")
@@ -28,5 +29,5 @@ def doctor() -> None:
         free, total = torch.cuda.mem_get_info()
         typer.echo(f"GPU memory        {free / 2**30:.1f} of {total / 2**30:.1f} GiB free")
     typer.echo(f"presets           {len(list_presets())} in {preset_folder()}")
-    for name in weights.KNOWN:
+    for name in KNOWN:
         typer.echo(f"weights           {name}: {weights.state(name)}")

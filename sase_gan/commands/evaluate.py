@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from sase_gan.evaluation.run import EvaluationOptions
+    from sase_gan.evaluation.options import EvaluationOptions
+    from sase_gan.metrics.records import EvaluationRecord
 
 
 def evaluate(
@@ -83,7 +84,7 @@ def evaluate(
     batch_size: Annotated[int, typer.Option(min=1, help="Pictures a pass; 4 is fastest on a CPU.")] = 4,
 ) -> None:
     """Measure pictures: distances to the real ones, copying, diversity; with a report to read and send on."""
-    from sase_gan.evaluation.run import EvaluationOptions
+    from sase_gan.evaluation.options import EvaluationOptions
 
     options = EvaluationOptions(
         source=source,
@@ -127,8 +128,8 @@ def _evaluate_set(options: "EvaluationOptions") -> None:
     console = Console()
     console.print(_verdicts(result.record))
     console.print(_figures(result.record))
-    if result.record["disagreement"]:
-        console.print(result.record["disagreement"])
+    if result.record.disagreement:
+        console.print(result.record.disagreement)
     typer.echo(f"Report: {report}")
 
 
@@ -136,7 +137,7 @@ def _evaluate_pairs(options: "EvaluationOptions") -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from sase_gan.evaluation.run import run_pairs
+    from sase_gan.evaluation.pairs import run_pairs
 
     with _Progress() as progress:
         result = run_pairs(options, progress)
@@ -189,31 +190,31 @@ class _Progress:
             typer.echo(f"{what}: about {elapsed * (total - done) / done:.0f} s for {total - done} more", err=True)
 
 
-def _verdicts(record: dict[str, Any]) -> Any:
+def _verdicts(record: "EvaluationRecord") -> Any:
     from rich.table import Table
     from rich.text import Text
 
     styles = {"green": "green", "amber": "yellow", "red": "bold red", "grey": "dim"}
     table = Table("Verdict", "", "Why")
-    for topic in ("copying", "quality", "diversity"):
-        colour = record["verdict"][topic]
-        table.add_row(topic.capitalize(), Text(colour, style=styles[colour]), record["verdict_rules"][topic]["text"])
+    for topic, rule in record.verdict_rules.items():
+        colour = record.colour(topic)
+        table.add_row(topic.capitalize(), Text(colour, style=styles[colour]), rule.text)
     return table
 
 
-def _figures(record: dict[str, Any]) -> Any:
+def _figures(record: "EvaluationRecord") -> Any:
     from rich.table import Table
 
-    title = f"{record['fakes']['n']} generated against {record['data']['n']} real pictures"
+    title = f"{record.fakes.n} generated against {record.data.n} real pictures"
     table = Table(title=title, title_justify="left")
     table.add_column("Figure", no_wrap=True)
     for heading in ("Value", "95 %", "Reference"):
         table.add_column(heading)
-    for name, entry in record["metrics"].items():
-        if entry["status"] != "ok":
-            table.add_row(name, entry["status"].replace("_", " "), "", entry["reason"] or "", style="dim")
+    for name, entry in record.metrics.items():
+        if entry.status != "ok":
+            table.add_row(name, entry.status.replace("_", " "), "", entry.reason or "", style="dim")
             continue
-        interval = f"{entry['low']:.4g} to {entry['high']:.4g}" if entry["low"] is not None else ""
-        baseline = f"{entry['baseline']:.4g}" if entry["baseline"] is not None else ""
-        table.add_row(name, f"{entry['value']:.4g}", interval, baseline)
+        interval = f"{entry.low:.4g} to {entry.high:.4g}" if entry.has_interval else ""
+        baseline = f"{entry.baseline:.4g}" if entry.baseline is not None else ""
+        table.add_row(name, f"{entry.value:.4g}", interval, baseline)
     return table

@@ -5,6 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
+from sase_gan.commands.options import DeviceOption, SizeOption, parse_size
+
 app = typer.Typer(no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
 
 Model = Annotated[Path, typer.Argument(help="Snapshot folder of one picture, or its run folder.", show_default=False)]
@@ -22,10 +24,6 @@ Scale = Annotated[
 ]
 Seeds = Annotated[str, typer.Option(help="Such as 0,1,4-6.")]
 Out = Annotated[Path, typer.Option(help="Folder for the pictures.")]
-Width = Annotated[
-    str | None, typer.Option("--size", help="WIDTHxHEIGHT of the result, such as 800x200.", show_default=False)
-]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 
 
 @app.command("picture")
@@ -35,9 +33,9 @@ def picture(
     start_scale: Annotated[int, typer.Option(help="1 redraws the most, the last stage the least.")] = 1,
     mask: OptionalMask = None,
     seeds: Seeds = "0-3",
-    size: Width = None,
+    size: SizeOption = None,
     out: Out = Path("injected"),
-    device: Device = "auto",
+    device: DeviceOption = "auto",
 ) -> None:
     """Let a picture enter at one stage."""
     from sase_gan.drawing.injection import inject
@@ -58,7 +56,7 @@ def strip(
     mask: OptionalMask = None,
     seed: Annotated[int, typer.Option(help="Of the noise.")] = 0,
     out: Annotated[Path, typer.Option(help="The PNG.")] = Path("strip.png"),
-    device: Device = "auto",
+    device: DeviceOption = "auto",
 ) -> None:
     """Show all start scales at once, coarse to fine, behind the picture itself."""
     import torch
@@ -83,7 +81,7 @@ def harmonise(
     start_scale: Scale = None,
     seeds: Seeds = "0",
     out: Out = Path("harmonised"),
-    device: Device = "auto",
+    device: DeviceOption = "auto",
 ) -> None:
     """Give a pasted object the look of the training picture."""
     from sase_gan.drawing import injection as applications
@@ -109,7 +107,7 @@ def edit(
     start_scale: Scale = None,
     seeds: Seeds = "0",
     out: Out = Path("edited"),
-    device: Device = "auto",
+    device: DeviceOption = "auto",
 ) -> None:
     """Make a rough edit, or a moved region, seamless."""
     from sase_gan.drawing import injection as applications
@@ -146,9 +144,9 @@ def paint(
         typer.Option(help="First move it to so many main colours of the training picture.", show_default=False),
     ] = None,
     seeds: Seeds = "0-3",
-    size: Width = None,
+    size: SizeOption = None,
     out: Out = Path("painted"),
-    device: Device = "auto",
+    device: DeviceOption = "auto",
 ) -> None:
     """Turn a flat painting into a picture of the training picture's texture."""
     from sase_gan.drawing.injection import paint_to_image
@@ -170,7 +168,7 @@ def animate(
     frames_per_second: Annotated[int, typer.Option(help="Of the film.")] = 10,
     seed: Annotated[int, typer.Option(help="Of the noise.")] = 0,
     out: Out = Path("animation"),
-    device: Device = "auto",
+    device: DeviceOption = "auto",
 ) -> None:
     """Let the training picture move: animation.mp4 and animation.gif."""
     from sase_gan.drawing import injection as applications
@@ -187,10 +185,10 @@ def animate(
 def tile(
     model: Model,
     seeds: Seeds = "0-3",
-    size: Width = None,
+    size: SizeOption = None,
     repeat: Annotated[int, typer.Option(help="Also show each one so many times side by side; 1: not.")] = 2,
     out: Out = Path("tiles"),
-    device: Device = "auto",
+    device: DeviceOption = "auto",
 ) -> None:
     """Textures that continue seamlessly when laid side by side."""
     from sase_gan.drawing import injection as applications
@@ -211,22 +209,6 @@ def tile(
             write_png(out / f"repeated{number:06d}.png", image.repeat(1, repeat, repeat), text)
 
 
-def parse_size(text: str | None) -> tuple[int, int] | None:
-    """Height and width from `WIDTHxHEIGHT`.
-
-    Raises:
-        UsageError: for anything else.
-    """
-    from sase_gan.errors import UsageError
-
-    if text is None:
-        return None
-    width, _, height = text.lower().partition("x")
-    if not (width.isdecimal() and height.isdecimal() and min(int(width), int(height)) >= 1):
-        raise UsageError(f"size is {text!r}; write WIDTHxHEIGHT in pixels, for example 800x200")
-    return int(height), int(width)
-
-
 def _parse_move(text: str) -> tuple[tuple[int, int, int, int], tuple[int, int]]:
     from sase_gan.errors import UsageError
 
@@ -243,7 +225,7 @@ def _parse_move(text: str) -> tuple[tuple[int, int, int, int], tuple[int, int]]:
 
 def _open(model: Path, device: str) -> tuple[Any, dict[str, str]]:
     """The pyramid, and what every PNG says of it."""
-    from sase_gan.commands.sample import find_snapshot
+    from sase_gan.api.models import find_snapshot
     from sase_gan.hardware import choose_hardware
     from sase_gan.networks.load import load_pyramid
     from sase_gan.snapshot import snapshot_digest

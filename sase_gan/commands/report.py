@@ -19,12 +19,12 @@ def report(
 ) -> None:
     """Write report.html and report.md again, from files alone."""
     from sase_gan.errors import UsageError
-    from sase_gan.metrics.records import is_run_folder
     from sase_gan.report.write import write_report
+    from sase_gan.runs.folder import is_run
 
     if not folder.is_dir():
         raise UsageError(f"{folder} is no folder; give the one that `sase-gan evaluate` or `sase-gan train` wrote")
-    if run is not None and not is_run_folder(run):
+    if run is not None and not is_run(run):
         raise UsageError(
             f"--run is {run}, which holds neither results.jsonl nor config.yaml; give a training run's folder"
         )

@@ -5,18 +5,27 @@ from typing import Annotated, Any
 
 import typer
 
+from sase_gan.commands.options import DeviceOption, SizeOption, ThreadsOption, parse_size
+
 
 def sample(
-    source: Annotated[Path, typer.Argument(help="Snapshot folder, or a run folder (its chosen snapshot).")],
-    seeds: Annotated[str, typer.Option(help="Such as 0,1,4-6.")] = "0-63",
+    source: Annotated[
+        str, typer.Argument(help="Snapshot folder, run folder (its chosen snapshot), or OWNER/NAME on the hub.")
+    ],
+    seeds: Annotated[
+        str,
+        typer.Option(
+            help="Such as 0,1,4-6; also pictures by the names that the studio shows, such as 17~50.3.2, a variation of "
+            "17, and 17@60.0.12, a neighbour of it."
+        ),
+    ] = "0-63",
     out: Annotated[Path, typer.Option(help="Folder for the pictures.")] = Path("samples"),
     truncation: Annotated[float, typer.Option(help="0 to 2; below 1 is more typical and less varied.")] = 1.0,
     noise: Annotated[str, typer.Option(help="random, fixed or off.")] = "random",
     grid_only: Annotated[bool, typer.Option("--grid-only", help="Write grid.png alone.")] = False,
-    width: Annotated[
-        int | None, typer.Option(help="Of the picture in px; models of one picture draw any size.", show_default=False)
-    ] = None,
-    height: Annotated[int | None, typer.Option(help="See --width.", show_default=False)] = None,
+    size: SizeOption = None,
+    width: Annotated[int | None, typer.Option(hidden=True)] = None,
+    height: Annotated[int | None, typer.Option(hidden=True)] = None,
     start_scale: Annotated[
         int,
         typer.Option(
@@ -36,88 +45,46 @@ def sample(
     walk: Annotated[int | None, typer.Option(help="Frames from seed to seed: writes walk.mp4, walk.gif.")] = None,
     loop: Annotated[bool, typer.Option(help="Let the walk end where it began.")] = True,
     batch_size: Annotated[int, typer.Option(help="Pictures drawn at once.")] = 8,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    threads: Annotated[int | None, typer.Option(help="CPU threads.")] = None,
+    device: DeviceOption = "auto",
+    threads: ThreadsOption = None,
 ) -> None:
     """Draw pictures by seed; each PNG carries its seed and the snapshot's hash."""
-    from sase_gan.drawing.animations import write_gif, write_mp4
-    from sase_gan.drawing.sampling import latent_walk, parse_seeds, sample_images
+    from sase_gan.api.sample import sample as draw
     from sase_gan.errors import UsageError
     from sase_gan.hardware import choose_hardware
-    from sase_gan.networks.load import load_network
-    from sase_gan.pixels import grid, write_png
-    from sase_gan.snapshot import snapshot_digest
 
-    chosen = parse_seeds(seeds)
-    folder = find_snapshot(source)
-    network = load_network(folder).to(choose_hardware(device, threads=threads).device)
-    given = {"--width": width, "--height": height, "--start-scale": start_scale or None}
-    pyramid = _as_pyramid(network, given | {"--finished-stages": finished_stages})
-    if finished_stages is not None:
-        pyramid.finished_stages = finished_stages
-    digest = snapshot_digest(folder)
-    resized = any((width, height, start_scale))
+    choose_hardware(device, threads=threads)
+    wanted = parse_size(size)
+    resized = any((wanted, width, height, start_scale))
     if resized and (walk is not None or truncation != 1):
         raise UsageError(
-            "--walk and --truncation keep the trained size and begin at scale 0; leave them out, or leave out --width, "
-            "--height and --start-scale"
+            "--walk and --truncation keep the trained size and begin at scale 0; leave them out, or leave out --size "
+            "and --start-scale"
         )
     if walk is not None:
-        frames = latent_walk(network, chosen, steps=walk, loop=loop, batch_size=batch_size)
-        write_mp4(out / "walk.mp4", frames)
-        write_gif(out / "walk.gif", frames)
-        typer.echo(f"{len(frames)} frames in {out / 'walk.mp4'} and {out / 'walk.gif'}")
+        _write_walk(source, seeds, walk, loop, out, batch_size, device)
         return
-    with typer.progressbar(length=len(chosen), label="drawing") as bar:
-        common: dict[str, Any] = {
-            "noise": noise,
-            "batch_size": batch_size,
-            "progress": lambda done, total: bar.update(done - bar.pos),
-        }
-        if pyramid is None or not resized:
-            images = sample_images(network, chosen, truncation=truncation, **common)
-        else:
-            from sase_gan.drawing import injection as inject
-
-            size = (height or pyramid.size[0], width or pyramid.size[1])
-            images = inject.sample(pyramid, chosen, size=size, start_scale=start_scale, **common)
-    text = {"snapshot": digest, "truncation": str(truncation), "noise": noise}
-    if start_scale:
-        text["start_scale"] = str(start_scale)
-    if finished_stages is not None:
-        text["finished_stages"] = str(finished_stages)
-    if not grid_only:
-        for seed, image in zip(chosen, images, strict=True):
-            write_png(out / f"seed{seed:06d}.png", image, {**text, "seed": str(seed)})
-    write_png(out / "grid.png", grid(images), {**text, "seeds": seeds})
-    typer.echo(f"{len(images)} pictures of {folder.name} in {out}")
+    options: dict[str, Any] = {"truncation": truncation, "noise": noise, "start_scale": start_scale}
+    images = draw(
+        source,
+        seeds,
+        size=wanted or ((height, width) if width or height else None),
+        finished_stages=finished_stages,
+        batch_size=batch_size,
+        device=device,
+        **options,
+    )
+    images.save(out, grid_only=grid_only)
+    typer.echo(f"{len(images)} pictures of {images.model} in {out}")
 
 
-def find_snapshot(source: Path) -> Path:
-    """The snapshot folder itself, or the chosen snapshot of a run folder.
+def _write_walk(source: str, seeds: str, steps: int, loop: bool, out: Path, batch_size: int, device: str) -> None:
+    from sase_gan.api.models import load
+    from sase_gan.drawing.animations import write_gif, write_mp4
+    from sase_gan.drawing.recipes import parse_names, walk_recipes
 
-    Raises:
-        DataError: if it is neither.
-    """
-    from sase_gan.errors import DataError
-    from sase_gan.runs.folder import is_run, open_run
-    from sase_gan.snapshot import is_snapshot
-
-    if is_snapshot(source):
-        return source
-    if is_run(source):
-        return open_run(source).chosen_snapshot()
-    what = "does not exist" if not source.exists() else "is neither a snapshot nor a run folder"
-    raise DataError(f"{source} {what}; give a folder such as runs/NAME or runs/NAME/snapshots/000012kimg")
-
-
-def _as_pyramid(network: Any, given: dict[str, Any]) -> Any:
-    """The network if it was trained on one picture, else None; what only such a model can do is refused then."""
-    from sase_gan.errors import UsageError
-    from sase_gan.networks.pyramid import Pyramid
-
-    if isinstance(network, Pyramid):
-        return network
-    if wrong := [name for name, value in given.items() if value is not None]:
-        raise UsageError(f"{', '.join(wrong)}: only models of one picture can do this; this model has one size")
-    return None
+    network = load(source, device=device)
+    frames = walk_recipes(network, parse_names(seeds), steps=steps, loop=loop, batch_size=batch_size)
+    write_mp4(out / "walk.mp4", frames)
+    write_gif(out / "walk.gif", frames)
+    typer.echo(f"{len(frames)} frames in {out / 'walk.mp4'} and {out / 'walk.gif'}")

@@ -5,27 +5,28 @@ from typing import Annotated
 
 import typer
 
+from sase_gan.commands.options import ConfigOption, DeviceOption, SettingsOption, ThreadsOption
+
 
 def scenes(
     pictures: Annotated[Path, typer.Argument(help="Folder of pictures.", show_default=False)],
     out: Annotated[Path, typer.Option(help="Folder for models, samples and scores.")] = Path("scenes"),
     preset: Annotated[str | None, typer.Option(help="quick, standard or paper; default by hardware.")] = None,
-    config: Annotated[Path | None, typer.Option(help="YAML file over the preset.")] = None,
+    config: ConfigOption = None,
     max_size: Annotated[int | None, typer.Option(help="Longer side in px.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of every run.")] = None,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", help="Any setting, for example schedule.iterations=60; repeatable.")
-    ] = None,
+    settings: SettingsOption = None,
     count: Annotated[int, typer.Option(min=2, help="Pictures drawn from each model and measured.")] = 50,
     metrics: Annotated[
         str | None, typer.Option(help="Only these figures, by commas; as in evaluate.", show_default=False)
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    threads: Annotated[int | None, typer.Option(help="CPU threads.")] = None,
+    device: DeviceOption = "auto",
+    threads: ThreadsOption = None,
 ) -> None:
     """Train a model on every picture, draw from each, and score them: the same command goes on where it stopped."""
-    from sase_gan.config import build, load_preset, load_yaml, merge, parse_assignments, without_none
-    from sase_gan.evaluation.run import EvaluationOptions, run_pairs, settle_figures
+    from sase_gan.config import resolve
+    from sase_gan.evaluation.options import EvaluationOptions, settle_figures
+    from sase_gan.evaluation.pairs import run_pairs
     from sase_gan.hardware import choose_hardware
     from sase_gan.runs.presets import choose_one_shot_preset
     from sase_gan.runs.run import RunOptions
@@ -34,15 +35,13 @@ def scenes(
 
     hardware = choose_hardware(device, threads=threads)
     preset = preset or choose_one_shot_preset(gpu=hardware.kind != "cpu")[0]
-    flags = without_none({"seed": seed, "pyramid": {"max_size": max_size}})
-    resolved = build(
+    resolved = resolve(
         OneShotConfig,
-        merge(
-            load_preset(preset, task="one_shot"),
-            load_yaml(config) if config is not None else {},
-            flags,
-            parse_assignments(settings or []),
-        ),
+        preset=preset,
+        file=config,
+        flags={"seed": seed, "pyramid": {"max_size": max_size}},
+        settings=settings,
+        task="one_shot",
     )
 
     scoring = EvaluationOptions(

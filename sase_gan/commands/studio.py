@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from sase_gan.commands.options import DeviceOption
+
 
 def studio(
     models: Annotated[
@@ -21,7 +23,7 @@ def studio(
     ] = None,
     host: Annotated[str, typer.Option(help="Address; beyond this machine only with --auth.")] = "127.0.0.1",
     auth: Annotated[str | None, typer.Option(help="NAME:PASSWORD that visitors must give.", show_default=False)] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    device: DeviceOption = "auto",
     max_upload_mb: Annotated[int, typer.Option(min=1, max=4096, help="Largest uploaded file.")] = 200,
     browser: Annotated[bool, typer.Option("--browser", help="Open the page in the browser.")] = False,
 ) -> None:

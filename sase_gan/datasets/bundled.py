@@ -8,10 +8,11 @@ _CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 def bundled_data(name: str) -> Path:
-    """The folder of a bundled set, "emoji-faces" or "single", in the checkout that this package runs from.
+    """Find the folder of a bundled set, "emoji-faces" or "single", in the checkout that this package runs from.
 
     Raises:
         DataError: the package was installed without its repository (the sets are no part of it), or has no such set.
+        UsageError: a path instead of a name.
     """
     if Path(name).name != name:
         raise UsageError(f"{name!r} was given as a bundled set; a plain name such as 'emoji-faces' is required")

@@ -26,7 +26,7 @@ differs by 18 to 48 and is not found.
 
 @dataclass(frozen=True)
 class DuplicatePair:
-    """Two pictures of a set that look the same; `difference` is the largest of a thumbnail cell, in grey levels."""
+    """A pair names two pictures that look the same; `difference` is the largest of a thumbnail cell, in grey levels."""
 
     first: str
     second: str
@@ -35,7 +35,7 @@ class DuplicatePair:
 
 
 def thumbnail(image: Image.Image) -> Tensor:
-    """8-bit RGB Pillow picture to a grey thumbnail, float32 [256] (16 x 16 cells, each the average of its area)."""
+    """Shrink an 8-bit RGB picture to a grey thumbnail, float32 [256] (16 x 16 cells, each the average of its area)."""
     small = image.convert("L").resize((THUMBNAIL_SIZE, THUMBNAIL_SIZE), Image.Resampling.BOX)
     return torch.from_numpy(np.asarray(small, dtype=np.float32).flatten())
 
@@ -43,7 +43,7 @@ def thumbnail(image: Image.Image) -> Tensor:
 def find_duplicates(
     names: Sequence[str], thumbnails: Tensor, digests: Sequence[str], threshold: float = NEAR_THRESHOLD
 ) -> tuple[DuplicatePair, ...]:
-    """Pairs with equal digests ("exact"), or with thumbnails that differ by at most `threshold`, also when mirrored.
+    """Find pairs with equal digests ("exact"), or with thumbnails that differ by at most `threshold`, mirrored too.
 
     A pair is left out when earlier pairs connect its pictures already: N - 1 pairs at most, from which the groups of
     pictures that belong together can be read, even if the whole set is one picture a thousand times.
@@ -81,7 +81,7 @@ def _kind(exact: bool, turned: bool) -> Literal["exact", "near", "mirrored"]:
 
 
 def _largest_difference(rows: Tensor, columns: Tensor, threshold: float) -> Tensor:
-    """Chebyshev distances [R, N]; infinity where the Euclidean distance already excludes them."""
+    """Compute Chebyshev distances [R, N]; infinity where the Euclidean distance already excludes them."""
     # max |d| >= |d|_2 / 16 for 256 cells, and Euclidean distances are one matrix product: ten times faster.
     close = torch.cdist(rows, columns) <= threshold * THUMBNAIL_SIZE + 1
     if close.float().mean() > 0.05:

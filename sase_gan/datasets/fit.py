@@ -1,4 +1,4 @@
-"""Making pictures square: by cropping or padding, never by stretching.
+"""Pictures are made square by cropping or padding, never by stretching.
 
 Resizing is Pillow's antialiased Lanczos filter; a picture that has the right size already is not touched.
 """
@@ -13,7 +13,7 @@ Fit = Literal["crop", "pad"]
 def fit_square(
     image: Image.Image, size: int, fit: Fit = "crop", background: tuple[int, int, int] = (255, 255, 255)
 ) -> Image.Image:
-    """An 8-bit RGB picture as a square of `size`, keeping its proportions.
+    """Make an 8-bit RGB picture a square of `size`, keeping its proportions.
 
     Args:
         fit: "crop" takes the square in the middle and resizes it. "pad" resizes the picture so that its long side fits

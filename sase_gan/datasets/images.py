@@ -1,11 +1,9 @@
-"""From picture files of any size to one uint8 tensor of a set: `load_image_set`, and `survey` for sets that may be
-broken.
-"""
+"""Picture files of any size become one uint8 tensor: `load_image_set`, and `survey` for sets that may be broken."""
 
 import dataclasses
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +16,7 @@ from sase_gan.datasets.fit import Fit, fit_square
 from sase_gan.datasets.sources import ImageSource, open_images
 from sase_gan.errors import DataError, UsageError
 from sase_gan.pixels import to_tensor
+from sase_gan.progress import Count
 
 __all__ = [
     "ImageSet",
@@ -30,13 +29,10 @@ __all__ = [
     "survey",
 ]
 
-Progress = Callable[[int, int], None]
-"""Called with (pictures done, pictures in all)."""
-
 
 @dataclass(frozen=True)
 class ImageSetNotes:
-    """What is worth knowing about the files of a set; shares are of the readable pictures, 0..1.
+    """The notes tell what is worth knowing about the files of a set; shares are of the readable pictures, 0..1.
 
     Attributes:
         ignored: files that lie among the pictures and are none by their suffix.
@@ -59,7 +55,7 @@ class ImageSetNotes:
 
 @dataclass(frozen=True)
 class ImageSet:
-    """Pictures of one size in memory.
+    """A set holds pictures of one size in memory.
 
     Attributes:
         images: uint8 [N, 3, H, W].
@@ -76,7 +72,7 @@ class ImageSet:
         return len(self.images)
 
     def subset(self, indices: Sequence[int]) -> "ImageSet":
-        """The pictures at these indices, in that order, with their own digest; the notes stay the whole set's."""
+        """Take the pictures at these indices, in that order, with their own digest; the notes stay the whole set's."""
         images = self.images[torch.tensor(indices, dtype=torch.int64)]
         return dataclasses.replace(
             self, images=images, names=tuple(self.names[index] for index in indices), digest=pixel_digest(images)
@@ -85,7 +81,7 @@ class ImageSet:
 
 @dataclass(frozen=True)
 class Survey:
-    """All readable pictures of a source, and an error sentence for each of the others."""
+    """A survey holds all readable pictures of a source, and an error sentence for each of the others."""
 
     images: ImageSet | None
     sizes: tuple[tuple[int, int], ...]
@@ -111,7 +107,7 @@ def load_image_set(
     fit: Fit = "crop",
     background: tuple[int, int, int] = (255, 255, 255),
     max_images: int | None = None,
-    progress: Progress | None = None,
+    progress: Count | None = None,
 ) -> ImageSet:
     """Read a folder, zip or picture into memory.
 
@@ -125,6 +121,7 @@ def load_image_set(
     Raises:
         DataError: nothing to read, unreadable pictures (all are counted, the first are named), or different sizes when
             `image_size` is None.
+        UsageError: an image size or a number of images below 1.
     """
     found = survey(
         path, image_size=image_size, fit=fit, background=background, max_images=max_images, progress=progress
@@ -143,9 +140,14 @@ def survey(
     fit: Fit = "crop",
     background: tuple[int, int, int] = (255, 255, 255),
     max_images: int | None = None,
-    progress: Progress | None = None,
+    progress: Count | None = None,
 ) -> Survey:
-    """Like `load_image_set`, but pictures that cannot be read are reported in the result instead of raised."""
+    """Read as `load_image_set` does, but report pictures that cannot be read in the result instead of raising.
+
+    Raises:
+        DataError: nothing to read, or different sizes when `image_size` is None.
+        UsageError: an image size or a number of images below 1.
+    """
     if image_size is not None and image_size < 1:
         raise UsageError(f"image_size is {image_size}; it must be at least 1 (usual values are 64, 128 and 256)")
     if max_images is not None and max_images < 1:
@@ -187,7 +189,7 @@ def survey(
 
 
 def pixel_digest(images: Tensor) -> str:
-    """SHA-256, in hexadecimal, over the shape and the pixel bytes of uint8 [N, 3, H, W] in order."""
+    """Return the SHA-256, in hexadecimal, over the shape and the pixel bytes of uint8 [N, 3, H, W] in order."""
     digest = hashlib.sha256(repr(tuple(images.shape)).encode())
     # One picture at a time, so that a slice of a large set is never copied as a whole.
     for image in images:

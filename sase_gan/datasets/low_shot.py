@@ -11,7 +11,7 @@ from sase_gan.seeds import generator
 
 
 class EndlessBatches(IterableDataset[Tensor]):
-    """Batches uint8 [batch_size, 3, H, W] for ever, shuffled anew each epoch, pictures mirrored by a fair coin.
+    """The data set gives batches uint8 [batch_size, 3, H, W] for ever, shuffled each epoch, mirrored by a fair coin.
 
     The clock is `images_seen`, counted over all ranks. Position p shows picture `permutation(epoch p // N)[p % N]`,
     mirrored by coin `coins(epoch p // N)[p % N]`; permutation and coins depend on (seed, epoch) alone. Rank r takes the
@@ -75,13 +75,13 @@ class EndlessBatches(IterableDataset[Tensor]):
             images_seen += stride * step
 
     def batch_at(self, images_seen: int) -> Tensor:
-        """The batch of this rank, uint8 [batch_size, 3, H, W], after `images_seen` pictures of all ranks together."""
+        """Make this rank's batch, uint8 [batch_size, 3, H, W], after `images_seen` pictures of all ranks."""
         indices, mirrored = self.choices_at(images_seen)
         batch = self.images[indices]
         return torch.where(mirrored[:, None, None, None], batch.flip(3), batch) if self.mirror else batch
 
     def choices_at(self, images_seen: int) -> tuple[Tensor, Tensor]:
-        """(picture indices int64 [batch_size], coins bool [batch_size]) of this rank's batch at that count."""
+        """Draw this rank's batch at that count: picture indices int64 [batch_size] and coins bool [batch_size]."""
         start = images_seen + self.rank * self.batch_size
         positions = torch.arange(start, start + self.batch_size)
         count = len(self.images)

@@ -1,4 +1,4 @@
-"""The one picture of a one-shot run: opened at its own size, brought to its training size."""
+"""The one picture of a one-shot run is opened at its own size and brought to its training size."""
 
 import dataclasses
 from pathlib import Path
@@ -9,7 +9,7 @@ from sase_gan.resizing import at_size
 
 
 def open_picture(path: Path | str) -> ImageSet:
-    """The picture in a file, or the only one in a folder or zip, at its own size: a set of one.
+    """Open the picture in a file, or the only one in a folder or zip, at its own size: a set of one.
 
     Raises:
         DataError: if the file is broken or missing, or there is more than one picture.
@@ -21,6 +21,6 @@ def open_picture(path: Path | str) -> ImageSet:
 
 
 def fitted(picture: ImageSet, size: tuple[int, int]) -> ImageSet:
-    """The set with its one picture at (height, width), with the digest of that."""
+    """Bring the set's one picture to (height, width), with the digest of that."""
     images = at_size(picture.images[0], size)[None]
     return dataclasses.replace(picture, images=images, digest=pixel_digest(images))

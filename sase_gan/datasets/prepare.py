@@ -16,7 +16,7 @@ from sase_gan.seeds import generator
 
 
 def split_holdout(image_set: ImageSet, share: float, seed: int) -> tuple[ImageSet, ImageSet]:
-    """(training pictures, holdout pictures), drawn by the seed; both keep the set's order.
+    """Part off a holdout, drawn by the seed: (training pictures, holdout pictures), both in the set's order.
 
     The holdout has round(N * share) pictures, at least one, as far as possible without parting duplicates: pictures
     that are the same or nearly so always end up on one side.
@@ -50,7 +50,7 @@ def write_image_set(images: Tensor, names: Sequence[str], path: Path | str) -> N
     The suffixes of the names become .png. Equal pictures and names give equal bytes.
 
     Raises:
-        UsageError: the path does not end in .zip, or two names become equal.
+        UsageError: the path does not end in .zip, names and pictures differ in number, or two names become equal.
     """
     path = Path(path)
     if path.suffix.lower() != ".zip":
@@ -72,7 +72,7 @@ def write_image_set(images: Tensor, names: Sequence[str], path: Path | str) -> N
 
 
 def _duplicate_groups(image_set: ImageSet) -> list[list[int]]:
-    """Indices grouped so that duplicates, and duplicates of duplicates, share a group; in order of their first."""
+    """Group indices so that duplicates, and duplicates of duplicates, share a group; in order of their first."""
     index = {name: position for position, name in enumerate(image_set.names)}
     leader = list(range(len(image_set)))
     for pair in image_set.notes.duplicates:

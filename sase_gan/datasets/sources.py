@@ -27,7 +27,7 @@ besides.
 
 
 class ImageSource(ABC):
-    """A sorted list of picture files, decoded one at a time on request; reading from several threads is allowed.
+    """A source lists picture files, sorted, and decodes one at a time on request; several threads may read.
 
     Attributes:
         path: of the folder, zip or picture.
@@ -49,12 +49,16 @@ class ImageSource(ABC):
 
     @abstractmethod
     def open(self, index: int) -> BinaryIO:
-        """The bytes of picture `index`."""
+        """Open the bytes of picture `index`."""
 
     def decode(
         self, index: int, *, background: tuple[int, int, int] = (255, 255, 255), at_least: int | None = None
     ) -> Picture:
-        """Picture `index` with what its file was like; arguments and errors as in `pixels.decode_picture`."""
+        """Decode picture `index` and tell what its file was like; arguments as in `pixels.decode_picture`.
+
+        Raises:
+            DataError: the file is missing, broken, of another kind or too large.
+        """
         name = f"{self.path.name}: {self.names[index]}"
         try:
             with self.open(index) as file:
@@ -70,34 +74,34 @@ class ImageSource(ABC):
     def read(
         self, index: int, *, background: tuple[int, int, int] = (255, 255, 255), at_least: int | None = None
     ) -> Tensor:
-        """Picture `index` as uint8 [3, H, W]; arguments and errors as in `pixels.decode_picture`."""
+        """Read picture `index` as uint8 [3, H, W]; arguments and errors as in `decode`."""
         return to_tensor(self.decode(index, background=background, at_least=at_least).rgb)
 
 
 class FolderSource(ImageSource):
-    """The picture files of a folder and its sub-folders, links followed."""
+    """A folder gives the picture files in it and in its sub-folders, links followed."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, _walk(path))
 
     def open(self, index: int) -> BinaryIO:
-        """The bytes of picture `index`."""
+        """Open the bytes of picture `index`."""
         return (self.path / self.names[index]).open("rb")
 
 
 class FileSource(ImageSource):
-    """A single picture file, as a list of one."""
+    """A single picture file is a list of one."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path.parent, [path.name])
 
     def open(self, index: int) -> BinaryIO:
-        """The bytes of the picture."""
+        """Open the bytes of the picture."""
         return (self.path / self.names[index]).open("rb")
 
 
 class ZipSource(ImageSource):
-    """The pictures in a zip file; nothing is unpacked to disk.
+    """A zip file gives the pictures in it; nothing is unpacked to disk.
 
     Raises:
         DataError: no zip, a member with an absolute path or `..`, or one that unpacks to more than `MAX_MEMBER_BYTES`.
@@ -114,7 +118,11 @@ class ZipSource(ImageSource):
         super().__init__(path, (member.filename for member in members))
 
     def open(self, index: int) -> BinaryIO:
-        """The bytes of picture `index`, unpacked in memory."""
+        """Unpack the bytes of picture `index` in memory.
+
+        Raises:
+            DataError: it unpacks to more than `MAX_MEMBER_BYTES`.
+        """
         with self._zip.open(self.names[index]) as member:
             # The header may lie about the size; the limit holds for what is really read.
             content = member.read(MAX_MEMBER_BYTES + 1)

@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor
 
+from sase_gan.drawing.finish import draw_finished
 from sase_gan.drawing.masks import FEATHER, blend, main_colours, nearest_colours, soft_mask
 from sase_gan.drawing.sampling import Inputs, NoiseMode, Progress, draw_inputs, evaluating
 from sase_gan.errors import UsageError
@@ -99,8 +100,7 @@ def inject(
             like in it is lost then.
 
     Raises:
-        UsageError: for a start scale out of range, other proportions without a `size`, or a pyramid that hands features
-            from stage to stage.
+        UsageError: for a start scale out of range, or other proportions without a `size`.
 
     Example:
         >>> from sase_gan.networks.pyramid import PyramidConfig
@@ -109,10 +109,6 @@ def inject(
         torch.Size([1, 3, 18, 24])
     """
     _check_scale(pyramid, start_scale, least=1)
-    if pyramid.config.handover != "image":
-        raise UsageError(
-            "this model hands features from stage to stage; a picture can enter only handover=image models"
-        )
     _check_proportions(pyramid, image, size)
     device = pyramid.amplitudes.device
     sizes = pyramid.stage_sizes(size)
@@ -295,7 +291,7 @@ def _draw(
         maps = _by_stage(pyramid, inputs, device)
         how: dict[str, Any] = {"start": start, "sizes": sizes, "padding": padding, "styles": given}
         if finish and pyramid.finished_stages > 0:
-            drawn = pyramid.draw(maps, carried=carried, **how)
+            drawn = draw_finished(pyramid, maps, carried=carried, **how)
         else:
             each = None if carried is None else carried.expand(len(inputs.z), -1, -1, -1)
             drawn = pyramid.climb(maps, carried=each, **how).big

@@ -1,7 +1,8 @@
-"""How a picture of the studio came about, so that it can be drawn again: a seed, and small moves away from it.
+"""How a picture came about, so that it can be drawn again: a seed, and small moves away from it.
 
-Every picture has a name that can be typed: `17` is the picture of seed 17, `17~50.3.2` the third variation of it with
-amount 0.50 and variation seed 3, and `17@60.0.12` place 12 on its map of neighbours with reach 0.60 in plane 0.
+Every picture has a name that can be typed, in the studio and on the command line alike: `17` is the picture of seed 17,
+`17~50.3.2` the third variation of it with amount 0.50 and variation seed 3, and `17@60.0.12` place 12 on its map of
+neighbours with reach 0.60 in plane 0.
 """
 
 from __future__ import annotations
@@ -14,21 +15,32 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sase_gan.drawing.explore import neighbours, variations
-from sase_gan.drawing.sampling import MAX_SEED, Inputs, NoiseMode, draw_images, draw_inputs, parse_seeds
+from sase_gan.drawing.latents import neighbours, variations
+from sase_gan.drawing.sampling import (
+    MAX_SEED,
+    Inputs,
+    Network,
+    NoiseMode,
+    check_truncation,
+    draw_images,
+    draw_inputs,
+    parse_seeds,
+    walk_between,
+)
 from sase_gan.errors import UsageError
-from sase_gan.networks.generator import Generator
 
 MAP_SIDE = 5
 MOST_VARIATIONS = 64
 MOST_MOVES = 32
+LONGEST_FILE_NAME = 255
+"""In bytes, on all usual file systems."""
 _MOVE = re.compile(r"([~@])(\d{1,3})\.(\d{1,10})\.(\d{1,2})")
 _NAME = re.compile(rf"(\d{{1,10}})((?:{_MOVE.pattern})*)")
 
 
 @dataclass(frozen=True)
 class Move:
-    """A step from one picture to a similar one.
+    """A move steps from one picture to a similar one.
 
     Attributes:
         kind: "~", a variation; "@", a place on the map of neighbours.
@@ -46,7 +58,7 @@ class Move:
         return f"{self.kind}{self.percent}.{self.seed}.{self.place}"
 
     def apply(self, z: Tensor) -> Tensor:
-        """The latent after the step."""
+        """Move a latent by this step."""
         if self.kind == "~":
             # All are drawn and one is taken, so that a variation does not depend on how many were asked for.
             return variations(z, MOST_VARIATIONS, amount=self.percent / 100, seed=self.seed)[self.place]
@@ -55,7 +67,7 @@ class Move:
 
 @dataclass(frozen=True)
 class Recipe:
-    """All that a picture depends on beside the model."""
+    """A recipe holds all that a picture depends on beside the model."""
 
     seed: int
     moves: tuple[Move, ...] = ()
@@ -64,29 +76,67 @@ class Recipe:
 
     @property
     def name(self) -> str:
-        """As it can be typed."""
+        """Return the name as it can be typed."""
         return f"{self.seed}{''.join(map(str, self.moves))}"
 
+    def file_name(self) -> str:
+        """Return the name of the picture's PNG, whose part behind "seed" `parse_names` reads again.
+
+        Raises:
+            UsageError: after so many steps that no file may be called so.
+
+        Example:
+            >>> Recipe(17, (Move("~", 50, 3, 2),)).file_name()
+            'seed000017~50.3.2.png'
+        """
+        name = f"seed{self.seed:06d}{''.join(map(str, self.moves))}.png"
+        if len(name) > LONGEST_FILE_NAME:
+            raise UsageError(
+                f"picture {self.name} has {len(self.moves)} steps, and a file may not have so long a name; take fewer "
+                "steps, or write the grid alone (--grid-only)"
+            )
+        return name
+
     def moved(self, move: Move) -> Recipe:
-        """One step further."""
+        """Go one step further.
+
+        Raises:
+            UsageError: after too many steps.
+        """
         if len(self.moves) >= MOST_MOVES:
             raise UsageError(f"This picture is {MOST_MOVES} steps away from its seed already; start again from a seed.")
         return replace(self, moves=(*self.moves, move))
 
-    def latent(self, network: Generator) -> Tensor:
-        """`[latent_size]`, before truncation."""
+    def seed_alone(self) -> int:
+        """Return the seed, for models of one picture, whose pictures have no variations.
+
+        Raises:
+            UsageError: after any step.
+        """
+        if self.moves:
+            raise UsageError(f"{self.name} names a variation, which models of one picture lack; name seeds alone")
+        return self.seed
+
+    def latent(self, network: Network) -> Tensor:
+        """Return the latent before truncation, `[latent_size]`; of a model of one picture, the map of its seed.
+
+        Raises:
+            UsageError: steps in a model of one picture.
+        """
         z = draw_inputs(network, [self.seed], noise="off").z[0]
+        if z.ndim != 1:
+            self.seed_alone()
         for move in self.moves:
             z = move.apply(z)
         return z
 
-    def inputs(self, network: Generator) -> Inputs:
-        """Of a batch of one."""
+    def inputs(self, network: Network) -> Inputs:
+        """Return what a batch of this picture alone is drawn from."""
         noise = draw_inputs(network, [self.seed], noise=self.noise).noise
         return Inputs(self.latent(network)[None] * self.truncation, noise)
 
     def text(self, digest: str) -> dict[str, str]:
-        """For the text chunks of its PNG."""
+        """Describe the picture for the text chunks of its PNG."""
         return {
             "snapshot": digest,
             "seed": str(self.seed),
@@ -97,8 +147,34 @@ class Recipe:
         }
 
 
+def parse_names(text: str) -> list[Recipe]:
+    """Read a list of pictures such as `0,4-6,17~50.3.2`.
+
+    Raises:
+        UsageError: for anything else, naming the part that is not understood.
+
+    Example:
+        >>> [recipe.name for recipe in parse_names("4-5,17~50.3.2")]
+        ['4', '5', '17~50.3.2']
+    """
+    found: list[Recipe] = []
+    for part in (part.strip() for part in text.split(",")):
+        match = _NAME.fullmatch(part)
+        if match and match[2]:
+            moves = tuple(Move(m[1], int(m[2]), int(m[3]), int(m[4])) for m in _MOVE.finditer(match[2]))
+            found.append(_checked(Recipe(int(match[1]), moves), part))
+        elif "~" in part or "@" in part:
+            raise UsageError(
+                f"{part!r} is not understood; variations are written 17~50.3.2 (amount, seed, number) and neighbours "
+                "17@60.0.12 (reach, plane, place)"
+            )
+        else:
+            found += [Recipe(seed) for seed in parse_seeds(part)]
+    return found
+
+
 def parse_recipes(text: object, *, most: int, least: int = 1) -> list[Recipe]:
-    """Pictures from a list of names such as `0, 4-6, 17~50.3.2`.
+    """Read the pictures that a visitor of the studio named, as `parse_names` does, but no more than are allowed.
 
     Raises:
         UsageError: for anything else, or another number of pictures than allowed.
@@ -109,15 +185,10 @@ def parse_recipes(text: object, *, most: int, least: int = 1) -> list[Recipe]:
     for part in (part.strip() for part in text.split(",")):
         if not part:
             continue
-        match = _NAME.fullmatch(part)
-        if match and match[2]:
-            moves = tuple(Move(m[1], int(m[2]), int(m[3]), int(m[4])) for m in _MOVE.finditer(match[2]))
-            found.append(_checked(Recipe(int(match[1]), moves), part))
-        else:
-            first, _, last = part.partition("-")
-            if last.isdecimal() and first.isdecimal() and int(last) - int(first) >= most:
-                raise UsageError(f"{part} are too many pictures; at most {most} are possible here.")
-            found += [Recipe(seed) for seed in parse_seeds(part)]
+        first, _, last = part.partition("-")
+        if last.isdecimal() and first.isdecimal() and int(last) - int(first) >= most:
+            raise UsageError(f"{part} are too many pictures; at most {most} are possible here.")
+        found += parse_names(part)
     if not least <= len(found) <= most:
         raise UsageError(f"{len(found)} pictures are named; between {least} and {most} are possible here.")
     return found
@@ -135,13 +206,19 @@ def _checked(recipe: Recipe, part: str) -> Recipe:
 
 
 def draw_recipes(
-    network: Generator,
+    network: Network,
     recipes: Sequence[Recipe],
     *,
     batch_size: int = 8,
     progress: Callable[[int, int], Any] | None = None,
 ) -> Tensor:
-    """The pictures, uint8 `[n, 3, S, S]`."""
+    """Draw the pictures, uint8 `[n, 3, height, width]`.
+
+    Raises:
+        UsageError: a truncation outside 0 to 2, or a variation in a model of one picture.
+    """
+    for recipe in recipes:
+        check_truncation(recipe.truncation)
     parts = []
     for start in range(0, len(recipes), batch_size):
         inputs = [recipe.inputs(network) for recipe in recipes[start : start + batch_size]]
@@ -152,3 +229,18 @@ def draw_recipes(
         if progress is not None:
             progress(min(start + batch_size, len(recipes)), len(recipes))
     return torch.cat(parts)
+
+
+def walk_recipes(
+    network: Network, recipes: Sequence[Recipe], *, steps: int = 8, loop: bool = False, batch_size: int = 8
+) -> Tensor:
+    """Walk from picture to picture as `sampling.latent_walk` does, with the first one's own noise throughout.
+
+    Raises:
+        UsageError: fewer than two pictures, no step, or a variation in a model of one picture.
+    """
+    if len(recipes) < 2:
+        raise UsageError(f"a walk needs at least two seeds; got {len(recipes)}")
+    latents = torch.stack([recipe.latent(network) for recipe in recipes])
+    noise = draw_inputs(network, [recipes[0].seed]).noise
+    return walk_between(network, Inputs(latents, noise), steps=steps, loop=loop, batch_size=batch_size)

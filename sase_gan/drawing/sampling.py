@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
+from sase_gan.drawing.finish import draw_finished
 from sase_gan.errors import UsageError
 from sase_gan.networks.generator import Generator
 from sase_gan.networks.pyramid import Pyramid
@@ -44,7 +45,7 @@ def draw_inputs(
     """
     if noise not in ("random", "fixed", "off"):
         raise UsageError(f"noise is {noise!r}; choose random, fixed or off")
-    _check_seeds(seeds)
+    check_seeds(seeds)
     z = torch.stack(
         [torch.randn(network.latent_shape(size), generator=random_generator(seed, "latent")) for seed in seeds]
     )
@@ -62,7 +63,12 @@ def _noise_maps(network: Network, seeds: Sequence[int], size: Size | None = None
     ]
 
 
-def _check_seeds(seeds: Sequence[int]) -> None:
+def check_seeds(seeds: Sequence[int]) -> None:
+    """Refuse seeds that name no picture.
+
+    Raises:
+        UsageError: for none at all, or one outside 0 to `MAX_SEED`.
+    """
     if not seeds:
         raise UsageError("no seed was given; give at least one, for example 0-15")
     for seed in seeds:
@@ -104,8 +110,7 @@ def sample_images(
     Raises:
         UsageError: for a truncation outside 0 to 2, a seed out of range, or no seed.
     """
-    if not 0 <= truncation <= 2:
-        raise UsageError(f"truncation is {truncation}; it must be between 0 and 2 (1 changes nothing)")
+    check_truncation(truncation)
     parts = []
     for start in range(0, len(seeds), batch_size):
         inputs = draw_inputs(network, seeds[start : start + batch_size], noise=noise)
@@ -113,8 +118,18 @@ def sample_images(
         if progress is not None:
             progress(min(start + batch_size, len(seeds)), len(seeds))
     if not parts:
-        _check_seeds(seeds)
+        check_seeds(seeds)
     return torch.cat(parts)
+
+
+def check_truncation(truncation: float) -> None:
+    """Refuse a factor of latents that is none.
+
+    Raises:
+        UsageError: outside 0 to 2.
+    """
+    if not 0 <= truncation <= 2:
+        raise UsageError(f"truncation is {truncation}; it must be between 0 and 2 (1 changes nothing)")
 
 
 def draw_images(network: Network, inputs: Inputs, *, finish: bool = True) -> Tensor:
@@ -129,7 +144,7 @@ def draw_images(network: Network, inputs: Inputs, *, finish: bool = True) -> Ten
     with evaluating(network):
         if finish and isinstance(network, Pyramid) and network.finished_stages > 0:
             none: list[Tensor | None] = [None] * (network.num_stages - 1)
-            return to_uint8(network.draw([z, *(none if noise is None else noise)])).cpu()
+            return to_uint8(draw_finished(network, [z, *(none if noise is None else noise)])).cpu()
         return to_uint8(network(z, noise).big).cpu()
 
 
@@ -145,22 +160,36 @@ def latent_walk(
 
     Returns:
         uint8 `[n, 3, height, width]`.
+
+    Raises:
+        UsageError: fewer than two seeds, or no step.
     """
     if len(seeds) < 2:
         raise UsageError(f"a walk needs at least two seeds; got {len(seeds)}")
+    stations = Inputs(draw_inputs(network, seeds, noise="off").z, _noise_maps(network, seeds[:1]))
+    return walk_between(network, stations, steps=steps, loop=loop, batch_size=batch_size)
+
+
+def walk_between(
+    network: Network, stations: Inputs, *, steps: int = 8, loop: bool = False, batch_size: int = 8
+) -> Tensor:
+    """Walk from latent to latent with the first noise throughout; arguments and result as of `latent_walk`.
+
+    Raises:
+        UsageError: no step.
+    """
     if steps < 1:
         raise UsageError(f"steps is {steps}; at least 1 picture from seed to seed is required")
-    stations = draw_inputs(network, seeds, noise="off").z
-    if loop:
-        stations = torch.cat([stations, stations[:1]])
-    ways = [spherical_interpolation(a, b, step / steps) for a, b in pairwise(stations) for step in range(steps)]
+    way = torch.cat([stations.z, stations.z[:1]]) if loop else stations.z
+    ways = [spherical_interpolation(a, b, step / steps) for a, b in pairwise(way) for step in range(steps)]
     if not loop:
-        ways.append(stations[-1])
-    noise = _noise_maps(network, seeds[:1])
-    parts = [
-        draw_images(network, Inputs(torch.stack(part), [n.expand(len(part), -1, -1, -1) for n in noise]), finish=False)
-        for part in (ways[start : start + batch_size] for start in range(0, len(ways), batch_size))
-    ]
+        ways.append(way[-1])
+    noise = None if stations.noise is None else [n[:1] for n in stations.noise]
+    parts = []
+    for start in range(0, len(ways), batch_size):
+        z = torch.stack(ways[start : start + batch_size])
+        shared = None if noise is None else [n.expand(len(z), -1, -1, -1) for n in noise]
+        parts.append(draw_images(network, Inputs(z, shared), finish=False))
     return torch.cat(parts)
 
 
@@ -193,6 +222,6 @@ def parse_seeds(text: str) -> list[int]:
         start, end = int(first), int(last or first)
         if end < start:
             raise UsageError(f"seeds are {text!r}, and {part.strip()!r} runs backwards; write {end}-{start}")
-        _check_seeds((start, end))  # before a range of any length is written out
+        check_seeds((start, end))  # before a range of any length is written out
         seeds.extend(range(start, end + 1))
     return seeds

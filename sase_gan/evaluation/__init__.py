@@ -1,1 +1,1 @@
-"""What the command `evaluate` does: pictures and a real set in, a record and its folder out."""
+"""Evaluation does what the command `evaluate` promises: pictures and a real set in, a record and its folder out."""

@@ -1,4 +1,4 @@
-"""How the figures of an evaluation move under disturbances that are made on purpose.
+"""Calibration shows how the figures of an evaluation move under disturbances that are made on purpose.
 
 Two questions. `ladder`: a random half of the real pictures plays the training set, and the other half, as it is and
 disturbed, the generated pictures; then copies of the training half do. Quality, diversity and copying should each move
@@ -9,7 +9,6 @@ are copies of it red and its own held-out halves green?
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -17,13 +16,18 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from sase_gan.metrics.copy_spaces import SPACES, Space
-from sase_gan.metrics.extractors import FeatureStore, resized
+from sase_gan.evaluation.pictures import resized
+from sase_gan.metrics.catalogue import METRICS, SPACES, Space
+from sase_gan.metrics.copy_verdict import joint_verdict
+from sase_gan.metrics.feature_store import FeatureStore
 from sase_gan.metrics.fidelity import reference_halves
-from sase_gan.metrics.originality import SEVERITY, Colour, check_copying
+from sase_gan.metrics.figures import figure
+from sase_gan.metrics.originality import check_copying
 from sase_gan.metrics.protocol import Protocol
-from sase_gan.metrics.reference import PictureSet, PreparedReference
+from sase_gan.metrics.records import Colour, EvaluationRecord
+from sase_gan.metrics.reference import LAYERS_OF_SPACES, PictureSet, PreparedReference
 from sase_gan.metrics.suite import evaluate
+from sase_gan.metrics.verdicts import SEVERITY
 from sase_gan.seeds import generator
 
 CALIBRATION_SPLITS = 50
@@ -117,7 +121,7 @@ class Rung:
     """One disturbance and the record of its evaluation."""
 
     name: str
-    record: dict[str, Any]
+    record: EvaluationRecord
 
 
 def ladder(images: Tensor, *, seed: int = 0, cache: FeatureStore | None = None) -> Iterator[Rung]:
@@ -181,10 +185,10 @@ def calibrate(
         fakes = PictureSet(change(reference.pictures.images))
         results = {}
         for space in SPACES:
-            extractor, layer = ("efflite0", "mid") if space == "mid" else ("pixels32", "pixels")
+            extractor, layer, _ = LAYERS_OF_SPACES[space]
             rows = reference.store.features(fakes.images, fakes.digest, reference.extractor(extractor), [layer])
             results[space] = check_copying(rows[layer], reference.copying(space), space=space, draws=2)
-        colour = max((result.verdict.colour for result in results.values()), key=lambda colour: SEVERITY[colour])
+        colour = joint_verdict([result.verdict for result in results.values()]).colour
         for space, result in results.items():
             scores = (result.scores.authpct, result.scores.nn_ratio, result.scores.copy_share)
             found.append(Calibration(name, space, scores, colour))
@@ -219,44 +223,26 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(lines + [f"| {' | '.join(row)} |" for row in rows]) + "\n"
 
 
-LADDER_COLUMNS: Mapping[str, str] = {
-    "kid_efflite0": "KID",
-    "fd_efflite0": "FD",
-    "mifd_efflite0": "MiFD",
-    "kid_mid_efflite0": "KID mid",
-    "fd_mid_efflite0": "FD mid",
-    "patch_swd": "patch SWD",
-    "precision_efflite0": "precision",
-    "recall_efflite0": "recall",
-    "density_efflite0": "density",
-    "coverage_efflite0": "coverage",
-    "nn1_acc_efflite0": "1-NN",
-    "is_efflite0": "IS formula",
-    "div_efflite0": "diversity",
-    "div_within_efflite0": "div. within",
-    "copy_share": "copy share",
-    "nn_ratio": "nn ratio",
-    "authpct": "AuthPct",
-    "copy_share_pixels": "copy share px",
-    "nn_ratio_pixels": "nn ratio px",
-    "authpct_pixels": "AuthPct px",
-}
-
-
 def ladder_table(rungs: Sequence[Rung]) -> str:
     """The ladder as Markdown: a row a disturbance, a column a figure, and the three verdicts."""
-    rows = []
+    rows, columns = [], _ladder_columns()
     for rung in rungs:
-        verdict = rung.record["verdict"]
-        cells = [_cell(rung.record["metrics"].get(name)) for name in LADDER_COLUMNS]
-        rows.append([rung.name, verdict["copying"], verdict["quality"], verdict["diversity"], *cells])
-    return table(["generated pictures", "copying", "quality", "variety", *LADDER_COLUMNS.values()], rows)
+        colours = [rung.record.colour(topic) for topic in ("copying", "quality", "diversity")]
+        cells = [_cell(rung.record.value(name)) for name in columns]
+        rows.append([rung.name, *colours, *cells])
+    return table(["generated pictures", "copying", "quality", "variety", *columns.values()], rows)
 
 
-def _cell(entry: Mapping[str, Any] | None) -> str:
-    if entry is None or entry["value"] is None:
+def _ladder_columns() -> dict[str, str]:
+    """Headings by name; of figures on several networks those on our own."""
+    shown = [metric for metric in METRICS if metric.in_ladder]
+    own = {metric.base: "efflite0" if "efflite0" in metric.networks else None for metric in shown}
+    return {figure(metric.base, own[metric.base]).name: str(metric.in_ladder) for metric in shown}
+
+
+def _cell(value: float | None) -> str:
+    if value is None:
         return "–"
-    value = entry["value"]
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 

@@ -2,10 +2,10 @@
 
 Our reading of the paper; no parity with the authors' network is claimed and no public code of theirs is known.
 Known: each sample has an attention map of the kernel's shape, O = Conv(I, A * K) elementwise, made by average pooling
-and two pointwise convolutions. Ours: the reduction, the norms, the last activation, the axis along which the map is
-copied and the residual K + A * K. A full map for every kernel entry would make ResNet-50 60.2 M parameters, so some
-copying along an axis is needed. In training one image and a 1x1 kernel leave the map's norms
-one value a channel: that call uses their running statistics.
+and two pointwise convolutions. Ours: the reduction, the norms, the last activation, that the map is copied along input
+channels, and the residual K + A * K. A full map for every kernel entry would make ResNet-50 60.2 M parameters, so some
+copying along an axis is needed. In training one image and a 1x1 kernel leave the map's norms one value a channel: that
+call uses their running statistics.
 """
 
 from __future__ import annotations
@@ -19,19 +19,18 @@ from torch import Tensor, nn
 
 from sase_gan.layers.statistics import normalise
 
-Expand = Literal["in", "out", "none"]
 Activation = Literal["sigmoid", "tanh", "none"]
-Backend = Literal["auto", "grouped", "taps", "unfold"]
+Backend = Literal["auto", "grouped", "taps"]
 
 
 class AWConv2d(nn.Conv2d):
     """`torch.nn.Conv2d` whose kernel is scaled for every sample: O_n = Conv(x_n, K * (1 + A_n)).
 
-    A_n = activation(norm(conv1x1(relu(norm(conv1x1(pool(x_n))))))), the pool being adaptive to the kernel's size.
-    All arguments of `torch.nn.Conv2d` are accepted and its `weight` and `bias` keep their names;
-    the bias is not scaled.
+    A_n = activation(norm(conv1x1(relu(norm(conv1x1(pool(x_n))))))), the pool being adaptive to the kernel's size, has
+    one map for each output channel, which serves all input channels. All arguments of `torch.nn.Conv2d` are accepted;
+    its `weight` and `bias` keep their names, and the bias is not scaled.
 
-    Extra parameters for "in": r (C1 + C2) + 2 r + 2 C2 with r = max(rd_min, C1 // reduction); 648 at 64 channels.
+    Extra parameters: r (C1 + C2) + 2 r + 2 C2 with r = max(rd_min, C1 // reduction); 648 at 64 channels.
     The kernel depends on the input in evaluation mode too, so no norm can be folded into it. Counters of
     multiply-adds miss the scaling itself: kh kw C1 C2 / groups multiplications per sample.
 
@@ -39,18 +38,15 @@ class AWConv2d(nn.Conv2d):
         in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode: as in torch.
         reduction: C1 / r of the generator of the map.
         rd_min: least r.
-        expand: "in": one map per output channel, copied along input channels; "out": one map per input channel,
-            copied along output channels; "none": a full map, for small layers only.
         activation: of the map.
         residual: whether the kernel is K (1 + A) or K A.
-        backend: three equal ways to compute it. "grouped": one convolution with N groups, keeps N kernels; "taps"
-            ("in" only): a sum over kernel positions of scaled 1x1 convolutions, keeps kh kw output maps; "unfold":
-            a matrix product, keeps the unfolded input. "auto" takes the smaller of the first two by shape, and what
-            exports with a free batch size when exported.
+        backend: two equal ways to compute it. "grouped": one convolution with N groups, keeps N kernels; "taps": a
+            sum over kernel positions of scaled 1x1 convolutions, keeps kh kw output maps. "auto" takes the smaller by
+            shape, and "taps", which exports with a free batch size, when exported.
         chunk: at most so many samples at a time, to bound the memory.
 
     Raises:
-        ValueError: for an argument out of its range, and for `backend="taps"` without `expand="in"`.
+        ValueError: for an argument out of its range.
 
     Example:
         >>> AWConv2d(8, 16, 3, stride=2, padding=1)(torch.zeros(2, 8, 9, 9)).shape
@@ -71,7 +67,6 @@ class AWConv2d(nn.Conv2d):
         *,
         reduction: int = 16,
         rd_min: int = 4,
-        expand: Expand = "in",
         activation: Activation = "sigmoid",
         residual: bool = True,
         backend: Backend = "auto",
@@ -79,19 +74,18 @@ class AWConv2d(nn.Conv2d):
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        _check(in_channels, out_channels, reduction, rd_min, expand, activation, backend, chunk)
+        _check(in_channels, out_channels, reduction, rd_min, activation, backend, chunk)
         where: dict[str, Any] = {"device": device, "dtype": dtype}
         super().__init__(
             in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode, **where
         )
-        self.expand, self.activation, self.residual, self.backend = expand, activation, residual, backend
+        self.activation, self.residual, self.backend = activation, residual, backend
         self.chunk = chunk
         inner = max(rd_min, in_channels // reduction)
-        maps = {"in": out_channels, "out": in_channels, "none": out_channels * in_channels // groups}[expand]
         self.squeeze = nn.Conv2d(in_channels, inner, 1, bias=False, **where)
         self.squeeze_norm = nn.BatchNorm2d(inner, **where)
-        self.excite = nn.Conv2d(inner, maps, 1, bias=False, **where)
-        self.excite_norm = nn.BatchNorm2d(maps, **where)
+        self.excite = nn.Conv2d(inner, out_channels, 1, bias=False, **where)
+        self.excite_norm = nn.BatchNorm2d(out_channels, **where)
 
     def reset_parameters(self) -> None:
         """Draw all weights as torch does by default."""
@@ -101,7 +95,7 @@ class AWConv2d(nn.Conv2d):
             module.reset_parameters()  # type: ignore[operator]
 
     def attention(self, x: Tensor) -> Tensor:
-        """Return the map A [N, maps, kh, kw] of x [N, C1, H, W]; maps are C2, C1 or C2 C1 / groups by `expand`."""
+        """Return the maps A [N, C2, kh, kw] of x [N, C1, H, W]."""
         pooled = F.adaptive_avg_pool2d(x, self.kernel_size)  # type: ignore[arg-type]
         hidden = F.relu(normalise(self.squeeze_norm, self.squeeze(pooled)))
         raw = normalise(self.excite_norm, self.excite(hidden))
@@ -123,24 +117,15 @@ class AWConv2d(nn.Conv2d):
 
     def kernels(self, factor: Tensor) -> Tensor:
         """Return the kernels K * factor of every sample, [N, C2, C1 / groups, kh, kw], in the weight's dtype."""
-        num, height, width = factor.shape[0], *self.kernel_size
-        c1, c2, groups = self.in_channels, self.out_channels, self.groups
         # Read once: under spectral normalisation each reading computes the weight.
         weight = self.weight
-        factor = factor.to(weight.dtype)
-        if self.expand == "in":
-            return weight * factor.reshape(num, c2, 1, height, width)
-        if self.expand == "none":
-            return weight * factor.reshape(num, c2, c1 // groups, height, width)
-        weight = weight.reshape(groups, c2 // groups, c1 // groups, height, width)
-        return (weight * factor.reshape(num, groups, 1, c1 // groups, height, width)).flatten(1, 2)
+        return weight * factor.to(weight.dtype).unsqueeze(2)
 
     def _convolve(self, x: Tensor, factor: Tensor) -> Tensor:
         x = self._padded(x)
         size = self._output_size(x)
-        result = {"grouped": self._grouped, "taps": self._taps, "unfold": self._unfold}[self._backend(x, size)](
-            x, factor, size
-        )
+        form = self._taps if self._backend(x, size) == "taps" else self._grouped
+        result = form(x, factor, size)
         if self.bias is not None:
             result = result + self.bias.to(result.dtype).reshape(1, -1, 1, 1)
         return result
@@ -149,9 +134,9 @@ class AWConv2d(nn.Conv2d):
         if self.backend != "auto":
             return self.backend
         if x.shape[0] == 0 or torch.compiler.is_exporting() or torch._C._get_tracing_state():
-            return "taps" if self.expand == "in" else "unfold"
+            return "taps"
         # What is kept for the backward pass: kh kw maps of the output, or one kernel for each sample.
-        if self.expand == "in" and size[0] * size[1] <= self.in_channels // self.groups:
+        if size[0] * size[1] <= self.in_channels // self.groups:
             return "taps"
         return "grouped"
 
@@ -191,26 +176,10 @@ class AWConv2d(nn.Conv2d):
         assert result is not None
         return result
 
-    def _unfold(self, x: Tensor, factor: Tensor, size: tuple[int, int]) -> Tensor:
-        num, groups = x.shape[0], self.groups
-        area = self.kernel_size[0] * self.kernel_size[1]
-        columns = F.unfold(x, self.kernel_size, self.dilation, 0, self.stride)
-        # Sizes are written out, not -1: with an empty batch that would be ambiguous.
-        entries = self.in_channels // groups * area
-        columns = columns.reshape(num, groups, entries, size[0] * size[1])
-        if self.expand == "out":
-            # One map per input channel: scaling the columns leaves one weight for the whole batch.
-            columns = columns * factor.to(columns.dtype).reshape(num, groups, entries, 1)
-            weight = self.weight.reshape(1, groups, self.out_channels // groups, entries)
-        else:
-            weight = self.kernels(factor).reshape(num, groups, self.out_channels // groups, entries)
-        result = torch.matmul(weight.to(columns.dtype), columns)
-        return _like(result.reshape(num, self.out_channels, *size), x)
-
     def extra_repr(self) -> str:
         """Add the options of the map to torch's text."""
         return (
-            f"{nn.Conv2d.extra_repr(self)}, expand={self.expand!r}, activation={self.activation!r}, "
+            f"{nn.Conv2d.extra_repr(self)}, activation={self.activation!r}, "
             f"residual={self.residual}, backend={self.backend!r}"
         )
 
@@ -297,7 +266,6 @@ def _check(
     out_channels: int,
     reduction: int,
     rd_min: int,
-    expand: str,
     activation: str,
     backend: str,
     chunk: int | None,
@@ -311,11 +279,7 @@ def _check(
     ):
         if value < 1:
             raise ValueError(f"{name} is {value}; it must be at least 1")
-    if expand not in ("in", "out", "none"):
-        raise ValueError(f'expand is {expand!r}; it must be "in", "out" or "none"')
     if activation not in ("sigmoid", "tanh", "none"):
         raise ValueError(f'activation is {activation!r}; it must be "sigmoid", "tanh" or "none"')
-    if backend not in ("auto", "grouped", "taps", "unfold"):
-        raise ValueError(f'backend is {backend!r}; it must be "auto", "grouped", "taps" or "unfold"')
-    if backend == "taps" and expand != "in":
-        raise ValueError(f'backend "taps" needs expand="in", but expand is {expand!r}; use "unfold" or "grouped"')
+    if backend not in ("auto", "grouped", "taps"):
+        raise ValueError(f'backend is {backend!r}; it must be "auto", "grouped" or "taps"')

@@ -10,10 +10,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from sase_gan.layers.spectral_norm import spectral_norm
-from sase_gan.resizing import upsample_conv, upsample_conv_plain
 
-ConvFactory = Callable[..., nn.Module]
 NormFactory = Callable[[int], nn.Module]
+"""From channels to a normalisation."""
 
 WEIGHT_STD = 0.02
 """Standard deviation of the first weights. Under spectral normalisation it only sets Adam's relative step."""
@@ -74,28 +73,3 @@ class NoiseInjection(nn.Module):
     ) -> Float[Tensor, "batch channels height width"]:
         """`x` with the noise added; `x` itself when `noise` is None."""
         return x if noise is None else x + self.strength.to(x.dtype) * noise.to(x.dtype)
-
-
-class UpsampleConv(nn.Module):
-    """Nearest upsampling by 2 and a 3x3 convolution without bias: `[b, i, h, w]` to `[b, o, 2h, 2w]`.
-
-    Computed as one transposed convolution (`ops.upsample_conv`), which is exact and needs 2.25 times fewer
-    multiplications. `fused=False` computes it as written, for tests and benchmarks; it has the same parameters.
-    """
-
-    def __init__(self, in_channels: int, out_channels: int, *, spectral: bool = True, fused: bool = True) -> None:
-        super().__init__()
-        self.in_channels, self.out_channels, self.fused = in_channels, out_channels, fused
-        self.weight = conv(in_channels, out_channels, 3, spectral=False).weight
-        if spectral:
-            spectral_norm(self)
-
-    def forward(
-        self, x: Float[Tensor, "batch in_channels height width"]
-    ) -> Float[Tensor, "batch out_channels double_height double_width"]:
-        """The convolved map at twice the size."""
-        return upsample_conv(x, self.weight) if self.fused else upsample_conv_plain(x, self.weight)
-
-    def extra_repr(self) -> str:
-        """Channels in a printed model."""
-        return f"{self.in_channels}, {self.out_channels}, fused={self.fused}"

@@ -52,7 +52,6 @@ class SynthesisSASE(nn.Module):
         style_norm: normalise between the two linear maps of the style branch; not possible with "instance".
         spectral: divide every weight by its largest singular value, per group.
         min_width: least inner channels of a group.
-        at_source_resolution: False computes the literal form, for tests and benchmarks.
 
     Raises:
         ValueError: if `groups` does not divide `source_channels`, a count is below 1, or `norm` is unknown or cannot
@@ -78,7 +77,6 @@ class SynthesisSASE(nn.Module):
         style_norm: bool = True,
         spectral: bool = True,
         min_width: int = 2,
-        at_source_resolution: bool = True,
     ) -> None:
         super().__init__()
         counts = (source_channels, target_channels, groups, reduction, dilation, num_dilated, min_width)
@@ -97,7 +95,6 @@ class SynthesisSASE(nn.Module):
                 "would leave a constant: pass style_norm=False"
             )
         self.groups, self.target_channels = groups, target_channels
-        self.at_source_resolution = at_source_resolution
         width = max(min_width, source_channels // groups // reduction)
         inner = groups * width
 
@@ -161,11 +158,8 @@ class SynthesisSASE(nn.Module):
 
     def apply_gate(self, masks: Tensor, styles: Tensor, target: Tensor) -> Tensor:
         """Scale `target` by the gate of given masks and styles, which a caller may have changed."""
-        size = target.shape[2:]
-        if not self.at_source_resolution:
-            return target * self.gate(F.interpolate(masks, size=size, mode="nearest"), styles).to(target.dtype)
         gate = self.gate(masks, styles).to(target.dtype)
-        return target * F.interpolate(gate, size=size, mode="nearest")
+        return target * F.interpolate(gate, size=target.shape[2:], mode="nearest")
 
     def extra_repr(self) -> str:
         """Groups and target channels in a printed model."""

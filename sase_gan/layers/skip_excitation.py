@@ -5,11 +5,13 @@ Deviation: the convolutions come from a factory, so spectral normalisation is th
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from sase_gan.layers.primitives import ConvFactory, conv
+from sase_gan.layers.primitives import conv
 
 
 class SkipExcitation(nn.Module):
@@ -33,7 +35,7 @@ class SkipExcitation(nn.Module):
         target_channels: int,
         *,
         pool_size: int = 4,
-        conv: ConvFactory = conv,
+        conv: Callable[..., nn.Module] = conv,
     ) -> None:
         super().__init__()
         if pool_size < 1:

@@ -1,4 +1,4 @@
-"""Error bars: 95 % intervals from resampled pictures.
+"""Error bars are 95 % intervals from resampled pictures.
 
 A statistic of a resampled set has a bias that the set's own value does not have (a set drawn with replacement holds
 fewer different pictures), so only the spread of the resampled values is used: it is centred on the value measured.

@@ -7,16 +7,13 @@ what the other sees, so the check asks both; `originality` has the measurements.
 """
 
 from collections.abc import Callable
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sase_gan.features.perceptual import cell_descriptor, to_unit
-
-Space = Literal["mid", "pixels"]
-SPACES: tuple[Space, ...] = ("mid", "pixels")
+from sase_gan.features.efficientnet_lite0 import cell_descriptor
+from sase_gan.features.frozen import to_unit
 
 THUMBNAIL_SIDE = 32
 # Steps of the grids that are shifted: a 28th of the picture's side in "mid", a 32nd in "pixels", along and across.

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sase_gan.features.perceptual import LpipsNetwork
-from sase_gan.metrics.applicable import NotApplicable
+from sase_gan.features.lpips import LpipsNetwork
+from sase_gan.metrics.book import NotApplicable
 from sase_gan.metrics.bootstrap import Interval, centred_interval, describe, mean_interval, resampled_counts
 from sase_gan.pixels import to_float
 from sase_gan.seeds import generator
@@ -23,14 +23,14 @@ _LARGEST_PAIRED_SET = 2000
 
 
 @dataclass(frozen=True)
-class Figure:
+class Estimate:
     """A value and its 95 % interval."""
 
     value: float
     interval: Interval | None
 
 
-def relative_diversity(fakes: Tensor, reals: Tensor, draws: int = 200) -> Figure:
+def relative_diversity(fakes: Tensor, reals: Tensor, draws: int = 200) -> Estimate:
     """Mean pairwise distance of the fakes' descriptors [F, D] over that of the reals' [N, D]; 1 is as diverse as these.
 
     At most the first 2,000 of each are paired.
@@ -40,7 +40,7 @@ def relative_diversity(fakes: Tensor, reals: Tensor, draws: int = 200) -> Figure
     """
     if len(fakes) < 2 or len(reals) < 2:
         raise NotApplicable(
-            f"Diversity needs two pictures on each side; there are {len(fakes)} fakes and {len(reals)} reals."
+            f"Diversity needs two pictures on each side; there are {len(fakes)} generated and {len(reals)} real ones."
         )
     distances = _pairwise(fakes)
     n, scale = len(distances), _mean_off_diagonal(_pairwise(reals))
@@ -51,10 +51,10 @@ def relative_diversity(fakes: Tensor, reals: Tensor, draws: int = 200) -> Figure
     # A picture drawn twice is no pair with itself.
     pairs = counts.sum(1).square() - counts.square().sum(1)
     values = ((counts @ distances) * counts).sum(1) / pairs / scale
-    return Figure(value, centred_interval(value, values, describe("fakes", draws), lowest=0.0))
+    return Estimate(value, centred_interval(value, values, describe("fakes", draws), lowest=0.0))
 
 
-def relative_diversity_within(fakes: Tensor, reals: Tensor, clusters: Tensor, draws: int = 200) -> Figure | None:
+def relative_diversity_within(fakes: Tensor, reals: Tensor, clusters: Tensor, draws: int = 200) -> Estimate | None:
     """Mean distance of pairs of fakes that share a nearest real, over the reals' mean distance.
 
     Args:
@@ -74,7 +74,7 @@ def relative_diversity_within(fakes: Tensor, reals: Tensor, clusters: Tensor, dr
     if not means or scale <= 0:
         return None
     items = torch.tensor(means, dtype=torch.float64) / scale
-    return Figure(items.mean().item(), mean_interval(items, "clusters", draws, lowest=0.0))
+    return Estimate(items.mean().item(), mean_interval(items, "clusters", draws, lowest=0.0))
 
 
 def _pairwise(rows: Tensor) -> Tensor:
@@ -109,7 +109,7 @@ def pairs_within(clusters: Tensor, seed: int = 0) -> Tensor:
 
 def lpips_diversity(
     images: Tensor, pairs: Tensor, network: LpipsNetwork, *, batch_size: int = 8, draws: int = 200
-) -> Figure | None:
+) -> Estimate | None:
     """Mean LPIPS over pairs of pictures at their own size, which belongs to the figure.
 
     Args:
@@ -128,7 +128,7 @@ def lpips_diversity(
             a, b = (to_float(images[block[:, side]]).to(device) for side in (0, 1))
             values.append(network(a, b).cpu())
     items = torch.cat(values).double()
-    return Figure(items.mean().item(), mean_interval(items, "pairs", draws, lowest=0.0))
+    return Estimate(items.mean().item(), mean_interval(items, "pairs", draws, lowest=0.0))
 
 
 def pixel_diversity(fakes: Tensor, real: Tensor) -> float:

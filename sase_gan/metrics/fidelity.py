@@ -21,7 +21,7 @@ from torch_fidelity.metric_isc import isc_features_to_metric
 from torch_fidelity.metric_kid import kid_features_to_metric
 from torch_fidelity.metric_prc import prc_features_to_metric
 
-from sase_gan.metrics.applicable import NotApplicable
+from sase_gan.metrics.book import NotApplicable
 from sase_gan.metrics.bootstrap import Interval, centred_interval, describe, resampled_counts
 from sase_gan.seeds import generator
 
@@ -122,8 +122,8 @@ def kernel_distance(
     size = subset_size or min(KID_LARGEST_SUBSET, len(fakes), len(reals))
     if size > min(len(fakes), len(reals)):
         raise ValueError(
-            f"A subset of {size} pictures was asked for, with {len(fakes)} fakes and {len(reals)} reals; it may have "
-            "at most as many as the smaller set."
+            f"A subset of {size} pictures was asked for, with {len(fakes)} generated and {len(reals)} real ones; it "
+            "may have at most as many as the smaller set."
         )
     result = kid_features_to_metric(
         fakes.double().cpu(),
@@ -246,7 +246,8 @@ def reference_halves(n: int, splits: int) -> list[tuple[Tensor, Tensor]]:
 def _check(fakes: Tensor, reals: Tensor, least: int) -> None:
     if min(len(fakes), len(reals)) < least:
         raise NotApplicable(
-            f"At least {least} pictures are needed on each side; there are {len(fakes)} fakes and {len(reals)} reals."
+            f"At least {least} pictures are needed on each side; there are {len(fakes)} generated and {len(reals)} "
+            "real ones."
         )
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from sase_gan.metrics.applicable import NotApplicable
+from sase_gan.metrics.book import NotApplicable
 from sase_gan.seeds import generator
 
 NEIGHBOURS = 5
@@ -41,8 +41,8 @@ def density_coverage(fakes: Tensor, reals: Tensor, k: int = NEIGHBOURS) -> Densi
     """
     if len(reals) <= k + 1 or len(fakes) < 1:
         raise NotApplicable(
-            f"Density and coverage need more than {k + 1} reals and at least one fake; there are {len(reals)} and "
-            f"{len(fakes)}."
+            f"Density and coverage need more than {k + 1} real pictures and a generated one; there are {len(reals)} "
+            f"and {len(fakes)}."
         )
     fakes, reals = fakes.double(), reals.double()
     radii = torch.cdist(reals, reals).kthvalue(k + 1).values
@@ -76,7 +76,8 @@ def nearest_neighbour_accuracy(fakes: Tensor, reals: Tensor, draws: int = NN_TES
     n = min(len(fakes), len(reals))
     if n < 2:
         raise NotApplicable(
-            f"The 1-NN test needs two pictures on each side; there are {len(fakes)} fakes and {len(reals)} reals."
+            f"The 1-NN test needs two pictures on each side; there are {len(fakes)} generated and {len(reals)} real "
+            "ones."
         )
     distances = _exact_distances(torch.cat([fakes, reals]).double())
     distances.fill_diagonal_(float("inf"))

@@ -28,80 +28,23 @@ pictures say more than any number. The honest spread of nn_ratio is 0.02 on phot
 drawings, so its limit follows that spread.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
 
 import torch
 from torch import Tensor
 
-from sase_gan.metrics.applicable import NotApplicable
+from sase_gan.metrics.book import NotApplicable
 from sase_gan.metrics.bootstrap import Interval, centred_interval, describe, resampled_counts, share_interval
-from sase_gan.metrics.copy_spaces import Space
+from sase_gan.metrics.catalogue import Space
+from sase_gan.metrics.copy_verdict import RULES, CopyScores, HonestBaseline, copying_verdict
 from sase_gan.metrics.fidelity import reference_halves
-
-Colour = Literal["green", "amber", "red", "grey"]
+from sase_gan.metrics.verdicts import Verdict
 
 HONEST_SPLITS = 200
 _BLOCK_DISTANCES = 4_000_000
 _CANDIDATES = 3
 _ROUNDING = 1e-5
-# Red outweighs amber, and a verdict outweighs none.
-SEVERITY: Mapping[str, int] = {"grey": 0, "green": 1, "amber": 2, "red": 3}
-
-
-@dataclass(frozen=True)
-class CopyRules:
-    """The constants of the verdict.
-
-    Attributes:
-        limit_quantile: a fake is suspiciously near when it is nearer than this quantile of the leave-one-out distances.
-        red_share, red_authpct: red from this `copy_share` up, or below this AuthPct, which is in percent.
-        red_ratio, red_deviations: red when `nn_ratio` is below this and so many honest standard deviations below the
-            honest mean, both.
-        amber_deviations: amber from so many standard deviations of the honest baseline on.
-        least_reals, least_fakes: with fewer there is no verdict.
-    """
-
-    limit_quantile: float = 0.05
-    red_share: float = 0.5
-    red_authpct: float = 10.0
-    red_ratio: float = 0.80
-    red_deviations: float = 4.0
-    amber_deviations: float = 3.0
-    least_reals: int = 10
-    least_fakes: int = 20
-
-
-RULES = CopyRules()
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """A colour, the rule that decided it, the number it looked at, and a sentence for the reader."""
-
-    colour: Colour
-    rule: str
-    number: float | None
-    text: str
-
-
-@dataclass(frozen=True)
-class CopyScores:
-    """The three figures of one set of fakes; `copy_share` in 0..1, `authpct` in percent."""
-
-    copy_share: float
-    nn_ratio: float
-    authpct: float
-
-
-@dataclass(frozen=True)
-class HonestBaseline:
-    """Mean and standard deviation of the figures over random halves of the reals, one half taken as fakes."""
-
-    mean: CopyScores
-    std: CopyScores
 
 
 @dataclass(frozen=True)
@@ -254,7 +197,8 @@ def check_copying(fakes: Tensor, reference: CopyReference, *, space: Space = "mi
     """
     if len(fakes) < 1 or len(reference) < 2:
         raise NotApplicable(
-            f"The copying check needs a fake and two training pictures; there are {len(fakes)} and {len(reference)}."
+            f"The copying check needs a generated and two training pictures; there are {len(fakes)} and "
+            f"{len(reference)}."
         )
     nearest = reference.nearest(fakes)
     own = reference.own_nearest
@@ -296,76 +240,6 @@ def _intervals(
         whole = share_interval(round(n * scores.authpct / 100), n, "fakes")
         intervals["authpct"] = Interval(100 * whole.low, 100 * whole.high, whole.description)
     return intervals
-
-
-def copying_verdict(
-    scores: CopyScores, honest: HonestBaseline | None, reals: int, fakes: int, space: Space = "mid"
-) -> Verdict:
-    """Red, amber or green by `RULES`; grey with too few pictures."""
-    if honest is None or reals < RULES.least_reals or fakes < RULES.least_fakes:
-        return Verdict(
-            "grey",
-            f"no verdict with fewer than {RULES.least_reals} reals or {RULES.least_fakes} fakes",
-            None,
-            f"{reals} training and {fakes} generated pictures are too few for a verdict; look at the pairs.",
-        )
-    suffix = "" if space == "mid" else f"_{space}"
-    mean, std = honest.mean, honest.std
-    red_ratio = min(RULES.red_ratio, mean.nn_ratio - RULES.red_deviations * std.nn_ratio)
-    amber_share = mean.copy_share + RULES.amber_deviations * std.copy_share
-    amber_ratio = mean.nn_ratio - RULES.amber_deviations * std.nn_ratio
-    share, ratio = f"{scores.copy_share:.0%}", f"{scores.nn_ratio:.2f}"
-    if scores.copy_share >= RULES.red_share:
-        return Verdict(
-            "red",
-            f"red: copy_share{suffix} >= {RULES.red_share:g}",
-            scores.copy_share,
-            f"{share} of the generated pictures are nearer to a training picture than training pictures are to each "
-            "other: they are copies, or close to it.",
-        )
-    if scores.authpct < RULES.red_authpct:
-        return Verdict(
-            "red",
-            f"red: authpct{suffix} < {RULES.red_authpct:g}",
-            scores.authpct,
-            f"Only {scores.authpct:.0f} % of the generated pictures are farther from their nearest training picture "
-            "than that picture is from its own nearest neighbour.",
-        )
-    if scores.nn_ratio < red_ratio:
-        return Verdict(
-            "red",
-            f"red: nn_ratio{suffix} < {red_ratio:.2f}",
-            scores.nn_ratio,
-            f"Generated pictures lie at {ratio} of the distance that training pictures have from each other.",
-        )
-    if scores.copy_share > amber_share:
-        return Verdict(
-            "amber",
-            f"amber: copy_share{suffix} > {amber_share:.3f}, the honest mean + {RULES.amber_deviations:g} deviations",
-            scores.copy_share,
-            f"{share} of the generated pictures are suspiciously near to a training picture; honest new pictures would "
-            f"stay under {amber_share:.0%}.",
-        )
-    if scores.nn_ratio < amber_ratio:
-        return Verdict(
-            "amber",
-            f"amber: nn_ratio{suffix} < {amber_ratio:.3f}, the honest mean - {RULES.amber_deviations:g} deviations",
-            scores.nn_ratio,
-            f"Generated pictures are nearer to the training pictures ({ratio}) than honest new ones would be (at least "
-            f"{amber_ratio:.2f}).",
-        )
-    return Verdict(
-        "green",
-        "green: no rule for red or amber applies",
-        scores.copy_share,
-        f"{share} of the generated pictures are suspiciously near to a training picture; honest new pictures would "
-        f"score {mean.copy_share:.0%} by chance.",
-    )
-
-
-def joint_verdict(results: Mapping[Space, CopyResult]) -> Verdict:
-    """The severest of the spaces' verdicts; of equal ones the first."""
-    return max((result.verdict for result in results.values()), key=lambda verdict: SEVERITY[verdict.colour])
 
 
 @dataclass(frozen=True)

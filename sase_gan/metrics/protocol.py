@@ -1,4 +1,4 @@
-"""How a figure is made: the named protocols and their settings.
+"""A protocol says how figures are made: it is a name for settings.
 
 A figure means something only together with these settings, so every record carries all of them, and a protocol with any
 setting changed is called "custom".
@@ -14,8 +14,6 @@ from typing import Any, Literal
 from sase_gan.errors import UsageError
 
 ProtocolName = Literal["quick", "standard", "paper-5k", "clean", "custom"]
-Group = Literal["distribution", "patches", "copying", "diversity", "smoothness", "single"]
-GROUPS: tuple[Group, ...] = ("distribution", "patches", "copying", "diversity", "smoothness", "single")
 
 
 @dataclass(frozen=True)

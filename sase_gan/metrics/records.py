@@ -1,37 +1,32 @@
-"""Reading evaluation records: `metrics.json`, the lines of a run's `results.jsonl`, and its `metrics.csv`.
+"""Evaluation records follow one schema from measuring to the page: `metrics.json`, and lines of `results.jsonl`.
 
 Reports and comparisons are made from files alone, possibly a year later and on another computer, so everything that
 comes from a file is checked here once and typed from then on. A record of a later schema is refused rather than half
-understood; a part that an evaluation left out is `None` or empty, and it is the reader's business to say so.
+understood; a part that an evaluation left out is `None` or empty, and it is the reader's business to say so. What was
+never set is not written, so that a record read and written again says no more than before.
 
-This module knows the words for metrics (titles, groups, order) that every table shows. It imports neither torch nor
-the metrics themselves.
+This module imports neither torch nor the computation of metrics.
 """
 
 import csv
 import json
-import logging
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from sase_gan.errors import DataError, SaseGanError, UsageError
-
-logger = logging.getLogger(__name__)
+from sase_gan.errors import DataError, UsageError
+from sase_gan.files import write_atomically
+from sase_gan.metrics.catalogue import Better, Section
+from sase_gan.metrics.figures import Figure, figure, identify
 
 SCHEMA_VERSION = 1
 """The schema of `metrics.json` that this version writes and reads."""
 
 RECORD_FILE = "metrics.json"
-RESULTS_FILE = "results.jsonl"
-TRAINING_FILE = "metrics.csv"
-CONFIG_FILE = "config.yaml"
-KEPT_RUN = "run"
-"""Folder in an evaluation made outside its run, with copies of the run's three files above."""
+FIGURES_FILE = "figures.csv"
 
 Colour = Literal["green", "amber", "red", "grey"]
 Status = Literal["ok", "skipped", "not_applicable", "failed"]
@@ -44,7 +39,8 @@ def _finite_or_none(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-Number = Annotated[float | None, BeforeValidator(_finite_or_none)]
+# Whole numbers stay whole, so that a record is written as it was measured.
+Number = Annotated[float | int | None, BeforeValidator(_finite_or_none)]
 
 
 class _Part(BaseModel):
@@ -54,8 +50,15 @@ class _Part(BaseModel):
 
 
 class MetricRecord(_Part):
-    """One number with everything that decides what it may be compared with."""
+    """One number with everything that decides what it may be compared with.
 
+    `base`, `network` and `scale` say which figure it is, see `figures.Figure`; `extractor` is the network that its
+    features came from, which not every figure is named by.
+    """
+
+    base: str
+    network: str | None = None
+    scale: int | None = None
     status: Status
     value: Number = None
     std: Number = None
@@ -74,9 +77,14 @@ class MetricRecord(_Part):
     reason: str | None = None
     baseline: Number = None
     baseline_std: Number = None
-    better: Literal["lower", "higher", "target"] | None = None
+    better: Better | None = None
     meaning: str | None = None
     comparability: str | None = None
+
+    @property
+    def figure(self) -> Figure:
+        """Which figure this is: its name, title and place in tables."""
+        return figure(self.base, self.network, self.scale)
 
     @property
     def measured(self) -> bool:
@@ -95,12 +103,12 @@ class DataPart(_Part):
     name: str = "unnamed pictures"
     path_name: str | None = None
     licence: str | None = None
-    digest: str | None = None
-    n: int | None = None
-    image_size: tuple[int, int] | None = None
     mirror: bool | None = None
     jpeg_sources: int | None = None
     holdout: int | None = None
+    digest: str | None = None
+    n: int | None = None
+    image_size: tuple[int, int] | None = None
 
 
 class FakesPart(_Part):
@@ -114,7 +122,14 @@ class FakesPart(_Part):
 
 
 class ModelPart(_Part):
-    """The snapshot that made the pictures, where one did."""
+    """The snapshot that made the pictures, where one did.
+
+    Attributes:
+        averaged, truncation: part of every figure's comparability.
+        extractor_used_in_training: whether the feature network served the reconstruction loss, which trains no
+            generator; it is told to the reader.
+        discriminator_extractor: the network that the discriminator was built on: its pooled features judge nothing.
+    """
 
     snapshot: str | None = None
     digest: str | None = None
@@ -124,6 +139,7 @@ class ModelPart(_Part):
     seed: int | None = None
     noise: str | None = None
     extractor_used_in_training: bool | None = None
+    discriminator_extractor: str | None = None
     parameters: int | None = None
 
 
@@ -131,12 +147,12 @@ class VerdictRule(_Part):
     """Why a verdict has its colour."""
 
     rule: str | None = None
-    text: str | None = None
     number: Number | str = None
+    text: str | None = None
 
 
 class CopyPair(_Part):
-    """A generated picture beside its nearest training pictures."""
+    """A generated picture beside its nearest training pictures; paths and names are known when files are written."""
 
     fake: str | None = None
     nearest: str | None = None
@@ -202,6 +218,7 @@ class EvaluationRecord(_Part):
     schema_version: int
     created: str | None = None
     seconds: Number = None
+    timing: dict[str, Any] = Field(default_factory=dict)
     command: str | None = None
     protocol: dict[str, Any] = Field(default_factory=dict)
     versions: dict[str, Any] = Field(default_factory=dict)
@@ -217,6 +234,7 @@ class EvaluationRecord(_Part):
     notes: tuple[str, ...] = ()
     pictures: Pictures = Field(default_factory=Pictures)
     histograms: dict[str, Histogram] = Field(default_factory=dict)
+    curves: Any = None
     walk_steps: tuple[float, ...] = ()
 
     @property
@@ -228,6 +246,30 @@ class EvaluationRecord(_Part):
     def colour(self, topic: str) -> Colour:
         """The verdict on "copying", "quality" or "diversity"; grey where none was given."""
         return self.verdict.get(topic, "grey")
+
+    def value(self, name: str) -> float | None:
+        """A figure that was measured, else None."""
+        return self.metrics[name].value if name in self.metrics else None
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values, without what was never set."""
+        return self.model_dump(mode="json", exclude_unset=True)
+
+
+def metrics_by_section(metrics: Mapping[str, MetricRecord]) -> Iterator[tuple[Section, list[tuple[str, MetricRecord]]]]:
+    """The metrics of a record as (section, [(name, metric), ...]) in the order of every table."""
+    sections: dict[Section, list[tuple[str, MetricRecord]]] = {}
+    for name, metric in in_order(metrics):
+        sections.setdefault(metric.figure.metric.section, []).append((name, metric))
+    yield from sections.items()
+
+
+def in_order(metrics: Mapping[str, MetricRecord]) -> list[tuple[str, MetricRecord]]:
+    """The metrics of a record in the order of every table."""
+    return sorted(metrics.items(), key=lambda item: item[1].figure.place)
+
+
+# --- files -----------------------------------------------------------------------------------------------------------
 
 
 def parse_record(raw: object, origin: str) -> EvaluationRecord:
@@ -250,13 +292,27 @@ def parse_record(raw: object, origin: str) -> EvaluationRecord:
             "update sase_gan, or run `sase-gan evaluate` again with this version"
         )
     try:
-        return EvaluationRecord.model_validate(raw)
+        return EvaluationRecord.model_validate(_with_bases(raw))
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         raise DataError(
             f"{origin} has an unusable field {place!r} ({first['msg']}); run `sase-gan evaluate` again"
         ) from error
+
+
+def _with_bases(raw: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The record with every entry saying which figure it is: early versions wrote only names."""
+    metrics = raw.get("metrics")
+    if not isinstance(metrics, Mapping):
+        return raw
+    entries = {}
+    for name, entry in metrics.items():
+        if isinstance(entry, Mapping) and "base" not in entry:
+            found = identify(str(name))
+            entry = {"base": found.metric.base, "network": found.network, "scale": found.scale, **entry}
+        entries[name] = entry
+    return {**raw, "metrics": entries}
 
 
 def read_record(path: Path) -> EvaluationRecord:
@@ -277,286 +333,24 @@ def read_record(path: Path) -> EvaluationRecord:
     return parse_record(raw, str(path))
 
 
-@dataclass(frozen=True)
-class RunRecords:
-    """What a run folder tells about its course.
-
-    `results` are the evaluations of its snapshots by images seen; `series` the columns of `metrics.csv`, each as
-    (images seen, value) pairs without empty cells; `notes` say what could not be read.
-    """
-
-    results: tuple[EvaluationRecord, ...] = ()
-    series: Mapping[str, tuple[tuple[float, float], ...]] = field(default_factory=dict)
-    config: str | None = None
-    notes: tuple[str, ...] = ()
+def write_json(path: Path, content: Mapping[str, Any]) -> Path:
+    """Write a record, or a table of records, as JSON; NaN is refused."""
+    with write_atomically(path) as temporary:
+        text = json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False)
+        temporary.write_text(text + "\n", encoding="utf-8")
+    return path
 
 
-def read_run(folder: Path) -> RunRecords:
-    """Read a run folder's curves and configuration; what is missing is empty, what is damaged becomes a note."""
-    notes: list[str] = []
-    results = tuple(_read_results(folder / RESULTS_FILE, notes))
-    series = _read_training(folder / TRAINING_FILE, notes)
-    config_file = folder / CONFIG_FILE
-    config = config_file.read_text(encoding="utf-8", errors="replace") if config_file.is_file() else None
-    return RunRecords(results, series, config, tuple(notes))
-
-
-def _read_results(path: Path, notes: list[str]) -> list[EvaluationRecord]:
-    if not path.is_file():
-        return []
-    records = []
-    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
-        if not line.strip():
-            continue
-        try:
-            records.append(parse_record(json.loads(line), f"{path.name}, line {number}"))
-        except json.JSONDecodeError:
-            # A run killed while it wrote leaves half a line; the others are as good as ever.
-            notes.append(f"Line {number} of {path.name} is not valid JSON and was left out.")
-        except SaseGanError as error:
-            notes.append(f"{error}; this line was left out.")
-    return sorted(records, key=lambda record: images_seen(record) or 0)
-
-
-def _read_training(path: Path, notes: list[str]) -> dict[str, tuple[tuple[float, float], ...]]:
-    if not path.is_file():
-        return {}
-    with path.open(encoding="utf-8", errors="replace", newline="") as file:
-        rows = list(csv.DictReader(file))
-    if not rows or "images_seen" not in rows[0]:
-        notes.append(f"{path.name} has no column images_seen, so its curves were left out.")
-        return {}
-    series: dict[str, list[tuple[float, float]]] = {}
-    for row in rows:
-        clock = _number(row.get("images_seen"))
-        if clock is None:
-            continue
-        for name, cell in row.items():
-            value = _number(cell) if isinstance(cell, str) else None
-            if name is not None and name != "images_seen" and value is not None:
-                series.setdefault(name, []).append((clock, value))
-    return {name: tuple(points) for name, points in series.items()}
-
-
-def _number(cell: str | None) -> float | None:
-    try:
-        value = float(cell) if cell else None
-    except ValueError:
-        return None
-    return value if value is not None and math.isfinite(value) else None
-
-
-def images_seen(record: EvaluationRecord) -> int | None:
-    """The training clock of the snapshot that a record scores, where one did."""
-    return record.model.images_seen if record.model else None
-
-
-def is_run_folder(folder: Path) -> bool:
-    """Whether a folder looks like a training run: it holds `results.jsonl` or `config.yaml`."""
-    return (folder / RESULTS_FILE).is_file() or (folder / CONFIG_FILE).is_file()
-
-
-def main_distance(record: EvaluationRecord) -> str | None:
-    """The name of the record's leading distance: KID on whichever features there are, Inception's first."""
-    for name in sorted(record.metrics, key=metric_order):
-        if metric_base(name) == "kid" and record.metrics[name].measured:
-            return name
-    return None
-
-
-def best_record(records: tuple[EvaluationRecord, ...]) -> EvaluationRecord | None:
-    """The lowest KID among the records whose copying verdict is not red; the latest one when none has a KID.
-
-    A red record is chosen only when all are red, because copies have the best KID of all.
-    """
-    ranked = rank_records(records)
-    return ranked[0] if ranked else None
-
-
-def rank_records(records: tuple[EvaluationRecord, ...]) -> list[EvaluationRecord]:
-    """The records among which `best_record` chooses, best first; those without a KID last, the latest of them first."""
-    # The untrained generator, published at 0 images, is no candidate where there is a trained one.
-    trained = [record for record in records if images_seen(record) != 0] or list(records)
-    allowed = [record for record in trained if record.colour("copying") != "red"] or trained
-    return sorted(reversed(allowed), key=_leading_value)
-
-
-def _leading_value(record: EvaluationRecord) -> float:
-    name = main_distance(record)
-    value = record.metrics[name].value if name else None
-    return math.inf if value is None else value
-
-
-# --- the words for metrics -------------------------------------------------------------------------------------------
-
-EXTRACTOR_TITLES = {
-    "efflite0": "EfficientNet-Lite0",
-    "inception": "Inception v3",
-    "inception-clean": "Inception v3, clean resize",
-    "inception-tv": "Inception v3, torchvision",
-    "vgg16": "VGG16",
-    "dinov2": "DINOv2",
-    "clip": "CLIP",
-    "pixels32": "32-px pictures",
-}
-
-GROUP_TITLES = {
-    "distance": "How far the fakes are from the reals",
-    "coverage": "How good each fake is, how much of the set they cover",
-    "single": "Against the one training picture",
-    "copying": "Copying",
-    "diversity": "How much the fakes differ from each other",
-    "smoothness": "Between two latents",
-    "other": "Other measurements",
-}
-
-# One row a metric, in the order of every table: base name, group, title.
-_METRICS: tuple[tuple[str, str, str], ...] = (
-    ("kid", "distance", "KID"),
-    ("kid_mid", "distance", "KID, mid-level features"),
-    ("fid", "distance", "FID"),
-    ("fid_reference", "distance", "Reference level of FID: halves of the reals"),
-    ("fd", "distance", "Fréchet distance"),
-    ("fd_reference", "distance", "Reference level: halves of the reals"),
-    ("fd_mid", "distance", "Fréchet distance, mid-level features"),
-    ("fd_mid_reference", "distance", "Reference level, mid-level features"),
-    ("mifid", "distance", "MiFID, a distance that punishes copies"),
-    ("mifd", "distance", "Fréchet distance that punishes copies"),
-    ("patch_swd", "distance", "Patch distance, mean over scales"),
-    ("patch_swd_reference", "distance", "Reference level of the patch distance"),
-    ("precision", "coverage", "Precision"),
-    ("recall", "coverage", "Recall"),
-    ("density", "coverage", "Density"),
-    ("coverage", "coverage", "Coverage"),
-    ("nn1_acc", "coverage", "1-NN accuracy"),
-    ("inception_score", "coverage", "Inception Score"),
-    ("is", "coverage", "Inception-Score formula"),
-    ("sifid64", "single", "SIFID, 64 channels"),
-    ("sifid192", "single", "SIFID, 192 channels"),
-    ("sifd", "single", "Texture distance (single-image Fréchet)"),
-    ("single_patch_swd", "single", "Patch distance"),
-    ("distance_to_train", "copying", "Perceptual distance to the training picture"),
-    ("lpips_to_train", "copying", "LPIPS to the training picture"),
-    ("copy_rate", "copying", "Patches copied in one piece"),
-    ("copy_share", "copying", "Share of suspiciously near fakes"),
-    ("nn_ratio", "copying", "Distance to the training set, relative"),
-    ("authpct", "copying", "Authentic fakes (AuthPct), percent"),
-    ("copy_share_pixels", "copying", "Share of suspiciously near fakes, by pixels"),
-    ("nn_ratio_pixels", "copying", "Distance to the training set, relative, by pixels"),
-    ("authpct_pixels", "copying", "Authentic fakes (AuthPct), percent, by pixels"),
-    ("holdout_nearer_share", "copying", "Fakes nearer than held-out pictures"),
-    ("holdout_nn_ratio", "copying", "Distance relative to held-out pictures"),
-    ("div", "diversity", "Diversity, relative to the reals"),
-    ("div_within", "diversity", "Diversity around one training picture"),
-    ("lpips_diversity", "diversity", "LPIPS diversity"),
-    ("lpips_diversity_within", "diversity", "LPIPS diversity around one training picture"),
-    ("pixel_diversity", "diversity", "Pixel diversity"),
-    ("pixel_difference", "diversity", "Pixel difference from the training picture"),
-    ("perceptual_diversity", "diversity", "Perceptual diversity"),
-    ("smoothness_path", "smoothness", "Change over a whole walk, squared"),
-    ("smoothness_evenness", "smoothness", "Unevenness of the steps"),
-    ("smoothness_largest_step", "smoothness", "Largest step over the mean step"),
-    ("smoothness_detour", "smoothness", "Detour"),
+_COLUMNS = (
+    *("status", "value", "std", "low", "high", "interval", "n_real", "n_fake", "extractor", "layer", "resize"),
+    *("subset_size", "baseline", "baseline_std", "better", "comparability", "reason", "meaning"),
 )
-_TITLES = {base: title for base, _, title in _METRICS}
-_GROUPS = {base: group for base, group, _ in _METRICS}
-_ORDER = {base: place for place, (base, _, _) in enumerate(_METRICS)}
-_GROUP_ORDER = {group: place for place, group in enumerate(GROUP_TITLES)}
-
-# Inception's figures have the literature's plain names; those of its clean resize and of torchvision's weights end so.
-_CLEAN = "_clean"
-_TORCHVISION = "_tv"
-_PLAIN_INCEPTION = {"kid", "fid", "fid_reference", "mifid", "precision", "recall", "density", "coverage", "nn1_acc"} | {
-    "inception_score"
-}
 
 
-def metric_extractor(name: str) -> str | None:
-    """The feature network that a metric's name tells of: `kid_efflite0` gives "efflite0", `fid` gives "inception"."""
-    if name.endswith(_CLEAN):
-        return "inception-clean"
-    if name.endswith(_TORCHVISION):
-        return "inception-tv"
-    if name in _PLAIN_INCEPTION:
-        return "inception"
-    return next((key for key in EXTRACTOR_TITLES if name.endswith(f"_{key}")), None)
-
-
-def metric_base(name: str) -> str:
-    """A metric's name without its feature network: `kid_mid_efflite0` gives "kid_mid", `fid_clean` gives "fid"."""
-    extractor = metric_extractor(name)
-    return name.removesuffix(_CLEAN).removesuffix(_TORCHVISION).removesuffix(f"_{extractor}")
-
-
-def is_reference_level(name: str) -> bool:
-    """Whether a metric is not about fakes at all but what halves of the reals score."""
-    return metric_base(name).endswith("_reference")
-
-
-def metric_title(name: str) -> str:
-    """A metric's name in words, without the feature network; an unknown one keeps its name."""
-    base = metric_base(name)
-    if base in _TITLES:
-        return _TITLES[base]
-    if base.startswith("patch_swd_"):
-        return f"Patch distance at {base.removeprefix('patch_swd_')} px"
-    return name
-
-
-def metric_group(name: str) -> str:
-    """The key of `GROUP_TITLES` under which a metric is listed."""
-    base = metric_base(name)
-    families = {"patch_swd": "distance", "holdout": "copying", "smoothness": "smoothness"}
-    return _GROUPS.get(base) or next((group for start, group in families.items() if base.startswith(start)), "other")
-
-
-def metric_order(name: str) -> tuple[int, int, int, str]:
-    """Sort key: groups in the order of `GROUP_TITLES`; in one, KID first, Inception's before other networks'."""
-    base = metric_base(name)
-    place = _ORDER.get(base, _ORDER["patch_swd"] if base.startswith("patch_swd") else len(_ORDER))
-    # Scales of the patch distance from coarse to fine: by number, not by text.
-    size = base.removeprefix("patch_swd_")
-    extractor = metric_extractor(name)
-    network = list(EXTRACTOR_TITLES).index(extractor) if extractor else 0
-    rank = int(size) if size.isdigit() else 0 if extractor == "inception" else network + 1
-    return _GROUP_ORDER[metric_group(name)], place, rank, name
-
-
-def metrics_by_group(metrics: Mapping[str, MetricRecord]) -> Iterator[tuple[str, list[tuple[str, MetricRecord]]]]:
-    """The metrics of a record as (group, [(name, metric), ...]) in the order of every table."""
-    groups: dict[str, list[tuple[str, MetricRecord]]] = {}
-    for name in sorted(metrics, key=metric_order):
-        groups.setdefault(metric_group(name), []).append((name, metrics[name]))
-    yield from groups.items()
-
-
-def format_number(value: float, spread: float | None = None) -> str:
-    """Write a number with as many decimals as its spread deserves, or with three figures when there is no spread.
-
-    A spread is trusted to one figure, to two when it begins with 1, 2 or 3, where one figure would be too coarse.
-
-    Example:
-        >>> format_number(0.012345, spread=0.0021)
-        '0.0123'
-        >>> format_number(24.81, spread=0.6)
-        '24.8'
-        >>> format_number(0.2)
-        '0.2'
-        >>> format_number(-0.0018)
-        '−0.0018'
-    """
-    scale = abs(spread) if spread else abs(value)
-    exponent = math.floor(math.log10(scale)) if scale else 0
-    figures = 3 if not spread else 2 if scale / 10**exponent < 4 else 1
-    decimals = min(max(figures - 1 - exponent, 0), 6)
-    text = f"{value:,.{decimals}f}".replace(",", "\u202f") if abs(value) >= 10_000 else f"{value:.{decimals}f}"
-    if not spread and "." in text and (abs(value) < 1 or value == int(value)):
-        text = text.rstrip("0").rstrip(".") or "0"
-    if not text.strip("-0."):
-        text = text.lstrip("-")
-    return text.replace("-", "−")
-
-
-def count(number: int) -> str:
-    """A whole number with thin gaps between the thousands."""
-    return f"{number:,}".replace(",", "\u202f")
+def write_figures(path: Path, metrics: Mapping[str, MetricRecord]) -> None:
+    """Write figures as a table, CSV, one a row."""
+    with write_atomically(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["name", *_COLUMNS])
+        for name, metric in metrics.items():
+            writer.writerow([name, *(getattr(metric, column) for column in _COLUMNS)])

@@ -1,27 +1,40 @@
-"""The real pictures, prepared once for any number of evaluations: features, distances among them, reference levels."""
+"""A reference is real pictures prepared once for any number of evaluations: features, distances, reference levels."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from sase_gan.metrics import fidelity, patches
-from sase_gan.metrics.copy_spaces import SPACES, Space
-from sase_gan.metrics.extractors import (
-    Extractor,
+from sase_gan.metrics.catalogue import SPACES, Space
+from sase_gan.metrics.extractors import Extractor, PixelExtractor, build_extractor
+from sase_gan.metrics.feature_store import (
     FeatureStore,
-    PixelExtractor,
-    Progress,
-    build_extractor,
     canonical_order,
     image_digests,
     mirrored_digest,
     set_digest,
 )
 from sase_gan.metrics.originality import CopyReference
+from sase_gan.progress import Progress
+
+
+class LayersOfSpace(NamedTuple):
+    """Where the descriptions of a space come from: the extractor, its layer of pictures and that of their shifts."""
+
+    extractor: str
+    plain: str
+    shifts: str
+
+
+LAYERS_OF_SPACES: Mapping[Space, LayersOfSpace] = {
+    "mid": LayersOfSpace("efflite0", "mid", "mid_shifts"),
+    "pixels": LayersOfSpace("pixels32", "pixels", "pixel_shifts"),
+}
 
 
 @dataclass(frozen=True)
@@ -151,9 +164,7 @@ class PreparedReference:
     def copying(self, space: Space) -> CopyReference:
         """The reals as the copying check sees them in a space."""
         if space not in self._copying:
-            extractor, plain, shifts = (
-                ("efflite0", "mid", "mid_shifts") if space == "mid" else ("pixels32", "pixels", "pixel_shifts")
-            )
+            extractor, plain, shifts = LAYERS_OF_SPACES[space]
             own = self.features(extractor, [plain, shifts])
             mirrored = self.features(extractor, [shifts], mirrored=True)
             self._copying[space] = CopyReference(own[plain], own[shifts], mirrored[shifts])

@@ -1,4 +1,4 @@
-"""Metrics of generators that learn from one picture.
+"""Metrics of generators that learn from one picture: how near, how varied, and how much is copied.
 
 SIFID (Shaham and others, SinGAN, 2019) has two incompatible definitions in circulation, so there are two names:
 `sifid64` on the 64 channels before Inception's first pooling, which most code computes, and `sifid192` on the 192
@@ -18,8 +18,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sase_gan.features.perceptual import EfficientNetLite0, PerceptualDistance
-from sase_gan.metrics.applicable import NotApplicable
+from sase_gan.features.efficientnet_lite0 import EfficientNetLite0
+from sase_gan.features.reconstruction import PerceptualDistance
+from sase_gan.metrics.book import NotApplicable
+from sase_gan.metrics.catalogue import COPY_RATE_LIMIT
 from sase_gan.metrics.diversity import grey_deviation
 from sase_gan.metrics.patches import sort_rows
 from sase_gan.pixels import to_float
@@ -34,7 +36,6 @@ _SWD_KERNELS = 128
 _SWD_PATCH = 7
 _COPY_SIDE = 64
 _COPY_PATCH = 7
-COPY_RATE_LIMIT = 0.75
 _SHIFT_SHARE = 0.05
 
 _BEFORE_FIRST_POOL = ("Conv2d_1a_3x3", "Conv2d_2a_3x3", "Conv2d_2b_3x3")
@@ -134,7 +135,11 @@ def patch_swd(fake: Tensor, real: Tensor, *, seed: int = 0) -> float:
 
 
 def patch_swds(fakes: Sequence[Tensor], real: Tensor, *, seed: int = 0) -> Tensor:
-    """`patch_swd` of each fake [N], float64; the real is described once."""
+    """`patch_swd` of each fake [N], float64; the real is described once.
+
+    Raises:
+        NotApplicable: a short side under 28 px.
+    """
     if min(side for image in (*fakes, real) for side in image.shape[-2:]) < 4 * _SWD_PATCH:
         raise NotApplicable(f"Patch-SWD needs pictures of at least {4 * _SWD_PATCH} px a side.")
     target = _responses(real, seed)

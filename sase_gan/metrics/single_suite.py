@@ -1,7 +1,7 @@
-"""Records of pictures made from one picture, in the same schema as those of sets; and tables over many scenes."""
+"""The suite for one picture measures what was made from it, in the same schema as sets; and sums up many scenes."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -9,24 +9,30 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sase_gan.features.perceptual import EfficientNetLite0Loss, PerceptualDistance, efficientnet_lite0, lpips_network
+from sase_gan.errors import WeightsError
+from sase_gan.features import weights
+from sase_gan.features.efficientnet_lite0 import efficientnet_lite0
+from sase_gan.features.lpips import lpips_network
+from sase_gan.features.reconstruction import EfficientNetLite0Loss, PerceptualDistance
 from sase_gan.metrics import single_image, verdicts
-from sase_gan.metrics.applicable import NotApplicable
+from sase_gan.metrics.book import NotApplicable, Setting
 from sase_gan.metrics.bootstrap import Interval, mean_interval, resampled_interval
+from sase_gan.metrics.catalogue import COPY_RATE_LIMIT, METRICS
 from sase_gan.metrics.diversity import diversity_pairs, pixel_diversity
 from sase_gan.metrics.extractors import PixelExtractor
-from sase_gan.metrics.originality import Verdict
+from sase_gan.metrics.figures import Figure, figure, figures_of
+from sase_gan.metrics.measuring import Measurement
+from sase_gan.metrics.outcome import CopyMatch, Evaluation, Provenance, start_record, verdict_fields
 from sase_gan.metrics.protocol import Protocol
-from sase_gan.metrics.record import DISTRIBUTION_BASES, RecordBook, Setting, metric_name
+from sase_gan.metrics.records import CopyPair, EvaluationRecord
 from sase_gan.metrics.reference import PictureSet, PreparedReference
 from sase_gan.metrics.request import LPIPS_NET, Request, resolve
-from sase_gan.metrics.suite import CopyPair, Evaluation, Provenance, base_record, check_sizes, set_verdicts
+from sase_gan.metrics.suite_copying import PANEL_SIZE
 
-_VARIANTS: tuple[single_image.SifidVariant, ...] = ("sifid64", "sifid192")
-_INCEPTION_SOURCES: tuple[tuple[str, single_image.InceptionSource, str], ...] = (
-    ("inception", "fidelity", ""),
-    ("inception-tv", "torchvision", "_tv"),
-)
+_INCEPTION_SOURCES: dict[str, single_image.InceptionSource] = {"inception": "fidelity", "inception-tv": "torchvision"}
+_SIFID_LAYERS: dict[single_image.SifidVariant, str] = {"sifid64": "Conv2d_2b_3x3", "sifid192": "Conv2d_4a_3x3"}
+_MOST_IN_PAIRS = 20
+"""Pairs are made of so many of the pictures."""
 
 
 def evaluate_single(
@@ -41,66 +47,57 @@ def evaluate_single(
     """Measure pictures against the one picture that their generator learned from.
 
     Args:
-        fakes: uint8 [F, 3, H, W].
+        fakes: the generated pictures, uint8 [F, 3, H, W].
         reference: of exactly one real picture, of the same size.
         protocol: for the record and the number of draws.
         request: what to compute.
-        fake_names: one a fake.
+        fake_names: one a generated picture.
         provenance: for the record.
 
     Raises:
-        DataError: unequal sizes, no fakes, or more than one real.
+        DataError: unequal sizes, or no pictures.
+        WeightsError: with `request` left out, when the protocol needs files that are missing.
     """
     protocol = protocol or Protocol()
     request = request or resolve(protocol, weights_dir=reference.weights_dir)
-    provenance = provenance or Provenance()
     start = time.monotonic()
-    pictures = PictureSet(fakes, fake_names)
-    check_sizes(pictures, reference)
-    work = _SingleEvaluator(pictures, reference, protocol, request)
-    work.run()
-    record = base_record(protocol, reference, pictures, provenance)
-    record["metrics"] = work.book.metrics
-    count = len(pictures)
-    copying = Verdict("grey", "copying was not asked for", None, "Copying was not measured.")
-    if work.rates is not None:
-        flagged = int((work.rates >= single_image.COPY_RATE_LIMIT).sum())
-        copying = verdicts.single_copying(flagged, count)
+    work = Measurement(PictureSet(fakes, fake_names), reference, protocol, request)
+    single = _Single(work)
+    single.measure()
+    count = len(work.fakes)
+    copying = verdicts.UNASKED_COPYING
+    if single.rates is not None:
+        copying = verdicts.single_copying(int((single.rates >= COPY_RATE_LIMIT).sum()), count)
     quality = verdicts.single_quality(work.book.value("sifd_efflite0"))
-    set_verdicts(record, copying, quality, verdicts.single_diversity(work.book.value("pixel_diversity"), count))
-    record["seconds"] = round(time.monotonic() - start, 3)
-    return Evaluation(record, copying=work.panel())
+    diversity = verdicts.single_diversity(work.book.value("pixel_diversity"), count)
+    record = start_record(work, provenance or Provenance())
+    found = {**verdict_fields(copying, quality, diversity), "seconds": round(time.monotonic() - start, 3)}
+    return Evaluation(record.model_copy(update=found), single.most_copied())
 
 
-class _SingleEvaluator:
-    def __init__(self, fakes: PictureSet, reference: PreparedReference, protocol: Protocol, request: Request) -> None:
-        self.fakes = fakes
-        self.real = reference.pictures.images[0]
-        self.reference = reference
-        self.request = request
-        self.draws = protocol.bootstrap_draws
-        self.book = RecordBook()
+class _Single:
+    """The figures of pictures made from one picture."""
+
+    def __init__(self, work: Measurement) -> None:
+        self.work = work
+        self.fakes = work.fakes.images
+        self.real = work.reference.pictures.images[0]
         self.rates: Tensor | None = None
         self.mirrored: list[bool] = []
-        self.setting = Setting(
-            n_real=1,
-            n_fake=len(fakes),
-            reference_set=f"picture {reference.pictures.digest[:16]}",
-            image_size=fakes.image_size,
-        )
 
     @cached_property
     def perceptual(self) -> EfficientNetLite0Loss:
         """The offline perceptual distance."""
-        return EfficientNetLite0Loss().to(self.reference.device)
+        return EfficientNetLite0Loss().to(self.work.reference.device)
 
-    def run(self) -> None:
+    def measure(self) -> None:
+        """Note all figures that are wanted."""
+        work = self.work
         reason = "one picture has no covariance; distances between sets need more real pictures"
-        for base in DISTRIBUTION_BASES[:2]:
-            name = metric_name(base, "efflite0")
-            if self.request.wants(name, "distribution"):
-                self.book.miss(name, base, self.setting, "not_applicable", reason)
-        if self.request.wants_group("single"):
+        for distance in (figure("kid", "efflite0"), figure("fd", "efflite0")):
+            if work.request.wants(distance):
+                work.book.miss(distance, work.base_setting, "not_applicable", reason)
+        if work.request.wants_group("single"):
             self.texture()
             self.sifid()
             self.patches()
@@ -109,198 +106,180 @@ class _SingleEvaluator:
             self.distances()
             self.copies()
 
-    def _per_fake(self, name: str, base: str, values: Tensor, setting: Setting, reason: str | None = None) -> None:
-        if not self.request.wants(name, "single"):
+    def _mean(self, found: Figure, setting: Setting, compute: Callable[[], Tensor], reason: str | None = None) -> None:
+        """Note the mean of a value for each picture, where it is wanted."""
+        work = self.work
+        if not work.request.wants(found):
             return
-        std = values.std().item() if len(values) > 1 else None
-        interval = mean_interval(values, "fakes", self.draws, lowest=0.0)
-        self.book.add(name, base, values.mean().item(), setting, std=std, interval=interval, reason=reason)
+
+        def note() -> None:
+            values = compute()
+            std = values.std().item() if len(values) > 1 else None
+            interval = mean_interval(values, "fakes", work.draws, lowest=0.0)
+            work.book.add(found, values.mean().item(), setting, std=std, interval=interval, reason=reason)
+
+        work.attempt([found], setting, note)
 
     def texture(self) -> None:
-        network = efficientnet_lite0(self.reference.device)
-        extractor = self.reference.extractor("efflite0")
-        setting = replace(
-            self.setting,
-            extractor="efflite0",
-            layer="blocks.1",
-            weights_sha256=extractor.weights_sha256,
-            resize="none",
-        )
-        try:
-            images = self.fakes.images.to(self.reference.device)
-            values = single_image.sifd_efflite0(list(images), self.real.to(self.reference.device), network)
-        except NotApplicable as error:
-            self.book.miss("sifd_efflite0", "sifd", setting, "not_applicable", str(error))
-            return
-        self._per_fake("sifd_efflite0", "sifd", values, setting)
+        """The distance of texture statistics on our own network."""
+        device = self.work.reference.device
+
+        def compute() -> Tensor:
+            network = efficientnet_lite0(device)
+            return single_image.sifd_efflite0(list(self.fakes.to(device)), self.real.to(device), network)
+
+        setting = self.work.setting("efflite0", "blocks.1", resize="none")
+        self._mean(figure("sifd", "efflite0"), setting, compute)
 
     def sifid(self) -> None:
-        from sase_gan.errors import WeightsError
-        from sase_gan.features import weights
-
-        for weights_name, source, suffix in _INCEPTION_SOURCES:
-            variants = [v for v in _VARIANTS if self.request.wants(f"{v}{suffix}", "single")]
+        """SIFID, the same distance on Inception, in two definitions and on two sets of weights."""
+        work = self.work
+        for network_name, source in _INCEPTION_SOURCES.items():
+            found = {variant: figure(variant, network_name) for variant in _SIFID_LAYERS}
+            found = {variant: item for variant, item in found.items() if work.request.wants(item)}
             try:
-                path = weights.find(weights_name, self.reference.weights_dir)
+                path = weights.find(network_name, work.reference.weights_dir)
             except WeightsError:
-                for variant in variants:
+                for variant, item in found.items():
                     # Unasked, only the default is listed, so that a page is not full of what is not there.
-                    if self.request.names is not None or variant == "sifid64":
-                        self._skip(f"{variant}{suffix}", variant, f"weights missing: {weights_name}")
+                    if work.request.names is not None or variant == "sifid64":
+                        work.skip(item, network_name)
                 continue
-            network = _inception(source, str(path), self.reference.weights_dir).to(self.reference.device)
-            for variant in variants:
-                layer = "Conv2d_2b_3x3" if variant == "sifid64" else "Conv2d_4a_3x3"
-                setting = replace(
-                    self.setting,
-                    extractor=weights_name,
-                    layer=layer,
-                    weights_sha256=weights.file_sha256(path),
-                    resize="none",
-                )
-                images = self.fakes.images.to(self.reference.device)
-                values = single_image.sifid(
-                    list(images),
-                    self.real.to(self.reference.device),
-                    network,
-                    variant,
-                    source,
-                )
-                caution = single_image.size_warning(variant, *self.fakes.image_size)
-                self._per_fake(f"{variant}{suffix}", variant, values, setting, caution)
+            if found:
+                self._sifid_on(found, network_name, source, weights.file_sha256(path))
 
-    def _skip(self, name: str, base: str, reason: str) -> None:
-        self.book.miss(name, base, self.setting, "skipped", reason)
+    def _sifid_on(
+        self,
+        found: dict[single_image.SifidVariant, Figure],
+        network_name: str,
+        source: single_image.InceptionSource,
+        sha256: str,
+    ) -> None:
+        reference = self.work.reference
+        device = reference.device
+        network = _inception(source, reference.weights_dir).to(device)
+        for variant, item in found.items():
+
+            def compute(variant: single_image.SifidVariant = variant) -> Tensor:
+                return single_image.sifid(list(self.fakes.to(device)), self.real.to(device), network, variant, source)
+
+            setting = replace(
+                self.work.base_setting,
+                extractor=network_name,
+                layer=_SIFID_LAYERS[variant],
+                weights_sha256=sha256,
+                resize="none",
+            )
+            self._mean(item, setting, compute, single_image.size_warning(variant, *self.work.fakes.image_size))
 
     def patches(self) -> None:
-        try:
-            values = single_image.patch_swds(list(self.fakes.images), self.real)
-        except NotApplicable as error:
-            self.book.miss("single_patch_swd", "single_patch_swd", self.setting, "not_applicable", str(error))
-            return
-        self._per_fake("single_patch_swd", "single_patch_swd", values, self.setting)
+        """The distance between small patches."""
+        setting = self.work.base_setting
+        self._mean(figure("single_patch_swd"), setting, lambda: single_image.patch_swds(list(self.fakes), self.real))
 
     def diversity(self) -> None:
-        count = len(self.fakes)
-        if self.request.wants("pixel_diversity", "single"):
-            self._pixel_diversity()
-        pairs = diversity_pairs(min(count, 20))
-        name = "perceptual_diversity_efflite0"
-        if self.request.wants(name, "single"):
-            extractor = self.reference.extractor("efflite0")
-            setting = replace(
-                self.setting,
-                extractor="efflite0",
-                layer="multi-level",
-                weights_sha256=extractor.weights_sha256,
-                resize="none",
-                subset_size=len(pairs),
-            )
-            self._paired(name, "perceptual_diversity", self.perceptual, pairs, setting)
-        if self.request.wants("lpips_diversity", "diversity"):
-            if not self.request.lpips:
-                self._skip("lpips_diversity", "lpips_diversity", f"weights missing: lpips-{LPIPS_NET}")
-                return
-            network = lpips_network(LPIPS_NET, self.reference.weights_dir, device=self.reference.device)
-            setting = replace(self.setting, extractor=f"lpips-{LPIPS_NET}", layer="v0.1", subset_size=len(pairs))
-            self._paired("lpips_diversity", "lpips_diversity", network, pairs, setting)
+        """How much the pictures differ from each other: pixel by pixel, to our own network and by LPIPS."""
+        work = self.work
+        self._pixel_diversity()
+        pairs = diversity_pairs(min(len(self.fakes), _MOST_IN_PAIRS))
+        own, lpips = figure("perceptual_diversity", "efflite0"), figure("lpips_diversity")
+        if work.request.wants(own):
+            setting = work.setting("efflite0", "multi-level", resize="none", subset_size=len(pairs))
+            self._paired(own, self.perceptual, pairs, setting)
+        if work.request.wants(lpips) and not work.request.lpips:
+            work.skip_lpips(lpips)
+        elif work.request.wants(lpips):
+            setting = replace(work.base_setting, extractor=f"lpips-{LPIPS_NET}", layer="v0.1", subset_size=len(pairs))
+            self._paired(lpips, self._lpips(), pairs, setting)
 
-    def _paired(self, name: str, base: str, network: PerceptualDistance, pairs: Tensor, setting: Setting) -> None:
-        if len(pairs) == 0:
-            reason = "a pair needs two generated pictures; there is 1"
-            self.book.miss(name, base, setting, "not_applicable", reason)
-            return
-        values = single_image.pair_distances(list(self.fakes.images), pairs, network)
-        interval = mean_interval(values, "pairs", self.draws, lowest=0.0)
-        self.book.add(name, base, values.mean().item(), setting, interval=interval)
+    def _lpips(self) -> PerceptualDistance:
+        reference = self.work.reference
+        return lpips_network(LPIPS_NET, reference.weights_dir, device=reference.device)
+
+    def _paired(self, found: Figure, network: PerceptualDistance, pairs: Tensor, setting: Setting) -> None:
+        def note() -> None:
+            if len(pairs) == 0:
+                raise NotApplicable("a pair needs two generated pictures; there is 1")
+            values = single_image.pair_distances(list(self.fakes), pairs, network)
+            interval = mean_interval(values, "pairs", self.work.draws, lowest=0.0)
+            self.work.book.add(found, values.mean().item(), setting, interval=interval)
+
+        self.work.attempt([found], setting, note)
 
     def _pixel_diversity(self) -> None:
-        name = "pixel_diversity"
-        if len(self.fakes) < 2:
-            reason = "a deviation needs two generated pictures; there is 1"
-            self.book.miss(name, name, self.setting, "not_applicable", reason)
-            return
-        try:
-            value = pixel_diversity(self.fakes.images, self.real)
-        except NotApplicable as error:
-            self.book.miss(name, name, self.setting, "not_applicable", str(error))
-            return
-        self.book.add(name, name, value, self.setting, interval=self._diversity_interval())
+        work, found = self.work, figure("pixel_diversity")
+
+        def note() -> None:
+            if len(self.fakes) < 2:
+                raise NotApplicable("a deviation needs two generated pictures; there is 1")
+            value = pixel_diversity(self.fakes, self.real)
+            work.book.add(found, value, work.base_setting, interval=self._diversity_interval())
+
+        if work.request.wants(found):
+            work.attempt([found], work.base_setting, note)
 
     def _diversity_interval(self) -> Interval | None:
         indices = torch.arange(len(self.fakes))
 
         def statistic(rows: Tensor) -> Tensor:
-            draws = [pixel_diversity(self.fakes.images[row.unique()], self.real) for row in rows]
+            draws = [pixel_diversity(self.fakes[row.unique()], self.real) for row in rows]
             return torch.tensor(draws, dtype=torch.float64)
 
-        return resampled_interval(indices, statistic, "fakes", min(self.draws, 20), lowest=0.0)
+        return resampled_interval(indices, statistic, "fakes", min(self.work.draws, 20), lowest=0.0)
 
     def difference(self) -> None:
-        name = "pixel_difference"
-        try:
-            values = single_image.pixel_differences(self.fakes.images, self.real)
-        except NotApplicable as error:
-            self.book.miss(name, name, self.setting, "not_applicable", str(error))
-            return
-        self._per_fake(name, name, values, self.setting)
+        """How much the pictures differ from the training picture, pixel by pixel."""
+        setting = self.work.base_setting
+        self._mean(figure("pixel_difference"), setting, lambda: single_image.pixel_differences(self.fakes, self.real))
 
     def distances(self) -> None:
-        networks: list[tuple[str, str, PerceptualDistance, str]] = [
-            ("distance_to_train_efflite0", "distance_to_train", self.perceptual, "efflite0")
-        ]
-        if self.request.wants("lpips_to_train", "single"):
-            if self.request.lpips:
-                lpips = lpips_network(LPIPS_NET, self.reference.weights_dir, device=self.reference.device)
-                networks.append(("lpips_to_train", "lpips_to_train", lpips, f"lpips-{LPIPS_NET}"))
-            else:
-                self._skip("lpips_to_train", "lpips_to_train", f"weights missing: lpips-{LPIPS_NET}")
-        for name, base, network, extractor in networks:
-            if not self.request.wants(name, "single"):
-                continue
-            values = single_image.distances_to_train(list(self.fakes.images), self.real, network)
-            setting = replace(self.setting, extractor=extractor, mirrors=True)
-            self._per_fake(name, base, values, setting)
+        """Perceptual distances to the training picture, its mirror image and small shifts."""
+        work = self.work
+        own, lpips = figure("distance_to_train", "efflite0"), figure("lpips_to_train")
+        self._mean_distance(own, "efflite0", lambda: self.perceptual)
+        if work.request.lpips:
+            self._mean_distance(lpips, f"lpips-{LPIPS_NET}", self._lpips)
+        else:
+            work.skip_lpips(lpips)
+
+    def _mean_distance(self, found: Figure, extractor: str, network: Callable[[], PerceptualDistance]) -> None:
+        setting = replace(self.work.base_setting, extractor=extractor, mirrors=True)
+        self._mean(found, setting, lambda: single_image.distances_to_train(list(self.fakes), self.real, network()))
 
     def copies(self) -> None:
-        if not (self.request.wants("copy_rate", "single") or self.request.wants_group("copying")):
+        """How much of each picture is taken from the training picture in one piece."""
+        work, rate = self.work, figure("copy_rate")
+        if not (work.request.wants(rate) or work.request.wants_group("copying")):
             return
-        found = [single_image.copy_rate(fake, self.real) for fake in self.fakes.images]
-        self.rates = torch.tensor([item.rate for item in found], dtype=torch.float64)
-        self.mirrored = [item.mirrored for item in found]
-        self._per_fake("copy_rate", "copy_rate", self.rates, replace(self.setting, mirrors=True))
+        found = [single_image.copy_rate(fake, self.real) for fake in self.fakes]
+        rates = torch.tensor([item.rate for item in found], dtype=torch.float64)
+        self.rates, self.mirrored = rates, [item.mirrored for item in found]
+        self._mean(rate, replace(work.base_setting, mirrors=True), lambda: rates)
 
-    def panel(self) -> list[CopyPair]:
-        """The fakes with the highest copy rates; distances are those of 32-px thumbnails."""
+    def most_copied(self) -> list[CopyMatch]:
+        """The pictures with the highest copy rates; distances are those of 32-px thumbnails."""
         if self.rates is None:
             return []
         describe = PixelExtractor().describe
-        rows = describe(self.fakes.images, ["pixels"])["pixels"]
+        rows = describe(self.fakes, ["pixels"])["pixels"]
         target = describe(torch.stack([self.real, self.real.flip(-1)]), ["pixels"])["pixels"]
-        distances = torch.cdist(rows.double(), target.double()).min(1).values
-        return [
-            CopyPair(
-                fake=self.fakes.order[index],
-                nearest=0,
-                second=0,
-                mirrored=self.mirrored[index],
-                distance=distances[index].item(),
-                second_distance=distances[index].item(),
-                loo=0.0,
-                space="pixels",
-            )
-            for index in self.rates.argsort(descending=True, stable=True)[:16].tolist()
-        ]
+        distances = torch.cdist(rows.double(), target.double()).min(1).values.tolist()
+        order = self.work.fakes.order
+        worst = self.rates.argsort(descending=True, stable=True)[:PANEL_SIZE].tolist()
+        return [CopyMatch(order[index], 0, 0, self._facts(index, distances[index])) for index in worst]
+
+    def _facts(self, index: int, distance: float) -> CopyPair:
+        return CopyPair(
+            mirrored=self.mirrored[index], distance=distance, second_distance=distance, loo=0.0, space="pixels"
+        )
 
 
-def _inception(source: str, path: str, weights_dir: Any) -> Any:
+def _inception(source: single_image.InceptionSource, weights_dir: Any) -> Any:
     if source == "fidelity":
         from sase_gan.metrics.fidelity import library_extractor
 
-        return library_extractor("inception-v3-compat", ["2048"], path)
+        return library_extractor("inception-v3-compat", ["2048"], str(weights.find("inception", weights_dir)))
     from torchvision.models import inception_v3
-
-    from sase_gan.features import weights
 
     with torch.random.fork_rng(devices=[]):
         network = inception_v3(weights=None, init_weights=False, transform_input=False)
@@ -308,22 +287,17 @@ def _inception(source: str, path: str, weights_dir: Any) -> Any:
     return network.eval().requires_grad_(False)
 
 
-SCENE_FIGURES = (
-    *("sifd_efflite0", "sifid64", "sifid192", "sifid64_tv", "sifid192_tv", "pixel_diversity", "pixel_difference"),
-    "single_patch_swd",
-    *("distance_to_train_efflite0", "lpips_to_train", "copy_rate"),
-)
+def scene_figures() -> list[str]:
+    """The names of the figures in the table over scenes, in its order."""
+    metrics = sorted((metric for metric in METRICS if metric.in_scenes), key=lambda metric: metric.in_scenes or 0)
+    return [found.name for metric in metrics for found in figures_of(metric)]
 
 
-def summarise_scenes(records: Sequence[dict[str, Any]]) -> dict[str, dict[str, float]]:
-    """Mean, median, deviation and count over scenes of each figure that was made, and the share of copied fakes."""
+def summarise_scenes(records: Sequence[EvaluationRecord]) -> dict[str, dict[str, float]]:
+    """Mean, median, deviation and count over scenes of each figure that was made."""
     table: dict[str, dict[str, float]] = {}
-    for name in SCENE_FIGURES:
-        values = [
-            record["metrics"][name]["value"]
-            for record in records
-            if name in record["metrics"] and record["metrics"][name]["value"] is not None
-        ]
+    for name in scene_figures():
+        values = [value for record in records if (value := record.value(name)) is not None]
         if values:
             items = torch.tensor(values, dtype=torch.float64)
             interval = mean_interval(items, "scenes", 200)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from sase_gan.metrics.applicable import NotApplicable
+from sase_gan.metrics.book import NotApplicable
 from sase_gan.metrics.bootstrap import Interval, mean_interval
 
 

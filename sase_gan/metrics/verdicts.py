@@ -1,4 +1,4 @@
-"""Colours for quality and diversity, and the sentence for when the feature spaces disagree.
+"""Verdicts are colours for quality and diversity, with a sentence for when the feature spaces disagree.
 
 No single space decides quality: pooled features prefer pictures with right textures and broken shapes, and a
 discriminator that was built on the same network lowers them without better pictures. So three are asked, pooled
@@ -7,10 +7,14 @@ all others call them good makes them no worse than amber. The limits are ours, s
 disturbed photographs and on drawings; they sort pictures into usable, visibly off and bad, and are no fine ruler.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from sase_gan.metrics.originality import SEVERITY, Colour, Verdict
+from sase_gan.metrics.catalogue import COPY_RATE_LIMIT
+from sase_gan.metrics.records import Colour
+
+# Red outweighs amber, and a verdict outweighs none.
+SEVERITY: Mapping[str, int] = {"grey": 0, "green": 1, "amber": 2, "red": 3}
 
 # (space, base name of its figure, what it looks at, green up to, amber up to); ratios are to the halves of the reals.
 KID_LIMITS = (0.02, 0.08)
@@ -23,6 +27,19 @@ COVERAGE_LIMITS = (0.7, 0.3)
 LEAST_PRECISION = 0.3
 
 Lookup = Callable[[str], float | None]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A colour, the rule that decided it, the number it looked at, and a sentence for the reader."""
+
+    colour: Colour
+    rule: str
+    number: float | None
+    text: str
+
+
+UNASKED_COPYING = Verdict("grey", "copying was not asked for", None, "Copying was not measured.")
 
 
 @dataclass(frozen=True)
@@ -157,6 +174,8 @@ def _rule_above(name: str, limits: tuple[float, float]) -> str:
 
 
 # Single pictures: JPEG of quality 75 scores 5, samples of ConSinGAN 19 and of SinGAN 28, other photographs 400.
+JPEG_DISTANCE = 5
+PUBLISHED_DISTANCES = (19, 28)
 SINGLE_LIMITS = (40.0, 120.0)
 SINGLE_DIVERSITY_LIMITS = (0.3, 0.12)
 SINGLE_COPIES_LIMITS = (0.1, 0.5)
@@ -168,7 +187,10 @@ def single_quality(distance: float | None) -> Verdict:
     if distance is None:
         return Verdict("grey", "no distance to the training picture was measured", None, "Quality was not measured.")
     colour = _colour(distance, SINGLE_LIMITS)
-    text = f"Textures lie {distance:.0f} from the training picture's (samples of published generators: about 19 to 28)."
+    text = (
+        f"Textures lie {distance:.0f} from the training picture's (samples of published generators: about "
+        "{} to {}).".format(*PUBLISHED_DISTANCES)
+    )
     return Verdict(colour, f"{colour}: {_rule('sifd_efflite0', SINGLE_LIMITS)}", distance, text)
 
 
@@ -189,8 +211,11 @@ def single_copying(flagged: int, fakes: int) -> Verdict:
         "red" if share >= SINGLE_COPIES_LIMITS[1] else "amber" if share > SINGLE_COPIES_LIMITS[0] else "green"
     )
     rule = (
-        f"{colour}: share of pictures with copy_rate >= 0.75: green up to {SINGLE_COPIES_LIMITS[0]:g}, red from "
-        f"{SINGLE_COPIES_LIMITS[1]:g}"
+        f"{colour}: share of pictures with copy_rate >= {COPY_RATE_LIMIT:g}: green up to {SINGLE_COPIES_LIMITS[0]:g}, "
+        f"red from {SINGLE_COPIES_LIMITS[1]:g}"
     )
-    text = f"{flagged} of {fakes} generated pictures take 75 % or more of their patches in one piece from the original."
+    text = (
+        f"{flagged} of {fakes} generated pictures take {100 * COPY_RATE_LIMIT:.0f} % or more of their patches in one "
+        "piece from the original."
+    )
     return Verdict(colour, rule, share, text)

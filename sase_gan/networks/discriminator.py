@@ -1,7 +1,7 @@
 """The low-shot discriminator with its three self-supervised decoders: FastGAN, Liu et al. 2021, arXiv 2101.04775.
 
 It judges the picture at two sizes and, on real pictures, rebuilds them from its own features, which keeps it from
-memorising a handful of them. Below 256 px the tables continue by rule (`networks.stages`).
+memorising a handful of them. Below 256 px the tables continue by rule (`networks.channel_tables`).
 
 Deviation: the real picture is reduced by averaging (`downsample="area"`); the release takes every n-th pixel, which
 aliases, and remains as `downsample="nearest"`.
@@ -19,11 +19,13 @@ from typing import Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 from torch import Tensor, nn
 
-from sase_gan.layers.primitives import GatedLinearUnit, UpsampleConv, batch_norm, conv
+from sase_gan.config import FrozenRecord
+from sase_gan.layers.primitives import GatedLinearUnit, batch_norm, conv
 from sase_gan.layers.skip_excitation import SkipExcitation
+from sase_gan.layers.upsample import UpsampleConv
 from sase_gan.networks.channel_tables import (
     DISCRIMINATOR_CHANNELS,
     DISCRIMINATOR_GATES,
@@ -48,10 +50,8 @@ PART_SIZE = 8
 QUADRANTS = ((0, 0), (0, 1), (1, 0), (1, 1))
 
 
-class DiscriminatorConfig(BaseModel):
-    """What a discriminator is built of; frozen, unknown keys are refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class DiscriminatorConfig(FrozenRecord):
+    """What a discriminator is built of."""
 
     image_size: int = Field(256, description="side of the picture in pixels: 32, 64, 128, 256, 512 or 1024")
     width: int = Field(64, ge=4, description="64 is FastGAN's width; the decoders have their own")

@@ -17,11 +17,12 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple, Self
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
 
+from sase_gan.config import FrozenRecord
 from sase_gan.errors import UsageError
-from sase_gan.layers.primitives import WEIGHT_STD, GatedLinearUnit, NoiseInjection, conv
+from sase_gan.layers.primitives import WEIGHT_STD, GatedLinearUnit, NoiseInjection, NormFactory, conv
 from sase_gan.layers.sase import SynthesisSASE
 from sase_gan.layers.spectral_norm import fold_spectral_norm, spectral_norm
 from sase_gan.networks.channel_tables import (
@@ -39,7 +40,6 @@ from sase_gan.networks.parts import (
     AttentionName,
     ConvFactory,
     ConvName,
-    NormFactory,
     attention_factory,
     conv_factory,
     norm_factory,
@@ -49,10 +49,8 @@ from sase_gan.networks.parts import (
 from sase_gan.snapshot import SnapshotMixin
 
 
-class GeneratorConfig(BaseModel):
-    """What a generator is built of; frozen, unknown keys are refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class GeneratorConfig(FrozenRecord):
+    """What a generator is built of."""
 
     image_size: int = Field(256, description="side of the picture in pixels: 32, 64, 128, 256, 512 or 1024")
     latent_size: int = Field(256, ge=1, description="length of the latent z")
@@ -109,6 +107,7 @@ class Generator(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-gene
     """
 
     kind = "low_shot_generator"
+    of_one_picture = False
     config_class = GeneratorConfig
     card_usage = "sase-gan sample SNAPSHOT --seeds 0-63"
 

@@ -16,10 +16,19 @@ def load_network(folder: Path | str) -> Generator | Pyramid:
     Raises:
         DataError: if the folder holds no snapshot, or one of a kind that this version does not know.
     """
+    return network_class(folder).from_pretrained(str(folder))
+
+
+def network_class(folder: Path | str) -> type[Generator] | type[Pyramid]:
+    """The class of a snapshot folder's network.
+
+    Raises:
+        DataError: if the folder holds no snapshot, or one of a kind that this version does not know.
+    """
     kind = read_header(Path(folder) / WEIGHTS_FILE)["kind"]
     if kind not in KINDS:
         raise DataError(f"{folder} is a snapshot of kind {kind!r}; this version opens {', '.join(map(repr, KINDS))}")
-    return KINDS[kind].from_pretrained(str(folder))
+    return KINDS[kind]
 
 
 def load_generator(folder: Path | str) -> Generator:

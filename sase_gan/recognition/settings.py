@@ -1,18 +1,18 @@
-"""What a classification run is made of: checked records, whose fields are the keys of the presets."""
+"""Settings of classification and detection: checked records, whose fields are the keys of the presets."""
 
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from sase_gan.config import FrozenRecord
 from sase_gan.recognition.backbones.choices import LayerChoice
 
+Part = Literal["train", "test"]
+"""Part of a data set."""
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
-
-class BackboneSection(_Section):
-    """The network: see `create_backbone`."""
+class BackboneSection(FrozenRecord):
+    """Settings of the network: see `create_backbone`."""
 
     name: str = "cifar_resnet18"
     layers: LayerChoice = LayerChoice()
@@ -21,7 +21,20 @@ class BackboneSection(_Section):
     drop_path_rate: float = Field(default=0.0, ge=0, lt=1)
 
 
-class PicturesSection(_Section):
+class FitConfig(FrozenRecord):
+    """What every run of this room has."""
+
+    backbone: BackboneSection = BackboneSection()
+    epochs: int = Field(default=10, ge=1)
+    batch_size: int = Field(default=128, ge=1)
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    evaluate_every: int = Field(default=1, ge=1)
+    """Score the test pictures every so many epochs, and after the last."""
+    seed: int = Field(default=0, ge=0)
+    workers: int = Field(default=0, ge=0)
+
+
+class PicturesSection(FrozenRecord):
     """Sizes and augmentation of training pictures; evaluation resizes to `resize` and crops the middle."""
 
     image_size: int = Field(default=32, ge=8, le=1024)
@@ -45,7 +58,7 @@ class PicturesSection(_Section):
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
 
 
-class OptimiserSection(_Section):
+class OptimiserSection(FrozenRecord):
     """The optimiser and its rate over time."""
 
     name: Literal["sgd", "adamw"] = "sgd"
@@ -71,25 +84,18 @@ class OptimiserSection(_Section):
         return self
 
 
-class ClassifyConfig(_Section):
-    """A whole run."""
+class ClassifyConfig(FitConfig):
+    """A whole classification run."""
 
-    backbone: BackboneSection = BackboneSection()
+    batch_size: int = Field(default=128, ge=2)
     pictures: PicturesSection = PicturesSection()
     optimiser: OptimiserSection = OptimiserSection()
-    epochs: int = Field(default=10, ge=1)
-    batch_size: int = Field(default=128, ge=2)
     average_half_life: float = Field(default=0.0, ge=0)
     """Half-life of the averaged weights in images; 0 for none."""
-    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     held_out: float = Field(default=0.1, gt=0, lt=1)
     """Share of the pictures kept for evaluation where the data have no such part of their own."""
     max_train: int | None = Field(default=None, ge=2)
     """Train on so many pictures only, drawn evenly over the classes."""
-    evaluate_every: int = Field(default=1, ge=1)
-    """Score the held-out pictures every so many epochs, and after the last."""
-    seed: int = Field(default=0, ge=0)
-    workers: int = Field(default=0, ge=0)
 
     @model_validator(mode="after")
     def _mixing_needs_even_batches(self) -> Self:
@@ -98,7 +104,7 @@ class ClassifyConfig(_Section):
         return self
 
 
-class DetectorSection(_Section):
+class DetectorSection(FrozenRecord):
     """The network around the backbone; the defaults are Mask R-CNN's with four convolutions in the box head."""
 
     masks: bool = True
@@ -129,10 +135,12 @@ class DetectorSection(_Section):
         return self
 
 
-class DetectConfig(_Section):
+class DetectConfig(FitConfig):
     """A whole detection run."""
 
     backbone: BackboneSection = BackboneSection(name="resnet50")
+    epochs: int = Field(default=24, ge=1)
+    batch_size: int = Field(default=2, ge=1)
     detector: DetectorSection = DetectorSection()
     rate: float = Field(default=0.02, gt=0)
     momentum: float = Field(default=0.9, ge=0, lt=1)
@@ -142,8 +150,6 @@ class DetectConfig(_Section):
     """The rate grows from a third to all of it over so many steps."""
     milestones: tuple[float, ...] = (16, 22)
     """Epochs at which the rate is divided by 10."""
-    epochs: int = Field(default=24, ge=1)
-    batch_size: int = Field(default=2, ge=1)
     flip: bool = True
     frozen_stages: int = Field(default=0, ge=0, le=4)
     """1 freezes the stem and the first stage, their norms too; only sensible with pretrained weights."""
@@ -151,10 +157,6 @@ class DetectConfig(_Section):
     """Whether all batch norms keep their running statistics; only sensible with pretrained weights."""
     pretrained: str = ""
     """A file with the weights of timm's plain backbone, converted to our layers."""
-    evaluate_every: int = Field(default=1, ge=1)
-    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
-    seed: int = Field(default=0, ge=0)
-    workers: int = Field(default=0, ge=0)
 
     @model_validator(mode="after")
     def _frozen_needs_weights(self) -> Self:

@@ -21,6 +21,7 @@ from markupsafe import Markup
 from PIL import Image
 
 from sase_gan import __version__
+from sase_gan.files import write_atomically
 
 logger = logging.getLogger(__name__)
 
@@ -35,28 +36,20 @@ MOST_PIXELS = 64_000_000
 # --- templates -------------------------------------------------------------------------------------------------------
 
 
+def _environment(**more: Any) -> Environment:
+    loader = PackageLoader("sase_gan.report", "templates")
+    return Environment(loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, **more)
+
+
 @cache
 def _html_environment() -> Environment:
-    return Environment(
-        loader=PackageLoader("sase_gan.report", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    return _environment(autoescape=True)
 
 
 @cache
 def _markdown_environment() -> Environment:
     # `finalize` sees every value that a template prints, so nothing from a file reaches Markdown unescaped.
-    environment = Environment(
-        loader=PackageLoader("sase_gan.report", "templates"),
-        autoescape=False,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_finalize_markdown,
-    )
+    environment = _environment(autoescape=False, finalize=_finalize_markdown)
     environment.filters["address"] = lambda path: Markup(quote(path))
     return environment
 
@@ -87,12 +80,20 @@ def render_markdown(template: str, **context: Any) -> str:
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
 
+def write_page(path: Path, template: str, **context: Any) -> None:
+    """Fill a template, HTML or Markdown by its name, and write the page as one whole file."""
+    render = render_html if template.endswith(".html.j2") else render_markdown
+    text = render(template, **context)
+    with write_atomically(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
 # --- pictures --------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class Picture:
-    """An embedded picture."""
+class EmbeddedPicture:
+    """An embedded picture is the address that holds it, and its size on the page."""
 
     uri: str
     width: int
@@ -100,19 +101,19 @@ class Picture:
 
     @property
     def coarse(self) -> bool:
-        """Whether it is so small that a browser should enlarge it with hard edges rather than blur it."""
+        """Tell whether it is so small that a browser should enlarge it with hard edges rather than blur it."""
         return max(self.width, self.height) <= 64
 
 
 class PictureShelf:
-    """Embeds the pictures of one folder, each at most once per size; what cannot be shown becomes a note."""
+    """A shelf embeds the pictures of one folder, each at most once per size; what cannot be shown becomes a note."""
 
     def __init__(self, folder: Path, notes: list[str]) -> None:
         self.folder = folder.resolve()
         self.notes = notes
-        self._embedded: dict[tuple[str, int], Picture | None] = {}
+        self._embedded: dict[tuple[str, int], EmbeddedPicture | None] = {}
 
-    def embed(self, name: str | None, side: int = THUMBNAIL_SIDE) -> Picture | None:
+    def embed(self, name: str | None, side: int = THUMBNAIL_SIDE) -> EmbeddedPicture | None:
         """Embed the picture at a path relative to the folder, reduced to `side` pixels; `None` when it cannot be."""
         if not name:
             return None
@@ -123,7 +124,7 @@ class PictureShelf:
             self._embedded[name, side] = picture
         return self._embedded[name, side]
 
-    def _read(self, name: str, side: int) -> tuple[Picture | None, str | None]:
+    def _read(self, name: str, side: int) -> tuple[EmbeddedPicture | None, str | None]:
         path = (self.folder / name).resolve()
         if not path.is_relative_to(self.folder):
             return None, "lies outside the report's folder and was not followed"
@@ -139,7 +140,7 @@ class PictureShelf:
             return None, "is no readable picture"
 
 
-def _embedded(image: Image.Image, side: int) -> Picture:
+def _embedded(image: Image.Image, side: int) -> EmbeddedPicture:
     image.thumbnail((side, side), Image.Resampling.LANCZOS)
     candidates = []
     for kind, options in (("png", {"optimize": True}), ("jpeg", {"quality": 90, "subsampling": 0})):
@@ -148,4 +149,4 @@ def _embedded(image: Image.Image, side: int) -> Picture:
         candidates.append((len(buffer.getvalue()), kind, buffer.getvalue()))
     # Flat drawings are smaller and exact as PNG, photographs far smaller as JPEG.
     _, kind, content = min(candidates)
-    return Picture(f"data:image/{kind};base64,{base64.b64encode(content).decode()}", image.width, image.height)
+    return EmbeddedPicture(f"data:image/{kind};base64,{base64.b64encode(content).decode()}", image.width, image.height)

@@ -52,7 +52,7 @@ _MARKER_ROLES = {"green": "mark", "amber": "fake", "red": "alarm", "grey": "mute
 
 @dataclass(frozen=True)
 class Line:
-    """One curve.
+    """A line is one curve with its label, its role and perhaps a band.
 
     Args:
         label: for the legend; empty for a line that the panel's heading names.
@@ -87,7 +87,7 @@ def lines_svg(
     level: float | None = None,
     level_label: str = "",
 ) -> str:
-    """Curves over a common axis.
+    """Draw curves over a common axis.
 
     Args:
         lines: at most four, so that dashes tell them apart.
@@ -97,6 +97,9 @@ def lines_svg(
         mark_label: its name in the legend.
         level: where to draw a horizontal reference level.
         level_label: its name in the legend.
+
+    Raises:
+        ValueError: no line, or more than four.
     """
     if not 1 <= len(lines) <= len(_DASHES):
         raise ValueError(f"a panel takes 1 to {len(_DASHES)} lines, got {len(lines)}; use more panels")
@@ -171,7 +174,7 @@ def histogram_svg(
     fakes_label: str,
     reals_label: str,
 ) -> str:
-    """Two histograms over each other as shares of their own sum: fakes filled, reals as a dashed outline.
+    """Draw two histograms over each other as shares of their own sum: fakes filled, reals as a dashed outline.
 
     Args:
         bins: edges (one more than there are counts), or the centres of equal bins.
@@ -213,7 +216,11 @@ def _shares(counts: Sequence[float]) -> list[float]:
 
 
 def bars_svg(values: Sequence[float], *, alt: str, x_label: str, y_label: str) -> str:
-    """One bar per value with their mean as a dashed line; for a latent walk, whose steps should be even."""
+    """Draw a bar per value, their mean as a dashed line; for a latent walk, whose steps should be even.
+
+    Raises:
+        ValueError: no value.
+    """
     if not values:
         raise ValueError("got no values; a bar panel needs at least one")
     figure, axes = _panel(width=420, height=160)
@@ -238,7 +245,7 @@ def interval_svg(
     level_std: float | None = None,
     span: tuple[float, float] | None = None,
 ) -> str:
-    """A strip for a table cell: the value as a dot on its interval, over the reference level as a bar with a tick.
+    """Draw a strip for a table cell: the value as a dot on its interval, over the reference level as a bar with a tick.
 
     Args:
         value: the measured number.

@@ -3,16 +3,13 @@
 import base64
 import csv
 import json
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from sase_gan import __version__
 from sase_gan.errors import DataError
-from sase_gan.files import write_atomically
+from sase_gan.report.pages import write_page
 from sase_gan.report.plots import Line, lines_svg
 
 SCORES_FILE = "classification.json"
@@ -70,17 +67,8 @@ def write_detection_report(folder: Path, *, run_folder: Path | None = None) -> P
 
 
 def _write(folder: Path, template: str, **view: Any) -> Path:
-    page = _environment().get_template(template).render(version=__version__, **view)
-    path = folder / REPORT_FILE
-    with write_atomically(path) as temporary:
-        temporary.write_text(page)
-    return path
-
-
-@cache
-def _environment() -> Environment:
-    loader = PackageLoader("sase_gan.report")
-    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    write_page(folder / REPORT_FILE, template, **view)
+    return folder / REPORT_FILE
 
 
 def _read_json(path: Path) -> dict[str, Any]:

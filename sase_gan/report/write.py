@@ -1,4 +1,4 @@
-"""One evaluation as a page to read and to send on: `report.html`, `report.md` and `metrics.csv`.
+"""One evaluation as a page to read and to send on: `report.html`, `report.md` and `figures.csv`.
 
 The report reads files only (an evaluation folder, and a run folder for the curves), so it can be made again a year
 later on a computer without the pictures, the weights or torch. The HTML is one file without scripts and without
@@ -13,44 +13,41 @@ Everything that comes from a file is escaped: names of pictures are other people
 only inside the folder that the report describes.
 """
 
-import csv
 import re
 from pathlib import Path
 
 import yaml
 
 from sase_gan.errors import DataError
-from sase_gan.files import write_atomically
 from sase_gan.metrics.records import (
-    KEPT_RUN,
+    FIGURES_FILE,
     RECORD_FILE,
     SCHEMA_VERSION,
     DataPart,
     EvaluationRecord,
     FakesPart,
     ModelPart,
-    RunRecords,
-    best_record,
-    images_seen,
-    is_run_folder,
-    metric_order,
+    in_order,
     read_record,
-    read_run,
+    write_figures,
 )
-from sase_gan.report.pages import render_html, render_markdown
+from sase_gan.report.pages import write_page
 from sase_gan.report.view import build_view
+from sase_gan.runs.folder import is_run
+from sase_gan.runs.history import KEPT_RUN, TRAINING_FILE, RunRecords, best_record, images_seen, read_run
 
 REPORT_HTML = "report.html"
 REPORT_MARKDOWN = "report.md"
-METRICS_CSV = "metrics.csv"
+EARLY_FIGURES_FILE = TRAINING_FILE
+"""How early versions called the table of figures, like a run its training log."""
 
 
 def write_report(folder: Path, *, run_folder: Path | None = None) -> Path:
-    """Write `report.html`, `report.md` and, where there is none, `metrics.csv` into an evaluation folder.
+    """Write `report.html`, `report.md` and, where there is none, `figures.csv` into an evaluation folder.
 
     Args:
         folder: an evaluation folder with `metrics.json`, or a run folder, whose best snapshot that does not copy
-            (see `records.best_record`) is then reported from `results.jsonl`.
+            (see `history.best_record`) is then reported from `results.jsonl`.
         run_folder: the training run whose curves and configuration to show; by default see `find_run_folder`.
 
     Returns:
@@ -66,28 +63,25 @@ def write_report(folder: Path, *, run_folder: Path | None = None) -> Path:
     evaluated = (folder / RECORD_FILE).is_file()
     record = read_record(folder / RECORD_FILE) if evaluated else _record_of_run(folder, run)
     view = build_view(record, folder, run, run_folder)
-    with write_atomically(folder / REPORT_HTML) as temporary:
-        temporary.write_text(render_html("report.html.j2", view=view), encoding="utf-8")
-    with write_atomically(folder / REPORT_MARKDOWN) as temporary:
-        temporary.write_text(render_markdown("report.md.j2", view=view), encoding="utf-8")
-    # In a run folder this name belongs to the training log.
-    if evaluated and not (folder / METRICS_CSV).exists():
-        write_metrics_csv(folder / METRICS_CSV, record)
+    write_page(folder / REPORT_HTML, "report.html.j2", view=view)
+    write_page(folder / REPORT_MARKDOWN, "report.md.j2", view=view)
+    if evaluated and not any((folder / name).exists() for name in (FIGURES_FILE, EARLY_FIGURES_FILE)):
+        write_figures(folder / FIGURES_FILE, dict(in_order(record.metrics)))
     return folder / REPORT_HTML
 
 
 def find_run_folder(folder: Path) -> Path | None:
-    """The run that an evaluation folder belongs to, else `None`.
+    """Find the run that an evaluation folder belongs to, else `None`.
 
     Itself, or what it kept of a run that lies elsewhere, or one of the two folders above it.
     """
     resolved = folder.resolve()
     places = (resolved, resolved / KEPT_RUN, *resolved.parents[:2])
-    return next((place for place in places if is_run_folder(place)), None)
+    return next((place for place in places if is_run(place)), None)
 
 
 def _record_of_run(folder: Path, run: RunRecords) -> EvaluationRecord:
-    """The best snapshot's record with the run's own grids; without any record, one that says only which grid it is."""
+    """Take the best snapshot's record with the run's own grids; without any, one that says only which grid it is."""
     record = best_record(run.results)
     grids = _grids(folder)
     if record is None:
@@ -112,28 +106,16 @@ def _record_of_run(folder: Path, run: RunRecords) -> EvaluationRecord:
 
 
 def _grids(folder: Path) -> dict[int, Path]:
-    """A run's sample grids by images seen; they are called like 000012kimg.png or 000012.345kimg.png."""
+    """Find a run's sample grids by images seen; they are called like 000012kimg.png or 000012.345kimg.png."""
     found = ((re.fullmatch(r"(\d+(?:\.\d+)?)kimg", path.stem), path) for path in (folder / "grids").glob("*kimg.png"))
     return {round(1000 * float(match[1])): path for match, path in found if match}
 
 
 def _data_name(config: str | None) -> str | None:
-    """The last part of the data path in a run's configuration."""
+    """Read the last part of the data path in a run's configuration."""
     try:
         values = yaml.safe_load(config or "")
     except yaml.YAMLError:
         return None
     path = values.get("data", {}).get("path") if isinstance(values, dict) else None
     return Path(path).name or None if isinstance(path, str) else None
-
-
-def write_metrics_csv(path: Path, record: EvaluationRecord) -> None:
-    """Write one row per metric, in the order of the report's tables."""
-    columns = ["name", "status", "value", "std", "low", "high", "interval", "n_real", "n_fake", "extractor", "layer"]
-    columns += ["resize", "subset_size", "baseline", "baseline_std", "better", "comparability", "reason"]
-    with write_atomically(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, columns, lineterminator="\n")
-        writer.writeheader()
-        for name in sorted(record.metrics, key=metric_order):
-            metric = record.metrics[name]
-            writer.writerow({"name": name, **{column: getattr(metric, column) for column in columns[1:]}})

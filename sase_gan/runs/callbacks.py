@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from lightning import Callback, LightningModule, Trainer
@@ -21,22 +21,11 @@ from torch import Tensor
 
 from sase_gan.drawing.sampling import Network, sample_images
 from sase_gan.errors import SaseGanError
-from sase_gan.files import write_atomically
-from sase_gan.metrics.records import best_record, images_seen, rank_records, read_run
+from sase_gan.files import file_digest, write_atomically
+from sase_gan.metrics.records import EvaluationRecord, ModelPart
 from sase_gan.pixels import grid, write_png
-from sase_gan.runs.folder import RunFolder, file_digest, kimg
-
-
-class Clocked(Protocol):
-    """What these callbacks need of a training module."""
-
-    images_seen: int
-
-    def read_terms(self) -> dict[str, float]:
-        """Means of the terms since the last call."""
-
-    def published_generator(self) -> Network:
-        """The generator to publish."""
+from sase_gan.runs.folder import RunFolder, kimg
+from sase_gan.runs.history import best_record, images_seen, rank_records, read_run
 
 
 def is_due(module: Any, trainer: Trainer, batch: Any, interval: int | Sequence[int]) -> bool:
@@ -115,14 +104,14 @@ class StopOnSignal(Callback):
 
 
 class MetricsTable(Callback):
-    """A row of `metrics.csv` every interval; stops a run whose losses are no numbers.
+    """A row of `metrics.csv` every interval, for Lightning's loggers too; stops a run whose losses are no numbers.
 
     Attributes:
         last_row: the newest row, for the display.
     """
 
-    def __init__(self, run: RunFolder, interval: int, *, max_bad_rows: int = 2, logger: Any = None) -> None:
-        self.run, self.interval, self.max_bad_rows, self.logger = run, interval, max_bad_rows, logger
+    def __init__(self, run: RunFolder, interval: int, *, max_bad_rows: int = 2) -> None:
+        self.run, self.interval, self.max_bad_rows = run, interval, max_bad_rows
         self.last_row: dict[str, float] = {}
         self.on_row: Callable[[dict[str, float]], None] | None = None
         self._bad_rows = 0
@@ -156,8 +145,8 @@ class MetricsTable(Callback):
         self._row_time, self._row_images = now, module.images_seen
         if trainer.is_global_zero:
             self._append(row)
-        if self.logger is not None:
-            self.logger.log_metrics(row, step=module.images_seen)
+        for logger in trainer.loggers:
+            logger.log_metrics(row, step=module.images_seen)
         self.last_row = row
         if self.on_row is not None and trainer.is_global_zero:
             self.on_row(row)
@@ -241,7 +230,7 @@ class Snapshots(Callback):
         run: RunFolder,
         interval: int | Sequence[int],
         *,
-        measure: Callable[[Tensor], dict[str, Any]] | None = None,
+        measure: Callable[[Tensor], EvaluationRecord] | None = None,
         count: int = 500,
         seeds: range = range(64),
         describe: dict[str, Any] | None = None,
@@ -255,7 +244,7 @@ class Snapshots(Callback):
         self.measurable = measurable
         self.measuring_seconds = 0.0
         self.out_of_patience = False
-        self.on_figures: Callable[[int, dict[str, Any] | None], None] | None = None
+        self.on_figures: Callable[[int, EvaluationRecord | None], None] | None = None
         self._measuring_cost = 0.0
         self._published_at = -1
 
@@ -278,10 +267,10 @@ class Snapshots(Callback):
         network = module.published_generator()
         network.provenance = {**self.describe, "images_seen": seen}
         network.save_pretrained(self.run.snapshot(seen))
-        write_png(self.run.grid(seen), grid(sample_images(network, self.seeds), columns=_columns(len(self.seeds))))
+        write_png(self.run.grid(seen), grid(sample_images(network, self.seeds)))
         figures = self._figures(network, seen, must_measure)
         if figures is not None:
-            self.run.append_record(figures)
+            self.run.append_record(figures.to_json())
         if self.keep is not None:
             self._choose_and_prune(self.keep, measured=figures is not None)
         if self.on_figures is not None:
@@ -289,7 +278,7 @@ class Snapshots(Callback):
         if figures is not None:
             self.out_of_patience = self._is_out_of_patience()
 
-    def _figures(self, network: Network, seen: int, must_measure: bool) -> dict[str, Any] | None:
+    def _figures(self, network: Network, seen: int, must_measure: bool) -> EvaluationRecord | None:
         if self.measure is None or not (self.measurable is None or self.measurable(network)):
             return None
         elapsed = time.monotonic() - self._start
@@ -301,8 +290,9 @@ class Snapshots(Callback):
         self._measuring_cost = time.monotonic() - start
         if seen > 0:
             self.measuring_seconds += self._measuring_cost
-        figures["model"] = {"snapshot": kimg(seen), "images_seen": seen, **figures.get("model", {})}
-        return figures
+        facts = figures.model.model_dump(exclude_unset=True) if figures.model else {}
+        model = ModelPart(**{"snapshot": kimg(seen), "images_seen": seen, **facts})
+        return figures.model_copy(update={"model": model})
 
     def _choose_and_prune(self, keep: int, *, measured: bool) -> None:
         if measured:
@@ -310,7 +300,7 @@ class Snapshots(Callback):
         self._prune(keep)
 
     def _choose(self) -> None:
-        """Name the best snapshot; `records.best_record` is the one place of the rule."""
+        """Name the best snapshot; `history.best_record` is the one place of the rule."""
         best = best_record(read_run(self.run.path).results)
         if best is None or best.model is None:
             return
@@ -332,10 +322,6 @@ class Snapshots(Callback):
         for images, folder in snapshots.items():
             if images not in kept | {max(snapshots)}:
                 shutil.rmtree(folder)
-
-
-def _columns(count: int) -> int:
-    return max(1, math.isqrt(count))
 
 
 def peak_memory_mb(device: torch.device) -> float:

@@ -9,19 +9,19 @@ from typing import Any
 
 import torch
 from lightning import Callback
-from torch import nn
 from torch.utils.data import DataLoader
 
 from sase_gan.datasets.low_shot import EndlessBatches
 from sase_gan.hardware import Hardware
-from sase_gan.layers.primitives import UpsampleConv
-from sase_gan.layers.sase import SynthesisSASE
+from sase_gan.reference.layers import use_plain_layers
+from sase_gan.reference.steps import PlainLowShotModule, PlainOneShotModule
 from sase_gan.runs.callbacks import peak_memory_mb
-from sase_gan.runs.run import RunOptions, make_trainer, quiet_lightning
+from sase_gan.runs.run import RunOptions, make_trainer
 from sase_gan.training.low_shot import LowShotModule, parameter_count
 from sase_gan.training.low_shot_config import LowShotConfig
 from sase_gan.training.one_shot import OneShotModule
 from sase_gan.training.one_shot_config import OneShotConfig
+from sase_gan.training.quiet import quiet_lightning
 
 
 @dataclass(frozen=True)
@@ -69,13 +69,14 @@ def measure_training(
             discriminator take gradients in the generator's step, as the released loops do.
         untrained_perceptual: random weights in the reconstruction loss: same cost, no file needed.
     """
-    module = LowShotModule(
+    kind = PlainLowShotModule if plain else LowShotModule
+    module = kind(
         config.model_dump(mode="json"),
         weights_dir=None if weights_dir is None else str(weights_dir),
         untrained_perceptual=untrained_perceptual,
     )
     if plain:
-        use_plain_forms(module)
+        use_plain_layers(module)
     batch_size = config.optimiser.batch_size
     source = torch.Generator().manual_seed(0)
     shape = (2 * batch_size, 3, config.image_size, config.image_size)
@@ -160,14 +161,14 @@ def measure_picture_training(
         config: with the pyramid's sizes.
         budget: seconds; stages beyond it are extrapolated.
         steps: timed iterations of each stage, of which the fastest counts, after one to warm up.
-        plain: every saving of the iteration turned off; see `OneShotModule.plain_step`.
+        plain: every saving of the iteration turned off; see `reference.steps.PlainOneShotModule`.
     """
     # A measured stage needs its iterations: a schedule of a single one would end before.
     few = max(config.schedule.iterations, 1 + steps)
     timed = config.model_copy(update={"schedule": config.schedule.model_copy(update={"iterations": few})})
-    module = OneShotModule(timed.model_dump(mode="json"))
+    module = (PlainOneShotModule if plain else OneShotModule)(timed.model_dump(mode="json"))
     if plain:
-        use_plain_forms(module)
+        use_plain_layers(module)
     source = torch.Generator().manual_seed(0)
     picture = torch.randint(0, 256, (1, 3, *config.generator.sizes[-1]), dtype=torch.uint8, generator=source)
     module.show(picture[0])
@@ -206,14 +207,3 @@ def _memory_at_the_end(config: OneShotConfig, measured: list[float]) -> float:
         return measured[0] * loads[-1] / loads[0]
     slope = (measured[last] - measured[0]) / (loads[last] - loads[0])
     return measured[last] + slope * (loads[-1] - loads[last])
-
-
-def use_plain_forms(network: nn.Module) -> None:
-    """Switch every layer that has a faster exact form to its definition, and the step to the released loops' ways."""
-    for module in network.modules():
-        if isinstance(module, UpsampleConv):
-            module.fused = False
-        if isinstance(module, SynthesisSASE):
-            module.at_source_resolution = False
-        if isinstance(module, LowShotModule | OneShotModule):
-            module.plain_step = True

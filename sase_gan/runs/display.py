@@ -11,17 +11,9 @@ from lightning import Callback, LightningModule, Trainer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from sase_gan.metrics.records import EvaluationRecord, in_order
 from sase_gan.runs.callbacks import MetricsTable, Snapshots
-
-_SHOWN = (
-    ("fd_efflite0", "FD", ".1f"),
-    ("kid_efflite0", "KID", ".4f"),
-    ("copy_share", "near-copies", ".0%"),
-    ("sifd_efflite0", "single-image distance", ".1f"),
-    ("pixel_diversity", "pixel diversity", ".2f"),
-    ("copy_rate", "copied patches", ".0%"),
-)
-"""Figures of a snapshot that are shown where they were made: name, words, format."""
+from sase_gan.runs.durations import readable_seconds
 
 
 class TrainingDisplay(Callback):
@@ -102,12 +94,12 @@ class TrainingDisplay(Callback):
             seen = int(row["images_seen"])
             print(f"{self.position(seen):>16}  {terms}  {self._time_left(seen)}", file=sys.stderr, flush=True)
 
-    def _figures(self, images_seen: int, figures: dict[str, Any] | None) -> None:
+    def _figures(self, images_seen: int, figures: EvaluationRecord | None) -> None:
         text = f"snapshot at {self.position(images_seen)}"
         if figures is not None:
-            values = {name: metric["value"] for name, metric in figures["metrics"].items()}
-            shown = [f"{words} {values[name]:{form}}" for name, words, form in _SHOWN if values.get(name) is not None]
-            text = f"{text}: {', '.join(shown)} (copying {figures['verdict']['copying']})"
+            found = [(metric.figure.metric.in_training, metric.value) for _, metric in in_order(figures.metrics)]
+            shown = [f"{told[0]} {value:{told[1]}}" for told, value in found if told and value is not None]
+            text = f"{text}: {', '.join(shown)} (copying {figures.colour('copying')})"
         self.console.print(text, highlight=False)
 
     def teardown(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
@@ -115,13 +107,3 @@ class TrainingDisplay(Callback):
         if self._progress is not None:
             self._progress.stop()
             self._progress = None
-
-
-def readable_seconds(seconds: float) -> str:
-    """A duration such as `45 s`, `12 min`, `3 h 20 min`."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 5400:
-        return f"{seconds / 60:.0f} min"
-    hours, rest = divmod(round(seconds / 60), 60)
-    return f"{hours} h {rest:02d} min"

@@ -10,7 +10,6 @@ snapshots/000012kimg/  published models
 README.md              this, for whoever finds the folder
 """
 
-import hashlib
 import json
 import re
 import shutil
@@ -169,8 +168,14 @@ def open_run(path: Path | str) -> RunFolder:
 
 
 def is_run(path: Path | str) -> bool:
-    """Whether the folder looks like a run."""
-    return (Path(path) / "config.yaml").is_file() and (Path(path) / "snapshots").is_dir()
+    """Whether the folder is a training run, whole or what was kept of one.
+
+    It holds figures of snapshots (`results.jsonl`), or a configuration (`config.yaml`) beside snapshots or a training
+    log. This is the only place that decides.
+    """
+    folder = Path(path)
+    begun = (folder / "snapshots").is_dir() or (folder / "metrics.csv").is_file()
+    return (folder / "results.jsonl").is_file() or ((folder / "config.yaml").is_file() and begun)
 
 
 def next_free(parent: Path, name: str) -> Path:
@@ -179,12 +184,6 @@ def next_free(parent: Path, name: str) -> Path:
     while (parent / f"{name}-{number:03d}").exists():
         number += 1
     return parent / f"{name}-{number:03d}"
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _write_lines(path: Path, lines: Iterable[str]) -> None:

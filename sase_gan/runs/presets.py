@@ -1,11 +1,18 @@
-"""Which preset and image size suit a set of pictures on a machine, and why."""
+"""Which preset and image size suit pictures on a machine, and why; how many pictures a set needs."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sase_gan.networks.channel_tables import IMAGE_SIZES
 
 FEWEST_IMAGES = 4
 """A training set has at least so many pictures."""
+
+ADVISED_IMAGES = 30
+"""With fewer pictures a model mostly draws near copies of them."""
+
+MAY_BE_ENLARGED = 0.05
+"""Share of the pictures that a recommended image size may enlarge."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +44,19 @@ def choose_preset(num_images: int, smallest_side: int, *, gpu: bool, image_size:
         size,
         f"{num_images} pictures, the smallest {smallest_side} px, on a GPU: the full network at {size} px",
     )
+
+
+def recommend_image_size(short_sides: Sequence[int]) -> int:
+    """The largest image size that enlarges no more than a twentieth of the pictures.
+
+    Advice for whoever chooses the size: a training that chooses by itself (`choose_preset`) enlarges none and stops at
+    256 px, because larger networks cost several times more.
+
+    Args:
+        short_sides: of the pictures in pixels.
+    """
+    limit = sorted(short_sides)[int(MAY_BE_ENLARGED * len(short_sides))]
+    return max((size for size in IMAGE_SIZES if size <= limit), default=IMAGE_SIZES[0])
 
 
 def choose_one_shot_preset(*, gpu: bool) -> tuple[str, str]:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import logging
-import os
+import math
 import time
-import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from lightning import Callback, Trainer
 from lightning.pytorch.loggers import Logger
-from torch import Tensor
 from torch.utils.data import DataLoader
 
 from sase_gan.config import to_yaml
@@ -22,15 +18,17 @@ from sase_gan.datasets.images import ImageSet
 from sase_gan.datasets.low_shot import EndlessBatches
 from sase_gan.errors import DataError, UsageError
 from sase_gan.files import write_atomically
-from sase_gan.hardware import Hardware
+from sase_gan.hardware import Hardware, is_first_process
 from sase_gan.pixels import grid, write_png
 from sase_gan.runs.callbacks import Checkpoints, MetricsTable, Snapshots, StopOnSignal, Stopping
 from sase_gan.runs.display import TrainingDisplay
 from sase_gan.runs.folder import RunFolder
-from sase_gan.runs.tasks import Module, RunPlan, plan_run
-from sase_gan.training.configs import RunConfig
+from sase_gan.runs.tasks import task_of
+from sase_gan.runs.tasks.base import Measure, RunConfig, RunPlan
+from sase_gan.training.quiet import quiet_lightning
 
-Measure = Callable[[Tensor], dict[str, Any]]
+if TYPE_CHECKING:
+    from sase_gan.runs.tasks.base import Module
 
 
 @dataclass(frozen=True)
@@ -53,8 +51,9 @@ class RunOptions:
 
 @dataclass(frozen=True)
 class RunResult:
-    """How a run ended, and how long it and the measuring within it took."""
+    """How a run ended, and how long it and the measuring within it took; `run` knows its chosen snapshot."""
 
+    run: RunFolder
     images_seen: int
     interrupted: bool
     seconds: float
@@ -71,14 +70,14 @@ def start_run(config: RunConfig, images: ImageSet, run: RunFolder, options: RunO
         UsageError: if the folder holds a run already.
         DataError: if the number of pictures or their size is not what the configuration takes.
     """
-    plan = plan_run(config, images, weights_dir=options.weights_dir)
+    plan = task_of(config).plan(config, images, weights_dir=options.weights_dir)
     module = plan.build()  # before the folder: a missing weights file leaves nothing behind
     if is_first_process():
         run.create()
         with write_atomically(run.config) as temporary:
             temporary.write_text(to_yaml(config))
         shown = images.images[:64]
-        write_png(run.path / "grids" / "reals.png", grid(shown, columns=_columns(len(shown))))
+        write_png(run.path / "grids" / "reals.png", grid(shown, columns=math.isqrt(len(shown))))
     return _fit(plan, module, images, run, options, checkpoint=None)
 
 
@@ -88,7 +87,7 @@ def resume_run(config: RunConfig, images: ImageSet, run: RunFolder, options: Run
     Raises:
         DataError: if there is no checkpoint, it is damaged, or the pictures changed.
     """
-    plan = plan_run(config, images, weights_dir=options.weights_dir)
+    plan = task_of(config).plan(config, images, weights_dir=options.weights_dir)
     clock = read_clock(run.checkpoint)
     if clock["data_digest"] != images.digest:
         raise DataError(
@@ -164,7 +163,9 @@ def _fit(
             weights_only=True,
         )
     seconds = time.monotonic() - start
-    return RunResult(module.images_seen, signals.received is not None, seconds, snapshots.measuring_seconds)
+    # A signal after the last step interrupts nothing.
+    interrupted = signals.was_received() and module.images_seen < plan.total_images
+    return RunResult(run, module.images_seen, interrupted, seconds, snapshots.measuring_seconds)
 
 
 def make_trainer(callbacks: list[Callback], options: RunOptions) -> Trainer:
@@ -186,33 +187,3 @@ def make_trainer(callbacks: list[Callback], options: RunOptions) -> Trainer:
             enable_model_summary=False,
             callbacks=callbacks,
         )
-
-
-class quiet_lightning:
-    """Within the block Lightning's tips and the warnings that do not apply to an endless loader are silent."""
-
-    def __enter__(self) -> None:
-        self._logger = logging.getLogger("lightning.pytorch")
-        self._level = self._logger.level
-        self._logger.setLevel(logging.ERROR)
-        self._warnings = warnings.catch_warnings()
-        self._warnings.__enter__()
-        for text in (
-            ".*does not have many workers.*",
-            ".*resume from a checkpoint that ended before.*",
-            ".*LeafSpec.*",
-        ):
-            warnings.filterwarnings("ignore", message=text)
-
-    def __exit__(self, *details: object) -> None:
-        self._warnings.__exit__(None, None, None)
-        self._logger.setLevel(self._level)
-
-
-def is_first_process() -> bool:
-    """Whether this process writes; Lightning starts the others of a run on several devices with a local rank."""
-    return os.environ.get("LOCAL_RANK", "0") == "0"
-
-
-def _columns(count: int) -> int:
-    return max(1, int(count**0.5))

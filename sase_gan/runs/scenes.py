@@ -11,24 +11,23 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
-from sase_gan.config import build, load_yaml
+from sase_gan.config import resolve
 from sase_gan.datasets.images import open_images
-from sase_gan.datasets.one_shot import fitted, open_picture
 from sase_gan.drawing.sampling import sample_images
 from sase_gan.errors import DataError, UsageError
 from sase_gan.networks.load import load_pyramid
 from sase_gan.pixels import write_png
+from sase_gan.progress import Progress
 from sase_gan.runs.folder import RunFolder
 from sase_gan.runs.run import RunOptions, resume_run, start_run
-from sase_gan.training.one_shot_config import OneShotConfig, sized_for
+from sase_gan.runs.tasks.one_shot import OneShotTask
+from sase_gan.training.one_shot_config import OneShotConfig
 
 logger = logging.getLogger(__name__)
 
-Progress = Callable[[str, int, int], None]
-"""Called with a picture's name, how many are finished, and how many there are."""
+_TASK = OneShotTask()
 
 
 def train_scenes(
@@ -39,6 +38,7 @@ def train_scenes(
     Args:
         config: of every run; the picture's path and the pyramid's sizes are filled in.
         count: pictures drawn from each model, by the seeds from 0 on.
+        progress: called with a picture's name, how many are finished, and how many there are.
 
     Returns:
         Whether all pictures are finished; False after Ctrl-C.
@@ -83,14 +83,11 @@ def _is_finished(drawn: Path, count: int) -> bool:
 
 def _train(path: Path, run: RunFolder, config: OneShotConfig, options: RunOptions) -> bool:
     """Whether the run has come to its end."""
-    picture = open_picture(path)
-    height, width = picture.images.shape[2:]
-    data = config.data.model_copy(update={"path": str(path.resolve())})
-    wanted = sized_for(config.model_copy(update={"data": data}), (height, width))
-    images = fitted(picture, wanted.generator.sizes[-1])
+    wanted = _TASK.for_picture(config, path)
+    images = _TASK.load(wanted)
     if not run.config.is_file():
         return not start_run(wanted, images, run, options).interrupted
-    begun = build(OneShotConfig, load_yaml(run.config))
+    begun = resolve(OneShotConfig, file=run.config)
     if begun != wanted:
         raise UsageError(f"{run.path} was trained with other settings; choose another --out, or repeat its settings")
     if max(run.snapshots(), default=0) >= begun.total_images:

@@ -16,12 +16,11 @@ from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
-from lightning import LightningModule
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from sase_gan.drawing.sampling import draw_inputs
-from sase_gan.features.perceptual import reconstruction_loss
+from sase_gan.features.reconstruction import reconstruction_loss
 from sase_gan.layers.spectral_norm import frozen_power_iteration
 from sase_gan.networks.discriminator import QUADRANTS, Discriminator
 from sase_gan.networks.generator import Generator, Pictures
@@ -29,10 +28,11 @@ from sase_gan.pixels import to_float
 from sase_gan.seeds import derive_seed
 from sase_gan.training import augment, losses
 from sase_gan.training.averaging import WeightAverage, recalibrated
+from sase_gan.training.clock import TrainingClock
 from sase_gan.training.low_shot_config import LowShotConfig
 
 
-class LowShotModule(LightningModule):
+class LowShotModule(TrainingClock):
     """Generator, discriminator, the generator's average, and the step that trains them.
 
     Args:
@@ -46,7 +46,6 @@ class LowShotModule(LightningModule):
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
-        self.automatic_optimization = False
         self.config = LowShotConfig(**config)
         torch.manual_seed(derive_seed(self.config.seed, "initialisation"))
         self.generator = Generator(self.config.generator)
@@ -58,13 +57,6 @@ class LowShotModule(LightningModule):
         self.register_buffer("real_logit_average", torch.zeros(()))
         self.register_buffer("fake_logit_average", torch.zeros(()))
         self.memory_format = torch.contiguous_format
-        # For benchmarks only: channels first, and gradients into the discriminator that nobody uses.
-        self.plain_step = False
-        self.images_seen = 0
-        self.steps = 0
-        self.data_digest = ""
-        self._sums: dict[str, Tensor] = {}
-        self._sum_counts: dict[str, int] = {}
         # Not a submodule: its weights belong neither into checkpoints nor to the optimisers.
         self._reconstruction = [
             reconstruction_loss(
@@ -89,18 +81,8 @@ class LowShotModule(LightningModule):
     def on_fit_start(self) -> None:
         """Bring the unregistered loss network to the device, and the weights into the layout that is fast there."""
         self._reconstruction[0].to(self.device)
-        if not self.plain_step:
-            self.memory_format = fast_memory_format(self.device, self.config.generator.width)
+        self.memory_format = fast_memory_format(self.device, self.config.generator.width)
         self.to(memory_format=self.memory_format)
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add the clock, and which pictures it belongs to."""
-        checkpoint["clock"] = {"images_seen": self.images_seen, "steps": self.steps, "data_digest": self.data_digest}
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Restore the clock."""
-        self.images_seen = checkpoint["clock"]["images_seen"]
-        self.steps = checkpoint["clock"]["steps"]
 
     def training_step(self, batch: Tensor, batch_idx: int) -> None:
         """One step of both players on a uint8 batch `[batch, 3, image_size, image_size]`."""
@@ -112,9 +94,9 @@ class LowShotModule(LightningModule):
         fake = self.generator(*self._latents(len(real), source))
         self._discriminator_step(real, fake, source)
         self._generator_step(fake, source)
-        self.images_seen += len(real) * self.trainer.world_size
-        self.steps += 1
-        self.average.update(self.generator, batch=len(real) * self.trainer.world_size, images_seen=self.images_seen)
+        images = len(real) * self.trainer.world_size
+        self.advance(images)
+        self.average.update(self.generator, batch=images, images_seen=self.images_seen)
 
     # -- the two halves of a step ------------------------------------------------------------------------------------
 
@@ -129,7 +111,7 @@ class LowShotModule(LightningModule):
 
     def _discriminator_step(self, real: Tensor, fake: Pictures, source: torch.Generator) -> None:
         section = self.config.loss
-        optimiser = self._optimiser(1)
+        optimiser = self.optimiser(1)
         rebuild = self.steps % section.reconstruction_every == 0
         penalise = section.r1 > 0 and self.steps % section.r1_every == 0
         real_big = self._augmented(Pictures(real, real), source).big
@@ -159,13 +141,13 @@ class LowShotModule(LightningModule):
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
         self._follow_logits(judged.logits, fake_logits)
-        self._collect(terms)
+        self.collect(terms)
 
     def _generator_step(self, fake: Pictures, source: torch.Generator) -> None:
-        optimiser = self._optimiser(0)
+        optimiser = self.optimiser(0)
         released = self.config.optimiser.power_iteration == "forward"
         with (
-            nullcontext() if self.plain_step else self.toggled_optimizer(optimiser),
+            self.toggled_optimizer(optimiser),
             self._weights_read_once(),
             nullcontext() if released else frozen_power_iteration(self.discriminator),
         ):
@@ -173,9 +155,7 @@ class LowShotModule(LightningModule):
             self.manual_backward(terms["g_adversarial"])
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
-        if self.plain_step:
-            self.discriminator.zero_grad(set_to_none=True)
-        self._collect(terms)
+        self.collect(terms)
 
     @contextmanager
     def _weights_read_once(self) -> Iterator[None]:
@@ -203,31 +183,14 @@ class LowShotModule(LightningModule):
         section = self.config.optimiser
         factor = rate_factor(self.images_seen, self.config.schedule.total_images, section.decay)
         for index, rate in enumerate((section.generator_rate, section.discriminator_rate)):
-            for group in self._optimiser(index).param_groups:
+            for group in self.optimiser(index).param_groups:
                 group["lr"] = rate * factor
-
-    def _optimiser(self, index: int) -> Any:
-        return self.optimizers()[index]  # type: ignore[index]
 
     @torch.no_grad()
     def _follow_logits(self, real: Tensor, fake: Tensor) -> None:
         self.real_logit_average.lerp_(real.float().mean(), 0.01)
         self.fake_logit_average.lerp_(fake.float().mean(), 0.01)
-        self._collect({"real_logit": real, "fake_logit": fake})
-
-    # -- figures of the step, kept on the device until someone reads them --------------------------------------------
-
-    def _collect(self, terms: dict[str, Tensor]) -> None:
-        for name, value in terms.items():
-            value = value.detach().float().mean()
-            self._sums[name] = self._sums[name] + value if name in self._sums else value
-            self._sum_counts[name] = self._sum_counts.get(name, 0) + 1
-
-    def read_terms(self) -> dict[str, float]:
-        """The mean of every term since the last call; the only place that waits for the device."""
-        means = {name: value.item() / self._sum_counts[name] for name, value in self._sums.items()}
-        self._sums, self._sum_counts = {}, {}
-        return means
+        self.collect({"real_logit": real, "fake_logit": fake})
 
     # -- what is published -------------------------------------------------------------------------------------------
 

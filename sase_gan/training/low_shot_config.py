@@ -4,19 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
+from sase_gan.config import FrozenRecord
 from sase_gan.networks.discriminator import DiscriminatorConfig
 from sase_gan.networks.generator import GeneratorConfig
 
 
-class Section(BaseModel):
-    """A frozen part of a configuration; unknown keys are refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class DataSection(Section):
+class DataSection(FrozenRecord):
     """The pictures."""
 
     path: str | None = Field(None, description="folder or zip of pictures")
@@ -26,14 +21,14 @@ class DataSection(Section):
     licence: str | None = Field(None, description="licence of the pictures, carried into snapshots and reports")
 
 
-class AugmentSection(Section):
+class AugmentSection(FrozenRecord):
     """Differentiable augmentation before the discriminator."""
 
     policy: tuple[Literal["color", "translation", "cutout"], ...] = ("color", "translation")
     shared: bool = Field(True, description="both sizes of a generated picture are augmented alike; released: no")
 
 
-class LossSection(Section):
+class LossSection(FrozenRecord):
     """Weights of the terms."""
 
     reconstruction: Literal["l1", "efflite0", "lpips-vgg", "lpips-squeeze"] = Field(
@@ -46,7 +41,7 @@ class LossSection(Section):
     r1_every: int = Field(16, ge=1, description="apply it in every n-th step, with n times the weight")
 
 
-class OptimiserSection(Section):
+class OptimiserSection(FrozenRecord):
     """Adam for both networks."""
 
     batch_size: int = Field(8, ge=2, description="on each device; statistics over a batch need at least 2")
@@ -59,7 +54,7 @@ class OptimiserSection(Section):
     )
 
 
-class AveragingSection(Section):
+class AveragingSection(FrozenRecord):
     """The running average of the generator that is published."""
 
     half_life: float = Field(5000.0, gt=0, description="in images; the released 0.999 a step at batch 8 is 5541")
@@ -67,7 +62,7 @@ class AveragingSection(Section):
     recalibration_images: int = Field(128, ge=2, description="drawn to re-estimate batch-norm statistics of a snapshot")
 
 
-class ScheduleSection(Section):
+class ScheduleSection(FrozenRecord):
     """How long, and how often something is written; the clock is images seen."""
 
     total_images: int = Field(400_000, ge=1)
@@ -78,7 +73,7 @@ class ScheduleSection(Section):
     patience: int | None = Field(None, ge=1, description="stop after so many snapshots without a better one")
 
 
-class LowShotConfig(Section):
+class LowShotConfig(FrozenRecord):
     """Everything that a low-shot run depends on."""
 
     task: Literal["low_shot"] = "low_shot"

@@ -21,23 +21,23 @@ repeats an uninterrupted one bit for bit on the same CPU and thread count.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
-from lightning import LightningModule
 from torch import Tensor, nn
 
-from sase_gan.networks.pyramid import PatchDiscriminator, Pyramid
+from sase_gan.networks.pyramid import Pyramid
+from sase_gan.networks.pyramid_stages import PatchDiscriminator
 from sase_gan.pixels import to_float, to_uint8
 from sase_gan.resizing import resize
 from sase_gan.seeds import derive_seed
 from sase_gan.training import losses
 from sase_gan.training.averaging import WeightAverage
+from sase_gan.training.clock import TrainingClock
 from sase_gan.training.one_shot_config import OneShotConfig
 
 
-class OneShotModule(LightningModule):
+class OneShotModule(TrainingClock):
     """The pyramid, its discriminators, and the iteration that trains them.
 
     Args:
@@ -50,7 +50,6 @@ class OneShotModule(LightningModule):
     def __init__(self, config: dict[str, Any]) -> None:
         super().__init__()
         self.save_hyperparameters()
-        self.automatic_optimization = False
         self.config = OneShotConfig(**config)
         torch.manual_seed(derive_seed(self.config.seed, "initialisation"))
         self.generator = Pyramid(self.config.generator)
@@ -61,23 +60,15 @@ class OneShotModule(LightningModule):
         half_life = self.config.averaging.half_life
         # Without a ramp: at the start of a phase the average takes the new stage over, and follows from there.
         self.average = None if half_life is None else WeightAverage(self.generator, half_life=half_life, ramp_up=0)
-        # For benchmarks only: nothing is kept between iterations, every picture takes passes of its own, and the
-        # generator's step sends gradients into the discriminator that nobody uses.
-        self.plain_step = False
-        self.images_seen = 0
-        self.steps = 0
-        self.data_digest = ""
         self.phase = -1
         self._starts = self.config.stage_starts
         self._real: Tensor = torch.empty(0)
         self._frozen_reconstruction: Tensor | None = None
-        self._sums: dict[str, Tensor] = {}
-        self._sum_counts: dict[str, int] = {}
 
     def show(self, picture: Tensor) -> None:
         """Give the training picture, uint8 `[3, height, width]` at the finest size; once, before training begins."""
         self.generator.picture.copy_(picture)
-        self.generator.draw_fixed_noise(self.config.seed, self._picture_at(0))
+        self.generator.draw_fixed_noise(self.config.seed)
         if self.average is not None:
             self._published_source().load_state_dict(self.generator.state_dict())
 
@@ -94,21 +85,10 @@ class OneShotModule(LightningModule):
         """Adam for the generator, a group of parameters for each stage, and for the discriminators."""
         section = self.config.optimiser
         groups: list[dict[str, Any]] = [{"params": list(stage.parameters())} for stage in self.generator.stages]
-        if self.config.generator.handover == "feature":
-            groups.append({"params": list(self.generator.to_picture.parameters())})
         return [
             torch.optim.Adam(parameters, lr=section.rate, betas=section.betas, fused=True)
             for parameters in (groups, self.discriminators.parameters())
         ]
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add the clock, and the hash of the picture that it counts."""
-        checkpoint["clock"] = {"images_seen": self.images_seen, "steps": self.steps, "data_digest": self.data_digest}
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Restore the clock."""
-        self.images_seen = checkpoint["clock"]["images_seen"]
-        self.steps = checkpoint["clock"]["steps"]
 
     def training_step(self, batch: Tensor, batch_idx: int) -> None:
         """One iteration; the batch only counts: the pyramid of the picture is made once a phase."""
@@ -129,8 +109,7 @@ class OneShotModule(LightningModule):
                 drawn = self._draw(source)
                 self._discriminator_step(drawn[:1], source, last=step == section.discriminator_steps - 1)
         self._generator_step(drawn, source)
-        self.images_seen += 1
-        self.steps += 1
+        self.advance(1)
         if self.average is not None:
             self.average.update(self.generator, batch=1, images_seen=self.images_seen)
 
@@ -165,14 +144,13 @@ class OneShotModule(LightningModule):
 
     def _begin(self, phase: int) -> None:
         for index in range(2):
-            self._optimiser(index).optimizer.state.clear()
+            self.optimiser(index).optimizer.state.clear()
         if phase == 0:
             return
         self.generator.begin_stage(phase)
         with torch.no_grad():
-            pictures = self.generator.reconstruct(phase)
-            carried = self.generator.to_rgb(pictures.stages[-1])
-            enlarged = self.generator.enlarge(carried, self.config.generator.sizes[phase], self._padding)
+            rebuilt = self.generator.reconstruct(phase).big
+            enlarged = self.generator.enlarge(rebuilt, self.config.generator.sizes[phase], self._padding)
             error = (enlarged - self._real).square().mean().sqrt()
             self.generator.amplitudes[phase] = self.config.loss.noise * error
         if self.average is not None:
@@ -186,20 +164,16 @@ class OneShotModule(LightningModule):
         section = self.config.optimiser
         late = iteration >= section.milestone * self.config.iterations(self.phase)
         rate = section.rate * (0.1 if late else 1.0)
-        for index, group in enumerate(self._optimiser(0).optimizer.param_groups):
-            # The tail of a feature pyramid, the last group, moves with the newest stage.
+        for index, group in enumerate(self.optimiser(0).optimizer.param_groups):
             behind = max(0, self.phase - index)
             group["lr"] = rate * section.rate_scale**behind
-        self._optimiser(1).optimizer.param_groups[0]["lr"] = rate
+        self.optimiser(1).optimizer.param_groups[0]["lr"] = rate
 
     # -- the two halves of an iteration ------------------------------------------------------------------------------
 
     def _draw(self, source: torch.Generator) -> Tensor:
-        """The drawn picture and the reconstruction, `[2, 3, height, width]`, through the trained stages.
-
-        Two passes where statistics of a batch are taken, one where samples do not meet.
-        """
-        generator, phase, first = self.generator, self.phase, self._first_trained
+        """The drawn picture and the reconstruction, `[2, 3, height, width]`, through the trained stages."""
+        generator, phase = self.generator, self.phase
 
         def normal(shape: tuple[int, ...]) -> Tensor:
             return torch.randn(1, *shape, generator=source, device=self.device)
@@ -209,45 +183,38 @@ class OneShotModule(LightningModule):
         fixed = generator.fixed_noise()[: phase + 1]
         if not self.config.loss.fixed_latent and phase == 0:
             fixed[0] = normal(shapes[0])
+        return self._climb(noise, fixed)
+
+    def _climb(self, noise: list[Tensor | None], fixed: list[Tensor | None]) -> Tensor:
+        """Two passes where statistics of a batch are taken, one where samples do not meet."""
+        generator, first, stop = self.generator, self._first_trained, self.phase + 1
         carried = None
         if first > 0:
             with torch.no_grad():
                 carried = generator.climb(noise, stop=first).stages[-1]
-        if self.plain_step:
-            return self._draw_plainly(noise, fixed)
         if self.config.generator.released_statistics:
-            fake = generator.climb(noise, start=first, stop=phase + 1, carried=carried)
-            rebuilt = generator.climb(fixed, start=first, stop=phase + 1, carried=self._frozen_reconstruction)
+            fake = generator.climb(noise, start=first, stop=stop, carried=carried)
+            rebuilt = generator.climb(fixed, start=first, stop=stop, carried=self._frozen_reconstruction)
             return torch.cat([fake.big, rebuilt.big])
         both = [_stacked(a, b) for a, b in zip(noise, fixed, strict=True)]
         if carried is not None:
             assert self._frozen_reconstruction is not None
             carried = torch.cat([carried, self._frozen_reconstruction])
-        return generator.climb(both, start=first, stop=phase + 1, carried=carried).big
+        return generator.climb(both, start=first, stop=stop, carried=carried).big
 
-    def _draw_plainly(self, noise: list[Tensor | None], fixed: list[Tensor | None]) -> Tensor:
-        """The same from the coarsest stage on, the two pictures one after the other."""
-        pictures = []
-        for inputs in (noise, fixed):
-            with torch.no_grad():
-                first = self._first_trained
-                carried = self.generator.climb(inputs, stop=first).stages[-1] if first > 0 else None
-            pictures.append(self.generator.climb(inputs, start=first, stop=self.phase + 1, carried=carried).big)
-        return torch.cat(pictures)
-
-    def _toggled(self, optimiser: Any) -> AbstractContextManager[None]:
-        """Within the block only this player's parameters take gradients."""
-        return nullcontext() if self.plain_step else self.toggled_optimizer(optimiser)
+    def _judge(self, fake: Tensor) -> tuple[Tensor, Tensor]:
+        """Scores of the real and of a drawn picture; in one pass where samples do not meet."""
+        if self.config.discriminator.norm == "none":
+            real_logits, fake_logits = self.discriminator(torch.cat([self._real, fake])).chunk(2)
+            return real_logits, fake_logits
+        return self.discriminator(self._real), self.discriminator(fake)
 
     def _discriminator_step(self, fake: Tensor, source: torch.Generator, *, last: bool) -> None:
-        optimiser, discriminator = self._optimiser(1), self.discriminator
+        optimiser, discriminator = self.optimiser(1), self.discriminator
         fake = fake.detach()
         mix = torch.rand((), generator=source, device=self.device)
-        with self._toggled(optimiser):
-            if self.config.discriminator.norm == "none" and not self.plain_step:
-                real_logits, fake_logits = discriminator(torch.cat([self._real, fake])).chunk(2)
-            else:
-                real_logits, fake_logits = discriminator(self._real), discriminator(fake)
+        with self.toggled_optimizer(optimiser):
+            real_logits, fake_logits = self._judge(fake)
             terms = losses.wasserstein(real_logits, fake_logits)
             total = terms["d_real"] + terms["d_fake"]
             if self.config.loss.penalty > 0:
@@ -257,16 +224,16 @@ class OneShotModule(LightningModule):
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
         if last:
-            self._collect({"d_penalty": terms["d_penalty"]} if "d_penalty" in terms else {})
-            self._collect({"real_logit": real_logits, "fake_logit": fake_logits})
+            self.collect({"d_penalty": terms["d_penalty"]} if "d_penalty" in terms else {})
+            self.collect({"real_logit": real_logits, "fake_logit": fake_logits})
 
     def _generator_step(self, drawn: Tensor, source: torch.Generator) -> None:
-        section, optimiser = self.config.optimiser, self._optimiser(0)
+        section, optimiser = self.config.optimiser, self.optimiser(0)
         recompute = section.generator_update == "recompute"
         for step in range(section.generator_steps if recompute else 1):
             if step > 0:
                 drawn = self._draw(source)
-            with self._toggled(optimiser):
+            with self.toggled_optimizer(optimiser):
                 terms = self._generator_terms(drawn, source)
                 weights = self.config.loss
                 total = weights.reconstruction * terms["g_reconstruction"]
@@ -280,9 +247,7 @@ class OneShotModule(LightningModule):
             else:
                 optimiser.step()
             optimiser.zero_grad(set_to_none=True)
-            if self.plain_step:
-                self.discriminator.zero_grad(set_to_none=True)
-        self._collect({**terms, "reconstruction_rmse": terms["g_reconstruction"].detach().sqrt()})
+        self.collect({**terms, "reconstruction_rmse": terms["g_reconstruction"].detach().sqrt()})
 
     def _generator_terms(self, drawn: Tensor, source: torch.Generator) -> losses.Terms:
         weights = self.config.loss
@@ -292,23 +257,6 @@ class OneShotModule(LightningModule):
         if weights.patches > 0:
             terms["g_patches"] = losses.sliced_patch_distance(drawn[:1], self._real, generator=source)
         return terms
-
-    def _optimiser(self, index: int) -> Any:
-        return self.optimizers()[index]  # type: ignore[index]
-
-    # -- figures of the iteration, kept on the device until someone reads them ----------------------------------------
-
-    def _collect(self, terms: dict[str, Tensor]) -> None:
-        for name, value in terms.items():
-            value = value.detach().float().mean()
-            self._sums[name] = self._sums[name] + value if name in self._sums else value
-            self._sum_counts[name] = self._sum_counts.get(name, 0) + 1
-
-    def read_terms(self) -> dict[str, float]:
-        """The mean of every term since the last call; the only place that waits for the device."""
-        means = {name: value.item() / self._sum_counts[name] for name, value in self._sums.items()}
-        self._sums, self._sum_counts = {}, {}
-        return means
 
     # -- what is published -------------------------------------------------------------------------------------------
 
@@ -328,5 +276,4 @@ def _stacked(drawn: Tensor | None, fixed: Tensor | None) -> Tensor:
     assert drawn is not None
     if fixed is None:
         return torch.cat([drawn, torch.zeros_like(drawn)])
-    channels = max(drawn.shape[1], fixed.shape[1])
-    return torch.cat([part.expand(-1, channels, -1, -1) for part in (drawn, fixed)])
+    return torch.cat([drawn, fixed])

@@ -5,19 +5,19 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from sase_gan.config import FrozenRecord
 from sase_gan.networks.pyramid import PyramidConfig
 from sase_gan.networks.pyramid_sizes import Size, dense_sizes, released_sizes
-from sase_gan.training.low_shot_config import Section
 
 
-class PictureSection(Section):
+class PictureSection(FrozenRecord):
     """The training picture."""
 
     path: str | None = Field(None, description="the picture")
     licence: str | None = Field(None, description="licence of the picture, carried into snapshots and reports")
 
 
-class StagesSection(Section):
+class StagesSection(FrozenRecord):
     """The sizes that the pyramid climbs through; stored in `generator.sizes` when a run begins."""
 
     rule: Literal["dense", "released"] = Field(
@@ -31,13 +31,13 @@ class StagesSection(Section):
     concurrent: int = Field(2, ge=1, description="newest stages that are trained together; 1: one after another")
 
 
-class CriticSection(Section):
+class CriticSection(FrozenRecord):
     """The patch discriminator; its channels are those of the stage that it judges."""
 
     norm: Literal["none", "batch"] = "none"
 
 
-class OneShotLossSection(Section):
+class OneShotLossSection(FrozenRecord):
     """Weights of the terms, and the noise of the stages."""
 
     adversarial: float = Field(1.0, ge=0, description="weight of the discriminator's word; 0: there is none")
@@ -48,7 +48,7 @@ class OneShotLossSection(Section):
     noise: float = Field(1.0, ge=0, description="strength of a stage's noise, times the error of the stage before")
 
 
-class OneShotOptimiserSection(Section):
+class OneShotOptimiserSection(FrozenRecord):
     """Adam for both networks, rebuilt at every stage."""
 
     rate: float = Field(5e-4, gt=0, description="of the newest stage and of the discriminator")
@@ -72,13 +72,13 @@ class OneShotOptimiserSection(Section):
         return self
 
 
-class OneShotAveragingSection(Section):
+class OneShotAveragingSection(FrozenRecord):
     """The running average of the generator that is published."""
 
     half_life: float | None = Field(None, gt=0, description="in iterations; None publishes the generator itself")
 
 
-class OneShotScheduleSection(Section):
+class OneShotScheduleSection(FrozenRecord):
     """How long, and how often something is written; an iteration shows the picture once: the clock is images seen."""
 
     iterations: int = Field(2000, ge=1, description="of the finest stage")
@@ -90,7 +90,7 @@ class OneShotScheduleSection(Section):
     evaluation_count: int = Field(50, ge=0, description="pictures drawn for the figures of the end; 0: no figures")
 
 
-class OneShotConfig(Section):
+class OneShotConfig(FrozenRecord):
     """Everything that a one-shot run depends on."""
 
     task: Literal["one_shot"] = "one_shot"

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sase_gan.drawing.explore import mask_overlay
+from sase_gan.drawing.gates import mask_overlay
 from sase_gan.pixels import to_float
 from sase_gan.resizing import at_size
 from sase_gan.ui.markup import escaped, figure, mixture_table, quiet

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from sase_gan.drawing.explore import GateEdit, LayerView, block_size, mask_overlay
+from sase_gan.drawing.gates import GateEdit, LayerView, block_size, mask_overlay
 from sase_gan.ui.markup import escaped, figure, mixture_table
 
 

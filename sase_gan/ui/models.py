@@ -186,7 +186,7 @@ class Models:
 def _entries_of(place: Path) -> list[Entry]:
     if is_snapshot(place):
         return [_entry(place.name, place, None)]
-    if is_run(place):
+    if is_run(place) and RunFolder(place).snapshots():
         return _entries_of_run(place)
     if not place.is_dir():
         return []

@@ -9,12 +9,12 @@ from typing import Any
 import gradio as gr
 
 from sase_gan.datasets.images import Survey
+from sase_gan.runs.durations import readable_seconds
 from sase_gan.runs.presets import FEWEST_IMAGES
 from sase_gan.ui.markup import escaped, quiet
 from sase_gan.ui.trainings import Job, TrainingState
 
 FEWEST_ADVISED = 30
-STOPS = "The training stops after this step and saves everything."
 
 
 def describe_survey(found: Survey) -> str:
@@ -116,9 +116,9 @@ def status_html(state: TrainingState | None, *, one_picture: bool = False) -> st
     if state.alive and state.images_per_second:
         facts.append(f"{state.images_per_second:.1f} images a second")
     if state.seconds_left is not None and state.seconds_left >= 1:
-        facts.append(f"about {readable(state.seconds_left)} left")
+        facts.append(f"about {readable_seconds(state.seconds_left)} left")
     if state.seconds:
-        facts.append(f"{readable(state.seconds)} {'so far' if state.alive else 'of training'}")
+        facts.append(f"{readable_seconds(state.seconds)} {'so far' if state.alive else 'of training'}")
     extra = f"<small>{' · '.join(facts)}</small>" if facts else ""
     share = 1.0 if state.state == "finished" else state.share
     bar = f'<div class="progress {state.state}"><i style="width:{100 * share:.1f}%"></i></div>'
@@ -132,22 +132,12 @@ def stop_button(state: TrainingState | None, *, one_picture: bool = False) -> An
     return gr.update(visible=working, interactive=working, value="Stop now" if asked else "Stop and save")
 
 
-def readable(seconds: float) -> str:
-    """Say a duration in words."""
-    if seconds < 90:
-        return f"{seconds:.0f} seconds"
-    if seconds < 5400:
-        return f"{seconds / 60:.0f} minutes"
-    hours, rest = divmod(round(seconds / 60), 60)
-    return f"{hours} h {rest:02d} min"
-
-
 @lru_cache(maxsize=4)
 def curves_html(run: Path, mark: str) -> str:
     """Draw the run's curves; `mark` says which version, so that many pages cost as much as one."""
     # matplotlib takes a second to import, and the first picture is not to wait for it.
-    from sase_gan.metrics.records import read_run
-    from sase_gan.report.view import curve_panels
+    from sase_gan.report.curves import curve_panels
+    from sase_gan.runs.history import read_run
 
     panels = curve_panels(read_run(run), None)[:6]
     if not panels:

@@ -17,17 +17,14 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
-import yaml
-
-from sase_gan.errors import UsageError
+from sase_gan.errors import SaseGanError, UsageError
 from sase_gan.files import write_atomically
-from sase_gan.metrics.records import read_run
 from sase_gan.runs.folder import RunFolder, images_of, is_run, next_free
-from sase_gan.training.one_shot_config import OneShotConfig
+from sase_gan.runs.history import read_run
+from sase_gan.runs.tasks import is_of_one_picture, planned
 
 State = Literal["preparing", "running", "stopping", "finished", "stopped", "failed"]
 
@@ -53,6 +50,7 @@ class Job:
         seconds_before: training time of the run before this process went on with it.
         stopping: the user asked it to stop.
         one_picture: it learns from one picture, not from a set.
+        total_images: where it is to end, if that is not what the run began with.
     """
 
     run: str
@@ -62,6 +60,7 @@ class Job:
     seconds_before: float = 0.0
     stopping: bool = False
     one_picture: bool = False
+    total_images: int | None = None
 
 
 @dataclass(frozen=True)
@@ -116,7 +115,8 @@ class Trainings:
         """The runs of the folder that can be gone on with, the newest first."""
         if not self.runs.is_dir():
             return []
-        found = [p for p in self.runs.iterdir() if is_run(p) and RunFolder(p).checkpoint.exists()]
+        runs = [RunFolder(path) for path in self.runs.iterdir() if is_run(path)]
+        found = [run.path for run in runs if run.checkpoint.exists() and (run.path / "snapshots").is_dir()]
         return [path.name for path in sorted(found, key=lambda p: p.stat().st_mtime, reverse=True)]
 
     def last(self) -> Job | None:
@@ -202,11 +202,14 @@ class Trainings:
             arguments = ["train", "--resume", str(self.runs / run), "--device", self.device]
             arguments += [] if minutes is None else ["--minutes", f"{minutes:g}"]
             arguments += [] if kimg is None else ["--kimg", f"{kimg:g}"]
-            known = Job(run, 0, 0.0, minutes, state.seconds, one_picture=_is_of_one_picture(self.runs / run))
-            return self._launch(known, arguments)
+            known = Job(run, 0, 0.0, minutes, state.seconds, one_picture=is_of_one_picture(self.runs / run))
+            return self._launch(replace(known, total_images=None if kimg is None else end), arguments)
 
-    def stop(self) -> None:
+    def stop(self) -> TrainingState:
         """Ask the training to stop after its step, with everything saved; asked again, it stops at once.
+
+        Returns:
+            What became of it: one that has made its last step ends as if it had not been asked.
 
         Raises:
             UsageError: if none works.
@@ -217,7 +220,9 @@ class Trainings:
                 raise UsageError("No training is running.")
             with suppress(ProcessLookupError):
                 os.kill(job.pid, signal.SIGINT)
-            self._remember(replace(job, stopping=True))
+            job = replace(job, stopping=True)
+            self._remember(job)
+        return self._describe(job)
 
     def wait(self, seconds: float) -> bool:
         """Wait for the end of the training; whether it came."""
@@ -261,9 +266,15 @@ class Trainings:
             temporary.write_text(json.dumps(asdict(job)))
 
     def _describe(self, job: Job) -> TrainingState:
+        # Before the files are read: a process that ends in between has left them incomplete, not failed.
+        alive = self.is_alive(job)
         found = _progress(self.runs / job.run)
+        if job.total_images is not None:
+            share = min(1.0, found.images_seen / job.total_images)
+            found = replace(found, total_images=job.total_images, share=share)
         said = _said(self.log(job.run))
-        state, message = self._ending(job, said)
+        complete = 0 < found.total_images <= found.images_seen
+        state, message = _ending(job, said, alive=alive, complete=complete)
         if state == "running" and found.images_seen == 0:
             state = "preparing"
         left = None
@@ -272,31 +283,21 @@ class Trainings:
             if job.minutes is not None:
                 since = max(0.0, time.time() - _modified(self.runs / job.run / "metrics.csv"))
                 left = min(left, max(0.0, 60 * job.minutes - (found.seconds - job.seconds_before) - since))
-        return TrainingState(
-            job.run,
-            state,
-            found.images_seen,
-            found.total_images,
-            found.images_per_second,
-            found.seconds,
-            left,
-            message,
-            found.grid,
-            found.share,
-            job.one_picture,
-        )
+        return replace(found, state=state, seconds_left=left, message=message, one_picture=job.one_picture)
 
-    def _ending(self, job: Job, said: list[str]) -> tuple[State, str]:
-        if self.is_alive(job):
-            return ("stopping" if job.stopping else "running"), (said[-1] if said else "")
-        error = next((line.partition(": ")[2] for line in reversed(said) if line.startswith("sase-gan: ")), "")
-        if any(line.startswith("the chosen snapshot is") for line in said):
-            return "finished", ""
-        if any(line.startswith("interrupted and saved") for line in said):
-            return "stopped", ""
-        if job.stopping:
-            return "stopped", error
-        return "failed", error or (said[-1] if said else "The process ended without a word.")
+
+def _ending(job: Job, said: list[str], *, alive: bool, complete: bool) -> tuple[State, str]:
+    """The state and the message; a run that is `complete` has nothing left to stop, whatever was asked."""
+    if alive:
+        return ("stopping" if job.stopping and not complete else "running"), (said[-1] if said else "")
+    error = next((line.partition(": ")[2] for line in reversed(said) if line.startswith("sase-gan: ")), "")
+    if any(line.startswith("the chosen snapshot is") for line in said):
+        return "finished", ""
+    if any(line.startswith("interrupted and saved") for line in said):
+        return "stopped", ""
+    if job.stopping:
+        return "stopped", error
+    return "failed", error or (said[-1] if said else "The process ended without a word.")
 
 
 def _given_path() -> list[str]:
@@ -323,7 +324,9 @@ def _progress(folder: Path) -> TrainingState:
 
     seen = int(max((points[-1][0] for points in series.values() if points), default=0))
     seen = max([seen, *RunFolder(folder).snapshots()])
-    total, share = _planned(folder, seen)
+    total, share = 0, 0.0
+    with suppress(SaseGanError, OSError):  # a folder in which nothing is planned yet
+        total, share = planned(folder, seen)
     # By number: 000000.263kimg would come before 000000kimg by name.
     grids = sorted((folder / "grids").glob("*kimg.png"), key=lambda path: images_of(path.stem) or 0)
     return TrainingState(
@@ -336,27 +339,6 @@ def _progress(folder: Path) -> TrainingState:
         grid=grids[-1] if grids else None,
         share=share,
     )
-
-
-def _planned(folder: Path, seen: int) -> tuple[int, float]:
-    """The images that a run is to see, and how much of its work is done; zeros where nothing is planned yet."""
-    with suppress(OSError, yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError):
-        config = yaml.safe_load((folder / "config.yaml").read_text())
-        if config.get("task") != "one_shot":
-            total = int(config["schedule"]["total_images"])
-            return total, min(1.0, seen / total)
-        plan = OneShotConfig.model_validate(config)
-        costs = [plan.iterations(stage) * cost for stage, cost in enumerate(plan.iteration_costs())]
-        parts = zip(pairwise(plan.stage_starts), costs, strict=True)
-        done = sum(cost * min(1.0, max(0, seen - start) / (end - start)) for (start, end), cost in parts)
-        return plan.total_images, done / sum(costs)
-    return 0, 0.0
-
-
-def _is_of_one_picture(folder: Path) -> bool:
-    with suppress(OSError, yaml.YAMLError, AttributeError):
-        return bool(yaml.safe_load((folder / "config.yaml").read_text()).get("task") == "one_shot")
-    return False
 
 
 def _said(log: Path) -> list[str]:
@@ -381,9 +363,7 @@ def _is_training(pid: int, run: str) -> bool:
     """Whether a process that this studio did not start is the training of `run`: numbers of processes are reused."""
     try:
         os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
+    except (ProcessLookupError, PermissionError, OverflowError):
         return False
     if not Path("/proc/self/cmdline").exists():
         return True

@@ -47,7 +47,7 @@ def test_a_mistake_is_told_before_slow_imports(arguments: list[str], heavy: str)
     assert f"{heavy} False" in done.stdout
 
 
-def _commands() -> list[list[str]]:
+def every_command() -> list[list[str]]:
     found = []
     for name, command in get_command(cli.app).commands.items():
         inner = getattr(command, "commands", None)
@@ -55,7 +55,7 @@ def _commands() -> list[list[str]]:
     return found
 
 
-@pytest.mark.parametrize("words", _commands(), ids=" ".join)
+@pytest.mark.parametrize("words", every_command(), ids=" ".join)
 def test_every_command_explains_itself(words: list[str]) -> None:
     result = CliRunner().invoke(cli.app, [*words, "--help"])
     assert result.exit_code == 0
@@ -64,7 +64,7 @@ def test_every_command_explains_itself(words: list[str]) -> None:
     for word in words:
         command = command.commands[word]
     assert command.help, f"{words} has no docstring"
-    undocumented = [p.name for p in command.params if not getattr(p, "help", None)]
+    undocumented = [p.name for p in command.params if not (getattr(p, "help", None) or getattr(p, "hidden", False))]
     assert not undocumented, f"{words}: no help for {undocumented}"
 
 

@@ -69,21 +69,6 @@ def test_check_of_one_picture_points_to_one_shot_training():
     assert "One picture" in run("check", bundled_data("single") / "coffee.png")
 
 
-@pytest.mark.parametrize(
-    ("sides", "expected"),
-    [
-        ([128] * 10, 128),
-        ([300] * 10, 256),
-        ([20] * 3, 32),
-        ([5000], 1024),
-        ([64] + [256] * 99, 256),
-        ([64] * 6 + [256] * 94, 64),
-    ],
-)
-def test_the_recommended_size_enlarges_at_most_one_in_twenty(sides, expected):
-    assert data.recommend_image_size(sides) == expected
-
-
 def test_prepare_writes_a_set_that_loads_equal(tmp_path):
     source = bundled_data("single")
     output = run("prepare", source, tmp_path / "set.zip", "--image-size", 64, "--fit", "pad")
@@ -127,7 +112,14 @@ def test_preview_shows_the_pictures_and_their_augmentation(tmp_path):
     assert torch.equal(augmented[:, 2:34, 2:34], faces[0])
     assert not torch.equal(augmented[:, 2:34, 36:68], faces[0])
     run(
-        "preview", bundled_data("emoji-faces"), tmp_path / "q.png", "--image-size", 32, "--augment", "color,translation"
+        "preview",
+        bundled_data("emoji-faces"),
+        "--out",
+        tmp_path / "q.png",
+        "--image-size",
+        32,
+        "--augment",
+        "color,translation",
     )
     assert torch.equal(read_image(tmp_path / "q-augmented.png"), augmented)
 

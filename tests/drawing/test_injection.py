@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 from sase_gan.drawing import injection as applications
+from sase_gan.drawing.finish import finish
 from sase_gan.drawing.injection import animate, edit, harmonise, inject, inject_strip, paint_to_image, sample, tile
 from sase_gan.drawing.masks import blend, main_colours, move_region, nearest_colours, soft_mask
 from sase_gan.drawing.sampling import latent_walk, sample_images
@@ -79,7 +80,7 @@ def test_films_and_the_stages_before_the_start_are_not_finished() -> None:
     assert torch.equal(animate(finishing, 3), animate(raw, 3))
     assert torch.equal(latent_walk(finishing, [1, 2], steps=2), latent_walk(raw, [1, 2], steps=2))
     drawn = to_float(sample(raw, [4]))
-    assert torch.equal(finishing.finish(drawn, start=3), drawn)
+    assert torch.equal(finish(finishing, drawn, start=3), drawn)
 
 
 # -- sampling ---------------------------------------------------------------------------------------------------------
@@ -174,11 +175,6 @@ def test_other_proportions_need_a_size(pyramid: Pyramid) -> None:
     assert inject(pyramid, a_picture(18, 40), 1, size=(18, 40)).unmasked.shape == (1, 3, 18, 40)
     with pytest.raises(UsageError, match="uint8"):
         inject(pyramid, a_picture().float(), 1)
-
-
-def test_feature_pyramids_say_that_no_picture_can_enter() -> None:
-    with pytest.raises(UsageError, match="handover=image"):
-        inject(model(handover="feature"), a_picture(), 1)
 
 
 def test_the_strip_holds_every_start_scale(pyramid: Pyramid) -> None:

@@ -5,9 +5,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sase_gan import patch_matching
+from sase_gan.drawing import patch_matching
+from sase_gan.drawing.patch_matching import COMPLETENESS, PATCH, PatchPainter
 from sase_gan.metrics.single_image import patch_swd
-from sase_gan.patch_matching import COMPLETENESS, PATCH, PatchPainter
 from sase_gan.pixels import to_uint8
 from sase_gan.resizing import resize
 

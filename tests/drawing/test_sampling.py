@@ -19,19 +19,14 @@ from sase_gan.errors import UsageError
 from sase_gan.networks.generator import Generator, GeneratorConfig
 from sase_gan.pixels import to_uint8
 from sase_gan.seeds import generator as random_generator
+from tests.awake import awake
 
 CONFIG = GeneratorConfig(image_size=32, width=4, latent_size=16, num_components=2)
 
 
 @pytest.fixture(scope="module")
 def network() -> Generator:
-    torch.manual_seed(1)
-    network = Generator(CONFIG)
-    with torch.no_grad():
-        for name, parameter in network.named_parameters():
-            if name.endswith("strength"):
-                parameter.fill_(0.5)
-    return network.eval()
+    return awake(CONFIG)
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 8])

@@ -56,7 +56,7 @@ def test_calibration_on_drawn_faces_calls_copies_red(faces: Tensor) -> None:
 @pytest.mark.slow
 def test_ladder_tells_honest_pictures_from_copies(faces: Tensor) -> None:
     rungs = list(bench_metrics.ladder(faces))
-    colours = {rung.name: rung.record["verdict"]["copying"] for rung in rungs}
+    colours = {rung.name: rung.record.colour("copying") for rung in rungs}
     assert colours["held-out half, as it is"] != "red"
     assert {colours[name] for name in bench_metrics.MUST_BE_RED} == {"red"}
     assert bench_metrics.ladder_table(rungs).count("\n") == 2 + len(rungs)

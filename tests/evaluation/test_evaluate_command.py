@@ -13,7 +13,7 @@ from torch import Tensor
 
 from sase_gan import cli
 from sase_gan.datasets.images import load_image_set
-from sase_gan.features import weights
+from sase_gan.features import known_weights, weights
 from sase_gan.pixels import read_image, write_png
 
 Run = Callable[..., int]
@@ -91,7 +91,7 @@ def test_whole_evaluation_offline_writes_everything(
     assert found["protocol"]["num_fakes"] == 24
     assert found["command"] == "sase-gan evaluate fakes --real reals --holdout 20% --licence OFL-1.1"
     assert str(tmp_path) not in (out / "metrics.json").read_text() + (out / "report.html").read_text()
-    with (out / "metrics.csv").open() as file:
+    with (out / "figures.csv").open() as file:
         rows = {row["name"]: row for row in csv.DictReader(file)}
     assert float(rows["kid_efflite0"]["value"]) == found["metrics"]["kid_efflite0"]["value"]
     for name in ("report.html", "report.md"):
@@ -301,7 +301,7 @@ def test_weights_commands(run: Run, tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "inception" in capsys.readouterr().out
     assert run("weights", "verify") == 0
     assert "efflite0: whole (579344248a93" in capsys.readouterr().out
-    damaged = tmp_path / "folder" / weights.KNOWN["lpips-squeeze"].filename
+    damaged = tmp_path / "folder" / known_weights.KNOWN["lpips-squeeze"].filename
     damaged.parent.mkdir()
     damaged.write_bytes(b"cut")
     assert run("weights", "verify", "--dir", damaged.parent) == 3

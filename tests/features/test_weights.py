@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from sase_gan.errors import UsageError, WeightsError
-from sase_gan.features import weights
+from sase_gan.features import known_weights, weights, weights_arrival
 
 
 @pytest.fixture
@@ -17,29 +17,31 @@ def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def small_inception(monkeypatch: pytest.MonkeyPatch, content: bytes, megabytes: float = 0.0) -> weights.WeightsFile:
+def small_inception(
+    monkeypatch: pytest.MonkeyPatch, content: bytes, megabytes: float = 0.0
+) -> known_weights.WeightsFile:
     """The table's record for Inception as if the published file had this content."""
     record = dataclasses.replace(
-        weights.KNOWN["inception"], sha256=hashlib.sha256(content).hexdigest()[:8], megabytes=megabytes
+        known_weights.KNOWN["inception"], sha256=hashlib.sha256(content).hexdigest()[:8], megabytes=megabytes
     )
-    monkeypatch.setitem(weights.KNOWN, "inception", record)
+    monkeypatch.setitem(known_weights.KNOWN, "inception", record)
     return record
 
 
 def test_bundled_file_has_the_documented_hash() -> None:
     path = weights.find("efflite0")
-    assert hashlib.sha256(path.read_bytes()).hexdigest() == weights.KNOWN["efflite0"].sha256
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == known_weights.KNOWN["efflite0"].sha256
     assert weights.state("efflite0") == "bundled"
 
 
 def test_hash_prefixes_agree_with_the_file_names() -> None:
-    for record in weights.KNOWN.values():
+    for record in known_weights.KNOWN.values():
         if record.name != "dinov2":
             assert record.filename.removesuffix(".pth").endswith(record.sha256[:8])
 
 
 def test_every_fetchable_file_has_an_address() -> None:
-    for record in weights.KNOWN.values():
+    for record in known_weights.KNOWN.values():
         assert record.name == "efflite0" or record.address().startswith("https://")
         assert record.name == "efflite0" or record.address().endswith(record.filename)
 
@@ -98,8 +100,8 @@ def test_torchvision_inception_is_told_apart(places: Path, monkeypatch: pytest.M
     path = places / record.filename
     torch.save({"AuxLogits.fc.weight": torch.zeros(2), "Conv2d_1a_3x3.conv.weight": torch.zeros(2)}, path)
     if by_hash:
-        other = dataclasses.replace(weights.KNOWN["inception-tv"], sha256=weights.file_sha256(path)[:8])
-        monkeypatch.setitem(weights.KNOWN, "inception-tv", other)
+        other = dataclasses.replace(known_weights.KNOWN["inception-tv"], sha256=weights.file_sha256(path)[:8])
+        monkeypatch.setitem(known_weights.KNOWN, "inception-tv", other)
     with pytest.raises(WeightsError, match="torchvision Inception, not the Inception weights that FID needs"):
         weights.find("inception", places)
 
@@ -116,20 +118,20 @@ def test_import_checks_before_it_copies(places: Path, monkeypatch: pytest.Monkey
     carried = places / "usb-stick.pth"
     carried.write_bytes(b"something else")
     with pytest.raises(WeightsError, match=r"usb-stick\.pth"):
-        weights.import_file("inception", carried, places / "target")
+        weights_arrival.import_file("inception", carried, places / "target")
     assert not (places / "target" / record.filename).exists()
     carried.write_bytes(b"published")
-    assert weights.import_file("inception", carried, places / "target").name == record.filename
+    assert weights_arrival.import_file("inception", carried, places / "target").name == record.filename
     assert weights.find("inception", places / "target").read_bytes() == b"published"
 
 
 def test_file_without_published_hash_is_held_to_the_hash_it_came_with(
     places: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    record = dataclasses.replace(weights.KNOWN["dinov2"], megabytes=0.0)
-    monkeypatch.setitem(weights.KNOWN, "dinov2", record)
+    record = dataclasses.replace(known_weights.KNOWN["dinov2"], megabytes=0.0)
+    monkeypatch.setitem(known_weights.KNOWN, "dinov2", record)
     (places / "carried.pth").write_bytes(b"first")
-    path = weights.import_file("dinov2", places / "carried.pth", places)
+    path = weights_arrival.import_file("dinov2", places / "carried.pth", places)
     assert weights.find("dinov2", places) == path
     path.write_bytes(b"later")
     with pytest.raises(WeightsError, match="SHA-256"):
@@ -141,20 +143,22 @@ def test_fetch_from_a_file_address_and_without_a_network(places: Path, monkeypat
     record = small_inception(monkeypatch, b"published")
     source = places / "server" / record.filename
     source.write_bytes(b"published")
-    monkeypatch.setitem(weights.KNOWN, "inception", dataclasses.replace(record, url=source.as_uri()))
+    monkeypatch.setitem(known_weights.KNOWN, "inception", dataclasses.replace(record, url=source.as_uri()))
     seen: list[int] = []
-    path = weights.fetch("inception", places / "target", progress=lambda received, _expected: seen.append(received))
+    path = weights_arrival.fetch(
+        "inception", places / "target", progress=lambda received, _expected: seen.append(received)
+    )
     assert path.read_bytes() == b"published"
     assert seen == [9]
     source.unlink()
     with pytest.raises(WeightsError, match="could not be downloaded"):
-        weights.fetch("inception", places / "other")
+        weights_arrival.fetch("inception", places / "other")
     assert not (places / "other" / record.filename).exists()
 
 
 def test_bundled_weights_are_not_fetched() -> None:
     with pytest.raises(UsageError, match="need no fetching"):
-        weights.fetch("efflite0")
+        weights_arrival.fetch("efflite0")
 
 
 def test_unknown_name_lists_the_known() -> None:

@@ -1,4 +1,4 @@
-"""AWConv2d: equal to torch's convolution with a fixed map, to a loop over samples, and to itself in three forms."""
+"""AWConv2d: equal to torch's convolution with a fixed map, to a loop over samples, and to itself in both forms."""
 
 import math
 
@@ -9,7 +9,7 @@ from torch import nn
 
 from sase_gan.layers.aw_conv import AWConv2d, AWUpsampleConv
 from sase_gan.layers.spectral_norm import spectral_norm
-from sase_gan.resizing import upsample_conv_plain
+from sase_gan.reference.layers import upsample_conv_plain
 
 GEOMETRIES = [
     {"kernel_size": 3, "padding": 1},
@@ -59,23 +59,21 @@ def looped(layer: AWConv2d, x: torch.Tensor) -> torch.Tensor:
         per_group = layer.in_channels // layer.groups
         for o in range(layer.out_channels):
             for i in range(per_group):
-                source = o // (layer.out_channels // layer.groups) * per_group + i
-                entry = {"in": o, "out": source, "none": o * per_group + i}[layer.expand]
-                kernel[o, i] = layer.weight[o, i] * (a[entry] + (1 if layer.residual else 0))
+                kernel[o, i] = layer.weight[o, i] * (a[o] + (1 if layer.residual else 0))
         results.append(plain(layer, kernel)(sample[None]))
     return torch.cat(results)
 
 
 @pytest.mark.parametrize("geometry", GEOMETRIES, ids=str)
-@pytest.mark.parametrize("expand", ["in", "out", "none"])
+@pytest.mark.parametrize("residual", [True, False])
 @pytest.mark.filterwarnings("ignore:Using padding='same':UserWarning")
-def test_all_forms_equal_the_loop_over_samples(geometry, expand):
-    layer = make(expand=expand, residual=expand != "none", **geometry)
+def test_all_forms_equal_the_loop_over_samples(geometry, residual):
+    layer = make(residual=residual, **geometry)
     x = torch.randn(3, 4, 7, 6, dtype=torch.float64)
     with torch.no_grad():
         layer.eval()
         expected = looped(layer, x)
-        for backend in ["grouped", "unfold", *(["taps"] if expand == "in" else []), "auto"]:
+        for backend in ("grouped", "taps", "auto"):
             layer.backend = backend
             assert torch.allclose(layer(x), expected, rtol=0, atol=1e-13 * float(expected.abs().max() + 1)), backend
 
@@ -117,7 +115,7 @@ def test_map_equals_the_slow_reference(training):
         assert torch.allclose(layer.attention(x), 1 / (1 + (-raw).exp()), rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("backend", ["grouped", "taps", "unfold"])
+@pytest.mark.parametrize("backend", ["grouped", "taps"])
 def test_zero_map_is_torchs_convolution(backend):
     layer = make(kernel_size=3, padding=1, bias=True, activation="tanh", backend=backend)
     nn.init.zeros_(layer.excite_norm.weight)
@@ -136,7 +134,7 @@ def test_constant_map_scales_the_convolution(residual):
     assert torch.allclose(layer(x), factor * F.conv2d(x, layer.weight, padding=1), rtol=0, atol=1e-13)
 
 
-@pytest.mark.parametrize("backend", ["grouped", "taps", "unfold"])
+@pytest.mark.parametrize("backend", ["grouped", "taps"])
 def test_chunks_change_nothing(backend):
     layer = make(kernel_size=3, padding=1, backend=backend).eval()
     x = torch.randn(5, 4, 6, 6, dtype=torch.float64)
@@ -149,17 +147,16 @@ def test_forms_have_equal_gradients():
     x = torch.randn(3, 4, 6, 5, dtype=torch.float64)
     layer = make(kernel_size=3, padding=1, groups=2, stride=2)
     gradients = []
-    for backend in ("grouped", "taps", "unfold"):
+    for backend in ("grouped", "taps"):
         layer.backend = backend
         layer.zero_grad()
         layer(x).pow(2).sum().backward()
         gradients.append([p.grad.clone() for p in layer.parameters()])
-    for other in gradients[1:]:
-        for first, second in zip(gradients[0], other, strict=True):
-            assert torch.allclose(first, second, rtol=1e-10, atol=1e-12)
+    for first, second in zip(*gradients, strict=True):
+        assert torch.allclose(first, second, rtol=1e-10, atol=1e-12)
 
 
-@pytest.mark.parametrize("backend", ["grouped", "taps", "unfold"])
+@pytest.mark.parametrize("backend", ["grouped", "taps"])
 def test_gradients_by_finite_differences(backend):
     layer = make(2, 2, kernel_size=2, backend=backend).eval()
     x = torch.randn(2, 2, 3, 3, dtype=torch.float64, requires_grad=True)
@@ -167,10 +164,8 @@ def test_gradients_by_finite_differences(backend):
 
 
 def test_empty_batch():
-    for expand in ("in", "out", "none"):
-        assert make(kernel_size=3, padding=1, expand=expand).eval()(
-            torch.zeros(0, 4, 6, 6, dtype=torch.float64)
-        ).shape == (0, 8, 6, 6)
+    layer = make(kernel_size=3, padding=1).eval()
+    assert layer(torch.zeros(0, 4, 6, 6, dtype=torch.float64)).shape == (0, 8, 6, 6)
 
 
 def test_auto_takes_taps_on_small_maps_only():
@@ -205,10 +200,8 @@ def test_one_image_with_a_pointwise_kernel_trains():
         ({"reduction": 0}, "reduction is 0"),
         ({"rd_min": 0}, "rd_min is 0"),
         ({"chunk": 0}, "chunk is 0"),
-        ({"expand": "both"}, "expand is 'both'"),
         ({"activation": "relu"}, "activation is 'relu'"),
         ({"backend": "loop"}, "backend is 'loop'"),
-        ({"backend": "taps", "expand": "out"}, "needs expand"),
         ({"groups": 3}, "divisible by groups"),
     ],
 )

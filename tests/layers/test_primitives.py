@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from sase_gan.layers.primitives import GatedLinearUnit, NoiseInjection, UpsampleConv, batch_norm, conv
+from sase_gan.layers.primitives import GatedLinearUnit, NoiseInjection, batch_norm, conv
 
 
 def test_gated_linear_unit_is_first_half_times_sigmoid_of_second():
@@ -39,13 +39,3 @@ def test_batch_norm_starts_near_one_without_shift():
     assert norm.weight.mean().item() == pytest.approx(1, abs=0.002)
     assert norm.weight.std().item() == pytest.approx(0.02, abs=0.002)
     assert not norm.bias.any()
-
-
-@pytest.mark.parametrize("spectral", [True, False])
-def test_fused_upsampling_layer_equals_the_plain_one_with_the_same_parameters(spectral):
-    fused = UpsampleConv(3, 5, spectral=spectral).double().eval()
-    plain = UpsampleConv(3, 5, spectral=spectral, fused=False).double().eval()
-    plain.load_state_dict(fused.state_dict())
-    x = torch.randn(2, 3, 5, 4, dtype=torch.float64)
-    assert (fused(x) - plain(x)).abs().max() < 1e-12
-    assert fused(x).shape == (2, 5, 10, 8)

@@ -5,7 +5,6 @@ import math
 
 import pytest
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from sase_gan.layers.sase_recognition import SASEConv2d
@@ -83,7 +82,7 @@ def pooled(x):
     return torch.stack([plane.sum() / plane.numel() for plane in x]).reshape(-1, 1, 1)
 
 
-def slow_design_a(layer, x, training):
+def slow(layer, x, training):
     groups, c = layer.groups, layer.group_channels
     pieces = []
     for g in range(groups):
@@ -109,38 +108,11 @@ def slow_design_a(layer, x, training):
     return result
 
 
-def slow_design_b(layer, x, training):
-    groups, c = layer.groups, layer.group_channels
-    values, masks, styles = [], [], []
-    for g in range(groups):
-        samples = [sample[g * c : (g + 1) * c] for sample in x]
-        styles.append(slow_branch([pooled(s) for s in samples], layer.style, g, groups, training))
-        masks.append([1 / (1 + (-m).exp()) for m in slow_branch(samples, layer.mask, g, groups, training)])
-        weight, bias = part_of(layer.value, g, groups)
-        values.append([slow_conv(s, weight, bias, 1, stride=layer.stride) for s in samples])
-    results = []
-    for n in range(len(x)):
-        value = torch.cat([values[g][n] for g in range(groups)])
-        height, width = value.shape[-2:]
-        gain = torch.zeros_like(value)
-        for i in range(height):
-            for j in range(width):
-                row, column = i * x.shape[2] // height, j * x.shape[3] // width
-                weights = [masks[g][n][0, row, column] for g in range(groups)]
-                for g in range(groups):
-                    gain[:, i, j] += weights[g] / (sum(weights) + 1e-6) * styles[g][n][:, 0, 0]
-        results.append(value * (1 + gain))
-    return torch.stack(results)
-
-
 @pytest.mark.parametrize("training", [True, False])
-@pytest.mark.parametrize(
-    ("design", "stride", "gate_scale"), [("A", 1, "none"), ("A", 2, "channels"), ("B", 1, "none"), ("B", 2, "none")]
-)
-def test_equals_the_slow_reference(design, stride, gate_scale, training):
-    layer = make(8, groups=2, ratio=1, stride=stride, design=design, gate_scale=gate_scale).train(training)
+@pytest.mark.parametrize(("stride", "gate_scale"), [(1, "none"), (2, "channels")])
+def test_equals_the_slow_reference(stride, gate_scale, training):
+    layer = make(8, groups=2, ratio=1, stride=stride, gate_scale=gate_scale).train(training)
     x = torch.randn(2, 8, 5, 4, dtype=torch.float64)
-    slow = slow_design_a if design == "A" else slow_design_b
     with torch.no_grad():
         expected = slow(layer, x, training)
         assert torch.allclose(layer(x), expected, rtol=1e-12, atol=1e-12)
@@ -153,14 +125,6 @@ def test_zeroed_query_leaves_the_pooled_mean_of_the_value(stride):
     nn.init.zeros_(layer.query[-1].bias)
     x = torch.randn(2, 16, 7, 5, dtype=torch.float64)
     assert torch.allclose(layer(x), layer.pool(layer.value(x) / layer.group_channels), rtol=0, atol=1e-15)
-
-
-def test_zeroed_style_leaves_the_grouped_convolution_exactly():
-    layer = make(16, stride=2, design="B")
-    nn.init.zeros_(layer.style[-1].weight)
-    nn.init.zeros_(layer.style[-1].bias)
-    x = torch.randn(2, 16, 7, 5, dtype=torch.float64)
-    assert torch.equal(layer(x), layer.value(x))
 
 
 def test_gate_sums_to_one_per_group_and_position():
@@ -195,26 +159,17 @@ def test_grouped_form_equals_one_module_per_group():
     assert torch.allclose(layer(x), expected, rtol=1e-13, atol=1e-13)
 
 
-@pytest.mark.parametrize(
-    ("channels", "a", "b"), [(64, 14592, 12372), (128, 57856, 41812), (256, 230400, 155988), (512, 919552, 621476)]
-)
-def test_parameter_counts(channels, a, b):
-    def count(design):
-        return sum(p.numel() for p in SASEConv2d(channels, design=design, device="meta").parameters())
-
-    assert (count("A"), count("B")) == (a, b)
+@pytest.mark.parametrize(("channels", "expected"), [(64, 14592), (128, 57856), (256, 230400), (512, 919552)])
+def test_parameter_counts(channels, expected):
+    assert sum(p.numel() for p in SASEConv2d(channels, device="meta").parameters()) == expected
     c, groups = channels // 4, 4
     r = max(4, c // 4)
-    assert a == groups * (20 * c * r + 4 * r + 3 * c + 9 * c * c)
-    r = max(4, c // 16)
-    inner = 2 * c * r + 13 * r + r * channels + channels + 18 * r * r + 1
-    assert b == groups * inner + 9 * channels**2 // groups
+    assert expected == groups * (20 * c * r + 4 * r + 3 * c + 9 * c * c)
 
 
-@pytest.mark.parametrize("design", ["A", "B"])
 @pytest.mark.parametrize("size", [(1, 1), (1, 5), (7, 7), (8, 6)])
-def test_stride_two_gives_the_size_of_a_strided_convolution(design, size):
-    layer = SASEConv2d(8, stride=2, design=design)
+def test_stride_two_gives_the_size_of_a_strided_convolution(size):
+    layer = SASEConv2d(8, stride=2)
     expected = nn.Conv2d(8, 8, 3, 2, 1)(torch.zeros(2, 8, *size)).shape
     assert layer(torch.randn(2, 8, *size)).shape == expected
 
@@ -239,24 +194,14 @@ def test_groups_are_halved_until_they_divide():
     assert SASEConv2d(7, groups=4).groups == 1
 
 
-@pytest.mark.parametrize("design", ["A", "B"])
-def test_one_image_trains(design):
-    for key_norm in ("batch", "group"):
-        layer = SASEConv2d(8, design=design, key_norm=key_norm)
-        for size in (1, 5):
-            assert layer(torch.randn(1, 8, size, size)).isfinite().all()
+def test_one_image_trains():
+    layer = SASEConv2d(8)
+    for size in (1, 5):
+        assert layer(torch.randn(1, 8, size, size)).isfinite().all()
 
 
-def test_group_key_norm_makes_the_pooled_branch_independent_of_the_batch():
-    layer = SASEConv2d(16, key_norm="group", dtype=torch.float64)
-    x = torch.randn(3, 16, 4, 4, dtype=torch.float64)
-    means = x.mean((2, 3), keepdim=True)
-    assert torch.allclose(layer.key(means)[:1], layer.key(means[:1]), atol=1e-14)
-
-
-@pytest.mark.parametrize("design", ["A", "B"])
-def test_gradients_by_finite_differences(design):
-    layer = make(4, groups=2, design=design, stride=2).eval()
+def test_gradients_by_finite_differences():
+    layer = make(4, groups=2, stride=2).eval()
     x = torch.randn(2, 4, 3, 3, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(layer, (x,))
 
@@ -267,24 +212,9 @@ def test_gradients_by_finite_differences(design):
         ({"channels": 0}, "channels is 0"),
         ({"channels": 8, "stride": 0}, "stride is 0"),
         ({"channels": 8, "ratio": 0}, "ratio is 0"),
-        ({"channels": 8, "design": "C"}, "design is 'C'"),
         ({"channels": 8, "gate_scale": "c"}, "gate_scale is 'c'"),
-        ({"channels": 8, "key_norm": "none"}, "key_norm is 'none'"),
-        ({"channels": 8, "design": "B", "gate_scale": "channels"}, "no effect"),
     ],
 )
 def test_bad_arguments_are_refused(kwargs, match):
     with pytest.raises(ValueError, match=match):
         SASEConv2d(**kwargs)
-
-
-def test_gate_of_design_b_is_refused():
-    with pytest.raises(ValueError, match="only design"):
-        SASEConv2d(8, design="B").gate(torch.zeros(1, 8, 2, 2))
-
-
-def test_nearest_masks_at_a_stride_follow_torch():
-    # The reference above indexes floor(i * H / H'); the same rule as torch's nearest interpolation.
-    rows = torch.arange(7.0).reshape(1, 1, 7, 1)
-    resized = F.interpolate(rows, size=(4, 1), mode="nearest").flatten()
-    assert resized.tolist() == [i * 7 // 4 for i in range(4)]

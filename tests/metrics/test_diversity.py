@@ -3,9 +3,9 @@ import math
 import pytest
 import torch
 
-from sase_gan.features.perceptual import LpipsNetwork
+from sase_gan.features.lpips import LpipsNetwork
 from sase_gan.metrics import diversity, single_image
-from sase_gan.metrics.applicable import NotApplicable
+from sase_gan.metrics.book import NotApplicable
 
 
 def test_relative_diversity_of_scaled_copies_is_the_scale() -> None:

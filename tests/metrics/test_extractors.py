@@ -7,8 +7,9 @@ from torch import Tensor
 
 from sase_gan.errors import UsageError, WeightsError
 from sase_gan.features import weights
-from sase_gan.features.perceptual import efficientnet_lite0
+from sase_gan.features.efficientnet_lite0 import efficientnet_lite0
 from sase_gan.metrics import extractors as features
+from sase_gan.metrics import feature_store
 from sase_gan.metrics.reference import PictureSet
 
 
@@ -37,15 +38,15 @@ def pictures(n: int = 10) -> Tensor:
 def test_second_store_reads_what_the_first_wrote(tmp_path: Path) -> None:
     images, extractor = pictures(), Counting()
     digest = PictureSet(images).digest
-    first = features.FeatureStore(tmp_path).features(images, digest, extractor, ["mean"], batch_size=3)["mean"]
-    again = features.FeatureStore(tmp_path).features(images, digest, extractor, ["mean"])["mean"]
+    first = feature_store.FeatureStore(tmp_path).features(images, digest, extractor, ["mean"], batch_size=3)["mean"]
+    again = feature_store.FeatureStore(tmp_path).features(images, digest, extractor, ["mean"])["mean"]
     assert extractor.seen == 10
     assert torch.equal(first, again)
 
 
 def test_changed_pictures_weights_resize_or_layer_are_described_anew(tmp_path: Path) -> None:
     images, extractor = pictures(), Counting()
-    store = features.FeatureStore(tmp_path)
+    store = feature_store.FeatureStore(tmp_path)
     digest = PictureSet(images).digest
     store.features(images, digest, extractor, ["mean"])
     changed = images.clone()
@@ -64,24 +65,24 @@ def test_changed_pictures_weights_resize_or_layer_are_described_anew(tmp_path: P
 
 def test_nothing_is_written_without_a_folder_or_when_not_kept(tmp_path: Path) -> None:
     images, extractor = pictures(), Counting()
-    features.FeatureStore().features(images, "x", extractor, ["mean"])
-    store = features.FeatureStore(tmp_path)
+    feature_store.FeatureStore().features(images, "x", extractor, ["mean"])
+    store = feature_store.FeatureStore(tmp_path)
     store.features(images, "x", extractor, ["mean"], keep=False)
     assert list(tmp_path.rglob("*.safetensors")) == []
 
 
 def test_damaged_file_is_made_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     images, extractor = pictures(), Counting()
-    good = features.FeatureStore(tmp_path).features(images, "x", extractor, ["mean"])["mean"]
+    good = feature_store.FeatureStore(tmp_path).features(images, "x", extractor, ["mean"])["mean"]
     (file,) = tmp_path.rglob("*.safetensors")
     file.write_bytes(b"half a fi")
-    again = features.FeatureStore(tmp_path).features(images, "x", extractor, ["mean"])["mean"]
+    again = feature_store.FeatureStore(tmp_path).features(images, "x", extractor, ["mean"])["mean"]
     assert torch.equal(good, again)
     assert "made again" in caplog.text
 
 
 def test_oldest_files_go_when_the_folder_is_full(tmp_path: Path) -> None:
-    store = features.FeatureStore(tmp_path, limit_bytes=700)
+    store = feature_store.FeatureStore(tmp_path, limit_bytes=700)
     for name in ("a", "b", "c", "d", "e"):
         store.features(pictures(), name, Counting(), ["mean"])  # about 200 bytes each
     left = list(tmp_path.rglob("*.safetensors"))
@@ -93,14 +94,16 @@ def test_batch_size_changes_nothing_beyond_rounding() -> None:
     images = pictures(7)
     extractor = features.EffLite0Extractor()
     layers = ["pooled", "mid", "logits"]
-    one, three = (features.FeatureStore().features(images, "x", extractor, layers, batch_size=size) for size in (1, 3))
+    one, three = (
+        feature_store.FeatureStore().features(images, "x", extractor, layers, batch_size=size) for size in (1, 3)
+    )
     for layer in layers:
         torch.testing.assert_close(one[layer], three[layer], atol=2e-5, rtol=1e-4)
 
 
 def test_efflite0_layers_are_those_of_the_network() -> None:
     images = pictures(2)
-    out = features.FeatureStore().features(images, "x", features.EffLite0Extractor(), ["mid", "mid_shifts"])
+    out = feature_store.FeatureStore().features(images, "x", features.EffLite0Extractor(), ["mid", "mid_shifts"])
     with torch.inference_mode():
         mid = efficientnet_lite0().mid(images)
     torch.testing.assert_close(out["mid"], mid)
@@ -120,9 +123,9 @@ def test_digest_and_order_depend_on_the_pictures_alone() -> None:
 def test_cache_folder_follows_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SASE_GAN_CACHE", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert features.default_cache_folder() == tmp_path / "sase_gan"
+    assert feature_store.default_cache_folder() == tmp_path / "sase_gan"
     monkeypatch.setenv("SASE_GAN_CACHE", str(tmp_path / "mine"))
-    assert features.default_cache_folder() == tmp_path / "mine"
+    assert feature_store.default_cache_folder() == tmp_path / "mine"
 
 
 def test_extractors_say_what_they_need(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

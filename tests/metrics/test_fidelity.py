@@ -11,7 +11,7 @@ from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 from torch_fidelity.registry import FEATURE_EXTRACTORS_REGISTRY, register_feature_extractor
 
 from sase_gan.metrics import fidelity
-from sase_gan.metrics.applicable import NotApplicable
+from sase_gan.metrics.book import NotApplicable
 
 
 class TinyExtractor(FeatureExtractorBase):

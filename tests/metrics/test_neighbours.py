@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from sase_gan.metrics.applicable import NotApplicable
+from sase_gan.metrics.book import NotApplicable
 from sase_gan.metrics.neighbours import density_coverage, expected_coverage, nearest_neighbour_accuracy
 
 
@@ -51,7 +51,7 @@ def test_nearest_neighbour_test_by_hand() -> None:
 
 
 def test_too_few_pictures_are_told() -> None:
-    with pytest.raises(NotApplicable, match="more than 6 reals"):
+    with pytest.raises(NotApplicable, match="more than 6 real pictures"):
         density_coverage(torch.randn(5, 2), torch.randn(6, 2))
     with pytest.raises(NotApplicable, match="two pictures on each side"):
         nearest_neighbour_accuracy(torch.randn(1, 2), torch.randn(6, 2))

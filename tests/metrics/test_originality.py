@@ -2,19 +2,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from sase_gan.features.perceptual import cell_descriptor, efficientnet_lite0
+from sase_gan.features.efficientnet_lite0 import cell_descriptor, efficientnet_lite0
 from sase_gan.metrics import originality
-from sase_gan.metrics.applicable import NotApplicable
-from sase_gan.metrics.copy_spaces import SHIFTS, SPACES, pixel_descriptor, shifted, shifted_mid, thumbnails
-from sase_gan.metrics.originality import (
-    CopyReference,
-    CopyScores,
-    HonestBaseline,
-    check_copying,
-    check_holdout,
-    copying_verdict,
-    joint_verdict,
-)
+from sase_gan.metrics.book import NotApplicable
+from sase_gan.metrics.catalogue import SPACES
+from sase_gan.metrics.copy_spaces import SHIFTS, pixel_descriptor, shifted, shifted_mid, thumbnails
+from sase_gan.metrics.copy_verdict import CopyScores, HonestBaseline, copying_verdict, joint_verdict
+from sase_gan.metrics.originality import CopyReference, check_copying, check_holdout
 from sase_gan.metrics.reference import PictureSet, PreparedReference
 from tests.metrics.conftest import blurred, compressed, each
 from tests.metrics.conftest import shifted as moved
@@ -159,7 +153,7 @@ def colour_of(fakes: Tensor, reference: PreparedReference) -> str:
             pictures.images, pictures.digest, reference.extractor(extractor), [layer], keep=False
         )[layer]
         results[space] = check_copying(rows, reference.copying(space), space=space, draws=2)
-    return joint_verdict(results).colour
+    return joint_verdict([result.verdict for result in results.values()]).colour
 
 
 CHANGES = {

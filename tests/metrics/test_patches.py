@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from sase_gan.metrics.applicable import NotApplicable
+from sase_gan.metrics.book import NotApplicable
 from sase_gan.metrics.fidelity import reference_halves
 from sase_gan.metrics.patches import extract_patches, patch_distance, reference_patch_distance
 

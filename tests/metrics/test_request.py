@@ -5,9 +5,10 @@ import torch
 
 from sase_gan.errors import UsageError, WeightsError
 from sase_gan.features import weights
+from sase_gan.metrics.book import RecordBook, Setting
+from sase_gan.metrics.figures import figure, identify, known_figures
 from sase_gan.metrics.protocol import PROTOCOLS, TRAINING, comparability, named_protocol
-from sase_gan.metrics.record import RecordBook, Setting, metric_name
-from sase_gan.metrics.request import extractor_of, known_names, resolve
+from sase_gan.metrics.request import resolve
 
 
 @pytest.fixture(autouse=True)
@@ -20,7 +21,7 @@ def test_default_needs_no_downloads() -> None:
     request = resolve(named_protocol("quick"))
     assert request.extractors == ("efflite0",)
     assert request.missing == ()
-    assert request.wants("kid_efflite0", "distribution")
+    assert request.wants(figure("kid", "efflite0"))
 
 
 def test_inception_by_name_is_an_error_without_its_file() -> None:
@@ -42,11 +43,11 @@ def test_several_missing_files_are_one_message() -> None:
 
 def test_names_choose_networks_and_groups() -> None:
     request = resolve(named_protocol("quick"), ["copying"])
-    assert request.wants("nn_ratio", "copying")
-    assert not request.wants("kid_efflite0", "distribution")
+    assert request.wants(figure("nn_ratio"))
+    assert not request.wants(figure("kid", "efflite0"))
     assert not request.wants_group("distribution")
     request = resolve(named_protocol("quick"), ["patch_swd"])
-    assert request.wants("patch_swd_32", "patches")
+    assert request.wants(figure("patch_swd_level", scale=32))
 
 
 def test_unknown_names_are_refused() -> None:
@@ -60,11 +61,11 @@ def test_unknown_names_are_refused() -> None:
 
 def test_literature_names_belong_to_inception_alone() -> None:
     for name in ("fid", "kid", "precision", "recall", "density", "coverage", "inception_score", "mifid"):
-        assert extractor_of(name) == "inception"
-    assert extractor_of("fid_clean") == "inception-clean"
-    assert extractor_of("fd_efflite0") == "efflite0"
-    assert metric_name("is", "efflite0") == "is_efflite0"
-    assert not any("fid" in name for name in known_names() if name.endswith("efflite0"))
+        assert identify(name).network == "inception"
+    assert identify("fid_clean").network == "inception-clean"
+    assert identify("fd_efflite0").network == "efflite0"
+    assert figure("is", "efflite0").name == "is_efflite0"
+    assert not any("fid" in name for name in known_figures() if name.endswith("efflite0"))
 
 
 def test_changed_protocols_are_custom() -> None:
@@ -80,8 +81,8 @@ def test_comparability_depends_on_everything_that_changes_the_meaning() -> None:
     hashes = set()
     for changes in ({}, {"n_real": 50}, {"n_fake": 500}, {"truncation": 0.7}, {"resize": "x"}, {"reference_set": "b"}):
         book = RecordBook()
-        book.add("kid_efflite0", "kid", 0.1, Setting(**{**setting.__dict__, **changes}))
-        hashes.add(book.metrics["kid_efflite0"]["comparability"])
+        book.add(figure("kid", "efflite0"), 0.1, Setting(**{**setting.__dict__, **changes}))
+        hashes.add(book.metrics["kid_efflite0"].comparability)
     assert len(hashes) == 6
     assert comparability({"a": 1, "b": 2}) == comparability({"b": 2, "a": 1})
 
@@ -89,8 +90,8 @@ def test_comparability_depends_on_everything_that_changes_the_meaning() -> None:
 def test_figures_that_are_not_finite_are_failures() -> None:
     book = RecordBook()
     setting = Setting(n_real=1, n_fake=1, reference_set="a", image_size=(8, 8))
-    book.add("kid_efflite0", "kid", float("nan"), setting)
-    assert book.metrics["kid_efflite0"]["status"] == "failed"
-    assert book.metrics["kid_efflite0"]["value"] is None
+    book.add(figure("kid", "efflite0"), float("nan"), setting)
+    assert book.metrics["kid_efflite0"].status == "failed"
+    assert book.metrics["kid_efflite0"].value is None
     assert book.value("kid_efflite0") is None
     assert book.value("never") is None

@@ -2,9 +2,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from sase_gan.features.perceptual import EfficientNetLite0Loss, efficientnet_lite0
+from sase_gan.features.efficientnet_lite0 import efficientnet_lite0
+from sase_gan.features.reconstruction import EfficientNetLite0Loss
 from sase_gan.metrics import single_image
-from sase_gan.metrics.applicable import NotApplicable
+from sase_gan.metrics.book import NotApplicable
 from sase_gan.pixels import to_float
 from tests.metrics.conftest import compressed, each, shifted
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from sase_gan.metrics.applicable import NotApplicable
+from sase_gan.metrics.book import NotApplicable
 from sase_gan.metrics.smoothness import path_length, walk_smoothness
 
 

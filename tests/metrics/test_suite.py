@@ -10,14 +10,15 @@ from torch import Tensor
 from sase_gan.errors import DataError
 from sase_gan.features import weights
 from sase_gan.metrics import neighbours, verdicts
-from sase_gan.metrics.extractors import FeatureStore
+from sase_gan.metrics.feature_store import FeatureStore
+from sase_gan.metrics.outcome import Evaluation, Provenance
 from sase_gan.metrics.protocol import Protocol
-from sase_gan.metrics.quick import prepare_measure, quick_metrics
-from sase_gan.metrics.records import parse_record
+from sase_gan.metrics.quick import prepare_measure
+from sase_gan.metrics.records import DataPart, FakesPart, ModelPart, parse_record
 from sase_gan.metrics.reference import PreparedReference
 from sase_gan.metrics.request import resolve
 from sase_gan.metrics.single_suite import evaluate_single, summarise_scenes
-from sase_gan.metrics.suite import Evaluation, Provenance, evaluate
+from sase_gan.metrics.suite import evaluate
 
 PROTOCOL = Protocol().changed(bootstrap_draws=20, reference_splits=2)
 
@@ -54,15 +55,15 @@ def finite(value: Any) -> bool:
 
 
 def test_record_follows_the_schema_that_reports_read(honest: Evaluation) -> None:
-    record = parse_record(json.loads(json.dumps(honest.record, allow_nan=False)), "here")
+    record = parse_record(json.loads(json.dumps(honest.record.to_json(), allow_nan=False)), "here")
     assert record.metrics["kid_efflite0"].measured
     assert record.data.n == 24
     assert record.fakes.n == 26
-    assert finite(honest.record)
+    assert finite(honest.record.to_json())
 
 
 def test_every_figure_has_an_interval_provenance_and_meaning(honest: Evaluation) -> None:
-    for name, entry in honest.record["metrics"].items():
+    for name, entry in honest.record.to_json()["metrics"].items():
         assert entry["meaning"].endswith((".", "?")), name
         assert len(entry["comparability"]) == 16
         if entry["status"] != "ok":
@@ -78,27 +79,32 @@ def test_every_figure_has_an_interval_provenance_and_meaning(honest: Evaluation)
 
 
 def test_reserved_names_do_not_appear_when_only_efflite0_ran(honest: Evaluation) -> None:
-    assert "fid" not in json.dumps(honest.record).lower().replace("confidence", "").replace("torch_fidelity", "")
+    assert "fid" not in json.dumps(honest.record.to_json()).lower().replace("confidence", "").replace(
+        "torch_fidelity", ""
+    )
 
 
 def test_order_of_pictures_does_not_matter(small_faces: Tensor, honest: Evaluation) -> None:
     order = torch.randperm(26, generator=torch.Generator().manual_seed(4))
     other = torch.randperm(24, generator=torch.Generator().manual_seed(5))
     again = evaluate(small_faces[24:][order], PreparedReference(small_faces[:24][other], batch_size=5), PROTOCOL)
-    for name, entry in honest.record["metrics"].items():
-        assert again.record["metrics"][name]["comparability"] == entry["comparability"]
+    for name, entry in honest.record.to_json()["metrics"].items():
+        assert again.record.to_json()["metrics"][name]["comparability"] == entry["comparability"]
         for key in ("value", "low", "high", "baseline"):
             if entry[key] is None:
-                assert again.record["metrics"][name][key] is None
+                assert again.record.to_json()["metrics"][name][key] is None
             else:
-                assert again.record["metrics"][name][key] == pytest.approx(entry[key], rel=2e-3, abs=1e-4), (name, key)
-    assert again.record["verdict"] == honest.record["verdict"]
+                assert again.record.to_json()["metrics"][name][key] == pytest.approx(entry[key], rel=2e-3, abs=1e-4), (
+                    name,
+                    key,
+                )
+    assert again.record.to_json()["verdict"] == honest.record.to_json()["verdict"]
 
 
 def test_same_evaluation_gives_the_same_record(small_faces: Tensor, honest: Evaluation) -> None:
     again = evaluate(small_faces[24:], PreparedReference(small_faces[:24]), PROTOCOL)
     left, right = (
-        {key: value for key, value in record.items() if key not in ("created", "seconds", "timing")}
+        {key: value for key, value in record.to_json().items() if key not in ("created", "seconds", "timing")}
         for record in (again.record, honest.record)
     )
     assert left == right
@@ -108,26 +114,26 @@ def test_same_evaluation_gives_the_same_record(small_faces: Tensor, honest: Eval
 def test_copies_are_red_and_shown_beside_their_source(small_faces: Tensor, reference: PreparedReference) -> None:
     fakes = small_faces[:24].flip(-1).flip(0)
     found = evaluate(fakes, reference, PROTOCOL, request=resolve(PROTOCOL, ["copying"]))
-    assert found.record["verdict"]["copying"] == "red"
+    assert found.record.to_json()["verdict"]["copying"] == "red"
     assert len(found.copying) == 16
     for pair in found.copying:
         # Symmetric faces equal their mirror images up to a pixel, so either view may be the nearest.
         assert pair.nearest == 23 - pair.fake
-        assert pair.distance < pair.loo
-    assert set(found.record["metrics"]) == {
+        assert pair.facts.distance < pair.facts.loo
+    assert set(found.record.to_json()["metrics"]) == {
         *("copy_share", "nn_ratio", "authpct", "copy_share_pixels", "nn_ratio_pixels", "authpct_pixels")
     }
 
 
 def test_one_fake_gives_pairs_and_reasons(small_faces: Tensor, reference: PreparedReference) -> None:
     found = evaluate(small_faces[30:31], reference, PROTOCOL)
-    metrics = found.record["metrics"]
+    metrics = found.record.to_json()["metrics"]
     for name in ("fd_efflite0", "kid_efflite0", "precision_efflite0", "nn1_acc_efflite0", "div_efflite0"):
         assert metrics[name]["status"] == "not_applicable"
         assert metrics[name]["reason"]
     assert metrics["copy_share"]["status"] == "ok"
     assert metrics["fd_reference_efflite0"]["status"] == "ok"
-    assert found.record["verdict"]["copying"] == "grey"
+    assert found.record.to_json()["verdict"]["copying"] == "grey"
     assert len(found.copying) == 1
 
 
@@ -135,17 +141,17 @@ def test_tiny_pictures_lose_only_the_patches(small_faces: Tensor) -> None:
     tiny = torch.nn.functional.avg_pool2d(small_faces.float(), 8).to(torch.uint8)
     request = resolve(PROTOCOL, ["patch_swd", "kid_efflite0"])
     found = evaluate(tiny[24:34], PreparedReference(tiny[:12]), PROTOCOL, request=request)
-    assert found.record["metrics"]["patch_swd"]["status"] == "not_applicable"
-    assert "16 px" in found.record["metrics"]["patch_swd"]["reason"]
-    assert found.record["metrics"]["kid_efflite0"]["status"] == "ok"
+    assert found.record.to_json()["metrics"]["patch_swd"]["status"] == "not_applicable"
+    assert "16 px" in found.record.to_json()["metrics"]["patch_swd"]["reason"]
+    assert found.record.to_json()["metrics"]["kid_efflite0"]["status"] == "ok"
 
 
 def test_holdout_tells_honest_pictures_from_copies(small_faces: Tensor) -> None:
     reference = PreparedReference(small_faces[:24])
     request = resolve(PROTOCOL, ["copying"])
     held = small_faces[24:37]
-    honest = evaluate(small_faces[37:], reference, PROTOCOL, request=request, holdout=held).record["metrics"]
-    copies = evaluate(small_faces[:24], reference, PROTOCOL, request=request, holdout=held).record["metrics"]
+    honest = evaluate(small_faces[37:], reference, PROTOCOL, request=request, holdout=held).record.to_json()["metrics"]
+    copies = evaluate(small_faces[:24], reference, PROTOCOL, request=request, holdout=held).record.to_json()["metrics"]
     share = honest["holdout_nearer_share"]
     assert share["low"] < 0.5 < share["high"]
     assert copies["holdout_nearer_share"]["value"] == 1.0
@@ -158,15 +164,15 @@ def test_walks_give_smoothness_and_steps(small_faces: Tensor, reference: Prepare
     walks = ((1 - shares) * ends[:3] + shares * ends[3:]).to(torch.uint8).transpose(0, 1)
     request = resolve(PROTOCOL, ["smoothness"])
     found = evaluate(small_faces[24:], reference, PROTOCOL, request=request, walks=walks)
-    assert len(found.record["walk_steps"]) == 4
-    assert found.record["metrics"]["smoothness_detour_efflite0"]["value"] >= 1
+    assert len(found.record.to_json()["walk_steps"]) == 4
+    assert found.record.to_json()["metrics"]["smoothness_detour_efflite0"]["value"] >= 1
 
 
 def test_missing_weights_are_noted_where_skipping_was_allowed(
     small_faces: Tensor, reference: PreparedReference
 ) -> None:
     request = resolve(PROTOCOL, ["fid", "kid_efflite0", "lpips_diversity"], skip_missing=True)
-    metrics = evaluate(small_faces[24:], reference, PROTOCOL, request=request).record["metrics"]
+    metrics = evaluate(small_faces[24:], reference, PROTOCOL, request=request).record.to_json()["metrics"]
     assert metrics["fid"]["status"] == "skipped"
     assert metrics["fid"]["reason"] == "weights missing: inception"
     assert metrics["lpips_diversity"]["reason"] == "weights missing: lpips-alex"
@@ -183,7 +189,7 @@ def test_one_failing_figure_does_not_lose_the_others(
 
     monkeypatch.setattr(fidelity, "frechet_distance", broken)
     request = resolve(PROTOCOL, ["fd_efflite0", "kid_efflite0"])
-    metrics = evaluate(small_faces[24:], reference, PROTOCOL, request=request).record["metrics"]
+    metrics = evaluate(small_faces[24:], reference, PROTOCOL, request=request).record.to_json()["metrics"]
     assert metrics["fd_efflite0"]["status"] == "failed"
     assert "no convergence" in metrics["fd_efflite0"]["reason"]
     assert metrics["kid_efflite0"]["status"] == "ok"
@@ -204,19 +210,8 @@ def test_second_evaluation_describes_no_real_picture(small_faces: Tensor, refere
     assert reference.store.extracted - before <= 3 * 6
 
 
-def test_quick_figures_agree_with_the_record(
-    small_faces: Tensor, reference: PreparedReference, honest: Evaluation
-) -> None:
-    quick = quick_metrics(small_faces[24:], reference)
-    metrics = honest.record["metrics"]
-    for name in ("fd_efflite0", "fd_mid_efflite0", "copy_share", "nn_ratio", "authpct"):
-        assert quick[name] == pytest.approx(metrics[name]["value"], rel=1e-3)
-    assert quick["kid_efflite0"] == pytest.approx(metrics["kid_efflite0"]["value"], abs=0.02)
-    assert quick["copying"] == honest.record["verdict"]["copying"]
-
-
 def test_measure_of_training_gives_a_record(small_faces: Tensor) -> None:
-    record = prepare_measure(small_faces[:24], data={"name": "faces"})(small_faces[24:])
+    record = prepare_measure(small_faces[:24], data={"name": "faces"})(small_faces[24:]).to_json()
     assert record["data"]["name"] == "faces"
     assert record["model"]["averaged"]
     assert record["verdict"]["copying"] in ("green", "amber", "red")
@@ -224,10 +219,11 @@ def test_measure_of_training_gives_a_record(small_faces: Tensor) -> None:
 
 
 def test_provenance_is_written_down(small_faces: Tensor, reference: PreparedReference) -> None:
-    provenance = Provenance("the command", {"name": "n"}, {"name": "f"}, {"truncation": 0.7, "averaged": True})
+    model = ModelPart(truncation=0.7, averaged=True)
+    provenance = Provenance("the command", DataPart(name="n"), FakesPart(name="f"), model)
     request = resolve(PROTOCOL, ["kid_efflite0"])
-    record = evaluate(small_faces[24:], reference, PROTOCOL, request=request, provenance=provenance).record
-    plain = evaluate(small_faces[24:], reference, PROTOCOL, request=request).record
+    record = evaluate(small_faces[24:], reference, PROTOCOL, request=request, provenance=provenance).record.to_json()
+    plain = evaluate(small_faces[24:], reference, PROTOCOL, request=request).record.to_json()
     assert record["command"] == "the command"
     assert record["model"]["truncation"] == 0.7
     key = "comparability"
@@ -325,21 +321,21 @@ def test_single_record_judges_copies_red_and_keeps_distances_of_sets_out(scene: 
     reference = PreparedReference(scene[None])
     fakes = torch.stack([scene, scene.flip(-1)])
     found = evaluate_single(fakes, reference, PROTOCOL)
-    metrics = found.record["metrics"]
+    metrics = found.record.to_json()["metrics"]
     assert metrics["kid_efflite0"]["status"] == "not_applicable"
     assert metrics["copy_rate"]["value"] == 1
-    assert found.record["verdict"]["copying"] == "red"
-    assert found.record["verdict"]["diversity"] == "grey"
+    assert found.record.to_json()["verdict"]["copying"] == "red"
+    assert found.record.to_json()["verdict"]["diversity"] == "grey"
     assert metrics["sifid64"]["status"] == "skipped"
-    assert finite(found.record)
-    parse_record(json.loads(json.dumps(found.record, allow_nan=False)), "here")
+    assert finite(found.record.to_json())
+    parse_record(json.loads(json.dumps(found.record.to_json(), allow_nan=False)), "here")
 
 
 def test_single_record_of_one_other_picture(scene: Tensor, small_faces: Tensor) -> None:
     other = small_faces[7]
     reference = PreparedReference(scene[None])
     found = evaluate_single(other[None], reference, PROTOCOL)
-    metrics = found.record["metrics"]
+    metrics = found.record.to_json()["metrics"]
     assert metrics["pixel_diversity"]["status"] == "not_applicable"
     assert metrics["sifd_efflite0"]["value"] > 0
     assert metrics["distance_to_train_efflite0"]["value"] > 0.05

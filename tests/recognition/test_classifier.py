@@ -103,7 +103,7 @@ TINY = {
 def run(data, folder, *, resume=False, **changes):
     config = build(ClassifyConfig, {**TINY, **changes})
     parts = [open_labelled(data, part, held_out=0.25) for part in ("train", "test")]
-    return fit_classifier(config, *parts, folder, accelerator="cpu", resume=resume)
+    return fit_classifier(config, *parts, folder, device="cpu", resume=resume)
 
 
 def test_a_run_learns_and_leaves_its_files(stripes, tmp_path):
@@ -136,7 +136,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(stripes, tmp_path):
     whole = run(stripes, tmp_path / "whole", **changes, epochs=2)
     run(stripes, tmp_path / "parts", **changes, epochs=1)
     resumed = run(stripes, tmp_path / "parts", resume=True, **changes, epochs=2)
-    for first, second in zip(whole.classifier.parameters(), resumed.classifier.parameters(), strict=True):
+    for first, second in zip(whole.network.parameters(), resumed.network.parameters(), strict=True):
         assert torch.equal(first, second)
 
 
@@ -144,7 +144,7 @@ def test_averaged_weights_are_what_is_kept(stripes, tmp_path):
     result = run(stripes, tmp_path / "run", average_half_life=64.0, epochs=3)
     loaded = load_classifier(tmp_path / "run" / "snapshots" / "000000kimg")
     image = torch.rand(2, 3, 12, 12)
-    assert torch.allclose(loaded(image), result.classifier.eval()(image), atol=1e-6)
+    assert torch.allclose(loaded(image), result.network.eval()(image), atol=1e-6)
     assert result.scores["top1"] > 0.5
 
 

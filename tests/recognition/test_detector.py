@@ -274,10 +274,10 @@ def settings(**changes) -> DetectConfig:
 
 def test_a_resumed_run_equals_an_uninterrupted_one(few, tmp_path):
     parts = open_coco(few, "train"), open_coco(few, "test")
-    whole = fit_detector(settings(), *parts, tmp_path / "whole", accelerator="cpu")
-    fit_detector(settings(epochs=1), *parts, tmp_path / "parts", accelerator="cpu")
-    resumed = fit_detector(settings(), *parts, tmp_path / "parts", accelerator="cpu", resume=True)
-    for first, second in zip(whole.detector.parameters(), resumed.detector.parameters(), strict=True):
+    whole = fit_detector(settings(), *parts, tmp_path / "whole", device="cpu")
+    fit_detector(settings(epochs=1), *parts, tmp_path / "parts", device="cpu")
+    resumed = fit_detector(settings(), *parts, tmp_path / "parts", device="cpu", resume=True)
+    for first, second in zip(whole.network.parameters(), resumed.network.parameters(), strict=True):
         assert torch.equal(first, second)
     with pytest.raises(UsageError, match="holds a run already"):
         fit_detector(settings(), *parts, tmp_path / "parts")
@@ -294,8 +294,8 @@ def test_pretrained_weights_enter_converted(few, tmp_path):
         backbone={"name": "resnet18", "layers": {"norm": "attentive"}}, pretrained=str(tmp_path / "r18.pth"),
         frozen_stages=1, frozen_statistics=True, epochs=1,
     )  # fmt: skip
-    result = fit_detector(config, open_coco(few, "train"), open_coco(few, "test"), tmp_path / "run", accelerator="cpu")
-    body = result.detector.network.backbone.body
+    result = fit_detector(config, open_coco(few, "train"), open_coco(few, "test"), tmp_path / "run", device="cpu")
+    body = result.network.network.backbone.body
     assert torch.equal(body["conv1"].weight, source.conv1.weight)
     assert torch.equal(body["layer1"][0].conv1.weight, source.layer1[0].conv1.weight)
     assert not torch.equal(body["layer4"][0].conv1.weight, source.layer4[0].conv1.weight)

@@ -151,6 +151,7 @@ def test_converters_keep_the_layer(name):
     assert torch.allclose(frozen(x), y, atol=1e-9)
 
 
+@pytest.mark.usefixtures("without_shape_checks")
 @pytest.mark.slow
 @every_layer
 def test_compiles_without_a_break(name):

@@ -1,11 +1,10 @@
-import hashlib
 import json
 from pathlib import Path
 
 import pytest
 
 from sase_gan.errors import DataError, UsageError
-from sase_gan.runs.folder import RunFolder, file_digest, images_of, is_run, kimg, next_free, open_run
+from sase_gan.runs.folder import RunFolder, images_of, is_run, kimg, next_free, open_run
 
 
 @pytest.fixture
@@ -116,8 +115,3 @@ def test_next_free_name_counts_up(tmp_path):
     assert next_free(tmp_path, "faces") == tmp_path / "faces-001"
     (tmp_path / "faces-001").mkdir()
     assert next_free(tmp_path, "faces") == tmp_path / "faces-002"
-
-
-def test_file_digest_is_sha256(tmp_path):
-    (tmp_path / "file").write_bytes(b"content" * 100_000)
-    assert file_digest(tmp_path / "file") == hashlib.sha256(b"content" * 100_000).hexdigest()

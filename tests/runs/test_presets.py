@@ -2,7 +2,7 @@ import pytest
 
 from sase_gan.config import build, load_preset
 from sase_gan.networks.channel_tables import IMAGE_SIZES
-from sase_gan.runs.presets import choose_preset
+from sase_gan.runs.presets import choose_preset, recommend_image_size
 from sase_gan.training.low_shot_config import LowShotConfig
 
 
@@ -36,3 +36,18 @@ def test_every_choice_is_a_preset_that_exists_and_takes_the_size(gpu):
         choice = choose_preset(30, 2000, gpu=gpu, image_size=size)
         values = load_preset(choice.preset, task="low_shot") | {"image_size": choice.image_size}
         assert build(LowShotConfig, values).image_size == size
+
+
+@pytest.mark.parametrize(
+    ("sides", "expected"),
+    [
+        ([128] * 10, 128),
+        ([300] * 10, 256),
+        ([20] * 3, 32),
+        ([5000], 1024),
+        ([64] + [256] * 99, 256),
+        ([64] * 6 + [256] * 94, 64),
+    ],
+)
+def test_the_recommended_size_enlarges_at_most_one_in_twenty(sides, expected):
+    assert recommend_image_size(sides) == expected

@@ -2,11 +2,7 @@
 
 import csv
 import json
-import os
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -16,18 +12,9 @@ from sase_gan.networks.load import load_generator
 from sase_gan.pixels import read_png_text
 from sase_gan.runs.folder import RunFolder, kimg
 from sase_gan.snapshot import snapshot_digest
+from tests.processes import PATIENCE, invoke, run_command, run_until_power_cut, started, until
 
-COMMAND = [sys.executable, "-m", "sase_gan"]
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
 FACES = Path(__file__).resolve().parents[2] / "data" / "emoji-faces"
-
-
-def run(*arguments: str | Path, code: int = 0) -> str:
-    done = subprocess.run(
-        [*COMMAND, *map(str, arguments)], capture_output=True, text=True, env=ENVIRONMENT, timeout=300
-    )
-    assert done.returncode == code, done.stdout + done.stderr
-    return done.stdout + done.stderr
 
 
 def read_rows(run_folder: RunFolder) -> list[dict[str, str]]:
@@ -52,7 +39,7 @@ def train(out: Path, *more: str) -> list[str]:
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     folder = tmp_path_factory.mktemp("runs") / "whole"
-    run(*train(folder))
+    invoke(*train(folder))
     return RunFolder(folder)
 
 
@@ -72,17 +59,12 @@ def test_a_run_leaves_a_folder_that_explains_itself(finished: RunFolder) -> None
 
 def test_a_killed_run_resumes_to_the_same_weights(finished: RunFolder, tmp_path: Path) -> None:
     folder = tmp_path / "killed"
-    process = subprocess.Popen(
-        [*COMMAND, *train(folder)], env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    deadline = time.monotonic() + 200
-    while not (folder / "checkpoints" / "last.ckpt").exists() and time.monotonic() < deadline:
-        time.sleep(0.002)
-    process.kill()
-    process.wait()
-    seen = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["clock"]["images_seen"]
-    assert seen < 80, "the run ended before it could be killed"
-    run("train", "--resume", folder, "--no-figures", "--threads", "1")
+    run_until_power_cut(*train(folder), images=60)
+    killed = RunFolder(folder)
+    # What lies beyond the checkpoint is made again.
+    assert torch.load(killed.checkpoint, weights_only=True)["clock"]["images_seen"] == 40
+    assert [int(row["images_seen"]) for row in read_rows(killed)] == [20, 40, 60]
+    invoke("train", "--resume", folder, "--no-figures", "--threads", "1")
     assert snapshot_digest(RunFolder(folder).snapshot(80)) == snapshot_digest(finished.snapshot(80))
     whole = torch.load(finished.checkpoint, weights_only=True)
     resumed = torch.load(RunFolder(folder).checkpoint, weights_only=True)
@@ -96,18 +78,10 @@ def test_a_killed_run_resumes_to_the_same_weights(finished: RunFolder, tmp_path:
 
 def test_an_interrupted_run_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
     folder = tmp_path / "interrupted"
-    process = subprocess.Popen(
-        [*COMMAND, *train(folder, "--kimg", "100")],
-        env=ENVIRONMENT,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
-    deadline = time.monotonic() + 200
-    while not (folder / "metrics.csv").exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=120)
+    with started(*train(folder, "--kimg", "1000000")) as process:
+        until((folder / "metrics.csv").exists, process)
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130, output
     assert f"sase-gan train --resume {folder}" in output
     seen = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["clock"]["images_seen"]
@@ -116,7 +90,7 @@ def test_an_interrupted_run_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
 
 
 def test_samples_carry_their_seed_and_snapshot(finished: RunFolder, tmp_path: Path) -> None:
-    run("sample", finished.path, "--seeds", "3,7-8", "--out", tmp_path)
+    invoke("sample", finished.path, "--seeds", "3,7-8", "--out", tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {
         "grid.png",
         "seed000003.png",
@@ -129,7 +103,7 @@ def test_samples_carry_their_seed_and_snapshot(finished: RunFolder, tmp_path: Pa
 
 
 def test_a_walk_becomes_a_film(finished: RunFolder, tmp_path: Path) -> None:
-    output = run("sample", finished.path, "--seeds", "1,2,3", "--walk", "4", "--out", tmp_path)
+    output = invoke("sample", finished.path, "--seeds", "1,2,3", "--walk", "4", "--out", tmp_path)
     assert "12 frames" in output
     import imageio.v3 as imageio
 
@@ -137,7 +111,7 @@ def test_a_walk_becomes_a_film(finished: RunFolder, tmp_path: Path) -> None:
 
 
 def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
-    output = run(*train(tmp_path / "dry", "--dry-run"))
+    output = invoke(*train(tmp_path / "dry", "--dry-run"))
     assert "parameters" in output
     assert "dry run: nothing was written" in output
     assert not (tmp_path / "dry").exists()
@@ -169,10 +143,16 @@ def test_a_mistake_gets_one_sentence(arguments: list[str], code: int, sentence: 
     (tmp_path / "broken" / "broken.png").write_bytes(b"this is no picture")
     places = {"EMPTY": tmp_path / "empty", "BROKEN": tmp_path / "broken", "FACES": FACES}
     out = ["--out", str(tmp_path / "run")] if arguments[0] == "train" and "--resume" not in arguments else []
-    output = run(*(str(places.get(a, a)) for a in arguments), *out, code=code)
+    output = invoke(*(places.get(a, a) for a in arguments), *out, code=code)
     assert sentence in output
     assert "Traceback" not in output
     assert not (tmp_path / "run").exists()
+
+
+def test_a_mistake_ends_the_process_with_its_code() -> None:
+    output = run_command("train", "nowhere", code=4)
+    assert output.startswith("sase-gan: nowhere does not exist; give")
+    assert output.count("\n") == 1
 
 
 def test_records_survive_a_resume(finished: RunFolder, tmp_path: Path) -> None:

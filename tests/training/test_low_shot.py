@@ -17,11 +17,13 @@ from sase_gan.drawing.sampling import sample_images
 from sase_gan.errors import SaseGanError
 from sase_gan.hardware import Hardware
 from sase_gan.networks.generator import Generator, GeneratorConfig
+from sase_gan.reference.steps import PlainLowShotModule
 from sase_gan.runs.callbacks import MetricsTable
 from sase_gan.runs.folder import RunFolder
-from sase_gan.runs.run import RunOptions, make_trainer, quiet_lightning
+from sase_gan.runs.run import RunOptions, make_trainer
 from sase_gan.training.low_shot import LowShotModule, fast_memory_format, rate_factor
 from sase_gan.training.low_shot_config import LowShotConfig
+from sase_gan.training.quiet import quiet_lightning
 
 BATCH = 4
 
@@ -97,8 +99,8 @@ def test_the_clock_counts_images_and_steps(trained):
 
 def test_terms_are_means_since_the_last_reading(trained):
     module = make()
-    module._collect({"a": torch.tensor([1.0, 3.0])})
-    module._collect({"a": torch.tensor([8.0]), "b": torch.tensor(1.0)})
+    module.collect({"a": torch.tensor([1.0, 3.0])})
+    module.collect({"a": torch.tensor([8.0]), "b": torch.tensor(1.0)})
     assert module.read_terms() == {"a": 5.0, "b": 1.0}
     assert module.read_terms() == {}
 
@@ -230,8 +232,7 @@ def test_plain_step_is_the_same_function_with_gradients_that_nobody_uses():
         judging = [p for name, p in module.discriminator.named_parameters() if not name.startswith("decode")]
         seen[index] = all(p.grad is not None for p in judging)
 
-    plain, usual = make(), make()
-    plain.plain_step = True
+    plain, usual = PlainLowShotModule(configuration().model_dump(mode="json")), make()
     fit(plain, 3, Spy(look))
     fit(usual, 3)
     assert seen[0]

@@ -1,19 +1,26 @@
 """Which snapshots a run keeps and chooses, and when it stops for want of better ones."""
 
+import itertools
 import json
-import time
+import signal
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from torch import Tensor
 
 from sase_gan.config import build, load_preset, merge
 from sase_gan.datasets.images import load_image_set
 from sase_gan.hardware import Hardware
-from sase_gan.metrics.records import read_run
+from sase_gan.metrics.records import EvaluationRecord, parse_record
+from sase_gan.runs import callbacks
+from sase_gan.runs import run as run_module
 from sase_gan.runs.folder import RunFolder
+from sase_gan.runs.history import read_run
 from sase_gan.runs.run import RunOptions, RunResult, start_run
+from sase_gan.training.low_shot import LowShotModule
 from sase_gan.training.low_shot_config import LowShotConfig
 from tests.report.report_fixture import record
 
@@ -22,36 +29,38 @@ STEP = 8
 """Images between two snapshots."""
 
 
-def measure_of(figures: list[tuple[float, str]], seconds: float = 0.0) -> Callable[[Tensor], dict[str, Any]]:
-    """A measure that gives these pairs of KID and copying verdict, one after the other, each after some seconds."""
+def measure_of(
+    figures: list[tuple[float, str]], before: Callable[[], object] = lambda: None
+) -> Callable[[Tensor], EvaluationRecord]:
+    """A measure that gives these pairs of KID and copying verdict, one after the other."""
     waiting = iter(figures)
 
-    def measure(pictures: Tensor) -> dict[str, Any]:
-        time.sleep(seconds)
+    def measure(pictures: Tensor) -> EvaluationRecord:
+        before()
         kid, copying = next(waiting)
         made = record()
         made["metrics"]["kid_efflite0"]["value"] = kid
         made["verdict"]["copying"] = copying
-        return {**made, "model": {}}
+        return parse_record({**made, "model": {}}, "made")
 
     return measure
 
 
-def train(folder: Path, figures: list[tuple[float, str]], *, seconds: float = 0.0, **schedule: Any) -> RunResult:
-    """A run of 4 pictures a step with a snapshot every second step."""
+def train(
+    folder: Path, figures: list[tuple[float, str]], *, before: Callable[[], object] = lambda: None, **schedule: Any
+) -> RunResult:
+    """A run of 4 pictures a step with a snapshot every second step; `before` comes before each measuring."""
     timing = {"total_images": STEP * (len(figures) - 1), "snapshot_images": STEP, "evaluation_count": 2, **schedule}
     config = build(LowShotConfig, merge(load_preset("smoke/low_shot"), {"schedule": timing}))
     images = load_image_set(FACES, image_size=32, max_images=8)
     hardware = Hardware("cpu", "CPU", "32-true", 1)
-    measure = measure_of(figures, seconds)
+    measure = measure_of(figures, before)
     return start_run(config, images, RunFolder(folder), RunOptions(hardware, measure=measure))
 
 
 def free_measuring(monkeypatch: Any) -> None:
     """Let figures take any share of a run's time, so that none is left out in these short ones."""
-    from sase_gan.runs.callbacks import Snapshots
-
-    monkeypatch.setitem(Snapshots.__init__.__kwdefaults__, "budget", 1e9)
+    monkeypatch.setitem(callbacks.Snapshots.__init__.__kwdefaults__, "budget", 1e9)
 
 
 def test_the_chosen_snapshot_has_the_lowest_kid_among_those_that_do_not_copy(tmp_path, monkeypatch):
@@ -84,8 +93,44 @@ def test_a_run_stops_after_so_many_snapshots_without_a_better_one(tmp_path, monk
     assert RunFolder(tmp_path / "run").chosen_snapshot().name == RunFolder(tmp_path / "run").snapshot(16).name
 
 
-def test_figures_that_take_too_much_time_are_left_out_but_not_the_last(tmp_path):
-    result = train(tmp_path / "run", [(0.5, "green")] * 6, seconds=2.0)
-    measured = [r.model.images_seen for r in read_run(tmp_path / "run").results if r.model]
-    assert measured == [0, 40]
-    assert 2.0 <= result.measuring_seconds < result.seconds
+class Clock:
+    """A clock that a test sets."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 0.0
+        for module in (callbacks, run_module):
+            monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: self.now))
+
+    def advance(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.mark.parametrize(("step_seconds", "measured"), [(1.0, [0, 40]), (5.0, [0, 16, 32, 40])])
+def test_figures_that_take_too_much_time_are_left_out_but_not_the_last(tmp_path, monkeypatch, step_seconds, measured):
+    """A measuring takes 2 s and may be a tenth: one in 20 s is allowed, and two steps are a snapshot."""
+    clock = Clock(monkeypatch)
+    step = LowShotModule.training_step
+
+    def slow_step(*arguments):
+        clock.advance(step_seconds)
+        return step(*arguments)
+
+    monkeypatch.setattr(LowShotModule, "training_step", slow_step)
+    result = train(tmp_path / "run", [(0.5, "green")] * 6, before=lambda: clock.advance(2.0))
+    assert [r.model.images_seen for r in read_run(tmp_path / "run").results if r.model] == measured
+    assert result.measuring_seconds == 2.0 * (len(measured) - 1)
+    assert result.seconds == 10 * step_seconds + 2.0 * len(measured)
+
+
+@pytest.mark.parametrize(("moment", "interrupted"), [(2, True), (3, False)])
+def test_a_signal_after_the_last_step_interrupts_nothing(tmp_path, monkeypatch, moment, interrupted):
+    free_measuring(monkeypatch)
+    measurings = itertools.count()
+
+    def interrupt() -> None:
+        if next(measurings) == moment:
+            signal.raise_signal(signal.SIGINT)
+
+    result = train(tmp_path / "run", [(0.5, "green")] * 4, before=interrupt)
+    assert result.interrupted == interrupted
+    assert result.images_seen == (20 if interrupted else 24)

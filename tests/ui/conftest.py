@@ -3,7 +3,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -12,31 +11,16 @@ import yaml
 
 from sase_gan.datasets.bundled import bundled_data
 from sase_gan.datasets.images import load_image_set
-from sase_gan.networks.generator import Generator, GeneratorConfig
+from sase_gan.networks.generator import GeneratorConfig
 from sase_gan.networks.pyramid import Pyramid, PyramidConfig
 from sase_gan.pixels import write_png
 from sase_gan.recognition.classification.classifier import Classifier, ClassifierConfig
 from sase_gan.recognition.detection.detector import Detector, DetectorConfig
 from sase_gan.recognition.settings import BackboneSection, DetectorSection, PicturesSection
+from tests.awake import awake
+from tests.processes import PATIENCE, until
 
 CHROMIUM = Path("/usr/bin/chromium")
-
-
-def awake(config: GeneratorConfig, provenance: dict) -> Generator:
-    """A small generator whose gates do something and whose pictures have contrast."""
-    torch.manual_seed(3)
-    network = Generator(config)
-    with torch.no_grad():
-        for name, parameter in network.named_parameters():
-            if name.endswith("strength"):
-                parameter.fill_(0.5)
-            elif "style_excite" in name or "mask_logit" in name:
-                parameter.mul_(4)
-        network.train()
-        drawn = network(torch.randn(8, config.latent_size), None)
-        network.to_big.weight.mul_(0.5 / drawn.big.std())
-    network.provenance = provenance
-    return network.eval()
 
 
 @pytest.fixture(scope="session")
@@ -61,10 +45,11 @@ def models_folder(tmp_path_factory, few_pictures) -> Path:
     images = load_image_set(pictures, image_size=64)
     facts = {"name": pictures.name, "count": len(images), "digest": images.digest, "fit": "crop"}
     small = {"image_size": 64, "width": 8, "latent_size": 16, "spectral_norm": False}
-    tiny = awake(GeneratorConfig(num_components=3, **small), {"data": facts, "images_seen": 1200})
+    tiny = awake(GeneratorConfig(num_components=3, **small))
+    tiny.provenance = {"data": facts, "images_seen": 1200}
     tiny.save_pretrained(folder / "tiny" / "snapshots" / "000001.200kimg")
     (folder / "tiny" / "config.yaml").write_text(yaml.safe_dump({"seed": 0, "data": {"path": str(pictures)}}))
-    awake(GeneratorConfig(norm="batch", skip="sle", **small), {}).save_pretrained(folder / "plain")
+    awake(GeneratorConfig(norm="batch", skip="sle", **small)).save_pretrained(folder / "plain")
     pyramid = Pyramid(PyramidConfig(sizes=((12, 12), (18, 18), (28, 28)), width=8))
     pyramid.picture.copy_(load_image_set(pictures, image_size=28).images[0])
     pyramid.amplitudes.copy_(torch.tensor([1.0, 0.3, 0.2]))
@@ -103,7 +88,6 @@ class Server:
     def __init__(self, models: Path, runs: Path, *options: str) -> None:
         self.runs, self.models = runs, models
         runs.mkdir(exist_ok=True)
-        self.started = time.monotonic()
         command = [sys.executable, "-m", "sase_gan", "studio", "--models", str(models), "--runs", str(runs), *options]
         self.log = runs.parent / "studio.log"
         with self.log.open("wb") as log:
@@ -114,18 +98,12 @@ class Server:
                 cwd=Path(__file__).resolve().parents[2],
                 env={**os.environ, "PYTHONUNBUFFERED": "1"},
             )
+        until(self._address, self.process)
         self.address = self._address()
-        self.seconds = time.monotonic() - self.started
 
     def _address(self) -> str:
-        while time.monotonic() - self.started < 120:
-            found = re.search(r"open at (\S+?)/? ", self.log.read_text())
-            if found:
-                return found[1]
-            if self.process.poll() is not None:
-                break
-            time.sleep(0.1)
-        raise AssertionError(f"the studio did not start: {self.log.read_text()}")
+        found = re.search(r"open at (\S+?)/? ", self.log.read_text())
+        return found[1] if found else ""
 
     @property
     def temporary(self) -> Path:
@@ -136,13 +114,13 @@ class Server:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             try:
-                self.process.wait(20)
+                self.process.wait(PATIENCE)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def server(models_folder, tmp_path_factory):
     found = Server(models_folder, tmp_path_factory.mktemp("studio") / "runs")
     yield found

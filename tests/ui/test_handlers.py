@@ -9,11 +9,13 @@ import gradio as gr
 import numpy as np
 import pytest
 import torch
+from typer.testing import CliRunner
 
-from sase_gan.drawing.explore import GateEdit, draw_edited, view_layers
+from sase_gan.cli import app
+from sase_gan.drawing.gates import GateEdit, draw_edited, view_layers
 from sase_gan.drawing.recipes import Move, Recipe, draw_recipes, parse_recipes
 from sase_gan.drawing.sampling import draw_inputs, sample_images
-from sase_gan.pixels import to_tensor
+from sase_gan.pixels import read_image, read_png_text, to_tensor
 from sase_gan.ui import checks
 from sase_gan.ui.events import DEVICE, Action
 from sase_gan.ui.handlers import explore, generate, layers, mix
@@ -64,6 +66,25 @@ def test_a_recipe_draws_the_picture_that_the_command_line_draws(models):
     assert torch.equal(draw_recipes(network, [Recipe(5)]), sample_images(network, [5]))
     half = Recipe(5, truncation=0.5, noise="off")
     assert torch.equal(draw_recipes(network, [half]), sample_images(network, [5], truncation=0.5, noise="off"))
+
+
+def test_the_command_draws_the_variations_of_the_studio_under_their_names(models, models_folder, tmp_path):
+    handlers = generate.GenerateHandlers(models)
+    shown = handlers.more_like(Recipe(4), "tiny", 0.5, 3).gallery
+    names = [name for _, name in shown]
+    run = CliRunner().invoke(
+        app, ["sample", str(models_folder / "tiny"), "--seeds", ",".join(names), "--out", str(tmp_path)]
+    )
+    assert run.exit_code == 0, run.output
+    assert names[3] == "4~50.3.2"
+    assert {path.name for path in tmp_path.iterdir()} == {"grid.png", "seed000004.png"} | {
+        f"seed00000{name}.png" for name in names[1:]
+    }
+    for image, name in shown:
+        path = tmp_path / f"seed00000{name}.png"
+        assert torch.equal(read_image(path), to_tensor(image))
+        assert read_png_text(path).get("picture", "4") == name
+        assert read_png_text(path)["seed"] == "4"
 
 
 # --- checks ----------------------------------------------------------------------------------------------------------

@@ -4,9 +4,8 @@ import io
 import json
 import re
 import threading
-import time
 import zipfile
-from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -17,12 +16,20 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 
 from sase_gan.pixels import read_png_text
+from tests.processes import PATIENCE, until
 from tests.ui.test_uploads import bomb
+
+# A busy machine may take its time.
+get, post = partial(httpx.get, timeout=PATIENCE), partial(httpx.post, timeout=PATIENCE)
+
+
+def visitor_of(server) -> Client:
+    return Client(server.address, verbose=False, httpx_kwargs={"timeout": PATIENCE})
 
 
 @pytest.fixture(scope="module")
 def client(server):
-    made = Client(server.address, verbose=False)
+    made = visitor_of(server)
     yield made
     made.close()
 
@@ -55,11 +62,15 @@ def test_every_public_endpoint_is_known_and_described(client):
         assert not [n for n in names if n.startswith(("param_", "progress"))], (name, names)
 
 
-def test_the_schema_tells_what_every_argument_means(server):
-    found = httpx.get(f"{server.address}/gradio_api/openapi.json")
-    if found.status_code != 200:
-        found = httpx.get(f"{server.address}/gradio_api/info")
-    assert "How far the edge is from the middle" in found.text or "picture_name" in found.text
+def test_the_schema_says_what_every_endpoint_does_and_names_its_arguments(server):
+    described = get(f"{server.address}/gradio_api/info").json()["named_endpoints"]
+    for name, endpoint in described.items():
+        labels = [parameter["label"] for parameter in endpoint["parameters"]]
+        assert len(endpoint["description"]) > 10, name
+        assert not [label for label in labels if not label or re.fullmatch(r"(value|parameter)_\d+", label)], (
+            name,
+            labels,
+        )
 
 
 def test_drawing_and_exploring(client, temporary):
@@ -84,7 +95,7 @@ def test_layers(client, painting):
     assert all("<" in part for part in client.predict("tiny", 5, api_name="/layers"))
     marks = [1.0] * 8
     _, after, _, words = client.predict("tiny", 5, "", 9, "region", [1], painting, *marks, api_name="/edit_layers")
-    assert "grey levels" in words or "did not change" in words
+    assert "grey levels" in words
     assert "edit" in read_png_text(file_of(after))
 
 
@@ -108,15 +119,6 @@ def test_recognising(client, few_pictures):
     assert "<figure>" in attention
 
 
-def wait_for(client, words: str, seconds: float = 180) -> str:
-    limit = time.monotonic() + seconds
-    while words not in (said := client.predict(api_name="/training_status")):
-        assert time.monotonic() < limit, said
-        assert "failed" not in said, said
-        time.sleep(0.5)
-    return said
-
-
 def test_training_starts_once_and_stops(client, server, few_pictures, tmp_path):
     files = [handle_file(str(path)) for path in few_pictures]
     words, _ = client.predict("upload", files, "crop", api_name="/check_pictures")
@@ -125,19 +127,24 @@ def test_training_starts_once_and_stops(client, server, few_pictures, tmp_path):
         for path in few_pictures:
             archive.write(path, path.name)
     packed = [handle_file(str(tmp_path / "set.zip"))]
+    # A thousand million images: only the stop can end it.
     words = client.predict(
-        "upload", packed, "by client", 1, 32, "crop", 0, 0, "smoke/low_shot", api_name="/start_training"
+        "upload", packed, "by client", 10080, 32, "crop", 1e6, 0, "smoke/low_shot", api_name="/start_training"
     )
     assert "by-client-001" in words
+
+    def said(words: str) -> bool:
+        state = client.predict(api_name="/training_status")
+        assert "failed" not in state
+        return words in state
+
+    until(lambda: said("by-client-001 is being trained"))
     with pytest.raises(AppError, match="one training at a time"):
         client.predict("coffee", None, "second", 1, 64, "smoke/one_shot", api_name="/train_picture")
-    # Twice: at once, whatever it is doing.
-    client.predict(api_name="/stop_training")
-    with suppress(AppError):  # the first may have been enough
-        client.predict(api_name="/stop_training")
-    wait_for(client, "was stopped")
-    with pytest.raises(AppError, match="choose one of the list"):
-        client.predict("by-client-001", 1, 0, api_name="/resume_training")
+    assert client.predict(api_name="/stop_training") == "by-client-001 stops after this step and saves everything."
+    until(lambda: said("by-client-001 was stopped after"))
+    with pytest.raises(AppError, match="was to end at 10; give more"):
+        client.predict("by-client-001", 1, 0.01, api_name="/resume_training")
     with pytest.raises(AppError, match="No training is running"):
         client.predict(api_name="/stop_training")
 
@@ -235,25 +242,24 @@ def test_no_number_is_no_number(server):
     for word in ("NaN", "Infinity", "-Infinity", "1e999"):
         body = f'{{"data": ["tiny", {word}, false, 1, 1, "random"]}}'
         address, headers = f"{server.address}/gradio_api/call/sample", {"Content-Type": "application/json"}
-        posted = httpx.post(address, content=body, headers=headers)
-        if posted.status_code == 200:
-            answer = httpx.get(f"{address}/{posted.json()['event_id']}", timeout=60).text
-            assert "a whole number between 0 and" in told(answer)
-        else:
-            assert posted.status_code in (400, 422)
+        posted = post(address, content=body, headers=headers)
+        assert posted.status_code == 200, (word, posted.status_code)
+        answer = get(f"{address}/{posted.json()['event_id']}").text
+        assert "a whole number between 0 and" in told(answer)
 
 
 # --- a client that means harm ----------------------------------------------------------------------------------------
 
-PATHS = (
-    "/etc/passwd",
-    "../../../../etc/passwd",
-    "..%2f..%2f..%2fetc%2fpasswd",
-    "/proc/self/environ",
-    "pyproject.toml",
-    "http://127.0.0.1:1/x",
-    "file:///etc/passwd",
-)
+PATHS = {
+    "/etc/passwd": "of a wrong kind",
+    "../../../../etc/passwd": "of a wrong kind",
+    "..%2f..%2f..%2fetc%2fpasswd": "of a wrong kind",
+    "/proc/self/environ": "of a wrong kind",
+    "pyproject.toml": "Invalid file type",
+    "http://127.0.0.1:1/x": "Addresses are not read",
+    "file:///etc/passwd": "Addresses are not read",
+}
+"""Each with what is said of a set of pictures that is uploaded from there."""
 
 
 def fingerprint(text: str) -> bool:
@@ -263,7 +269,7 @@ def fingerprint(text: str) -> bool:
 @pytest.mark.parametrize("path", PATHS)
 def test_no_file_outside_is_served(server, path):
     for prefix in ("/gradio_api/file=", "/file=", "/gradio_api/file/", "/static/", "/assets/", "/gradio_api/stream/"):
-        answer = httpx.get(f"{server.address}{prefix}{path}")
+        answer = get(f"{server.address}{prefix}{path}")
         assert answer.status_code in (400, 403, 404, 405), (prefix, answer.status_code)
         assert not fingerprint(answer.text)
 
@@ -271,7 +277,7 @@ def test_no_file_outside_is_served(server, path):
 def test_values_of_another_kind_are_errors_and_nothing_more(server):
     for data in (["tiny", "nothing", False, 1, 1, "random"], [], [[]] * 6, ["tiny", {}, [], None, "x", 7]):
         answer = call(server, "sample", data)
-        assert "event: error" in answer or "error" in answer.lower(), answer
+        assert len(told(answer)) > 20
         assert "Traceback" not in answer
 
 
@@ -279,16 +285,16 @@ def test_neither_runs_nor_models_are_served(server):
     secret = server.runs / "secret.txt"
     secret.write_text("root: secret")
     for place in (secret, server.models / "tiny" / "config.yaml", server.models / "plain" / "model.safetensors"):
-        assert httpx.get(f"{server.address}/gradio_api/file={place}").status_code in (403, 404)
+        assert get(f"{server.address}/gradio_api/file={place}").status_code in (403, 404)
 
 
 def call(server, name: str, data: list) -> str:
     """An endpoint called by hand, as no client of gradio's would; the text of its last event."""
-    posted = httpx.post(f"{server.address}/gradio_api/call/{name}", json={"data": data}, timeout=60)
+    posted = post(f"{server.address}/gradio_api/call/{name}", json={"data": data})
     if posted.status_code != 200:
         return posted.text
     event = posted.json()["event_id"]
-    return httpx.get(f"{server.address}/gradio_api/call/{name}/{event}", timeout=60).text
+    return get(f"{server.address}/gradio_api/call/{name}/{event}").text
 
 
 def told(answer: str) -> str:
@@ -309,7 +315,8 @@ def test_no_path_that_is_sent_is_opened(server, path):
         ("check_pictures", ["upload", [file], "crop"]),
     ):
         answer = call(server, name, data)
-        assert "event: error" in answer or "detail" in answer, answer
+        said = "upload it again" if path == "pyproject.toml" and name != "check_pictures" else PATHS[path]
+        assert said in told(answer), name
         assert not fingerprint(answer)
 
 
@@ -321,19 +328,19 @@ def test_no_path_that_is_sent_is_opened(server, path):
         ("sample", ["tiny", 0, False, 1, 99, "random"], "99"),
         ("sample", ["tiny", 0, False, 1, 1, "loud"], "loud"),
         ("sample", [{"a": 1}, 0, False, 1, 1, "random"], "There is no model called"),
-        ("neighbours", ["tiny", "9" * 5000, 0.6, 0], ""),
+        ("neighbours", ["tiny", "9" * 5000, 0.6, 0], "such as 0, 5, 12"),
         ("walk", ["tiny", "0-4000000", 12, True], "too many pictures"),
         ("mix", ["tiny", "0-4000000", "1", 8], "too many pictures"),
         ("draw_picture", ["single", 100000, 100000, "0", 0, False], "100000"),
         ("draw_picture", ["single", 32, 32, "0-4000000", 0, False], "too many seeds"),
-        ("animate_picture", ["single", 1e9, 0.9, 0.1, 2, 0], ""),
+        ("animate_picture", ["single", 1e9, 0.9, 0.1, 2, 0], "must be between 2 and 200"),
         ("start_training", ["faces", None, "../../x", 1, 32, "crop", 0, 0, "auto"], "Give the run a name"),
         ("start_training", ["faces", None, "x; rm -rf /", 1, 32, "crop", 0, 0, "auto"], "Give the run a name"),
-        ("start_training", ["faces", None, "x", 1, 32, "crop", 0, 0, "../x"], ""),
+        ("start_training", ["faces", None, "x", 1, 32, "crop", 0, 0, "../x"], "choose one of auto"),
         ("resume_training", ["../../x", 1, 0], "choose one of the list"),
         ("report", ["../../etc"], "There is no such report"),
         ("compare", [["../x", "/etc"]], "There is no such report"),
-        ("evaluate", ["tiny", "quick", 1e9], ""),
+        ("evaluate", ["tiny", "quick", 1e9], "must be between 20 and 5000"),
         ("sample", ["pickled", 0, False, 1, 1, "random"], "not a safetensors file"),
     ],
 )
@@ -344,7 +351,7 @@ def test_impossible_values_are_refused(server, name, data, message):
 
 
 def upload(server, name: str, content: bytes) -> dict:
-    answer = httpx.post(f"{server.address}/gradio_api/upload", files={"files": (name, content)}, timeout=60)
+    answer = post(f"{server.address}/gradio_api/upload", files={"files": (name, content)})
     assert answer.status_code == 200, answer.text
     return {"path": answer.json()[0], "meta": {"_type": "gradio.FileData"}, "orig_name": name}
 
@@ -386,11 +393,11 @@ def test_an_upload_above_the_limit_is_refused_while_it_comes(models_folder, tmp_
 
     small = Server(models_folder, tmp_path / "runs", "--max-upload-mb", "1", "--auth", "me:secret")
     try:
-        wall = httpx.get(f"{small.address}/config")
+        wall = get(f"{small.address}/config")
         assert wall.status_code == 401
-        assert httpx.post(f"{small.address}/gradio_api/call/sample", json={"data": []}).status_code == 401
-        assert httpx.post(f"{small.address}/gradio_api/upload", files={"files": ("a.png", b"x")}).status_code == 401
-        visitor = httpx.Client(base_url=small.address)
+        assert post(f"{small.address}/gradio_api/call/sample", json={"data": []}).status_code == 401
+        assert post(f"{small.address}/gradio_api/upload", files={"files": ("a.png", b"x")}).status_code == 401
+        visitor = httpx.Client(base_url=small.address, timeout=PATIENCE)
         visitor.post("/login", data={"username": "me", "password": "secret"}).raise_for_status()
         answer = visitor.post("/gradio_api/upload", files={"files": ("a.png", bytes(3 * 2**20))})
         assert answer.status_code == 413
@@ -407,32 +414,31 @@ def test_an_upload_above_the_limit_is_refused_while_it_comes(models_folder, tmp_
 def test_other_sites_and_other_names_are_refused(server):
     data = {"data": ["tiny", 0, False, 1, 1, "random"]}
     address = f"{server.address}/gradio_api/call/sample"
-    answer = httpx.post(address, json=data, headers={"Origin": "http://evil.example"})
+    answer = post(address, json=data, headers={"Origin": "http://evil.example"})
     assert answer.status_code == 403
     assert "comes from another site" in answer.text
-    assert httpx.get(server.address, headers={"Host": "evil.example"}).status_code == 400
-    assert httpx.post(address, json=data, headers={"Origin": server.address}).status_code == 200
+    assert get(server.address, headers={"Host": "evil.example"}).status_code == 400
+    assert post(address, json=data, headers={"Origin": server.address}).status_code == 200
 
 
 def test_visitors_at_once_get_each_their_own(server, client):
     wanted = {s: file_of(client.predict("tiny", s, False, 1, 1.0, "random", api_name="/sample")[0]).read_bytes()
               for s in range(4)}  # fmt: skip
-    wrong: list[int] = []
+    right = dict.fromkeys(wanted, 0)
 
     def visit(seed: int) -> None:
-        mine = Client(server.address, verbose=False)
+        mine = visitor_of(server)
         for _ in range(3):
             gallery, used, _ = mine.predict("tiny", seed, False, 1, 1.0, "random", api_name="/sample")
-            if used != seed or file_of(gallery).read_bytes() != wanted[seed]:
-                wrong.append(seed)
+            right[seed] += used == seed and file_of(gallery).read_bytes() == wanted[seed]
         mine.close()
 
     visitors = [threading.Thread(target=visit, args=(seed,)) for seed in wanted]
     for visitor in visitors:
         visitor.start()
     for visitor in visitors:
-        visitor.join(120)
-    assert wrong == []
+        visitor.join(PATIENCE)
+    assert right == dict.fromkeys(wanted, 3)
 
 
 def test_after_all_this_the_server_is_alive_and_kept_nothing(server, client):

@@ -10,14 +10,19 @@ from pathlib import Path
 import pytest
 
 from sase_gan.errors import UsageError
+from sase_gan.runs.durations import readable_seconds
+from sase_gan.ui import trainings as trainings_module
 from sase_gan.ui.handlers.train import TrainHandlers, Watched
 from sase_gan.ui.models import Models
-from sase_gan.ui.training_view import describe_survey, readable, status_html, status_sentence
+from sase_gan.ui.training_view import describe_survey, status_html, status_sentence
 from sase_gan.ui.trainings import Job, Trainings, TrainingState, checked_name
 from sase_gan.ui.uploads import survey_set
+from tests.processes import PATIENCE, end, until
 from tests.ui.test_handlers import refused
 
-# Takes the arguments of the command line; sees 10 images a row until it has seen 50 or is interrupted.
+# Takes the arguments of the command line; sees 10 images a row until it has seen 50 or is interrupted. What a test is
+# to meet at work waits for it: "slow" after two rows for the interruption, and then as "late" does after its last row,
+# when no interruption is heeded, until the test lets it end.
 PROGRAM = """
 import pathlib, signal, sys, time
 arguments = sys.argv[1:]
@@ -29,19 +34,19 @@ signal.signal(signal.SIGINT, lambda *_: stop.append(1))
 for name in ("snapshots", "grids", "checkpoints"):
     (run / name).mkdir(parents=True, exist_ok=True)
 (run / "config.yaml").write_text("schedule: {total_images: 50}")
-seen, rows = 0, ["images_seen,seconds,images_per_second"]
+(run / "checkpoints" / "last.ckpt").write_text("")
+seen, rows = 0, ["images_seen,seconds,images_per_second,d_real,d_fake"]
 end = 50 if "--kimg" not in arguments else 1000 * float(arguments[arguments.index("--kimg") + 1])
 while seen < end and not stop:
     seen += 10
-    rows.append(f"{seen},{seen / 10},10")
-    (run / "metrics.csv").write_text("\\n".join(rows) + "\\n")
-    if seen == 20 and "slow" in run.name:
-        while not stop:
-            time.sleep(0.02)
-    if stop:
-        break
-(run / "checkpoints" / "last.ckpt").write_text("")
-print("interrupted and saved; go on" if stop else "the chosen snapshot is x")
+    rows.append(f"{seen},{seen / 10},10,0.5,-0.5")
+    (run / "half.csv").write_text("\\n".join(rows) + "\\n")
+    (run / "half.csv").replace(run / "metrics.csv")
+    while seen == 20 and "slow" in run.name and not stop:
+        time.sleep(0.02)
+while ("slow" in run.name or "late" in run.name) and not (run / "may-end").exists():
+    time.sleep(0.02)
+print("interrupted and saved; go on" if stop and seen < end else "the chosen snapshot is x")
 """
 
 
@@ -50,28 +55,23 @@ def trainings(tmp_path):
     (tmp_path / "program.py").write_text(PROGRAM)
     made = Trainings(tmp_path / "runs", command=(sys.executable, str(tmp_path / "program.py")))
     yield made
-    job = made.last()
-    if job is not None and made.is_alive(job):
-        os.kill(job.pid, signal.SIGKILL)
-        made._process.wait()
+    if made._process is not None:
+        end(made._process)
+
+
+def let_end(trainings: Trainings) -> None:
+    (trainings.runs / trainings.last().run / "may-end").touch()
 
 
 def pictures(folder: Path) -> Path:
     return folder / "set"
 
 
-def until(condition, seconds=20):
-    limit = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < limit, "it did not come about"
-        time.sleep(0.05)
-
-
 def test_a_training_runs_to_its_end_and_leaves_its_state_in_files(trainings):
     assert trainings.state() is None
     job = trainings.start(pictures, "my faces", ["--seed", "1"], minutes=3)
     assert job.run == "my-faces-001"
-    assert trainings.wait(20)
+    assert trainings.wait(PATIENCE)
     state = trainings.state()
     assert (state.state, state.images_seen, state.total_images) == ("finished", 50, 50)
     # A studio that is started anew finds it in the same state.
@@ -82,7 +82,7 @@ def test_a_training_runs_to_its_end_and_leaves_its_state_in_files(trainings):
 def test_the_newest_samples_are_shown(trainings):
     """By their number: among the names of parts of thousands the first would come last."""
     trainings.start(pictures, "faces", [])
-    assert trainings.wait(20)
+    assert trainings.wait(PATIENCE)
     for name in ("000000kimg", "000000.263kimg", "reals"):
         (trainings.runs / "faces-001" / "grids" / f"{name}.png").write_bytes(b"")
     assert trainings.state().grid.name == "000000.263kimg.png"
@@ -92,7 +92,7 @@ def test_the_newest_samples_are_shown(trainings):
 def test_the_process_gets_the_options_and_the_pictures(trainings, tmp_path):
     (tmp_path / "program.py").write_text("import sys, json; print(json.dumps(sys.argv[1:]))")
     trainings.start(pictures, "faces", ["--seed", "1"], minutes=3)
-    assert trainings.wait(20)
+    assert trainings.wait(PATIENCE)
     said = json.loads(trainings.log("faces-001").read_text())
     runs = tmp_path / "runs"
     options = ["--seed", "1", "--minutes", "3", "--device", "auto", "--out", str(runs / "faces-001")]
@@ -111,30 +111,84 @@ def test_there_is_one_training_at_a_time_and_it_stops_on_request(trainings):
     other = Trainings(trainings.runs)
     assert other.is_alive(job)
     with pytest.raises(UsageError, match="one training at a time"):
-        other.resume("slow-001") if "slow-001" in other.names() else other.start(pictures, "second", [])
-    trainings.stop()
-    assert trainings.state().state in ("stopping", "stopped")
-    assert trainings.wait(20)
+        other.start(pictures, "second", [])
+    with pytest.raises(UsageError, match="one training at a time"):
+        other.resume("slow-001")
+    assert trainings.stop().state == "stopping"
+    let_end(trainings)
+    assert trainings.wait(PATIENCE)
     assert trainings.state().state == "stopped"
     with pytest.raises(UsageError, match="No training is running"):
         trainings.stop()
 
 
-def test_a_time_limit_counts_for_the_time_left(trainings):
+def test_a_stop_after_the_last_step_stops_nothing(trainings):
+    """The process measures what it has drawn, and ends by itself."""
+    trainings.start(pictures, "late", [])
+    until(lambda: trainings.state().images_seen == 50)
+    state = trainings.stop()
+    assert state.state == "running"
+    assert "late-001 has seen all its images" in status_sentence(state)
+    let_end(trainings)
+    assert trainings.wait(PATIENCE)
+    assert trainings.state().state == "finished"
+
+
+def test_a_training_that_ends_before_the_signal_reaches_it_is_finished(trainings, monkeypatch):
+    trainings.start(pictures, "late", [])
+    until(lambda: trainings.state().images_seen == 50)
+    sent = []
+
+    def too_late(pid: int, number: int) -> None:
+        let_end(trainings)
+        trainings._process.wait(PATIENCE)
+        sent.append((pid, number))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(trainings_module.os, "kill", too_late)
+        state = trainings.stop()
+    assert sent == [(trainings.last().pid, signal.SIGINT)]
+    assert status_sentence(state).startswith("late-001 is finished after 50 images")
+    with pytest.raises(UsageError, match="No training is running"):
+        trainings.stop()
+
+
+def test_a_training_that_ends_while_its_files_are_read_has_not_failed(trainings, monkeypatch):
+    trainings.start(pictures, "late", [])
+    until(lambda: trainings.state().images_seen == 50)
+    read = trainings_module._said
+
+    def and_then_it_ends(log: Path) -> list[str]:
+        said = read(log)
+        let_end(trainings)
+        trainings._process.wait(PATIENCE)
+        return said
+
+    with monkeypatch.context() as patch:
+        patch.setattr(trainings_module, "_said", and_then_it_ends)
+        assert trainings.state().state == "running"
+    assert trainings.state().state == "finished"
+
+
+def test_a_time_limit_counts_for_the_time_left(trainings, monkeypatch):
     trainings.start(pictures, "slow", [], minutes=0.04)
     until(lambda: trainings.state().images_seen == 20)
-    # 2.4 s of which the row says 2 are gone.
-    assert trainings.state().seconds_left <= 0.4
+    row_written = (trainings.runs / "slow-001" / "metrics.csv").stat().st_mtime
+    # Of 2.4 s the row says that 2 are gone, and it was written so long ago.
+    for ago, left in ((0.0, 0.4), (0.3, 0.1), (9.0, 0.0)):
+        monkeypatch.setattr(trainings_module.time, "time", lambda ago=ago: row_written + ago)
+        assert trainings.state().seconds_left == pytest.approx(left, abs=1e-6)
 
 
 def test_a_stopped_run_goes_on_and_a_finished_one_needs_more_images(trainings):
     trainings.start(pictures, "faces", [])
-    assert trainings.wait(20)
+    assert trainings.wait(PATIENCE)
     with pytest.raises(UsageError, match="faces-001 has seen 50 images and was to end at 50; give more"):
         trainings.resume("faces-001")
     trainings.resume("faces-001", kimg=0.08)
-    assert trainings.wait(20)
-    assert trainings.state().images_seen == 80
+    assert trainings.wait(PATIENCE)
+    state = trainings.state()
+    assert (state.state, state.images_seen, state.total_images) == ("finished", 80, 80)
     for name in ("nothing", "../faces-001", None):
         with pytest.raises(UsageError, match="choose one of the list"):
             trainings.resume(name)
@@ -142,7 +196,7 @@ def test_a_stopped_run_goes_on_and_a_finished_one_needs_more_images(trainings):
 
 def test_a_failed_training_says_why(trainings):
     trainings.start(pictures, "fail", [])
-    assert trainings.wait(20)
+    assert trainings.wait(PATIENCE)
     state = trainings.state()
     assert state.state == "failed"
     assert state.message == "the pictures are too few; add some"
@@ -202,7 +256,7 @@ def test_duplicates_and_broken_pictures_are_named(few_pictures, tmp_path):
 def test_uploaded_pictures_are_kept_for_the_run_alone(handlers, temporary, few_pictures, trainings):
     words = handlers.start("upload", put(temporary, few_pictures), "my faces", 5, 32)
     assert "my-faces-001" in words
-    assert trainings.wait(20)
+    assert trainings.wait(PATIENCE)
     assert len(list((trainings.runs / "pictures" / "my-faces-001").iterdir())) == 8
     assert handlers.status() == "my-faces-001 is finished after 50 images; it is in the list of models."
 
@@ -252,14 +306,14 @@ def test_the_page_follows_and_is_quiet_when_nothing_is_new(handlers, trainings):
     assert watched.picture_samples is None
     assert watched.picture_stop["visible"] is False
     assert watched.mark != mark
-    assert "Curves appear" in watched.curves or "<svg" in watched.curves
+    assert watched.curves.count("<svg") == 1
     again = handlers.watch(watched.mark)
     assert "is being trained" in again.status
     assert again == Watched(status=again.status, picture_status=again.picture_status)
 
 
 def test_durations_and_states_have_words():
-    assert [readable(s) for s in (45, 600, 12_000)] == ["45 seconds", "10 minutes", "3 h 20 min"]
+    assert [readable_seconds(s) for s in (45, 600, 12_000)] == ["45 s", "10 min", "3 h 20 min"]
     assert "is being measured" in status_sentence(TrainingState("faces-001", "running", 10, 10))
     for state in ("preparing", "running", "stopping", "finished", "stopped", "failed"):
         words = status_sentence(TrainingState("faces-001", state, 5, 10))

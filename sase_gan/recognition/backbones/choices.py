@@ -1,17 +1,19 @@
 """Which of the exchangeable layers a backbone has, and the builders of the replacements."""
 
+from collections.abc import Mapping
 from functools import partial
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import torch
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import model_validator
 from timm.layers.create_attn import get_attn
 from torch import nn
 
+from sase_gan.config import FrozenRecord
 from sase_gan.errors import UsageError
 from sase_gan.layers.aw_conv import AWConv2d
 from sase_gan.layers.efficient_multi_scale_attention import EfficientMultiScaleAttention, Variant
-from sase_gan.layers.sase_recognition import Design, GateScale, SASEConv2d
+from sase_gan.layers.sase_recognition import GateScale, SASEConv2d
 from sase_gan.layers.squeeze_excitation import SqueezeExcitation
 
 Norm = Literal["batch", "attentive"]
@@ -20,13 +22,13 @@ Attention = Literal["none", "se", "cbam", "emsa"]
 Position = Literal["default", "bn1", "bn2", "bn12", "bn3", "bn123", "all"]
 
 
-class LayerChoice(BaseModel):
+class LayerChoice(FrozenRecord):
     """The exchangeable layers of a backbone; the defaults are the plain network.
 
     Attributes:
         norm: "attentive" puts attentive normalization at `position`, batch normalisation stays elsewhere.
-        conv: what takes the place of the 3x3 convolutions: design A or B of SASE, attention on weights, or plain
-            convolutions in 4 groups (the control of SASE).
+        conv: what takes the place of the 3x3 convolutions: SASE, attention on weights, or plain convolutions in 4
+            groups (the control of SASE).
         attention: after the last norm of each block (MobileNetV2: after the depthwise convolution).
         position: which norms of a block are attentive: "bn2" and so on by number, "all" with the stem and the
             shortcuts too; "default" is the paper's (ResNet: norm 1 of basic blocks, norm 2 of bottlenecks).
@@ -34,10 +36,10 @@ class LayerChoice(BaseModel):
         decay_affine: whether the tables of attentive normalization take weight decay.
         attention_groups: of the efficient multi-scale attention; None is 32.
         attention_variant: of the efficient multi-scale attention.
-        sase_design, gate_scale: of the SASE convolution.
+        gate_scale: of the SASE convolution.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    removed_keys: ClassVar[Mapping[str, object]] = {"sase_design": "A"}
 
     norm: Norm = "batch"
     conv: Conv = "plain"
@@ -47,7 +49,6 @@ class LayerChoice(BaseModel):
     decay_affine: bool = True
     attention_groups: int | None = None
     attention_variant: Variant = "released"
-    sase_design: Design = "A"
     gate_scale: GateScale = "none"
 
     @model_validator(mode="after")
@@ -56,8 +57,8 @@ class LayerChoice(BaseModel):
             raise ValueError('position and num_components have no effect without norm="attentive"')
         if self.attention != "emsa" and (self.attention_groups is not None or self.attention_variant != "released"):
             raise ValueError('attention_groups and attention_variant have no effect without attention="emsa"')
-        if self.conv != "sase" and (self.sase_design != "A" or self.gate_scale != "none"):
-            raise ValueError('sase_design and gate_scale have no effect without conv="sase"')
+        if self.conv != "sase" and self.gate_scale != "none":
+            raise ValueError('gate_scale has no effect without conv="sase"')
         return self
 
 
@@ -89,7 +90,6 @@ def replace_conv(conv: nn.Conv2d, choice: LayerChoice) -> nn.Module:
         return SASEConv2d(
             conv.in_channels,
             stride=conv.stride[0],
-            design=choice.sase_design,
             gate_scale=choice.gate_scale,
             **where,
         )

@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -17,6 +16,8 @@ from sase_gan.layers.aw_conv import AWConv2d
 from sase_gan.layers.efficient_multi_scale_attention import EfficientMultiScaleAttention
 from sase_gan.layers.sase_recognition import SASEConv2d
 from sase_gan.recognition.backbones.backbone import create_backbone
+from sase_gan.recognition.settings import BackboneSection
+from sase_gan.reference.layers import loop_attentive_norm, loop_aw, loop_multi_scale, loop_sase
 
 
 @dataclass(frozen=True)
@@ -159,6 +160,15 @@ def count_multiply_adds(model: nn.Module, image_size: int, *, in_channels: int =
     return counter.get_total_flops() // 2
 
 
+def cost_in_words(section: BackboneSection, image_size: int) -> str:
+    """State parameters and multiply-adds of a backbone for colour pictures of ImageNet's 1000 classes."""
+    model = create_backbone(section.name, width=section.width, device="meta", **section.layers.model_dump())
+    return (
+        f"{section.name} with 1000 classes and colour pictures: {count_parameters(model):,} parameters, "
+        f"{count_multiply_adds(model, image_size) / 1e6:,.1f} million multiply-adds a picture of {image_size} px"
+    )
+
+
 def bench_models(
     backbones: Sequence[str] = BACKBONES,
     *,
@@ -245,7 +255,7 @@ def bench_layers(
     norm = AttentiveNorm(channels, **where)
     sase = SASEConv2d(channels, **where)
     attention = EfficientMultiScaleAttention(channels, groups=max(1, min(32, channels // 2)), **where)
-    aw = {b: AWConv2d(channels, channels, 3, padding=1, backend=b, **where) for b in ("grouped", "taps", "unfold")}
+    aw = {b: AWConv2d(channels, channels, 3, padding=1, backend=b, **where) for b in ("grouped", "taps")}
     pairs: list[tuple[str, Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]] = [
         ("AttentiveNorm", norm, partial(loop_attentive_norm, norm)),
         ("SASEConv2d", sase, partial(loop_sase, sase)),
@@ -266,70 +276,6 @@ def layers_table(costs: Sequence[LayerCost]) -> str:
         milliseconds = f"{1e3 * cost.seconds:.1f} | {1e3 * cost.loop_seconds:.1f}"
         lines.append(f"| {cost.name} | {shape} | {milliseconds} | {cost.ratio:.2f} |")
     return "\n".join(lines)
-
-
-def loop_attentive_norm(layer: AttentiveNorm, x: Tensor) -> Tensor:
-    """Attentive normalization as a sum over its components, one whole map each."""
-    weights, standardised = layer.mixture_weights(x), layer.norm(x)
-    result = torch.zeros_like(x)
-    for k in range(layer.num_components):
-        affine = standardised * layer.scale[k].reshape(1, -1, 1, 1) + layer.shift[k].reshape(1, -1, 1, 1)
-        result = result + weights[:, k].reshape(-1, 1, 1, 1) * affine
-    return result
-
-
-def loop_sase(layer: SASEConv2d, x: Tensor) -> Tensor:
-    """Design A group by group."""
-    results = []
-    for g, part in enumerate(x.chunk(layer.groups, 1)):
-        query = _branch_of_group(layer.query, part, g, layer.groups)
-        key = _branch_of_group(layer.key, part.mean((2, 3), keepdim=True), g, layer.groups)
-        value = _conv_of_group(layer.value, part, g, layer.groups)
-        results.append((query * key).softmax(1) * value)
-    return layer.pool(torch.cat(results, 1))
-
-
-def loop_aw(layer: AWConv2d, x: Tensor) -> Tensor:
-    """AW-convolution sample by sample, each with its own kernel."""
-    factor = layer.attention(x) + (1.0 if layer.residual else 0.0)
-    kernels = layer.kernels(factor)
-    geometry: Any = (layer.stride, layer.padding, layer.dilation, layer.groups)
-    return torch.cat([F.conv2d(s[None], k, layer.bias, *geometry) for s, k in zip(x, kernels, strict=True)])
-
-
-def loop_multi_scale(layer: EfficientMultiScaleAttention, x: Tensor) -> Tensor:
-    """Efficient multi-scale attention group by group; the groups share all weights."""
-    results = []
-    for u in x.chunk(layer.groups, 1):
-        height, width = u.shape[-2:]
-        rows, columns = u.mean(3, keepdim=True), u.mean(2, keepdim=True).transpose(2, 3)
-        rows, columns = layer.conv1x1(torch.cat([rows, columns], 2)).sigmoid().split([height, width], 2)
-        a = layer.norm(u * rows * columns.transpose(2, 3))
-        b = layer.conv3x3(u)
-        p, q = a.mean((2, 3), keepdim=True).softmax(1), b.mean((2, 3), keepdim=True).softmax(1)
-        results.append(u * ((p * b).sum(1, keepdim=True) + (q * a).sum(1, keepdim=True)).sigmoid())
-    return torch.cat(results, 1)
-
-
-def _conv_of_group(conv: Any, x: Tensor, group: int, groups: int) -> Tensor:
-    weight = conv.weight.chunk(groups)[group]
-    bias = None if conv.bias is None else conv.bias.chunk(groups)[group]
-    return F.conv2d(x, weight, bias, conv.stride, conv.padding)
-
-
-def _branch_of_group(branch: nn.Module, x: Tensor, group: int, groups: int) -> Tensor:
-    for layer in branch.children():
-        if isinstance(layer, nn.Conv2d):
-            x = _conv_of_group(layer, x, group, groups)
-        elif isinstance(layer, nn.BatchNorm2d):
-            weight, bias = layer.weight.chunk(groups)[group], layer.bias.chunk(groups)[group]
-            assert layer.running_mean is not None
-            assert layer.running_var is not None
-            mean, variance = layer.running_mean.chunk(groups)[group], layer.running_var.chunk(groups)[group]
-            x = F.batch_norm(x, mean, variance, weight, bias, layer.training, layer.momentum or 0.1, layer.eps)
-        else:
-            x = x.relu()
-    return x
 
 
 def _seconds(function: Callable[[Tensor], Tensor], x: Tensor, repeats: int) -> float:

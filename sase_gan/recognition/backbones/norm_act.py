@@ -20,7 +20,7 @@ class AttentiveNormAct(AttentiveNorm):
     Other arguments: see `AttentiveNorm`.
 
     Example:
-        >>> float(AttentiveNormAct(4, 2)(torch.randn(2, 4, 3, 3)).min()) >= 0
+        >>> AttentiveNormAct(4, 2)(torch.randn(2, 4, 3, 3)).min().item() >= 0
         True
     """
 

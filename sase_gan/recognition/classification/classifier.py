@@ -1,13 +1,14 @@
 """A trained classifier as a snapshot: saved, loaded and asked, without Lightning."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 from torch import Tensor, nn
 
+from sase_gan.config import FrozenRecord
 from sase_gan.pixels import to_float
 from sase_gan.recognition.backbones.backbone import create_backbone
 from sase_gan.recognition.classification.data import evaluation_transform
@@ -15,10 +16,8 @@ from sase_gan.recognition.settings import BackboneSection, PicturesSection
 from sase_gan.snapshot import SnapshotMixin
 
 
-class ClassifierConfig(BaseModel):
+class ClassifierConfig(FrozenRecord):
     """All that is needed to rebuild a classifier and to prepare its pictures."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     backbone: BackboneSection
     pictures: PicturesSection
@@ -53,44 +52,31 @@ class Classifier(nn.Module, SnapshotMixin, pipeline_tag="image-classification", 
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits of float pictures in [-1, 1]."""
+        """Compute logits of float pictures in [-1, 1]."""
         return self.network(x)
 
     def prepare(self, image: Tensor) -> Tensor:
-        """uint8 [3 or 1, H, W] of any size to the uint8 [channels, S, S] that the network is evaluated on."""
-        if self.config.channels == 1 and len(image) == 3:
-            # ITU-R 601 luma, as Pillow converts to greyscale.
-            weights = torch.tensor([0.299, 0.587, 0.114]).reshape(3, 1, 1)
-            image = (image * weights).sum(0, keepdim=True).round().to(torch.uint8)
-        return evaluation_transform(self.config.pictures)(image)
+        """Turn uint8 [3 or 1, H, W] of any size into the uint8 [channels, S, S] that the network is evaluated on."""
+        return evaluation_transform(self.config.pictures, self.config.channels)(image)
 
 
 @torch.no_grad()
-def predict_logits(
-    model: nn.Module,
-    batches: Iterable[Tensor],
-    *,
-    device: torch.device | str = "cpu",
-    progress: Callable[[int], Any] | None = None,
-) -> Tensor:
-    """Logits [N, classes], float32 on the CPU, of uint8 batches [B, C, S, S], in evaluation mode (restored after)."""
-    training = model.training
+def predict_logits(model: nn.Module, batches: Iterable[Tensor]) -> Tensor:
+    """Predict logits [N, classes], float32 on the CPU, of uint8 batches [B, C, S, S], in evaluation mode.
+
+    The mode is restored after; the batches go to the model's device.
+    """
+    device, training = next(model.parameters()).device, model.training
     model.eval()
-    results = []
     try:
-        for batch in batches:
-            results.append(model(to_float(batch.to(device))).float().cpu())
-            if progress is not None:
-                progress(len(batch))
+        return torch.cat([model(to_float(batch.to(device))).float().cpu() for batch in batches])
     finally:
         model.train(training)
-    return torch.cat(results)
 
 
 def predict_pictures(model: Classifier, pictures: Iterable[Tensor]) -> Tensor:
-    """Class probabilities [N, classes] of uint8 pictures [3 or 1, H, W] of any sizes."""
-    device = next(model.parameters()).device
-    return predict_logits(model, (model.prepare(image)[None] for image in pictures), device=device).softmax(1)
+    """Predict class probabilities [N, classes] of uint8 pictures [3 or 1, H, W] of any sizes."""
+    return predict_logits(model, (model.prepare(image)[None] for image in pictures)).softmax(1)
 
 
 def load_classifier(folder: Path | str, *, device: torch.device | str = "cpu") -> Classifier:

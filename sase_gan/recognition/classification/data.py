@@ -2,12 +2,11 @@
 
 import gzip
 import math
-import random
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,10 +18,9 @@ from torchvision.transforms import v2
 from sase_gan.datasets.images import open_images
 from sase_gan.errors import DataError, UsageError
 from sase_gan.pixels import to_pillow, to_tensor
-from sase_gan.recognition.settings import PicturesSection
+from sase_gan.recognition.randomness import seed_cpu
+from sase_gan.recognition.settings import Part, PicturesSection
 from sase_gan.seeds import derive_seed, generator
-
-Part = Literal["train", "test"]
 
 FASHION_CLASSES = (
     "T-shirt/top",
@@ -123,14 +121,15 @@ def open_labelled(path: str | Path, part: Part, *, held_out: float = 0.1, seed: 
 
     Args:
         path: a folder with idx files (such as Debian's /usr/share/datasets/fashion-mnist); a folder with `train` and
-            `test` (or `val`) folders of class folders; a folder or zip of class folders, which is then split; or
-            `torchvision:NAME:FOLDER`, already downloaded there.
+            `test` (or `val`) folders of class folders; a folder or zip of class folders, or a folder with `train`
+            alone, which is then split; or `torchvision:NAME:FOLDER`, already downloaded there.
         part: "train" or "test".
         held_out: the share of each class that is the test part where the data have none.
         seed: of that split.
 
     Raises:
         DataError: for data that are not of these forms or have fewer than two classes.
+        UsageError: for a data set that torchvision does not know.
     """
     if isinstance(path, str) and path.startswith("torchvision:"):
         return _from_torchvision(path, part)
@@ -140,14 +139,10 @@ def open_labelled(path: str | Path, part: Part, *, held_out: float = 0.1, seed: 
     if root.is_dir() and any(_idx_file(root, part, "images").with_suffix(s).exists() for s in ("", ".gz")):
         return _from_idx(root, part)
     if root.is_dir() and (root / "train").is_dir():
-        own = (
-            root / "train"
-            if part == "train"
-            else next((root / n for n in ("test", "val") if (root / n).is_dir()), None)
-        )
-        if own is not None:
-            return _from_classes(own)
-        return _split(_from_classes(root / "train"), part, held_out, seed)
+        own = next((root / name for name in ("test", "val") if (root / name).is_dir()), None)
+        if own is None:
+            return _split(_from_classes(root / "train"), part, held_out, seed)
+        return _from_classes(root / "train" if part == "train" else own)
     return _split(_from_classes(root), part, held_out, seed)
 
 
@@ -253,27 +248,11 @@ class TrainingPictures(Dataset[tuple[Tensor, int]]):
         return image, int(self.data.labels[index])
 
 
-def seed_all(seed: int) -> None:
-    """Seed every global generator, those of GPUs too."""
-    torch.manual_seed(seed)
-    seed_cpu(seed)
-
-
-def seed_cpu(seed: int) -> None:
-    """Seed torch's, Python's and NumPy's global generators, which torchvision's and timm's augmentations draw from.
-
-    Without the GPUs' generators: `torch.manual_seed` took half of the time of a small picture for them.
-    """
-    torch.default_generator.manual_seed(seed)
-    random.seed(seed)
-    np.random.seed(seed % 2**32)
-
-
 class EvaluationPictures(Dataset[tuple[Tensor, int]]):
-    """Resized and middle-cropped uint8 pictures [C, S, S] and their classes."""
+    """Resized and middle-cropped uint8 pictures [channels, S, S] and their classes."""
 
-    def __init__(self, data: LabelledSet, settings: PicturesSection) -> None:
-        self.data, self.transform = data, evaluation_transform(settings)
+    def __init__(self, data: LabelledSet, settings: PicturesSection, *, channels: int = 3) -> None:
+        self.data, self.transform = data, evaluation_transform(settings, channels)
 
     def __len__(self) -> int:
         return len(self.data)
@@ -284,14 +263,14 @@ class EvaluationPictures(Dataset[tuple[Tensor, int]]):
 
 
 def training_transform(settings: PicturesSection) -> Callable[[Tensor], Tensor]:
-    """uint8 [C, H, W] to uint8 [C, image_size, image_size], at random as `settings` say."""
+    """Build the map of uint8 [C, H, W] to uint8 [C, image_size, image_size], at random as `settings` say."""
     size = settings.image_size
     way = v2.InterpolationMode(settings.interpolation)
     steps: list[Any] = []
     if settings.crop == "random_resized":
         steps.append(v2.RandomResizedCrop(size, interpolation=way, antialias=True))
     else:
-        steps.append(_Fit(size, size, settings.interpolation))
+        steps += [v2.Resize(size, interpolation=way, antialias=True), v2.CenterCrop(size)]
         if settings.crop == "padded":
             steps.append(v2.RandomCrop(size, padding=max(1, size // 8)))
     if settings.flip:
@@ -301,25 +280,21 @@ def training_transform(settings: PicturesSection) -> Callable[[Tensor], Tensor]:
     return v2.Compose(steps)
 
 
-def evaluation_transform(settings: PicturesSection) -> Callable[[Tensor], Tensor]:
-    """uint8 [C, H, W] to uint8 [C, S, S]: shorter side to `resize`, middle S."""
+def evaluation_transform(settings: PicturesSection, channels: int = 3) -> Callable[[Tensor], Tensor]:
+    """Build the map of uint8 [3 or 1, H, W] to uint8 [channels, S, S]: grey, shorter side to `resize`, middle S."""
     size = settings.evaluation_size or settings.image_size
-    return _Fit(size, max(size, settings.resize or size), settings.interpolation)
+    way = v2.InterpolationMode(settings.interpolation)
+    resize = v2.Resize(max(size, settings.resize or size), interpolation=way, antialias=True)
+    grey = [_to_grey] if channels == 1 else []
+    return v2.Compose([*grey, resize, v2.CenterCrop(size)])
 
 
-class _Fit:
-    """Resize the shorter side, then crop the middle; a picture that fits already is left alone."""
-
-    def __init__(self, size: int, resize: int, interpolation: str) -> None:
-        way = v2.InterpolationMode(interpolation)
-        self.size, self.resize = size, v2.Resize(resize, interpolation=way, antialias=True)
-        self.crop = v2.CenterCrop(size)
-        self.side = resize
-
-    def __call__(self, image: Tensor) -> Tensor:
-        if min(image.shape[-2:]) != self.side:
-            image = self.resize(image)
-        return image if image.shape[-2:] == (self.size, self.size) else self.crop(image)
+def _to_grey(image: Tensor) -> Tensor:
+    if len(image) == 1:
+        return image
+    # ITU-R 601 luma, as Pillow converts to greyscale; torchvision's weights are rounded to four digits.
+    weights = torch.tensor([0.299, 0.587, 0.114]).reshape(3, 1, 1)
+    return (image * weights).sum(0, keepdim=True).round().to(torch.uint8)
 
 
 def _rand_augment(settings: PicturesSection) -> Callable[[Image.Image], Image.Image] | None:

@@ -8,13 +8,39 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils.data import DataLoader
 from torchmetrics.functional.classification import multiclass_accuracy, multiclass_confusion_matrix
 
 from sase_gan.errors import DataError
 from sase_gan.files import write_atomically
+from sase_gan.recognition.classification.classifier import Classifier, predict_logits
+from sase_gan.recognition.classification.data import EvaluationPictures, LabelledSet
 
 NUM_BINS = 15
 """Confidence bins of the calibration error, the usual number since Guo et al. 2017 (arXiv 1706.04599)."""
+
+
+def evaluate_classifier(
+    model: Classifier, data: LabelledSet, *, batch_size: int = 64, workers: int = 0
+) -> dict[str, Any]:
+    """Score a classifier on a set with the same classes: see `classification_scores`.
+
+    Raises:
+        DataError: when its classes are others.
+    """
+    classes = model.config.classes
+    if data.classes != classes:
+        raise DataError(
+            f"the data have the classes {_few(data.classes)} where the classifier knows {_few(classes)}; "
+            "evaluate on data of the same classes"
+        )
+    pictures = EvaluationPictures(data, model.config.pictures, channels=model.config.channels)
+    batches = DataLoader(pictures, batch_size=batch_size, num_workers=workers)
+    return classification_scores(predict_logits(model, (images for images, _ in batches)), data.labels, classes)
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def classification_scores(logits: Tensor, labels: Tensor, classes: Sequence[str]) -> dict[str, Any]:
@@ -54,7 +80,7 @@ def classification_scores(logits: Tensor, labels: Tensor, classes: Sequence[str]
 
 
 def calibration_bins(confidence: Tensor, right: Tensor) -> list[dict[str, float]]:
-    """Per non-empty bin of confidence ((0, 1/15], ...): upper edge, count, mean confidence and accuracy."""
+    """Describe each non-empty bin of confidence ((0, 1/15], ...): upper edge, count, mean confidence, accuracy."""
     index = (confidence * NUM_BINS).ceil().long().clamp(1, NUM_BINS) - 1
     bins = []
     for number in range(NUM_BINS):
@@ -79,3 +105,20 @@ def write_scores(scores: dict[str, Any], folder: Path) -> None:
         writer = csv.writer(file)
         writer.writerow(["true \\ predicted", *scores["classes"]])
         writer.writerows([name, *row] for name, row in zip(scores["classes"], scores["confusion"], strict=True))
+
+
+def write_probabilities(names: Sequence[str], probabilities: Tensor, classes: Sequence[str], path: Path) -> None:
+    """Write the class probabilities [N, K] of named pictures to a CSV file."""
+    with write_atomically(path) as temporary, temporary.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["picture", *classes])
+        writer.writerows([name, *row] for name, row in zip(names, probabilities.tolist(), strict=True))
+
+
+def scores_in_words(scores: dict[str, Any]) -> str:
+    """Summarise scores in a line."""
+    top5 = f", top-5 {100 * scores['top5']:.2f} %" if "top5" in scores else ""
+    return (
+        f"{scores['count']} held-out pictures: top-1 {100 * scores['top1']:.2f} %{top5}, loss {scores['loss']:.4f}, "
+        f"calibration error {scores['calibration_error']:.4f}"
+    )

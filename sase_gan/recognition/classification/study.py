@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shutil
 import statistics
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,6 +11,9 @@ from typing import Any
 from sase_gan.config import build, merge
 from sase_gan.errors import UsageError
 from sase_gan.files import write_atomically
+from sase_gan.recognition.backbones.choices import LayerChoice
+from sase_gan.recognition.classification.data import LabelledSet
+from sase_gan.recognition.classification.training import fit_classifier
 from sase_gan.recognition.settings import ClassifyConfig
 
 logger = logging.getLogger(__name__)
@@ -72,10 +76,21 @@ def run_study(
     return records
 
 
-def _only(layers: dict[str, Any]) -> dict[str, Any]:
-    """Every key of the layers spelled out, so that merging replaces the config's own choice."""
-    from sase_gan.recognition.backbones.choices import LayerChoice
+def trained_record(
+    config: ClassifyConfig, folder: Path, train_set: LabelledSet, held_out: LabelledSet, device: str
+) -> dict[str, Any]:
+    """Train a config anew into a folder and return its record; a run without a record was interrupted."""
+    shutil.rmtree(folder, ignore_errors=True)
+    result = fit_classifier(config, train_set, held_out, folder, device=device)
+    return {
+        **{name: result.scores[name] for name in ("top1", "loss", "calibration_error")},
+        "seconds": result.seconds,
+        "parameters": sum(p.numel() for p in result.network.parameters()),
+    }
 
+
+def _only(layers: dict[str, Any]) -> dict[str, Any]:
+    """Spell out every key of the layers, so that merging replaces the config's own choice."""
     return LayerChoice(**layers).model_dump(mode="json")
 
 

@@ -1,7 +1,7 @@
 """Detection data in COCO's format: pictures, boxes, masks, categories."""
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,10 +11,13 @@ import torch
 from pycocotools import mask as coco_mask
 from torch import Tensor
 from torch.utils.data import Dataset
+from torchvision.ops import box_convert
+from torchvision.transforms.v2 import functional as v2
+from torchvision.tv_tensors import BoundingBoxFormat
 
 from sase_gan.errors import DataError
 from sase_gan.pixels import read_image
-from sase_gan.recognition.classification.data import Part
+from sase_gan.recognition.settings import Part
 from sase_gan.seeds import generator
 
 Target = dict[str, Tensor]
@@ -42,7 +45,7 @@ class CocoSet:
         return len(self.images)
 
     def read(self, index: int) -> Tensor:
-        """Picture `index` as uint8 [3, H, W].
+        """Read picture `index` as uint8 [3, H, W].
 
         Raises:
             DataError: when it is missing, broken or of another size than recorded.
@@ -57,7 +60,7 @@ class CocoSet:
         return image
 
     def target(self, index: int, *, masks: bool = True) -> Target:
-        """What picture `index` shows.
+        """Describe what picture `index` shows.
 
         Returns:
             `boxes` float [N, 4] as x1, y1, x2, y2; `labels` int64 [N] from 1; `iscrowd` [N]; `area` [N]; `image_id`;
@@ -67,10 +70,9 @@ class CocoSet:
         size = record["height"], record["width"]
         objects = self.annotations.get(record["id"], [])
         boxes = torch.tensor([o["bbox"] for o in objects], dtype=torch.float32).reshape(-1, 4)
-        boxes[:, 2:] += boxes[:, :2]
         labels = [self.category_ids.index(o["category_id"]) + 1 for o in objects]
         target = {
-            "boxes": boxes,
+            "boxes": box_convert(boxes, "xywh", "xyxy"),
             "labels": torch.tensor(labels, dtype=torch.int64),
             "iscrowd": torch.tensor([o.get("iscrowd", 0) for o in objects], dtype=torch.int64),
             "area": torch.tensor([o.get("area", 0.0) for o in objects], dtype=torch.float32),
@@ -83,7 +85,7 @@ class CocoSet:
 
 
 def decode_mask(segmentation: Any, height: int, width: int) -> np.ndarray:
-    """Polygons, run lengths or compressed run lengths of COCO as a bool array [height, width]."""
+    """Draw polygons, run lengths or compressed run lengths of COCO as a bool array [height, width]."""
     if isinstance(segmentation, list):
         region = coco_mask.merge(coco_mask.frPyObjects(segmentation, height, width))
     elif isinstance(segmentation["counts"], list):
@@ -145,7 +147,7 @@ def _parse(path: Path, folder: Path) -> CocoSet:
 
 
 def without_crowds(target: Target) -> Target:
-    """The target as training takes it: no crowd regions, and no boxes without width or height."""
+    """Reduce a target to what training takes: no crowd regions, and no boxes without width or height."""
     boxes = target["boxes"]
     kept = (target["iscrowd"] == 0) & (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
     return {name: value if name == "image_id" else value[kept] for name, value in target.items()}
@@ -153,12 +155,10 @@ def without_crowds(target: Target) -> Target:
 
 def flipped(image: Tensor, target: Target) -> tuple[Tensor, Target]:
     """Mirror picture [3, H, W], boxes and masks left to right."""
-    boxes = target["boxes"].clone()
-    boxes[:, [0, 2]] = image.shape[-1] - boxes[:, [2, 0]]
-    changed = {**target, "boxes": boxes}
-    if "masks" in target:
-        changed["masks"] = target["masks"].flip(-1)
-    return image.flip(-1), changed
+    height, width = image.shape[-2:]
+    boxes = v2.horizontal_flip_bounding_boxes(target["boxes"], BoundingBoxFormat.XYXY, (height, width))
+    masks = {"masks": v2.horizontal_flip_mask(target["masks"])} if "masks" in target else {}
+    return v2.horizontal_flip_image(image), {**target, "boxes": boxes, **masks}
 
 
 class DetectionPictures(Dataset[tuple[Tensor, Target]]):
@@ -191,30 +191,26 @@ class DetectionPictures(Dataset[tuple[Tensor, Target]]):
 
 
 def collate(items: Iterable[tuple[Tensor, Target]]) -> tuple[list[Tensor], list[Target]]:
-    """Lists instead of stacks: pictures and numbers of objects differ in size."""
+    """Make lists instead of stacks: pictures and numbers of objects differ in size."""
     images, targets = zip(*items, strict=True)
     return list(images), list(targets)
 
 
-def coco_results(
-    data: CocoSet, predictions: Iterable[dict[str, Tensor]], *, progress: Callable[[int], Any] | None = None
-) -> list[dict[str, Any]]:
-    """Predictions of every picture in order as COCO's result records: original category ids, boxes as x, y, w, h."""
+def coco_results(data: CocoSet, predictions: Iterable[dict[str, Tensor]]) -> list[dict[str, Any]]:
+    """Write predictions of every picture in order as COCO's records: its category ids, boxes as x, y, w, h."""
     results = []
     for record, prediction in zip(data.images, predictions, strict=True):
-        for number, (box, label, score) in enumerate(
-            zip(prediction["boxes"].tolist(), prediction["labels"].tolist(), prediction["scores"].tolist(), strict=True)
-        ):
+        boxes = box_convert(prediction["boxes"].double(), "xyxy", "xywh").tolist()
+        found = zip(boxes, prediction["labels"].tolist(), prediction["scores"].tolist(), strict=True)
+        for number, (box, label, score) in enumerate(found):
             entry: dict[str, Any] = {
                 "image_id": record["id"],
                 "category_id": data.category_ids[label - 1],
-                "bbox": [box[0], box[1], box[2] - box[0], box[3] - box[1]],
+                "bbox": box,
                 "score": score,
             }
             if "masks" in prediction:
                 region = coco_mask.encode(np.asfortranarray(prediction["masks"][number].numpy().astype(np.uint8)))
                 entry["segmentation"] = {"size": region["size"], "counts": region["counts"].decode()}
             results.append(entry)
-        if progress is not None:
-            progress(1)
     return results

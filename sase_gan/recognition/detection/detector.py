@@ -5,11 +5,11 @@ K = 10, 10, 20, 20 components, no norm on the attention; the pyramid and the mas
 """
 
 from collections import OrderedDict
-from collections.abc import Callable
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 from torch import Tensor, nn
 from torchvision.models._utils import IntermediateLayerGetter
 from torchvision.models.detection import FasterRCNN, MaskRCNN
@@ -20,16 +20,16 @@ from torchvision.models.detection.rpn import RPNHead
 from torchvision.ops import FeaturePyramidNetwork
 from torchvision.ops.feature_pyramid_network import LastLevelMaxPool
 
+from sase_gan.config import FrozenRecord
 from sase_gan.errors import UsageError
 from sase_gan.layers.attentive_norm import AttentiveNorm
+from sase_gan.layers.primitives import NormFactory
 from sase_gan.pixels import to_float
 from sase_gan.recognition.backbones.backbone import create_backbone
 from sase_gan.recognition.backbones.networks import RecognitionResNet
 from sase_gan.recognition.backbones.norm_act import freeze_statistics
 from sase_gan.recognition.settings import BackboneSection, DetectorSection
 from sase_gan.snapshot import SnapshotMixin
-
-NormFactory = Callable[[int], nn.Module]
 
 HEAD_COMPONENTS = (10, 10, 20, 20)
 PYRAMID_STAGES = (1, 2, 3, 4)
@@ -84,12 +84,13 @@ def fpn_backbone(
     return PyramidBackbone(create_backbone(name, num_classes=0, **options), channels, norm=pyramid_norm)
 
 
-class _GroupNorms:
-    """A fresh group normalisation with 32 groups, or the most that divide the channels."""
+def _groups(channels: int) -> int:
+    """Return 32, or the most groups that divide the channels."""
+    return max(groups for groups in range(1, 33) if channels % groups == 0)
 
-    def __call__(self, channels: int) -> nn.Module:
-        groups = max(g for g in range(1, 33) if channels % g == 0)
-        return nn.GroupNorm(groups, channels)
+
+def _group_norm(channels: int) -> nn.Module:
+    return nn.GroupNorm(_groups(channels), channels)
 
 
 class _AttentiveNorms:
@@ -101,14 +102,11 @@ class _AttentiveNorms:
     def __call__(self, channels: int) -> nn.Module:
         number = HEAD_COMPONENTS[min(self.built, len(HEAD_COMPONENTS) - 1)]
         self.built += 1
-        groups = max(g for g in range(1, 33) if channels % g == 0)
-        return AttentiveNorm(channels, number, norm="group", num_groups=groups, attention_norm="none")
+        return AttentiveNorm(channels, number, norm="group", num_groups=_groups(channels), attention_norm="none")
 
 
-class DetectorConfig(BaseModel):
+class DetectorConfig(FrozenRecord):
     """All that is needed to rebuild a detector and to name what it finds."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     backbone: BackboneSection
     detector: DetectorSection
@@ -123,9 +121,12 @@ def build_detector(backbone: PyramidBackbone, num_classes: int, section: Detecto
         backbone: with a pyramid of five levels.
         num_classes: with the background.
         section: of the heads. Pictures come in as [-1, 1]; nothing is normalised again.
+
+    Raises:
+        UsageError: for attentive norms in a linear box head.
     """
     channels = backbone.out_channels
-    plain: NormFactory | None = None if section.head_norm == "none" else _GroupNorms()
+    plain: NormFactory | None = None if section.head_norm == "none" else _group_norm
     box_norm = _AttentiveNorms() if section.head_norm == "attentive" else plain
     box_head: nn.Module
     if section.box_head == "convolutions":
@@ -175,7 +176,7 @@ class Detector(nn.Module, SnapshotMixin, pipeline_tag="object-detection", tags=[
         super().__init__()
         self.config = config
         section = config.backbone
-        norm = None if config.detector.head_norm == "none" else _GroupNorms()
+        norm = None if config.detector.head_norm == "none" else _group_norm
         backbone = fpn_backbone(
             section.name,
             channels=config.detector.channels,
@@ -188,29 +189,34 @@ class Detector(nn.Module, SnapshotMixin, pipeline_tag="object-detection", tags=[
         self.frozen_stages, self.frozen_statistics = 0, False
 
     def forward(self, images: list[Tensor], targets: list[dict[str, Tensor]] | None = None) -> Any:
-        """Losses by name in training, predictions in evaluation, of float pictures [3, H, W] in [-1, 1]."""
+        """Compute losses by name in training, predictions in evaluation, of float pictures [3, H, W] in [-1, 1]."""
         return self.network(images, targets)
 
     def freeze(self, stages: int, *, statistics: bool) -> None:
-        """Hold the stem and the first `stages` stages of a ResNet, and with `statistics` all running statistics."""
+        """Hold the stem and the first `stages` stages of a ResNet, and with `statistics` all running statistics.
+
+        Raises:
+            UsageError: for stages of another network than a ResNet.
+        """
         if stages and not self.network.backbone.by_children:
             raise UsageError(f"frozen_stages is {stages}; it is offered for ResNets only")
         self.frozen_stages, self.frozen_statistics = stages, statistics
-        if stages:
-            for name, module in self.network.backbone.body.items():
-                if not name.startswith("layer") or int(name.removeprefix("layer")) <= stages:
-                    module.requires_grad_(False)
+        for module in self._frozen_parts():
+            module.requires_grad_(False)
         self.train(self.training)
+
+    def _frozen_parts(self) -> list[nn.Module]:
+        if not self.frozen_stages:
+            return []
+        frozen = {f"layer{stage}" for stage in range(1, self.frozen_stages + 1)}
+        parts = self.network.backbone.body.items()
+        return [module for name, module in parts if name in frozen or not name.startswith("layer")]
 
     def train(self, mode: bool = True) -> "Detector":
         """Switch modes; frozen statistics stay in evaluation, the inner ones of our layers too."""
         super().train(mode)
-        if self.frozen_statistics:
-            freeze_statistics(self)
-        if self.frozen_stages:
-            for name, module in self.network.backbone.body.items():
-                if not name.startswith("layer") or int(name.removeprefix("layer")) <= self.frozen_stages:
-                    freeze_statistics(module)
+        for module in [self] if self.frozen_statistics else self._frozen_parts():
+            freeze_statistics(module)
         return self
 
 
@@ -236,3 +242,20 @@ def detect(model: Detector, images: list[Tensor]) -> list[dict[str, Tensor]]:
             result["masks"] = prediction["masks"][:, 0].cpu() > 0.5
         results.append(result)
     return results
+
+
+def load_detector(folder: Path | str, *, device: torch.device | str = "cpu") -> Detector:
+    """Read a detector's snapshot, in evaluation mode.
+
+    Raises:
+        DataError: when the folder is no snapshot of a detector.
+    """
+    return Detector.from_pretrained(str(folder), map_location=device)
+
+
+def count_parameters(backbone: BackboneSection, detector: DetectorSection, *, classes: int) -> int:
+    """Count the parameters of a detector, which is built without memory for them."""
+    names = tuple(map(str, range(classes)))
+    config = DetectorConfig(backbone=backbone, detector=detector, classes=names, category_ids=tuple(range(classes)))
+    with torch.device("meta"):
+        return sum(parameter.numel() for parameter in Detector(config).parameters())

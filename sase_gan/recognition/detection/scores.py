@@ -15,6 +15,9 @@ from torchvision.utils import draw_bounding_boxes, draw_segmentation_masks
 
 from sase_gan.errors import DataError
 from sase_gan.files import write_atomically
+from sase_gan.pixels import write_png
+from sase_gan.recognition.detection.coco import CocoSet, coco_results
+from sase_gan.recognition.detection.detector import Detector, detect
 
 _NAMES = {
     "map": "ap",
@@ -26,14 +29,37 @@ _NAMES = {
     "mar_100": "ar100",
 }
 COLOURS = ("#e6550d", "#3182bd", "#31a354", "#756bb1", "#d62728", "#8c6d31", "#e377c2", "#17becf")
+DRAWN_PICTURES = 12
+"""So many pictures of an evaluation are drawn for its report."""
 DRAWN_SIDE = 480
 """Smaller pictures are enlarged to about this side before they are drawn on."""
+
+
+def evaluate_detector(
+    model: Detector, data: CocoSet, *, batch_size: int = 4
+) -> tuple[dict[str, Any], list[dict[str, Tensor]]]:
+    """Score a detector on a set; return the scores and the predictions in the set's order.
+
+    Raises:
+        DataError: without pictures, or when its categories are others.
+    """
+    if data.category_ids != model.config.category_ids:
+        raise DataError(
+            f"{data.folder} has {len(data.category_ids)} categories that are not the {len(model.config.category_ids)} "
+            "of the detector; evaluate on data of the same categories"
+        )
+    predictions: list[dict[str, Tensor]] = []
+    for start in range(0, len(data), batch_size):
+        indices = range(start, min(start + batch_size, len(data)))
+        predictions += detect(model, [data.read(i) for i in indices])
+    targets = [data.target(i, masks=model.config.detector.masks) for i in range(len(data))]
+    return detection_scores(predictions, targets, model.config.classes), predictions
 
 
 def detection_scores(
     predictions: Sequence[dict[str, Tensor]], targets: Sequence[dict[str, Tensor]], classes: Sequence[str]
 ) -> dict[str, Any]:
-    """COCO's average precisions, in 0..1, None where no object of the kind exists.
+    """Compute COCO's average precisions, in 0..1, None where no object of the kind exists.
 
     Args:
         predictions: as `detect` gives them.
@@ -83,11 +109,36 @@ def _known(value: Tensor) -> float | None:
     return None if number < 0 else number
 
 
-def write_detection_scores(scores: dict[str, Any], results: list[dict[str, Any]], folder: Path) -> None:
-    """Write `detection.json`, and `results.json` in COCO's result format."""
-    for name, content in (("detection.json", scores), ("results.json", results)):
+def write_detections(
+    model: Detector, data: CocoSet, scores: dict[str, Any], predictions: Sequence[dict[str, Tensor]], folder: Path
+) -> None:
+    """Write `detection.json`, `results.json` in COCO's result format, and the first pictures with what was found."""
+    for name, content in (("detection.json", scores), ("results.json", coco_results(data, predictions))):
         with write_atomically(folder / name) as path:
             path.write_text(json.dumps(content))
+    for index in range(min(DRAWN_PICTURES, len(data))):
+        drawn = draw_detections(data.read(index), predictions[index], model.config.classes)
+        write_png(folder / "drawn" / f"{Path(data.images[index]['file_name']).stem}.png", drawn)
+
+
+def scores_in_words(scores: dict[str, Any]) -> str:
+    """Summarise scores in a line."""
+    parts = []
+    for word in ("box", "mask"):
+        if word in scores:
+            ap, ap50 = (scores[word][key] for key in ("ap", "ap50"))
+            parts.append(f"{word} AP {ap or 0:.3f}, AP50 {ap50 or 0:.3f}")
+    return f"{scores['count']} test pictures: {'; '.join(parts)}"
+
+
+def listed_objects(
+    prediction: dict[str, Tensor], classes: Sequence[str], *, threshold: float = 0.5
+) -> list[dict[str, Any]]:
+    """List what was found on a picture, best first: `class`, `score` and `box` of each object."""
+    found = zip(*(prediction[name].tolist() for name in ("labels", "scores", "boxes")), strict=True)
+    return [
+        {"class": classes[label - 1], "score": score, "box": box} for label, score, box in found if score >= threshold
+    ]
 
 
 def draw_detections(

@@ -12,8 +12,9 @@ from typing import Any
 import gradio as gr
 
 from sase_gan.errors import UsageError
-from sase_gan.metrics.records import RECORD_FILE, is_run_folder
-from sase_gan.runs.folder import next_free
+from sase_gan.metrics.records import RECORD_FILE, VERDICT_TOPICS, EvaluationRecord
+from sase_gan.runs.folder import is_run, next_free
+from sase_gan.runs.history import RESULTS_FILE
 from sase_gan.ui.checks import chosen, sentences, whole_number
 from sase_gan.ui.events import BAR, relisted
 from sase_gan.ui.markup import escaped
@@ -57,7 +58,7 @@ class EvaluateHandlers:
         measured = [p for p in folder.iterdir() if (p / RECORD_FILE).is_file()] if folder.is_dir() else []
         found = {p.name: p for p in sorted(measured, key=lambda p: p.stat().st_mtime, reverse=True)}
         for entry in self.models.entries().values():
-            if entry.run is not None and is_run_folder(entry.run) and (entry.run / "results.jsonl").is_file():
+            if entry.run is not None and (entry.run / RESULTS_FILE).is_file():
                 found.setdefault(f"run {entry.run.name}", entry.run)
         return found
 
@@ -76,7 +77,8 @@ class EvaluateHandlers:
         opened = self.models.open(model)
         pictures = self.models.pictures_path(opened)
         # The metrics take seconds to import, and the first picture is not to wait for them.
-        from sase_gan.evaluation.run import EvaluationOptions, run_evaluation
+        from sase_gan.evaluation.options import EvaluationOptions
+        from sase_gan.evaluation.run import run_evaluation
         from sase_gan.report.write import write_report
 
         folder = next_free(self.runs / EVALUATIONS, re.sub(r"[^\w.-]+", "-", opened.entry.name))
@@ -109,7 +111,7 @@ class EvaluateHandlers:
         folder = self._find(report)
         from sase_gan.report.write import write_report
 
-        if not (folder / "report.html").is_file() or is_run_folder(folder):
+        if not (folder / "report.html").is_file() or is_run(folder):
             write_report(folder)
         return self._report(report, "", gr.skip())
 
@@ -123,7 +125,9 @@ class EvaluateHandlers:
         if not isinstance(reports, list) or not 2 <= len(set(map(str, reports))) <= MOST_COMPARED:
             raise UsageError(f"Choose two to {MOST_COMPARED} different reports to compare.")
         folders = [self._find(name) for name in dict.fromkeys(reports)]
-        from sase_gan.report.compare import compare_columns, load_columns, write_comparison
+        from sase_gan.report.columns import load_columns
+        from sase_gan.report.compare import compare_columns
+        from sase_gan.report.compare_page import write_comparison
 
         comparison = compare_columns(load_columns(folders))
         out = scratch_folder("compare") / "compare.html"
@@ -150,12 +154,12 @@ class EvaluateHandlers:
         return Reports(relisted(names), gr.update(choices=names))
 
 
-def verdicts(record: dict[str, Any]) -> str:
+def verdicts(record: EvaluationRecord) -> str:
     """Show the three verdicts with their reasons, as HTML."""
     rows = []
-    for topic in ("copying", "quality", "diversity"):
-        colour = record["verdict"][topic]
-        why = record["verdict_rules"][topic]["text"]
+    for topic in VERDICT_TOPICS:
+        colour = record.colour(topic)
+        why = record.verdict_rules[topic].text or ""
         rows.append(
             f'<div class="verdict {escaped(colour)}"><b>{topic.capitalize()}: {COLOUR_WORDS.get(colour, colour)}</b>'
             f"<span>{escaped(why)}</span></div>"

@@ -9,7 +9,7 @@ import gradio as gr
 import torch
 from PIL import Image
 
-from sase_gan.drawing.explore import GateEdit, draw_edited, view_layers
+from sase_gan.drawing.gates import GateEdit, draw_edited, view_layers
 from sase_gan.drawing.recipes import Recipe
 from sase_gan.errors import UsageError
 from sase_gan.ui.checks import chosen, number, seed_number, sentences

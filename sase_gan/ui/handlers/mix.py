@@ -10,7 +10,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from sase_gan.drawing.explore import mix
+from sase_gan.drawing.latents import mix
 from sase_gan.drawing.recipes import Recipe, draw_recipes, parse_recipes
 from sase_gan.drawing.sampling import Inputs
 from sase_gan.errors import UsageError

@@ -31,7 +31,7 @@ from sase_gan.ui.checks import (
 from sase_gan.ui.events import BAR, relisted, reporter
 from sase_gan.ui.models import PYRAMID, Models, Opened
 from sase_gan.ui.pictures import ENLARGED_SIDE, Film, Gallery, canvas, gallery, painted, picture, write_film
-from sase_gan.ui.training_view import STOPS, start_sentence
+from sase_gan.ui.training_view import start_sentence, status_sentence
 from sase_gan.ui.trainings import Trainings, checked_name
 from sase_gan.ui.uploads import keep_picture, read_upload, within_temporary
 
@@ -126,9 +126,8 @@ class PictureHandlers:
 
     @sentences
     def stop(self) -> str:
-        """Stop the training after its step; everything is saved."""
-        self.trainings.stop()
-        return STOPS
+        """Stop the training after its step; everything is saved. Returns what that means for it, as a sentence."""
+        return status_sentence(self.trainings.stop())
 
     # --- what a model of one picture can do --------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from sase_gan.datasets.bundled import bundled_data
-from sase_gan.drawing.explore import rewired
+from sase_gan.drawing.gates import rewired
 from sase_gan.layers.attentive_norm import AttentiveNorm
 from sase_gan.layers.sase_recognition import SASEConv2d
 from sase_gan.pixels import read_image
@@ -152,15 +152,12 @@ def _noting_weights(path: str, layer: AttentiveNorm, seen: dict[str, Tensor]) ->
 def attention_map(layer: SASEConv2d, x: Tensor) -> Tensor:
     """Where a SASE convolution attends, `[height, width]` in [0, 1].
 
-    Design A shares one among the channels of each group at every position: shown is how decided it is, one minus the
-    entropy over its largest possible value, averaged over the groups. Design B has masks: shown is their mean.
+    It shares one among the channels of each group at every position: shown is how decided it is, one minus the entropy
+    over its largest possible value, averaged over the groups.
     """
-    if layer.design == "A":
-        shares = layer.gate(x)[0].float()
-        entropy = -(shares * shares.clamp_min(1e-12).log()).sum(1)
-        return (1 - entropy / math.log(max(2, shares.shape[1]))).mean(0).cpu()
-    found: Tensor = layer.mask(x)
-    return found[0].float().sigmoid().mean(0).cpu()
+    shares = layer.gate(x)[0].float()
+    entropy = -(shares * shares.clamp_min(1e-12).log()).sum(1)
+    return (1 - entropy / math.log(max(2, shares.shape[1]))).mean(0).cpu()
 
 
 def _classify(network: Any, image: Tensor) -> tuple[Tensor, str]:

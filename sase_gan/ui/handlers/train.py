@@ -21,7 +21,6 @@ from sase_gan.ui.markup import escaped
 from sase_gan.ui.models import PYRAMID, Models
 from sase_gan.ui.pictures import enlarged, picture, temporary_folder
 from sase_gan.ui.training_view import (
-    STOPS,
     curves_html,
     describe_survey,
     start_sentence,
@@ -164,9 +163,8 @@ class TrainHandlers:
 
     @sentences
     def stop(self) -> str:
-        """Stop the training after its step; everything is saved."""
-        self.trainings.stop()
-        return STOPS
+        """Stop the training after its step; everything is saved. Returns what that means for it, as a sentence."""
+        return status_sentence(self.trainings.stop())
 
     @sentences
     def status(self) -> str:

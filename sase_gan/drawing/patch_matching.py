@@ -26,6 +26,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from sase_gan.networks.pyramid_sizes import Size
 from sase_gan.resizing import Padding, resize, wrap
 
 PATCH = 7
@@ -40,8 +41,6 @@ EXACT_LIMIT = 3_000_000
 """Pairs of patches up to which every pair is compared; more than 41 x 41 patches against as many."""
 _SEARCH_ROUNDS = 2
 _BLOCK = 1024
-
-Size = tuple[int, int]
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from sase_gan.resizing import upsample_conv, upsample_conv_plain
+from sase_gan.layers.upsample import UpsampleConv, upsample_conv
+from sase_gan.reference.layers import plain_upsample_conv, upsample_conv_plain
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 5), (3, 2), (4, 4), (7, 5)])
@@ -45,3 +46,11 @@ def test_gradients_of_fused_upsampling_are_right():
 def test_channels_last_is_equal():
     x, weight = torch.randn(2, 4, 5, 6, dtype=torch.float64), torch.randn(3, 4, 3, 3, dtype=torch.float64)
     assert torch.allclose(upsample_conv(x.to(memory_format=torch.channels_last), weight), upsample_conv(x, weight))
+
+
+@pytest.mark.parametrize("spectral", [True, False])
+def test_fused_upsampling_layer_equals_the_plain_one_with_the_same_parameters(spectral):
+    layer = UpsampleConv(3, 5, spectral=spectral).double().eval()
+    x = torch.randn(2, 3, 5, 4, dtype=torch.float64)
+    assert (layer(x) - plain_upsample_conv(layer, x)).abs().max() < 1e-12
+    assert layer(x).shape == (2, 5, 10, 8)

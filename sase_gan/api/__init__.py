@@ -1,0 +1,1 @@
+"""What `import sase_gan` offers, one function a file; the command line calls the same functions."""

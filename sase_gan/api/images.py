@@ -1,0 +1,103 @@
+"""Generated images as the Python API returns them: pixels with their names, which a notebook shows as a picture."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from torch import Tensor
+
+from sase_gan.drawing.recipes import Recipe
+from sase_gan.pixels import grid, to_pillow, write_png
+
+
+@dataclass(frozen=True, eq=False)
+class Images:
+    """Generated images and how each came about; in a notebook the object shows itself as a grid.
+
+    Attributes:
+        pixels: uint8 `[n, 3, height, width]` on the CPU.
+        recipes: one an image: its seed and, of a variation, the moves away from it.
+        text: what every PNG carries beside its own seed: the snapshot's hash, truncation and the like.
+        model: the name of the snapshot that drew them.
+
+    Example:
+        >>> import torch
+        >>> images = Images(torch.zeros(4, 3, 8, 8, dtype=torch.uint8), tuple(map(Recipe, range(4))), {})
+        >>> images, images[1:3].names, images[-1].pixels.shape
+        (4 images of 8x8, ('1', '2'), torch.Size([1, 3, 8, 8]))
+    """
+
+    pixels: Tensor
+    recipes: tuple[Recipe, ...]
+    text: Mapping[str, str]
+    model: str = ""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The images' names as `sample` takes them: `17`, or `17~50.3.2` for a variation."""
+        return tuple(recipe.name for recipe in self.recipes)
+
+    def __len__(self) -> int:
+        return len(self.recipes)
+
+    def __getitem__(self, index: int | slice) -> Images:
+        if isinstance(index, int):
+            index = range(len(self))[index]  # a negative one counts from the end; IndexError beyond it
+            index = slice(index, index + 1)
+        return replace(self, pixels=self.pixels[index], recipes=self.recipes[index])
+
+    def __iter__(self) -> Iterator[Images]:
+        return (self[index] for index in range(len(self)))
+
+    def __repr__(self) -> str:
+        height, width = self.pixels.shape[-2:]
+        return f"{len(self)} image{'' if len(self) == 1 else 's'} of {width}x{height}"
+
+    def _repr_png_(self) -> bytes:
+        buffer = io.BytesIO()
+        to_pillow(grid(self.pixels)).save(buffer, format="PNG")
+        return buffer.getvalue()
+
+    def save(self, folder: Path | str, *, grid_only: bool = False) -> Path:
+        """Write one PNG an image, and `grid.png` of all, whose path is returned.
+
+        Each file says how it was drawn, so that it can be drawn again.
+
+        Raises:
+            UsageError: a variation has so many steps that no file may be called so.
+        """
+        folder = Path(folder)
+        files = [] if grid_only else [recipe.file_name() for recipe in self.recipes]  # all names before the first file
+        for name, recipe, pixels in zip(files, self.recipes, self.pixels, strict=False):
+            moved = {"picture": recipe.name} if recipe.moves else {}
+            write_png(folder / name, pixels, {**self.text, "seed": str(recipe.seed), **moved})
+        write_png(folder / "grid.png", grid(self.pixels), {**self.text, "seeds": listed(self.recipes)})
+        return folder / "grid.png"
+
+
+def listed(recipes: Sequence[Recipe]) -> str:
+    """Write the names as a list that `sample` reads, seeds in a row as a range.
+
+    Example:
+        >>> listed([Recipe(0), Recipe(4), Recipe(5), Recipe(6), Recipe(9)])
+        '0,4-6,9'
+    """
+    parts: list[str] = []
+    row: list[int] = []
+
+    def close() -> None:
+        parts.extend([f"{row[0]}-{row[-1]}"] if len(row) > 2 else map(str, row))
+        row.clear()
+
+    for recipe in recipes:
+        if recipe.moves or (row and recipe.seed != row[-1] + 1):
+            close()
+        if recipe.moves:
+            parts.append(recipe.name)
+        else:
+            row.append(recipe.seed)
+    close()
+    return ",".join(parts)

@@ -1,0 +1,74 @@
+"""Models by any of their names: a snapshot folder, a run folder, or a name on the Hugging Face hub."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Protocol
+
+from sase_gan.errors import DataError
+from sase_gan.hardware import choose_hardware
+from sase_gan.networks.generator import Generator
+from sase_gan.networks.load import load_network
+from sase_gan.networks.pyramid import Pyramid
+from sase_gan.runs.folder import is_run, open_run
+from sase_gan.snapshot import WEIGHTS_FILE, is_snapshot
+
+
+class HasFolder(Protocol):
+    """What `train` returns, as far as it matters here."""
+
+    @property
+    def folder(self) -> Path:
+        """Where it lies."""
+
+
+_HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
+
+
+def load(source: Path | str | HasFolder, *, device: str = "auto") -> Generator | Pyramid:
+    """Load the model of a snapshot folder, of a run or its folder (the chosen snapshot), or of a hub name `owner/name`.
+
+    Returns:
+        the network in evaluation mode: a `Generator` of a set of pictures or a `Pyramid` of one picture.
+
+    Raises:
+        DataError: if the source is none of these, or its files are damaged or of another program.
+        UsageError: if the device is not there.
+
+    Example:
+        `generator = sase_gan.load("runs/faces-001")`
+    """
+    return load_network(find_snapshot(source)).to(choose_hardware(device).device)
+
+
+def find_snapshot(source: Path | str | HasFolder) -> Path:
+    """The folder of a snapshot: the source itself, the chosen one of a run, or a download from the hub.
+
+    Raises:
+        DataError: if it is none of these, or the hub cannot give it.
+    """
+    folder = Path(source) if isinstance(source, Path | str) else source.folder
+    if is_snapshot(folder):
+        return folder
+    if is_run(folder):
+        return open_run(folder).chosen_snapshot()
+    # A hub name has the shape of a relative path: what exists here is never looked up elsewhere.
+    if not folder.exists() and _HUB_NAME.fullmatch(str(source)):
+        return _from_hub(str(source))
+    what = "does not exist" if not folder.exists() else "is neither a snapshot nor a run folder"
+    raise DataError(f"{source} {what}; give a folder such as runs/NAME or runs/NAME/snapshots/000012kimg")
+
+
+def _from_hub(name: str) -> Path:
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    try:
+        return Path(hf_hub_download(name, WEIGHTS_FILE)).parent
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise DataError(
+            f"{name} is no folder here, and no model of that name could be had from the hub ({reason}); give a "
+            "snapshot or run folder such as runs/NAME, or check the name and the network"
+        ) from error

@@ -1,0 +1,136 @@
+"""Drawing images by seed from a model, whatever it was trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from sase_gan.api.images import Images
+from sase_gan.api.models import HasFolder, find_snapshot, load
+from sase_gan.api.progress import Progress, shown
+from sase_gan.drawing import injection
+from sase_gan.drawing.recipes import Recipe, draw_recipes, parse_names
+from sase_gan.drawing.sampling import NoiseMode, check_seeds
+from sase_gan.errors import UsageError
+from sase_gan.networks.generator import Generator
+from sase_gan.networks.pyramid import Pyramid
+from sase_gan.networks.pyramid_sizes import Size
+from sase_gan.snapshot import snapshot_digest
+
+
+def sample(
+    model: Generator | Pyramid | Path | str | HasFolder,
+    seeds: str | Iterable[int] = range(16),
+    *,
+    truncation: float = 1.0,
+    noise: NoiseMode = "random",
+    size: tuple[int | None, int | None] | None = None,
+    start_scale: int = 0,
+    finished_stages: int | None = None,
+    batch_size: int = 8,
+    device: str = "auto",
+    progress: Progress | bool = True,
+) -> Images:
+    """Draw one image for each seed.
+
+    Args:
+        model: a network, or anything that `load` takes, or what `train` returned.
+        seeds: whole numbers, or text such as `"0-15,17~50.3.2"`, which also names variations.
+        truncation: latents are multiplied by it, 0 to 2; below 1 images are more typical and less varied.
+        noise: "random", each image has its own; "fixed", all share that of seed 0; "off", none.
+        size: height and width in pixels, for a model of one picture, which draws any; None for a side keeps the
+            model's own.
+        start_scale: stages before it draw the training picture, for a model of one picture.
+        finished_stages: at so many of the finest stages patches of the training picture replace those drawn, for a
+            model of one picture; the model's own number if None.
+        device: where the model is put if it is not loaded yet.
+        progress: True shows a bar, False nothing; or a function of (done, total).
+
+    Raises:
+        DataError: if there is no such model.
+        UsageError: for seeds that are not understood, or an option that this model does not have.
+
+    Example:
+        `sase_gan.sample("runs/faces-001", seeds=range(16)).save("samples")`
+    """
+    settings: dict[str, Any] = {"truncation": truncation, "noise": noise}
+    recipes = tuple(replace(recipe, **settings) for recipe in _recipes(seeds))
+    network, name, digest = _opened(model, device)
+    text = {"snapshot": digest} if digest else {}
+    text |= {"truncation": str(truncation), "noise": noise}
+    if start_scale:
+        text["start_scale"] = str(start_scale)
+    if finished_stages is not None:
+        text["finished_stages"] = str(finished_stages)
+    pyramid = _as_pyramid(
+        network, {"size": size, "start_scale": start_scale or None, "finished_stages": finished_stages}
+    )
+    with shown(progress, "drawing", len(recipes)) as advance, _finished(pyramid, finished_stages):
+        if pyramid is None or not (size or start_scale):
+            pixels = draw_recipes(network, recipes, batch_size=batch_size, progress=advance)
+        else:
+            if truncation != 1:
+                raise UsageError(
+                    f"truncation is {truncation}, which keeps the trained size and begins at scale 0; leave it out, or "
+                    "leave out size and start_scale"
+                )
+            pixels = injection.sample(
+                pyramid,
+                [recipe.seed_alone() for recipe in recipes],
+                size=_whole(size, pyramid.size),
+                start_scale=start_scale,
+                noise=noise,
+                batch_size=batch_size,
+                progress=advance,
+            )
+    return Images(pixels, recipes, text, name)
+
+
+def _recipes(seeds: str | Iterable[int]) -> Sequence[Recipe]:
+    if isinstance(seeds, str):
+        return parse_names(seeds)
+    found = [Recipe(int(seed)) for seed in seeds]
+    check_seeds([recipe.seed for recipe in found])
+    return found
+
+
+def _opened(
+    model: Generator | Pyramid | Path | str | HasFolder, device: str
+) -> tuple[Generator | Pyramid, str, str | None]:
+    """The network, the model's name, and its snapshot's hash, which a network that is handed over does not know."""
+    if isinstance(model, Generator | Pyramid):
+        return model, "a model in memory", None
+    folder = find_snapshot(model)
+    return load(folder, device=device), folder.name, snapshot_digest(folder)
+
+
+def _whole(size: tuple[int | None, int | None] | None, own: Size) -> Size:
+    height, width = size or (None, None)
+    return height or own[0], width or own[1]
+
+
+def _as_pyramid(network: Generator | Pyramid, given: dict[str, Any]) -> Pyramid | None:
+    """The network if it was trained on one picture, else None; what only such a model can do is refused then."""
+    if isinstance(network, Pyramid):
+        return network
+    if wrong := [name for name, value in given.items() if value is not None]:
+        raise UsageError(
+            f"{', '.join(wrong)}: only models of one picture can do this; this model draws its own size alone"
+        )
+    return None
+
+
+@contextmanager
+def _finished(pyramid: Pyramid | None, stages: int | None) -> Iterator[None]:
+    """Within the block the pyramid finishes so many stages; a network that was handed over comes back as it was."""
+    if pyramid is None or stages is None:
+        yield
+        return
+    before, pyramid.finished_stages = pyramid.finished_stages, stages
+    try:
+        yield
+    finally:
+        pyramid.finished_stages = before

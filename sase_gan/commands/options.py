@@ -1,0 +1,119 @@
+"""Options that several commands share, each spelt once here, and former spellings, which are still understood."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Any, overload
+
+import typer
+from typer.core import TyperCommand
+
+DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
+ThreadsOption = Annotated[int | None, typer.Option("--threads", help="CPU threads.", show_default=False)]
+PrecisionOption = Annotated[
+    str | None, typer.Option("--precision", help="32-true or bf16-mixed; default by device.", show_default=False)
+]
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", help="YAML file, laid over the preset.", show_default=False)
+]
+SettingsOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Any setting, for example schedule.log_images=100; repeatable.", show_default=False),
+]
+SizeOption = Annotated[
+    str | None, typer.Option("--size", help="WIDTHxHEIGHT of the result, such as 800x200.", show_default=False)
+]
+HoldoutOption = Annotated[
+    float | None,
+    typer.Option(
+        "--holdout",
+        help="Share of the pictures kept out of training, such as 10% or 0.1; at most half.",
+        metavar="SHARE",
+        parser=lambda text: parse_share(text),
+        show_default=False,
+    ),
+]
+WeightsDirOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--weights-dir",
+        help="Folder of pretrained weights; else SASE_GAN_WEIGHTS and torch's hub folder.",
+        show_default=False,
+    ),
+]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show settings and what they cost; write nothing.")]
+
+
+@overload
+def parse_size(text: str) -> tuple[int, int]: ...
+@overload
+def parse_size(text: str | None) -> tuple[int, int] | None: ...
+def parse_size(text: str | None) -> tuple[int, int] | None:
+    """Height and width from `WIDTHxHEIGHT`; None stays None.
+
+    Raises:
+        UsageError: for anything else.
+    """
+    from sase_gan.errors import UsageError
+
+    if text is None:
+        return None
+    width, _, height = text.lower().partition("x")
+    if not (width.isdecimal() and height.isdecimal() and min(int(width), int(height)) >= 1):
+        raise UsageError(f"size is {text!r}; write WIDTHxHEIGHT in pixels, for example 800x200")
+    return int(height), int(width)
+
+
+def parse_share(text: str) -> float:
+    """A share from `10%` or `0.1`.
+
+    Raises:
+        UsageError: for anything else.
+    """
+    from sase_gan.errors import UsageError
+
+    number, percent, rest = str(text).partition("%")
+    try:
+        share = float(number) / (100 if percent else 1)
+    except ValueError:
+        share = float("nan")
+    if rest or not 0 <= share <= 1:
+        raise UsageError(f"the share is {text!r}; write it as 10% or 0.1")
+    return share
+
+
+def former_names(former: Mapping[str, str] = MappingProxyType({})) -> type[TyperCommand]:
+    """The class of a command that understands former names of its options; its help shows the present ones only.
+
+    Hidden arguments, for what was an argument formerly, are left out of the usage line too.
+
+    Example:
+        `@app.command(cls=former_names({"--accelerator": "--device"}))`
+    """
+
+    class Command(TyperCommand):
+        def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+            return super().parse_args(ctx, _renamed(args, former))
+
+        def collect_usage_pieces(self, ctx: Any) -> list[str]:
+            shown = [one for one in self.get_params(ctx) if not getattr(one, "hidden", False)]
+            return ["[OPTIONS]", *(piece for one in shown for piece in one.get_usage_pieces(ctx))]
+
+    return Command
+
+
+def _renamed(arguments: Sequence[str], former: Mapping[str, str]) -> list[str]:
+    """The arguments with present names; words behind `--` are no options.
+
+    Example:
+        >>> _renamed(["--dir", "a", "--dir=b", "--", "--dir"], {"--dir": "--weights-dir"})
+        ['--weights-dir', 'a', '--weights-dir=b', '--', '--dir']
+    """
+    result: list[str] = []
+    words = iter(arguments)
+    for word in words:
+        if word == "--":
+            return [*result, word, *words]
+        name, equals, value = word.partition("=")
+        result.append(f"{former.get(name, name)}{equals}{value}")
+    return result

@@ -1,0 +1,166 @@
+"""Many scenes are measured here, each against the real picture of the same name, with a table over all."""
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from sase_gan.datasets.images import ImageSet, load_image_set
+from sase_gan.datasets.one_shot import fitted
+from sase_gan.errors import DataError
+from sase_gan.evaluation.options import EvaluationOptions, GeneratedSource, Plan, resolve_pairs
+from sase_gan.evaluation.pictures import at_size, resized
+from sase_gan.features import known_weights
+from sase_gan.files import write_atomically
+from sase_gan.metrics.outcome import Provenance
+from sase_gan.metrics.records import SCHEMA_VERSION, DataPart, EvaluationRecord, FakesPart, write_json
+from sase_gan.metrics.reference import PreparedReference
+from sase_gan.metrics.single_suite import evaluate_single, scene_figures, summarise_scenes
+from sase_gan.metrics.verdicts import JPEG_DISTANCE
+from sase_gan.networks.pyramid_sizes import training_size
+from sase_gan.progress import Progress
+
+_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
+
+Summary = dict[str, dict[str, float]]
+
+
+@dataclass(frozen=True)
+class ScenesResult:
+    """A table over scenes."""
+
+    folder: Path
+    summary: Summary
+    scenes: int
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Scene:
+    """A real picture and the generated ones that are named after it."""
+
+    real: Path
+    generated: tuple[Path, ...]
+
+    @property
+    def name(self) -> str:
+        return self.real.stem
+
+
+def run_pairs(options: EvaluationOptions, progress: Progress | None = None) -> ScenesResult:
+    """Score pictures against the real picture of the same name: `scene.png`, `scene_*.png`, or a folder `scene`.
+
+    Writes `scenes.json` (summary and one record a scene), `scenes.csv` and `scenes.md`. Where an image size is given,
+    it is the longer side, and both pictures are brought to it in the real one's proportions.
+
+    Raises:
+        UsageError: no --real, or options that do not fit together.
+        WeightsError: what was asked for needs files that are missing; told before any work.
+        DataError: a real picture without a generated one of its name.
+    """
+    plan = resolve_pairs(options)
+    assert plan.real is not None
+    scenes = _match(plan.generated.path, plan.real.path)
+    records, jpeg_sources = [], 0
+    for done, scene in enumerate(scenes, start=1):
+        generated = [load_image_set(file, image_size=None) for file in scene.generated]
+        jpeg_sources += sum(image.notes.jpeg_sources for image in generated)
+        records.append(_measure(plan, scene, generated))
+        if progress is not None:
+            progress("scenes", done, len(scenes))
+    summary = summarise_scenes(records)
+    _write(plan, [scene.name for scene in scenes], records, summary)
+    notes: tuple[str, ...] = ()
+    if jpeg_sources:
+        notes = (f"Some generated pictures are JPEG, which alone costs about {JPEG_DISTANCE} in sifd_efflite0.",)
+    return ScenesResult(plan.folder, summary, len(records), notes)
+
+
+def _measure(plan: Plan, scene: _Scene, generated: Sequence[ImageSet]) -> EvaluationRecord:
+    real = _real(plan.generated, scene, generated)
+    height, width = real.images.shape[-2:]
+    machine = plan.machine
+    reference = PreparedReference(
+        real.images,
+        real.names,
+        weights_dir=machine.weights_dir,
+        device=machine.device,
+        batch_size=machine.batch_size,
+    )
+    provenance = Provenance(plan.command, DataPart(name=scene.name), FakesPart(name=plan.generated.path.name))
+    fakes = torch.cat([resized(image.images, height, width) for image in generated])
+    asked = plan.asked
+    return evaluate_single(fakes, reference, asked.protocol, request=asked.request, provenance=provenance).record
+
+
+def _real(source: GeneratedSource, scene: _Scene, generated: Sequence[ImageSet]) -> ImageSet:
+    """The real picture at the size of the measurement: the generated ones' own, or the one asked for."""
+    if source.image_size is None:
+        height, width = generated[0].images.shape[-2:]
+        return at_size(scene.real, (height, width), source.fit)
+    picture = load_image_set(scene.real, image_size=None)
+    height, width = picture.images.shape[-2:]
+    return fitted(picture, training_size(height, width, source.image_size))
+
+
+def _match(source: Path, real: Path) -> list[_Scene]:
+    if not source.is_dir() or not real.is_dir():
+        raise DataError(f"--pairs compares two folders; {source} and {real} were given.")
+    generated, scenes = _pictures(source), []
+    for scene in _pictures(real):
+        own = [path for path in generated if path.stem == scene.stem or path.stem.startswith(f"{scene.stem}_")]
+        if (source / scene.stem).is_dir():
+            own += _pictures(source / scene.stem)
+        if not own:
+            raise DataError(
+                f"{real.name}/{scene.name} has no generated picture called {scene.stem} in {source}; name them alike."
+            )
+        scenes.append(_Scene(scene, tuple(own)))
+    if not scenes:
+        raise DataError(f"{real} holds no pictures; give the folder of the scenes.")
+    return scenes
+
+
+def _pictures(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES and path.name[0] != ".")
+
+
+# --- files -----------------------------------------------------------------------------------------------------------
+
+
+def _write(plan: Plan, names: Sequence[str], records: Sequence[EvaluationRecord], summary: Summary) -> None:
+    scenes = [{"name": name, **record.to_json()} for name, record in zip(names, records, strict=True)]
+    content = {"schema_version": SCHEMA_VERSION, "kind": "scenes", "command": plan.command}
+    write_json(plan.folder / "scenes.json", {**content, "summary": summary, "scenes": scenes})
+    figures = [name for name in scene_figures() if name in summary]
+    with write_atomically(plan.folder / "scenes.csv") as temporary, temporary.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["scene", "fakes", *figures])
+        for name, record in zip(names, records, strict=True):
+            writer.writerow([name, record.fakes.n, *(record.value(figure) for figure in figures)])
+    with write_atomically(plan.folder / "scenes.md") as temporary:
+        temporary.write_text("\n".join(_lines(records, summary)) + "\n", encoding="utf-8")
+
+
+def _lines(records: Sequence[EvaluationRecord], summary: Summary) -> list[str]:
+    """The table as Markdown, the networks that it was measured on, and what could not be computed."""
+    lines = [f"| over {len(records)} scenes | mean | median | deviation | 95 % |", "| --- | --- | --- | --- | --- |"]
+    for name, row in summary.items():
+        interval = f"{row['low']:.4g} to {row['high']:.4g}" if "low" in row else ""
+        lines.append(f"| {name} | {row['mean']:.4g} | {row['median']:.4g} | {row['std']:.3g} | {interval} |")
+    entries = [item for record in records for item in record.metrics.items()]
+    networks = {
+        (str(entry.extractor), entry.weights_sha256)
+        for _, entry in entries
+        if entry.status == "ok" and entry.weights_sha256
+    }
+    lines += ["", *(f"- {_weights_source(*network)}" for network in sorted(networks))]
+    skipped = sorted({f"{name}: {entry.reason}" for name, entry in entries if entry.status != "ok"})
+    return lines + [f"- not computed: {line}" for line in skipped]
+
+
+def _weights_source(extractor: str, sha256: str) -> str:
+    known = known_weights.KNOWN.get(extractor)
+    return f"weights of {extractor}: {known.filename if known else 'unknown file'}, SHA-256 {sha256}"

@@ -1,0 +1,281 @@
+"""The pictures of an evaluation are read or drawn here, generated and real, with what the record says of them.
+
+This joins the parts that must not know each other: networks and drawing on one side, metrics on the other.
+"""
+
+import dataclasses
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from sase_gan.datasets.fit import Fit
+from sase_gan.datasets.images import ImageSet, ImageSource, load_image_set, open_images
+from sase_gan.datasets.prepare import split_holdout
+from sase_gan.drawing.sampling import latent_walk, sample_images
+from sase_gan.errors import DataError, UsageError
+from sase_gan.evaluation.options import Asked, GeneratedSource, RealSource
+from sase_gan.metrics.protocol import Protocol
+from sase_gan.metrics.records import DataPart, FakesPart, ModelPart
+from sase_gan.networks.load import load_network
+from sase_gan.progress import Count, Progress, named
+from sase_gan.runs.folder import images_of
+from sase_gan.snapshot import snapshot_digest
+
+WALKS = 8
+WALK_STEPS = 8
+TRUNCATED_PICTURES = 32
+TRUNCATION_SHOWN = 0.7
+# Pictures of one scene may differ by a few pixels between programs; more is another picture.
+_LARGEST_TRIM = 2
+_LARGEST_ASPECT_DIFFERENCE = 0.05
+
+
+@dataclass(frozen=True)
+class RealPictures:
+    """Real pictures, uint8 [N, 3, H, W], and those among them that the generator never saw."""
+
+    images: Tensor
+    names: tuple[str, ...]
+    facts: DataPart
+    notes: tuple[str, ...] = ()
+    holdout: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class GeneratedPictures:
+    """Generated pictures, uint8 [F, 3, H, W].
+
+    Attributes:
+        model: of the snapshot that drew them, where one did.
+        truncated: further ones at a smaller truncation.
+        walks: pictures along walks between latents, uint8 [W, K, 3, H, W].
+        learned_from: the one picture that the snapshot holds, where it learned from one.
+    """
+
+    images: Tensor
+    names: tuple[str, ...]
+    facts: FakesPart
+    notes: tuple[str, ...] = ()
+    model: ModelPart | None = None
+    truncated: Tensor | None = None
+    walks: Tensor | None = None
+    learned_from: RealPictures | None = None
+
+
+# --- generated pictures -----------------------------------------------------------------------------------------------
+
+
+def generated_pictures(
+    source: GeneratedSource, asked: Asked, device: torch.device, progress: Progress | None = None
+) -> GeneratedPictures:
+    """Read or draw the generated pictures.
+
+    Raises:
+        UsageError: a size for a snapshot's pictures.
+        DataError: pictures that cannot be used.
+    """
+    if source.snapshot:
+        return _draw(source, asked, device, progress)
+    found = open_images(source.path)
+    count = asked.protocol.num_fakes
+    image_size, notes = _settled_size(found, count, source)
+    images = load_image_set(
+        found,
+        image_size=image_size,
+        fit=source.fit,
+        max_images=count,
+        progress=named(progress, "reading generated pictures"),
+    )
+    if len(found) > count:
+        notes.append(
+            f"{source.path.name} holds {len(found):,} pictures; the first {count:,} by name were measured "
+            f"(--count {len(found)} takes all)."
+        )
+    # Brought to a common size on purpose or with a note, pictures are not called enlarged once more.
+    notes += _picture_notes(images, source.path, enlarged=image_size is None)
+    facts = FakesPart(source="folder", name=source.path.resolve().name)
+    return GeneratedPictures(images.images, images.names, facts, tuple(notes))
+
+
+def _draw(source: GeneratedSource, asked: Asked, device: torch.device, progress: Progress | None) -> GeneratedPictures:
+    if source.image_size is not None:
+        raise UsageError("--image-size has no effect on a snapshot, whose pictures have their own size; leave it out.")
+    protocol = asked.protocol
+    network: Any = load_network(source.path).to(device)
+    seeds = range(source.seed, source.seed + protocol.num_fakes)
+    images = sample_images(
+        network,
+        seeds,
+        truncation=protocol.truncation,
+        batch_size=8,
+        progress=named(progress, "generating pictures"),
+    )
+    truncated = walks = learned_from = None
+    if source.of_one_picture:
+        learned_from = _own_picture(network)
+    else:
+        if protocol.truncation > TRUNCATION_SHOWN:
+            truncated = sample_images(network, seeds[:TRUNCATED_PICTURES], truncation=TRUNCATION_SHOWN)
+        if asked.request.wants_group("smoothness"):
+            pairs = [(source.seed + 2 * walk, source.seed + 2 * walk + 1) for walk in range(WALKS)]
+            walks = torch.stack([latent_walk(network, pair, steps=WALK_STEPS) for pair in pairs])
+    return GeneratedPictures(
+        images,
+        tuple(f"seed {seed}" for seed in seeds),
+        FakesPart(source="snapshot", name=source.path.resolve().name),
+        model=_model_facts(source, protocol, network),
+        truncated=truncated,
+        walks=walks,
+        learned_from=learned_from,
+    )
+
+
+def _own_picture(network: Any) -> RealPictures:
+    data = dict(network.provenance.get("data") or {})
+    name = str(data.get("name") or "training picture")
+    facts = DataPart(name=Path(name).stem, path_name=name, licence=data.get("licence"), mirror=False)
+    return RealPictures(network.picture.cpu()[None], (name,), facts)
+
+
+def _model_facts(source: GeneratedSource, protocol: Protocol, network: Any) -> ModelPart:
+    provenance = dict(getattr(network, "provenance", {}) or {})
+    name = source.path.resolve().name
+    return ModelPart(
+        snapshot=name,
+        digest=snapshot_digest(source.path),
+        images_seen=provenance.get("images_seen", images_of(name)),
+        averaged=provenance.get("averaged"),
+        truncation=protocol.truncation,
+        seed=source.seed,
+        noise=protocol.noise,
+        extractor_used_in_training=provenance.get("extractor_used_in_training"),
+        parameters=sum(parameter.numel() for parameter in network.parameters()),
+    )
+
+
+def _settled_size(found: ImageSource, count: int, source: GeneratedSource) -> tuple[int | None, list[str]]:
+    """Where sizes are mixed and none was asked for, that of most pictures, and a note."""
+    if source.image_size is not None:
+        return source.image_size, []
+    names = found.names[:count]
+    sizes = [_file_size(found, index) for index in range(len(names))]
+    known = Counter(size for size in sizes if size is not None)
+    if len(known) < 2:
+        return None, []
+    (width, height), most = max(known.items(), key=lambda item: (item[1], -item[0][0] * item[0][1]))
+    if width != height:
+        return None, []  # rectangles cannot be brought to one size without a choice; reading them says so
+    others = sum(known.values()) - most
+    example = next(index for index, size in enumerate(sizes) if size not in (None, (width, height)))
+    was = sizes[example]
+    assert was is not None
+    return width, [
+        f"{_counted(most, 'picture')} in {source.path.name} {'are' if most > 1 else 'is'} {width} x {height} and "
+        f"{_counted(others, 'other')} not, such as {names[example]} ({was[0]} x {was[1]}); all were measured at "
+        f"{width} x {height}: leave out what is no sample, or choose a size with --image-size."
+    ]
+
+
+def _file_size(source: ImageSource, index: int) -> tuple[int, int] | None:
+    """Width and height by a picture's header, upright; None when it cannot be read, which loading will tell."""
+    from PIL import Image
+
+    try:
+        with source.open(index) as file, Image.open(file) as image:
+            width, height = image.size
+            return (height, width) if image.getexif().get(0x0112, 1) in (5, 6, 7, 8) else (width, height)
+    except Exception:  # what a damaged file raises differs by format
+        return None
+
+
+# --- real pictures ----------------------------------------------------------------------------------------------------
+
+
+def real_pictures(source: RealSource, like: Tensor, progress: Progress | None = None) -> RealPictures:
+    """Read the real pictures, at the size of generated ones [F, 3, H, W], and part off those held out.
+
+    Raises:
+        UsageError: a holdout that is neither a share nor a folder.
+        DataError: pictures that cannot be used, or that are of another size.
+    """
+    size = (int(like.shape[-2]), int(like.shape[-1]))
+    found = at_size(source.path, size, source.fit, named(progress, "reading real pictures"))
+    held: Tensor | None = None
+    if source.holdout is not None:
+        found, held = _parted(found, source.holdout, source, size)
+    facts = DataPart(
+        name=source.path.resolve().stem,
+        path_name=source.path.name,
+        licence=source.licence,
+        mirror=False,
+        jpeg_sources=found.notes.jpeg_sources,
+        holdout=0 if held is None else len(held),
+    )
+    return RealPictures(found.images, found.names, facts, tuple(_picture_notes(found, source.path)), held)
+
+
+def at_size(path: Path, size: tuple[int, int], fit: Fit, progress: Count | None = None) -> ImageSet:
+    """The pictures at a path, brought to height and width as far as that is no choice.
+
+    Raises:
+        DataError: pictures that cannot be used, or that are too far from that size.
+    """
+    height, width = size
+    found = load_image_set(path, image_size=height if height == width else None, fit=fit, progress=progress)
+    if tuple(found.images.shape[-2:]) == size:
+        return found
+    real_height, real_width = found.images.shape[-2:]
+    if 0 <= real_height - height <= _LARGEST_TRIM and 0 <= real_width - width <= _LARGEST_TRIM:
+        # Programs round sizes differently. Resampling by a pixel would blur; unequal sizes would be worse, since early
+        # features of odd and even sides alone are 40 to 80 apart in sifd_efflite0.
+        return dataclasses.replace(found, images=found.images[..., :height, :width].contiguous())
+    if len(found) > 1 or abs(real_width / real_height / (width / height) - 1) > _LARGEST_ASPECT_DIFFERENCE:
+        raise DataError(
+            f"The generated pictures are {width} x {height} and those in {path} {real_width} x {real_height}; prepare "
+            "both at one size, for example with --image-size."
+        )
+    return dataclasses.replace(found, images=resized(found.images, height, width))
+
+
+def resized(images: Tensor, height: int, width: int) -> Tensor:
+    """uint8 pictures at another size, bicubic with antialiasing."""
+    if tuple(images.shape[-2:]) == (height, width):
+        return images
+    x = F.interpolate(images.float(), size=(height, width), mode="bicubic", antialias=True)
+    return x.round().clamp(0, 255).to(torch.uint8)
+
+
+def _parted(found: ImageSet, text: str, source: RealSource, size: tuple[int, int]) -> tuple[ImageSet, Tensor]:
+    if Path(text).exists():
+        return found, at_size(Path(text), size, source.fit).images
+    try:
+        share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        raise UsageError(f"holdout is {text!r}; give a share such as 10% or 0.1, or an existing folder.") from None
+    train, held = split_holdout(found, share, source.holdout_seed)
+    return train, held.images
+
+
+def _picture_notes(found: ImageSet, path: Path, *, enlarged: bool = True) -> list[str]:
+    notes, name = [], path.resolve().name
+    if found.notes.jpeg_sources:
+        notes.append(
+            f"{found.notes.jpeg_sources} of {len(found)} pictures in {name} are JPEG; compare figures with those of "
+            "pictures stored alike."
+        )
+    if found.notes.upscaled and enlarged:
+        notes.append(f"{len(found.notes.upscaled)} of {len(found)} pictures in {name} were enlarged.")
+    if found.notes.ignored:
+        ignored = len(found.notes.ignored)
+        example = found.notes.ignored[0]
+        notes.append(f"{_counted(ignored, 'file')} in {name}, such as {example}, left out: no picture by the suffix.")
+    return notes
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")

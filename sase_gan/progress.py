@@ -1,0 +1,14 @@
+"""Progress of long work: how those who do it tell those who show it."""
+
+from collections.abc import Callable
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is being done, how much of it is done, and how much there is in all."""
+
+Count = Callable[[int, int], None]
+"""The same for one piece of work: done, in all."""
+
+
+def named(progress: Progress | None, what: str) -> Count | None:
+    """The progress of one piece of work, told under its name."""
+    return None if progress is None else lambda done, total: progress(what, done, total)

@@ -1,0 +1,244 @@
+"""The run of a classifier or a detector: what both share of the module, the loop and the files.
+
+A run folder has config.yaml, metrics.csv (a row an evaluation), results.jsonl (all scores of an evaluation),
+checkpoints/last.ckpt and, at the end, a snapshot.
+"""
+
+import csv
+import json
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import torch
+from lightning import LightningModule, Trainer, seed_everything
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+
+from sase_gan.config import to_yaml
+from sase_gan.errors import UsageError
+from sase_gan.files import write_atomically
+from sase_gan.hardware import choose_hardware
+from sase_gan.recognition.randomness import EpochOrder, seed_all
+from sase_gan.recognition.settings import FitConfig
+from sase_gan.seeds import derive_seed
+from sase_gan.training.quiet import quiet_lightning
+
+logger = logging.getLogger(__name__)
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores of a network on the pictures that it is tested on.
+
+    Attributes:
+        scores: everything, as `results.jsonl` keeps it.
+        columns: the few that are columns of `metrics.csv`.
+        predictions: of each picture, where they are wanted later.
+    """
+
+    scores: dict[str, Any]
+    columns: dict[str, float | None]
+    predictions: list[dict[str, Tensor]]
+
+
+@dataclass(frozen=True)
+class FitResult(Generic[Network]):
+    """What a finished run leaves: the network in evaluation mode, on the CPU, and its last evaluation."""
+
+    network: Network
+    evaluation: Evaluation
+    seconds: float
+
+    @property
+    def scores(self) -> dict[str, Any]:
+        """The scores of the last evaluation."""
+        return self.evaluation.scores
+
+
+class FitModule(LightningModule):
+    """A network in training: its clock, which counts images seen, and the sums of its terms since the last row."""
+
+    config: FitConfig
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.images_seen = 0
+        self._sums: dict[str, float] = {}
+
+    def evaluate(self) -> Evaluation:
+        """Score the network as it is; each kind of network says how."""
+        raise NotImplementedError
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add the clock."""
+        checkpoint["images_seen"] = self.images_seen
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Restore the clock."""
+        self.images_seen = checkpoint["images_seen"]
+
+    def seed_step(self) -> None:
+        """Seed the step from (seed, images seen), so that a resumed run repeats an uninterrupted one."""
+        seed_all(derive_seed("step", self.config.seed, self.images_seen, self.global_rank))
+
+    def count_step(self, images: int, terms: dict[str, Tensor]) -> None:
+        """Count the images of a step on this device, and add its terms to the sums."""
+        self.images_seen += images * self.trainer.world_size
+        for name, value in (*terms.items(), ("steps", torch.ones(()))):
+            self._sums[name] = self._sums.get(name, 0.0) + float(value.detach())
+
+    def take_terms(self) -> dict[str, float]:
+        """Return the mean terms of the steps since the last call, and start anew."""
+        steps = self._sums.pop("steps", 1.0)
+        means = {name: value / steps for name, value in self._sums.items()}
+        self._sums = {}
+        return means
+
+    def with_schedule(self, optimiser: torch.optim.Optimizer, factor: Callable[[int], float]) -> dict[str, Any]:
+        """Describe to Lightning an optimiser whose rate is multiplied by `factor(step)` at every step."""
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, factor)
+        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+class RunFiles(Callback):
+    """The writer of a run's files: after each evaluation a row in `metrics.csv` and a record in `results.jsonl`.
+
+    Args:
+        folder: of the run.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.started = time.monotonic()
+        self.evaluation: Evaluation | None = None
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Evaluate after every so many epochs and after the last, and write the row."""
+        assert isinstance(pl_module, FitModule)
+        config, epoch = pl_module.config, trainer.current_epoch + 1
+        if epoch % config.evaluate_every and epoch != config.epochs:
+            return
+        self.evaluation = pl_module.evaluate()
+        row = {
+            "images_seen": pl_module.images_seen,
+            "seconds": round(time.monotonic() - self.started, 2),
+            "epoch": epoch,
+            "rate": trainer.optimizers[0].param_groups[0]["lr"],
+            **pl_module.take_terms(),
+            **self.evaluation.columns,
+        }
+        # By hand: Lightning's CSVLogger deletes the rows of the run that it goes on with.
+        with (self.folder / "metrics.csv").open("a", newline="") as file:
+            writer = csv.DictWriter(file, list(row))
+            if not file.tell():
+                writer.writeheader()
+            writer.writerow(row)
+        with (self.folder / "results.jsonl").open("a") as file:
+            file.write(json.dumps({"images_seen": pl_module.images_seen, **self.evaluation.scores}) + "\n")
+        logger.info("epoch %d: %s", epoch, row)
+
+
+def open_run(config: FitConfig, folder: Path, *, count: int, resume: bool) -> None:
+    """Refuse what cannot be trained, write config.yaml, and seed what the network's first weights are drawn from.
+
+    Args:
+        config: of the run.
+        folder: of the run; without a run in it unless `resume`.
+        count: of the training pictures.
+        resume: whether it goes on from checkpoints/last.ckpt.
+
+    Raises:
+        UsageError: when the folder holds another run, nothing can be resumed, or a batch has more pictures than there
+            are.
+    """
+    if count < config.batch_size:
+        raise UsageError(f"batch_size is {config.batch_size} with {count} training pictures; make it at most that many")
+    checkpoint = last_checkpoint(folder)
+    if resume and not checkpoint.exists():
+        raise UsageError(f"{checkpoint} does not exist, so there is nothing to resume; start without --resume")
+    if not resume and (folder / "config.yaml").exists():
+        raise UsageError(f"{folder} holds a run already; choose another folder, or --resume to go on with it")
+    seed_everything(config.seed, workers=True, verbose=False)
+    with write_atomically(folder / "config.yaml") as path:
+        path.write_text(to_yaml(config))
+
+
+def last_checkpoint(folder: Path) -> Path:
+    """Name the checkpoint that a run is resumed from."""
+    return folder / "checkpoints" / "last.ckpt"
+
+
+def training_batches(pictures: "Dataset[Any]", config: FitConfig, **options: Any) -> "DataLoader[Any]":
+    """Load training pictures in an order that depends on (seed, epoch) only; an incomplete batch is left out."""
+    return DataLoader(
+        pictures,
+        batch_size=config.batch_size,
+        sampler=EpochOrder(len(pictures), config.seed),  # type: ignore[arg-type]
+        drop_last=True,
+        num_workers=config.workers,
+        persistent_workers=config.workers > 0,
+        **options,
+    )
+
+
+def train(
+    module: FitModule,
+    batches: "DataLoader[Any]",
+    folder: Path,
+    *,
+    clip_norm: float | None,
+    resume: bool,
+    device: str,
+    show_progress: bool,
+) -> tuple[Evaluation | None, float]:
+    """Train to the end of the configured epochs, with a checkpoint and an evaluation on the way.
+
+    Returns:
+        The last evaluation, None where a finished run was resumed; and the seconds that it took.
+
+    Raises:
+        UsageError: for a device that this machine lacks.
+    """
+    files, started = RunFiles(folder), time.monotonic()
+    with quiet_lightning():
+        trainer = Trainer(
+            max_epochs=module.config.epochs,
+            accelerator=choose_device(device),
+            devices=1,
+            precision=module.config.precision,
+            gradient_clip_val=clip_norm,
+            logger=False,
+            enable_progress_bar=show_progress,
+            enable_model_summary=False,
+            callbacks=[files, ModelCheckpoint(folder / "checkpoints", save_last=True, save_top_k=0)],
+        )
+        trainer.fit(module, batches, ckpt_path=str(last_checkpoint(folder)) if resume else None)
+    return files.evaluation, time.monotonic() - started
+
+
+def publish(network: Any, module: FitModule, folder: Path, **provenance: Any) -> None:
+    """Write the snapshot of a trained network, which moves to the CPU, with where it comes from."""
+    network.provenance = {"images_seen": module.images_seen, "epochs": module.config.epochs, **provenance}
+    network.cpu().save_pretrained(folder / "snapshots" / f"{module.images_seen // 1000:06d}kimg")
+
+
+def choose_device(name: str, threads: int | None = None) -> str:
+    """Resolve auto, cpu, cuda or mps, and set the number of CPU threads if one is given.
+
+    Args:
+        name: what the command line got; "gpu" is a former word for whichever there is.
+        threads: of the CPU.
+
+    Raises:
+        UsageError: for a device that this machine lacks, or a thread count below 1.
+    """
+    if name == "gpu":
+        name = "mps" if torch.backends.mps.is_available() else "cuda"
+    return choose_hardware(name, threads=threads).kind

@@ -1,0 +1,106 @@
+"""Layers by their definitions, which the faster forms in use equal to rounding."""
+
+from __future__ import annotations
+
+from types import MethodType
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sase_gan.layers.attentive_norm import AttentiveNorm
+from sase_gan.layers.aw_conv import AWConv2d
+from sase_gan.layers.efficient_multi_scale_attention import EfficientMultiScaleAttention
+from sase_gan.layers.sase import SynthesisSASE
+from sase_gan.layers.sase_recognition import SASEConv2d
+from sase_gan.layers.upsample import UpsampleConv
+
+
+def use_plain_layers(network: nn.Module) -> None:
+    """Let every upsampling convolution and every SASE gate of a network compute its definition from now on."""
+    for module in network.modules():
+        if isinstance(module, UpsampleConv):
+            module.forward = MethodType(plain_upsample_conv, module)  # type: ignore[method-assign]
+        if isinstance(module, SynthesisSASE):
+            module.apply_gate = MethodType(plain_gate, module)  # type: ignore[method-assign]
+
+
+def plain_upsample_conv(layer: UpsampleConv, x: Tensor) -> Tensor:
+    """Compute the layer by `upsample_conv_plain`."""
+    return upsample_conv_plain(x, layer.weight)
+
+
+def upsample_conv_plain(x: Tensor, weight: Tensor) -> Tensor:
+    """Upsample by 2 (nearest), then convolve 3x3 with zero padding at the large size; arguments of `upsample_conv`."""
+    return F.conv2d(F.interpolate(x, scale_factor=2, mode="nearest"), weight, padding=1)
+
+
+def plain_gate(layer: SynthesisSASE, masks: Tensor, styles: Tensor, target: Tensor) -> Tensor:
+    """Resize the masks to the target, and mix the styles there."""
+    large = F.interpolate(masks, size=target.shape[2:], mode="nearest")
+    return target * layer.gate(large, styles).to(target.dtype)
+
+
+def loop_attentive_norm(layer: AttentiveNorm, x: Tensor) -> Tensor:
+    """Attentive normalization as a sum over its components, one whole map each."""
+    weights, standardised = layer.mixture_weights(x), layer.norm(x)
+    result = torch.zeros_like(x)
+    for k in range(layer.num_components):
+        affine = standardised * layer.scale[k].reshape(1, -1, 1, 1) + layer.shift[k].reshape(1, -1, 1, 1)
+        result = result + weights[:, k].reshape(-1, 1, 1, 1) * affine
+    return result
+
+
+def loop_sase(layer: SASEConv2d, x: Tensor) -> Tensor:
+    """SASE for recognition group by group."""
+    results = []
+    for g, part in enumerate(x.chunk(layer.groups, 1)):
+        query = _branch_of_group(layer.query, part, g, layer.groups)
+        key = _branch_of_group(layer.key, part.mean((2, 3), keepdim=True), g, layer.groups)
+        value = _conv_of_group(layer.value, part, g, layer.groups)
+        results.append((query * key).softmax(1) * value)
+    return layer.pool(torch.cat(results, 1))
+
+
+def loop_aw(layer: AWConv2d, x: Tensor) -> Tensor:
+    """AW-convolution sample by sample, each with its own kernel."""
+    factor = layer.attention(x) + (1.0 if layer.residual else 0.0)
+    kernels = layer.kernels(factor)
+    geometry: Any = (layer.stride, layer.padding, layer.dilation, layer.groups)
+    return torch.cat([F.conv2d(s[None], k, layer.bias, *geometry) for s, k in zip(x, kernels, strict=True)])
+
+
+def loop_multi_scale(layer: EfficientMultiScaleAttention, x: Tensor) -> Tensor:
+    """Efficient multi-scale attention group by group; the groups share all weights."""
+    results = []
+    for u in x.chunk(layer.groups, 1):
+        height, width = u.shape[-2:]
+        rows, columns = u.mean(3, keepdim=True), u.mean(2, keepdim=True).transpose(2, 3)
+        rows, columns = layer.conv1x1(torch.cat([rows, columns], 2)).sigmoid().split([height, width], 2)
+        a = layer.norm(u * rows * columns.transpose(2, 3))
+        b = layer.conv3x3(u)
+        p, q = a.mean((2, 3), keepdim=True).softmax(1), b.mean((2, 3), keepdim=True).softmax(1)
+        results.append(u * ((p * b).sum(1, keepdim=True) + (q * a).sum(1, keepdim=True)).sigmoid())
+    return torch.cat(results, 1)
+
+
+def _conv_of_group(conv: Any, x: Tensor, group: int, groups: int) -> Tensor:
+    weight = conv.weight.chunk(groups)[group]
+    bias = None if conv.bias is None else conv.bias.chunk(groups)[group]
+    return F.conv2d(x, weight, bias, conv.stride, conv.padding)
+
+
+def _branch_of_group(branch: nn.Module, x: Tensor, group: int, groups: int) -> Tensor:
+    for layer in branch.children():
+        if isinstance(layer, nn.Conv2d):
+            x = _conv_of_group(layer, x, group, groups)
+        elif isinstance(layer, nn.BatchNorm2d):
+            weight, bias = layer.weight.chunk(groups)[group], layer.bias.chunk(groups)[group]
+            assert layer.running_mean is not None
+            assert layer.running_var is not None
+            mean, variance = layer.running_mean.chunk(groups)[group], layer.running_var.chunk(groups)[group]
+            x = F.batch_norm(x, mean, variance, weight, bias, layer.training, layer.momentum or 0.1, layer.eps)
+        else:
+            x = x.relu()
+    return x

@@ -1,0 +1,122 @@
+"""The history of a training run, read back: the figures of its snapshots, its curves, and which snapshot is the best.
+
+Imports no torch: reports and the studio read runs without it.
+"""
+
+import csv
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sase_gan.errors import SaseGanError
+from sase_gan.metrics.records import EvaluationRecord, in_order, parse_record
+
+RESULTS_FILE = "results.jsonl"
+TRAINING_FILE = "metrics.csv"
+CONFIG_FILE = "config.yaml"
+KEPT_RUN = "run"
+"""Folder in an evaluation made outside its run, with copies of the run's three files above."""
+
+
+@dataclass(frozen=True)
+class RunRecords:
+    """What a run folder tells about its course.
+
+    `results` are the evaluations of its snapshots by images seen; `series` the columns of `metrics.csv`, each as
+    (images seen, value) pairs without empty cells; `notes` say what could not be read.
+    """
+
+    results: tuple[EvaluationRecord, ...] = ()
+    series: Mapping[str, tuple[tuple[float, float], ...]] = field(default_factory=dict)
+    config: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+def read_run(folder: Path) -> RunRecords:
+    """Read a run folder's curves and configuration; what is missing is empty, what is damaged becomes a note."""
+    notes: list[str] = []
+    results = tuple(_read_results(folder / RESULTS_FILE, notes))
+    series = _read_training(folder / TRAINING_FILE, notes)
+    config_file = folder / CONFIG_FILE
+    config = config_file.read_text(encoding="utf-8", errors="replace") if config_file.is_file() else None
+    return RunRecords(results, series, config, tuple(notes))
+
+
+def _read_results(path: Path, notes: list[str]) -> list[EvaluationRecord]:
+    if not path.is_file():
+        return []
+    records = []
+    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            records.append(parse_record(json.loads(line), f"{path.name}, line {number}"))
+        except json.JSONDecodeError:
+            # A run killed while it wrote leaves half a line; the others are as good as ever.
+            notes.append(f"Line {number} of {path.name} is not valid JSON and was left out.")
+        except SaseGanError as error:
+            notes.append(f"{error}; this line was left out.")
+    return sorted(records, key=lambda record: images_seen(record) or 0)
+
+
+def _read_training(path: Path, notes: list[str]) -> dict[str, tuple[tuple[float, float], ...]]:
+    if not path.is_file():
+        return {}
+    with path.open(encoding="utf-8", errors="replace", newline="") as file:
+        rows = list(csv.DictReader(file))
+    if not rows or "images_seen" not in rows[0]:
+        notes.append(f"{path.name} has no column images_seen, so its curves were left out.")
+        return {}
+    series: dict[str, list[tuple[float, float]]] = {}
+    for row in rows:
+        clock = _number(row.get("images_seen"))
+        if clock is None:
+            continue
+        for name, cell in row.items():
+            value = _number(cell) if isinstance(cell, str) else None
+            if name is not None and name != "images_seen" and value is not None:
+                series.setdefault(name, []).append((clock, value))
+    return {name: tuple(points) for name, points in series.items()}
+
+
+def _number(cell: str | None) -> float | None:
+    try:
+        value = float(cell) if cell else None
+    except ValueError:
+        return None
+    return value if value is not None and math.isfinite(value) else None
+
+
+def images_seen(record: EvaluationRecord) -> int | None:
+    """The training clock of the snapshot that a record scores, where one did."""
+    return record.model.images_seen if record.model else None
+
+
+def main_distance(record: EvaluationRecord) -> str | None:
+    """The name of the record's leading distance: KID on whichever features there are, Inception's first."""
+    return next((name for name, metric in in_order(record.metrics) if metric.base == "kid" and metric.measured), None)
+
+
+def best_record(records: Sequence[EvaluationRecord]) -> EvaluationRecord | None:
+    """The lowest KID among the records whose copying verdict is not red; the latest one when none has a KID.
+
+    A red record is chosen only when all are red, because copies have the best KID of all.
+    """
+    ranked = rank_records(records)
+    return ranked[0] if ranked else None
+
+
+def rank_records(records: Sequence[EvaluationRecord]) -> list[EvaluationRecord]:
+    """The records among which `best_record` chooses, best first; those without a KID last, the latest of them first."""
+    # The untrained generator, published at 0 images, is no candidate where there is a trained one.
+    trained = [record for record in records if images_seen(record) != 0] or list(records)
+    allowed = [record for record in trained if record.colour("copying") != "red"] or trained
+    return sorted(reversed(allowed), key=_leading_value)
+
+
+def _leading_value(record: EvaluationRecord) -> float:
+    name = main_distance(record)
+    value = record.metrics[name].value if name else None
+    return math.inf if value is None else value

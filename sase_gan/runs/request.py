@@ -1,0 +1,109 @@
+"""What a training is asked to be: one record that the command line, Python and the tasks hand on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from sase_gan.errors import UsageError
+
+Report = Callable[[str], None]
+"""Called with a line for whoever started the training."""
+
+LOGGERS = ("tensorboard", "wandb")
+
+
+@dataclass(frozen=True)
+class TrainRequest:
+    """What a training is asked to be; None leaves a choice to the preset, the pictures and the hardware.
+
+    Attributes:
+        path: a folder or zip of pictures, or one picture; None goes on with `resume`.
+        out: the run folder; None takes the next free name in `runs`.
+        config: a YAML file, laid over the preset.
+        settings: texts such as `loss.r1=0.1`, laid over everything else.
+        image_size: side of a set's pictures in pixels.
+        max_size: longer side of one picture in pixels.
+        kimg: train for so many thousand images.
+        minutes: stop after so many minutes; a run on one picture is fitted into them.
+        batch_size: pictures a step on each device.
+        fit: crop or pad.
+        holdout: share of the pictures kept out of training.
+        resume: the run folder to go on with.
+        device: auto, cpu, cuda or mps.
+        devices: how many GPUs.
+        precision: 32-true or bf16-mixed.
+        threads: of the CPU.
+        weights_dir: where pretrained weights are looked for besides the usual places.
+        logger: tensorboard or wandb, besides metrics.csv.
+        figures: measure quality and copying at snapshots.
+    """
+
+    path: Path | None = None
+    out: Path | None = None
+    preset: str | None = None
+    config: Path | None = None
+    settings: tuple[str, ...] = ()
+    image_size: int | None = None
+    max_size: int | None = None
+    kimg: float | None = None
+    minutes: float | None = None
+    batch_size: int | None = None
+    seed: int | None = None
+    fit: str | None = None
+    holdout: float | None = None
+    resume: Path | None = None
+    device: str = "auto"
+    devices: int = 1
+    precision: str | None = None
+    threads: int | None = None
+    weights_dir: Path | None = None
+    logger: str | None = None
+    figures: bool = True
+
+    @property
+    def total_images(self) -> int | None:
+        """`kimg` in images."""
+        return None if self.kimg is None else round(self.kimg * 1000)
+
+    def check(self) -> None:
+        """Refuse what contradicts itself, before anything is read.
+
+        Raises:
+            UsageError: without pictures, for an unknown logger, or for a setting that a resumed run has already.
+        """
+        if self.logger is not None and self.logger not in LOGGERS:
+            raise UsageError(f"logger is {self.logger!r}; choose tensorboard or wandb")
+        if self.resume is None:
+            if self.path is None:
+                raise UsageError("no pictures were given; name a folder, a zip or one picture: sase-gan train PATH")
+            return
+        settled = {
+            "PATH": self.path,
+            "--out": self.out,
+            "--preset": self.preset,
+            "--config": self.config,
+            "--set": self.settings,
+            "--image-size": self.image_size,
+            "--max-size": self.max_size,
+            "--seed": self.seed,
+            "--fit": self.fit,
+            "--holdout": self.holdout,
+            "--batch-size": self.batch_size,
+        }
+        if wrong := [name for name, value in settled.items() if value]:
+            raise UsageError(
+                f"{', '.join(wrong)} cannot be changed on --resume, which goes on with {self.resume} as it began; "
+                "only --kimg, --minutes and the hardware may be given"
+            )
+
+
+def refuse_given(value: object, name: str, belongs_to: str, instead: str) -> None:
+    """Refuse an option of another kind of run.
+
+    Raises:
+        UsageError: unless the value is None.
+    """
+    if value is not None:
+        raise UsageError(f"{name} is {value}, which is for {belongs_to}; leave it out: {instead}")

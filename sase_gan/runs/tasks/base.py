@@ -1,0 +1,172 @@
+"""What a kind of run must be able to do, and the plan by which `runs.run` carries it out."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+
+from torch import Tensor
+
+from sase_gan.config import resolve
+from sase_gan.datasets.images import ImageSet
+from sase_gan.errors import DataError
+from sase_gan.hardware import Hardware
+from sase_gan.metrics.records import EvaluationRecord
+from sase_gan.runs.folder import RunFolder
+from sase_gan.runs.request import Report, TrainRequest
+from sase_gan.training.low_shot_config import LowShotConfig
+from sase_gan.training.one_shot_config import OneShotConfig
+
+if TYPE_CHECKING:
+    from sase_gan.training.low_shot import LowShotModule
+    from sase_gan.training.one_shot import OneShotModule
+
+    Module = LowShotModule | OneShotModule
+
+RunConfig = LowShotConfig | OneShotConfig
+Config = TypeVar("Config", bound=RunConfig)
+
+Measure = Callable[[Tensor], EvaluationRecord]
+"""From the uint8 pictures of a snapshot to its record of figures."""
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """How a run goes; counts and moments are in images seen.
+
+    Attributes:
+        build: makes the training module.
+        snapshot_images: between two snapshots, or the moments themselves.
+        evaluation_count: pictures drawn for the figures of a snapshot.
+        seeds: of the sample grids.
+        keep: best snapshots that stay; None keeps all, and the newest is the one to use.
+        measurable: whether a network that is to be published can be measured; None: always.
+        provenance: what a snapshot says of its training.
+        position: words for a number of images seen, or None for thousands.
+        work: the share of a run's time that so many images take, or None where all take the same.
+    """
+
+    build: Callable[[], Module]
+    total_images: int
+    batch_size: int
+    mirror: bool
+    log_images: int
+    checkpoint_images: int
+    snapshot_images: int | Sequence[int]
+    evaluation_count: int
+    provenance: dict[str, Any]
+    seeds: range = range(64)
+    keep: int | None = 3
+    patience: int | None = None
+    measurable: Callable[[Any], bool] | None = None
+    position: Callable[[int], str] | None = None
+    work: Callable[[int], float] | None = None
+
+
+class Task(ABC, Generic[Config]):
+    """A kind of run: how its pictures become a configuration, its costs, its plan and its figures.
+
+    All that differs between the kinds is asked of these objects; they keep no state.
+
+    Attributes:
+        name: the word in a configuration's `task`, and the folder of its presets.
+        config_type: the record of its configurations.
+        of_one_picture: its models learn from one picture.
+        foretold: the cost is told before every new run, because it is known in seconds; else on a dry run only.
+        cut_short: `minutes` end a run early; else its schedule is fitted into them by `foretell`.
+    """
+
+    name: ClassVar[str]
+    config_type: type[Config]
+    of_one_picture: ClassVar[bool]
+    foretold: ClassVar[bool]
+    cut_short: ClassVar[bool]
+
+    @abstractmethod
+    def refuse(self, request: TrainRequest) -> None:
+        """Refuse what belongs to another kind of run.
+
+        Raises:
+            UsageError: for an option of another kind of run.
+        """
+
+    @abstractmethod
+    def resolve(self, request: TrainRequest, hardware: Hardware, report: Report) -> Config:
+        """The configuration of a new run; a preset that was not asked for is chosen and told.
+
+        Raises:
+            UsageError: for a wrong setting.
+            DataError: for pictures that cannot be trained on.
+        """
+
+    def reopen(self, run: RunFolder, request: TrainRequest) -> Config:
+        """The configuration of a run that goes on, with the end that is asked for.
+
+        Raises:
+            UsageError: for an option that this kind of run does not take, or a file that is no configuration.
+        """
+        return resolve(self.config_type, file=run.config, flags=self.new_end(request))
+
+    @abstractmethod
+    def new_end(self, request: TrainRequest) -> dict[str, Any]:
+        """The settings that a resumed run may change."""
+
+    @abstractmethod
+    def foretell(self, config: Config, request: TrainRequest, hardware: Hardware, report: Report) -> Config:
+        """Tell time and memory of a run before anything is written; the configuration, fitted into `minutes`."""
+
+    @abstractmethod
+    def load(self, config: Config) -> ImageSet:
+        """The prepared training pictures.
+
+        Raises:
+            DataError: if they are gone, or one cannot be read.
+        """
+
+    @abstractmethod
+    def greeting(self, config: Config, images: ImageSet, hardware: Hardware, run: RunFolder) -> str:
+        """The line with which a new run begins."""
+
+    @abstractmethod
+    def plan(self, config: Config, images: ImageSet, *, weights_dir: str | None = None) -> RunPlan:
+        """How a run on these pictures goes.
+
+        Raises:
+            DataError: if there are too few pictures, too many, or they have another size than the configuration.
+        """
+
+    @abstractmethod
+    def measure(self, config: Config, images: ImageSet, hardware: Hardware) -> Measure | None:
+        """What measures a snapshot; None if the configuration wants no figures."""
+
+    @abstractmethod
+    def total_images(self, config: Config) -> int:
+        """Images that a whole run sees."""
+
+    @abstractmethod
+    def share_done(self, config: Config, images_seen: int) -> float:
+        """The share of the run's work, 0 to 1, that is done when so many images were seen."""
+
+
+def check_size(images: ImageSet, size: tuple[int, int]) -> None:
+    """Refuse pictures of another (height, width).
+
+    Raises:
+        DataError: with both sizes.
+    """
+    height, width = images.images.shape[2:]
+    if (height, width) != tuple(size):
+        raise DataError(f"the pictures are {width}x{height}; the configuration asks for {size[1]}x{size[0]}")
+
+
+def facts(config: RunConfig, images: ImageSet) -> dict[str, Any]:
+    """What a snapshot says of its training pictures."""
+    return {
+        "name": Path(config.data.path).name if config.data.path else None,
+        "count": len(images),
+        "digest": images.digest,
+        "licence": config.data.licence,
+    }

@@ -1,0 +1,160 @@
+"""Runs on a set of pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from sase_gan.config import resolve
+from sase_gan.datasets.images import ImageSet, load_image_set, open_images
+from sase_gan.datasets.prepare import split_holdout
+from sase_gan.datasets.sources import ImageSource
+from sase_gan.errors import DataError
+from sase_gan.hardware import Hardware
+from sase_gan.runs.durations import readable_seconds
+from sase_gan.runs.folder import RunFolder
+from sase_gan.runs.presets import FEWEST_IMAGES, choose_preset
+from sase_gan.runs.request import Report, TrainRequest, refuse_given
+from sase_gan.runs.tasks.base import Measure, RunPlan, Task, check_size, facts
+from sase_gan.training.low_shot_config import LowShotConfig
+
+
+class LowShotTask(Task[LowShotConfig]):
+    """A generator that learns from a set of pictures."""
+
+    name = "low_shot"
+    config_type = LowShotConfig
+    of_one_picture = False
+    foretold = False  # two steps of a large network take minutes on a CPU
+    cut_short = True
+
+    def refuse(self, request: TrainRequest) -> None:
+        """Refuse the sizes of one picture."""
+        refuse_given(request.max_size, "--max-size", "one picture", "--image-size sets the side of a set's pictures")
+
+    def resolve(self, request: TrainRequest, hardware: Hardware, report: Report) -> LowShotConfig:
+        """The configuration of a new run; preset and image size are chosen by the pictures and the hardware."""
+        assert request.path is not None
+        source = open_images(request.path)
+        if len(source) < FEWEST_IMAGES:
+            raise DataError(
+                f"{request.path} holds {len(source)} pictures; at least {FEWEST_IMAGES} are required to train on a set"
+            )
+        self.refuse(request)
+        preset, image_size = request.preset, request.image_size
+        if preset is None:
+            choice = choose_preset(
+                len(source), _smallest_side(source), gpu=hardware.kind != "cpu", image_size=image_size
+            )
+            preset, image_size = choice.preset, choice.image_size
+            report(f"preset {preset}: {choice.reason}")
+        flags = {
+            "image_size": image_size,
+            "seed": request.seed,
+            "data": {"path": str(request.path.resolve()), "fit": request.fit, "holdout": request.holdout},
+            "optimiser": {"batch_size": request.batch_size},
+            "schedule": {"total_images": request.total_images},
+        }
+        return resolve(
+            LowShotConfig, preset=preset, file=request.config, flags=flags, settings=request.settings, task=self.name
+        )
+
+    def new_end(self, request: TrainRequest) -> dict[str, Any]:
+        """A resumed run may go on for more images."""
+        return {"schedule": {"total_images": request.total_images}}
+
+    def foretell(
+        self, config: LowShotConfig, request: TrainRequest, hardware: Hardware, report: Report
+    ) -> LowShotConfig:
+        """Time two steps and tell parameters, speed, time and memory."""
+        from sase_gan.runs.cost import measure_training
+
+        report(f"{len(open_images(str(config.data.path)))} pictures; timing two steps on {hardware.name} ...")
+        cost = measure_training(config, hardware, steps=2, warm_up=1, weights_dir=request.weights_dir)
+        seconds = config.schedule.total_images / cost.images_per_second
+        report(f"generator      {cost.generator_parameters:,} parameters")
+        report(f"discriminator  {cost.discriminator_parameters:,} parameters")
+        report(f"speed          {cost.images_per_second:.1f} images/s ({hardware.precision}, {hardware.name})")
+        report(f"time           about {readable_seconds(seconds)} for {config.schedule.total_images:,} images")
+        report(f"memory         {cost.peak_memory_mb:,.0f} MB at most")
+        return config
+
+    def load(self, config: LowShotConfig) -> ImageSet:
+        """The prepared training pictures, without those that the configuration holds out."""
+        images = load_image_set(Path(str(config.data.path)), image_size=config.image_size, fit=config.data.fit)
+        if config.data.holdout == 0:
+            return images
+        training, _ = split_holdout(images, config.data.holdout, config.seed)
+        return training
+
+    def greeting(self, config: LowShotConfig, images: ImageSet, hardware: Hardware, run: RunFolder) -> str:
+        """How many pictures are trained on, and where."""
+        return f"{len(images)} pictures at {config.image_size} px on {hardware.name}; writing to {run.path}"
+
+    def plan(self, config: LowShotConfig, images: ImageSet, *, weights_dir: str | None = None) -> RunPlan:
+        """Snapshots every so many images, of which the best stay."""
+        if len(images) < FEWEST_IMAGES:
+            raise DataError(
+                f"{config.data.path} holds {len(images)} usable pictures; at least {FEWEST_IMAGES} are required"
+            )
+        check_size(images, (config.image_size, config.image_size))
+
+        def build() -> Any:
+            from sase_gan.training.low_shot import LowShotModule
+
+            return LowShotModule(config.model_dump(mode="json"), weights_dir=weights_dir)
+
+        schedule = config.schedule
+        return RunPlan(
+            build=build,
+            total_images=schedule.total_images,
+            batch_size=config.optimiser.batch_size,
+            mirror=config.data.mirror,
+            log_images=schedule.log_images,
+            checkpoint_images=schedule.checkpoint_images,
+            snapshot_images=schedule.snapshot_images,
+            evaluation_count=schedule.evaluation_count,
+            patience=schedule.patience,
+            provenance={
+                "averaged": True,
+                "data": {**facts(config, images), "fit": config.data.fit, "mirror": config.data.mirror},
+                "seed": config.seed,
+                "extractor_used_in_training": _trains_with_the_extractor(config),
+                "reconstruction": config.loss.reconstruction,
+            },
+        )
+
+    def measure(self, config: LowShotConfig, images: ImageSet, hardware: Hardware) -> Measure | None:
+        """Distances to the set, and a search for copies of it."""
+        if config.schedule.evaluation_count == 0:
+            return None
+        from sase_gan.metrics.quick import prepare_measure
+
+        return prepare_measure(
+            images.images,
+            device=hardware.device,
+            extractor_used_in_training=_trains_with_the_extractor(config),
+            data={
+                "name": Path(str(config.data.path)).name,
+                "licence": config.data.licence,
+                "mirror": config.data.mirror,
+            },
+        )
+
+    def total_images(self, config: LowShotConfig) -> int:
+        """As configured."""
+        return config.schedule.total_images
+
+    def share_done(self, config: LowShotConfig, images_seen: int) -> float:
+        """All images are the same work."""
+        return min(1.0, images_seen / config.schedule.total_images)
+
+
+def _trains_with_the_extractor(config: LowShotConfig) -> bool:
+    """Whether the network that measures snapshots also judges in training, which flatters its figures."""
+    return config.loss.reconstruction == "efflite0"
+
+
+def _smallest_side(source: ImageSource) -> int:
+    """Of the first pictures, enough to choose an image size without decoding a whole set twice."""
+    return min(min(source.read(i).shape[1:]) for i in range(min(len(source), 16)))

@@ -1,0 +1,190 @@
+"""Runs on one picture."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from sase_gan.config import resolve
+from sase_gan.datasets.images import ImageSet
+from sase_gan.datasets.one_shot import fitted, open_picture
+from sase_gan.errors import DataError
+from sase_gan.hardware import Hardware, free_memory_mb
+from sase_gan.runs.durations import readable_seconds
+from sase_gan.runs.folder import RunFolder
+from sase_gan.runs.presets import choose_one_shot_preset
+from sase_gan.runs.request import Report, TrainRequest, refuse_given
+from sase_gan.runs.tasks.base import Measure, RunPlan, Task, check_size, facts
+from sase_gan.training.one_shot_config import OneShotConfig, sized_for
+
+
+class OneShotTask(Task[OneShotConfig]):
+    """A generator that learns the inner statistics of one picture."""
+
+    name = "one_shot"
+    config_type = OneShotConfig
+    of_one_picture = True
+    foretold = True
+    cut_short = False  # it would lack its finest stages
+
+    def refuse(self, request: TrainRequest) -> None:
+        """Refuse what makes a set."""
+        for value, name, instead in (
+            (request.image_size, "--image-size", "--max-size sets the longer side"),
+            (request.fit, "--fit", "one picture keeps its proportions"),
+            (request.holdout, "--holdout", "one picture cannot be divided"),
+            (request.batch_size, "--batch-size", "every iteration shows the picture"),
+            (request.total_images, "--kimg", "--minutes or --set schedule.iterations=N sets the length"),
+            (request.devices if request.devices != 1 else None, "--devices", "one picture is trained on one device"),
+        ):
+            refuse_given(value, name, "a set of pictures", instead)
+
+    def resolve(self, request: TrainRequest, hardware: Hardware, report: Report) -> OneShotConfig:
+        """The configuration of a new run, with the pyramid's sizes; the preset is chosen by the hardware."""
+        assert request.path is not None
+        self.refuse(request)
+        picture = open_picture(request.path)
+        preset = request.preset
+        if preset is None:
+            preset, reason = choose_one_shot_preset(gpu=hardware.kind != "cpu")
+            report(f"preset {preset}: {reason}")
+        flags = {
+            "seed": request.seed,
+            "pyramid": {"max_size": request.max_size},
+            "data": {"path": str(request.path.resolve())},
+        }
+        config = resolve(
+            OneShotConfig, preset=preset, file=request.config, flags=flags, settings=request.settings, task=self.name
+        )
+        return sized_for(config, _size(picture))
+
+    def for_picture(self, config: OneShotConfig, path: Path) -> OneShotConfig:
+        """The configuration for another picture: its path, and the pyramid's sizes for it.
+
+        Raises:
+            DataError: for a picture that cannot be read, is too small or too long.
+        """
+        data = config.data.model_copy(update={"path": str(path.resolve())})
+        return sized_for(config.model_copy(update={"data": data}), _size(open_picture(path)))
+
+    def new_end(self, request: TrainRequest) -> dict[str, Any]:
+        """Nothing: a run on one picture goes on to its last stage."""
+        refuse_given(request.kimg, "--kimg", "a set of pictures", "a run on one picture goes on to its last stage")
+        return {}
+
+    def foretell(
+        self, config: OneShotConfig, request: TrainRequest, hardware: Hardware, report: Report
+    ) -> OneShotConfig:
+        """Tell sizes, time and memory; the configuration with as many iterations as fit into `minutes`."""
+        from sase_gan.runs.cost import measure_picture_training
+
+        # A resumed run has its sizes: there is nothing to advise.
+        resumed = request.resume is not None
+        picture = config.generator.sizes[-1] if resumed else _size(open_picture(str(config.data.path)))
+        _tell_sizes(config, picture, report)
+        cost = measure_picture_training(config, hardware)
+        if request.minutes is not None and not resumed:
+            schedule = config.schedule
+            fitting = max(1, int(schedule.iterations * 60 * request.minutes / cost.seconds))
+            config = config.model_copy(update={"schedule": schedule.model_copy(update={"iterations": fitting})})
+        seconds = sum(config.iterations(s) * each for s, each in enumerate(cost.seconds_per_iteration))
+        timed = (
+            "" if cost.timed_stages == config.num_stages else f"; {cost.timed_stages} stages timed, finer ones foretold"
+        )
+        report(
+            f"time     about {readable_seconds(seconds)} for {config.total_images:,} iterations on {hardware.name}, "
+            f"{hardware.threads} threads{timed}"
+        )
+        report(f"memory   about {cost.peak_memory_mb:,.0f} MB")
+        free = free_memory_mb(hardware)
+        if free is not None and cost.peak_memory_mb > free:
+            report(f"         more than the {free:,.0f} MB that are free: a smaller --max-size needs less")
+        return config
+
+    def load(self, config: OneShotConfig) -> ImageSet:
+        """The picture at the size of the finest stage."""
+        return fitted(open_picture(str(config.data.path)), config.generator.sizes[-1])
+
+    def greeting(self, config: OneShotConfig, images: ImageSet, hardware: Hardware, run: RunFolder) -> str:
+        """Where the run is written."""
+        return f"writing to {run.path}; look into its grids/ while it trains"
+
+    def plan(self, config: OneShotConfig, images: ImageSet, *, weights_dir: str | None = None) -> RunPlan:
+        """A snapshot at the end of every stage, of which the last is the one to use."""
+        if len(images) != 1:
+            raise DataError(f"{config.data.path} holds {len(images)} pictures; one-shot training takes one")
+        sizes, starts = config.generator.sizes, config.stage_starts
+        check_size(images, sizes[-1])
+
+        def build() -> Any:
+            from sase_gan.training.one_shot import OneShotModule
+
+            module = OneShotModule(config.model_dump(mode="json"))
+            module.show(images.images[0])
+            return module
+
+        def position(seen: int) -> str:
+            stage = max(stage for stage, start in enumerate(starts[:-1]) if seen > start or stage == 0)
+            height, width = sizes[stage]
+            done = f"{seen - starts[stage]}/{config.iterations(stage)}"
+            return f"stage {stage + 1}/{len(sizes)} ({width}x{height}) {done}"
+
+        return RunPlan(
+            build=build,
+            total_images=config.total_images,
+            batch_size=1,
+            mirror=False,
+            log_images=config.schedule.log_images,
+            checkpoint_images=config.schedule.checkpoint_images,
+            snapshot_images=starts[1:],
+            evaluation_count=config.schedule.evaluation_count,
+            seeds=range(16),
+            keep=None,
+            measurable=lambda network: network.num_stages == len(sizes),
+            position=position,
+            work=lambda seen: self.share_done(config, seen),
+            provenance={
+                "averaged": config.averaging.half_life is not None,
+                "data": facts(config, images),
+                "seed": config.seed,
+                "extractor_used_in_training": False,
+            },
+        )
+
+    def measure(self, config: OneShotConfig, images: ImageSet, hardware: Hardware) -> Measure | None:
+        """Single-image distance and diversity, and a search for copied patches."""
+        if config.schedule.evaluation_count == 0:
+            return None
+        from sase_gan.metrics.quick import prepare_single_measure
+
+        data = {"name": Path(str(config.data.path)).name, "licence": config.data.licence}
+        return prepare_single_measure(images.images[0], device=hardware.device, data=data)
+
+    def total_images(self, config: OneShotConfig) -> int:
+        """Iterations of all stages."""
+        return config.total_images
+
+    def share_done(self, config: OneShotConfig, images_seen: int) -> float:
+        """An iteration of a fine stage is more work than one of a coarse stage."""
+        costs = [config.iterations(stage) * cost for stage, cost in enumerate(config.iteration_costs())]
+        parts = zip(pairwise(config.stage_starts), costs, strict=True)
+        done = sum(cost * min(1.0, max(0, images_seen - start) / (end - start)) for (start, end), cost in parts)
+        return done / sum(costs)
+
+
+def _size(picture: ImageSet) -> tuple[int, int]:
+    height, width = picture.images.shape[2:]
+    return height, width
+
+
+def _tell_sizes(config: OneShotConfig, picture: tuple[int, int], report: Report) -> None:
+    height, width = config.generator.sizes[-1]
+    report(f"picture  {picture[1]}x{picture[0]} px, trained at {width}x{height} px")
+    if (height, width) != picture:
+        more = max(picture) / max(height, width)
+        report(
+            f"         smaller than the picture: --max-size up to {max(picture)} keeps more detail, at up to "
+            f"{more**2:.1f} times the time and memory of the finest stage"
+        )
+    report("stages   " + ", ".join(f"{w}x{h}" for h, w in config.generator.sizes))

@@ -1,0 +1,60 @@
+"""What both training modules share: the clock that a run goes by, and the figures of its steps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lightning import LightningModule
+from torch import Tensor
+
+
+class TrainingClock(LightningModule):
+    """A training module steps its optimisers itself, counts the images seen, and collects figures until they are read.
+
+    Everything that changes in the course of a run derives from the clock, so a checkpoint needs to hold nothing else.
+
+    Attributes:
+        images_seen: by the discriminator, on all devices together.
+        steps: finished ones.
+        data_digest: hash of the training pictures, which the clock belongs to.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.images_seen = 0
+        self.steps = 0
+        self.data_digest = ""
+        self._sums: dict[str, Tensor] = {}
+        self._sum_counts: dict[str, int] = {}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add the clock, and the hash of the pictures that it counts."""
+        checkpoint["clock"] = {"images_seen": self.images_seen, "steps": self.steps, "data_digest": self.data_digest}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Restore the clock."""
+        self.images_seen = checkpoint["clock"]["images_seen"]
+        self.steps = checkpoint["clock"]["steps"]
+
+    def advance(self, images: int) -> None:
+        """Count a finished step on so many images."""
+        self.images_seen += images
+        self.steps += 1
+
+    def collect(self, terms: dict[str, Tensor]) -> None:
+        """Add figures of a step, kept on the device until someone reads them."""
+        for name, value in terms.items():
+            value = value.detach().float().mean()
+            self._sums[name] = self._sums[name] + value if name in self._sums else value
+            self._sum_counts[name] = self._sum_counts.get(name, 0) + 1
+
+    def read_terms(self) -> dict[str, float]:
+        """Read the mean of every figure since the last call; the only place that waits for the device."""
+        means = {name: value.item() / self._sum_counts[name] for name, value in self._sums.items()}
+        self._sums, self._sum_counts = {}, {}
+        return means
+
+    def optimiser(self, index: int) -> Any:
+        """Optimiser 0, the generator's, or 1, the discriminator's, as Lightning wraps it."""
+        return self.optimizers()[index]  # type: ignore[index]

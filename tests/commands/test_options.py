@@ -1,0 +1,108 @@
+"""Shared options: sizes, and former names that are understood but not shown."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from typer.main import get_command
+from typer.testing import CliRunner
+
+from sase_gan import cli
+from sase_gan.commands.options import DeviceOption, former_names, parse_share, parse_size
+from sase_gan.errors import UsageError
+from tests.commands.test_cli import every_command
+
+app = typer.Typer()
+
+
+@app.command(cls=former_names({"--accelerator": "--device"}))
+def command(names: list[str], device: DeviceOption = "auto") -> None:
+    """Do something."""
+    typer.echo(f"{device} {names}")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--device", "cpu", "a"], ["--accelerator", "cpu", "a"], ["--accelerator=cpu", "a"], ["a", "--accelerator=cpu"]],
+)
+def test_a_former_name_is_understood(arguments: list[str]) -> None:
+    assert CliRunner().invoke(app, arguments).output == "cpu ['a']\n"
+
+
+def test_words_behind_two_hyphens_are_no_options() -> None:
+    assert CliRunner().invoke(app, ["a", "--", "--accelerator"]).output == "auto ['a', '--accelerator']\n"
+
+
+def test_help_shows_the_present_name_only() -> None:
+    text = re.sub(r"\x1b\[[\d;]*m", "", CliRunner().invoke(app, ["--help"]).output)
+    assert "--device" in text
+    assert "--accelerator" not in text
+
+
+def test_sizes_are_width_by_height() -> None:
+    assert parse_size(None) is None
+    assert parse_size("800x200") == (200, 800)
+
+
+@pytest.mark.parametrize("text", ["800", "x", "800x", "0x10", "-1x10", "800x200x3"])
+def test_other_sizes_are_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="write WIDTHxHEIGHT in pixels"):
+        parse_size(text)
+
+
+@pytest.mark.parametrize(("text", "share"), [("10%", 0.1), ("0.1", 0.1), ("0", 0), ("100%", 1), ("12.5%", 0.125)])
+def test_shares_are_percent_or_fractions(text: str, share: float) -> None:
+    assert parse_share(text) == share
+
+
+@pytest.mark.parametrize("text", ["", "%", "ten", "10%%", "10% of all", "-0.1", "2", "nan"])
+def test_other_shares_are_refused(text: str) -> None:
+    with pytest.raises(UsageError, match=r"write it as 10% or 0\.1"):
+        parse_share(text)
+
+
+def options(*words: str) -> dict[str, Any]:
+    """All options of a command by their spelling."""
+    command = get_command(cli.app)
+    for word in words:
+        command = command.commands[word]
+    return {name: option for option in command.params for name in option.opts}
+
+
+MINE = [words for words in every_command() if words[0] in ("train", "scenes", "bench", "data", "weights", "studio")]
+
+
+@pytest.mark.parametrize("words", MINE, ids=" ".join)
+def test_a_shared_option_reads_the_same_on_every_command(words: list[str]) -> None:
+    train = options("train")
+    for name, option in options(*words).items():
+        if name in ("--device", "--threads", "--precision", "--config", "--set", "--weights-dir") and not option.hidden:
+            assert option.help == train[name].help, f"{words} {name}"
+
+
+@pytest.mark.parametrize(
+    ("words", "former"),
+    [
+        (["bench", "layers"], ["--channels", "8", "--size", "4", "--batch-size", "2", "--repeats", "1"]),
+        (["weights", "verify"], ["--dir", "nowhere", "efflite0"]),
+    ],
+)
+def test_former_spellings_still_work(words: list[str], former: list[str]) -> None:
+    result = CliRunner().invoke(cli.app, [*words, *former])
+    assert result.exit_code == 0, result.output
+
+
+def test_usage_names_no_former_argument(tmp_path: Path) -> None:
+    usage = CliRunner().invoke(cli.app, ["data", "preview", "--help"], terminal_width=200).output
+    assert "data preview [OPTIONS] {path}" in usage.replace("PATH", "{path}")
+    assert "former" not in usage
+
+
+def test_a_held_out_share_may_be_percent(tmp_path: Path) -> None:
+    faces = Path(__file__).parents[2] / "data" / "emoji-faces"
+    result = CliRunner().invoke(
+        cli.app, ["train", str(faces), "--preset", "smoke/low_shot", "--holdout", "10%", "--dry-run", "--threads", "1"]
+    )
+    assert "holdout: 0.1" in result.output, result.output

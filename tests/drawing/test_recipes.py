@@ -1,0 +1,83 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from sase_gan.drawing.recipes import Move, Recipe, draw_recipes, parse_names, walk_recipes
+from sase_gan.drawing.sampling import latent_walk, sample_images
+from sase_gan.errors import UsageError
+from sase_gan.networks.pyramid import Pyramid, PyramidConfig
+
+FAR = Recipe(17, (Move("~", 50, 3, 2), Move("@", 60, 0, 12)))
+
+
+@pytest.fixture(scope="module")
+def single() -> Pyramid:
+    torch.manual_seed(0)
+    return Pyramid(PyramidConfig(sizes=((12, 12), (18, 18)), width=8)).eval()
+
+
+def test_seeds_and_names_are_read_from_one_list():
+    assert parse_names("0,4-5, 17~50.3.2@60.0.12") == [Recipe(0), Recipe(4), Recipe(5), FAR]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "'' is not understood"),
+        ("1,,2", "'' is not understood"),
+        ("1,x", "'x' is not understood"),
+        ("17~50.3", "'17~50.3' is not understood; variations are written 17~50.3.2"),
+        ("17@60.0.25", "17@60.0.25 names a variation that does not exist"),
+        ("../17~50.3.2", "is not understood"),
+    ],
+)
+def test_what_is_no_name_is_refused(text, message):
+    with pytest.raises(UsageError, match=message):
+        parse_names(text)
+
+
+@pytest.mark.parametrize("recipe", [Recipe(7), Recipe(2**31 - 1), FAR], ids=lambda recipe: recipe.name)
+def test_a_file_name_is_safe_and_is_read_back(recipe):
+    name = recipe.file_name()
+    assert not set(name) - set("0123456789~@.depsng")
+    assert parse_names(Path(name).stem.removeprefix("seed")) == [recipe]
+
+
+def test_a_seeds_file_is_called_as_ever():
+    assert Recipe(7).file_name() == "seed000007.png"
+
+
+def test_a_name_too_long_for_a_file_is_refused():
+    recipe = Recipe(7, (Move("~", 160, 2**31 - 1, 63),) * 32)
+    with pytest.raises(UsageError, match="has 32 steps, and a file may not have so long a name"):
+        recipe.file_name()
+
+
+def test_seeds_are_drawn_as_sampling_draws_them(network, single):
+    for model in (network, single):
+        for settings in ({}, {"noise": "fixed", "truncation": 0.7}, {"noise": "off"}):
+            recipes = [Recipe(seed, **settings) for seed in (5, 0, 9)]
+            assert torch.equal(
+                draw_recipes(model, recipes, batch_size=2), sample_images(model, [5, 0, 9], batch_size=2, **settings)
+            )
+
+
+def test_a_walk_over_seeds_is_samplings_and_may_pass_variations(network, single):
+    for model in (network, single):
+        for loop in (True, False):
+            walk = walk_recipes(model, [Recipe(3), Recipe(8)], steps=3, loop=loop)
+            assert torch.equal(walk, latent_walk(model, [3, 8], steps=3, loop=loop))
+    walk = walk_recipes(network, [Recipe(17), FAR], steps=3)
+    assert torch.equal(walk[-1], draw_recipes(network, [FAR])[0])
+    with pytest.raises(UsageError, match="a walk needs at least two seeds; got 1"):
+        walk_recipes(network, [FAR])
+
+
+def test_impossible_recipes_are_refused(network, single):
+    with pytest.raises(UsageError, match=r"17~50.3.2@60.0.12 names a variation, which models of one picture lack"):
+        draw_recipes(single, [FAR])
+    with pytest.raises(UsageError, match="which models of one picture lack"):
+        FAR.seed_alone()
+    with pytest.raises(UsageError, match="truncation is 3; it must be between 0 and 2"):
+        draw_recipes(network, [Recipe(1, truncation=3)])
