@@ -1,6 +1,7 @@
 """What this machine can do: device, precision, threads, memory; and which process of a run this is."""
 
 import os
+import sys
 from dataclasses import dataclass
 
 import torch
@@ -60,6 +61,16 @@ def free_memory_mb(hardware: Hardware) -> float | None:
         return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**20
     except (ValueError, OSError):
         return None
+
+
+def peak_memory_mb(device: torch.device) -> float:
+    """Most memory used so far: of the device on a GPU, of the process on a CPU."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    import resource  # Unix has it
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)
 
 
 def is_first_process() -> bool:

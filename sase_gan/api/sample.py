@@ -10,7 +10,7 @@ from typing import Any
 
 from sase_gan.api.images import Images
 from sase_gan.api.models import HasFolder, find_snapshot, load
-from sase_gan.api.progress import Progress, shown
+from sase_gan.api.progress import shown
 from sase_gan.drawing import injection
 from sase_gan.drawing.recipes import Recipe, draw_recipes, parse_names
 from sase_gan.drawing.sampling import NoiseMode, check_seeds
@@ -18,6 +18,7 @@ from sase_gan.errors import UsageError
 from sase_gan.networks.generator import Generator
 from sase_gan.networks.pyramid import Pyramid
 from sase_gan.networks.pyramid_sizes import Size
+from sase_gan.progress import Count, named
 from sase_gan.snapshot import snapshot_digest
 
 
@@ -32,7 +33,7 @@ def sample(
     finished_stages: int | None = None,
     batch_size: int = 8,
     device: str = "auto",
-    progress: Progress | bool = True,
+    progress: Count | bool = True,
 ) -> Images:
     """Draw one image for each seed.
 
@@ -68,7 +69,9 @@ def sample(
     pyramid = _as_pyramid(
         network, {"size": size, "start_scale": start_scale or None, "finished_stages": finished_stages}
     )
-    with shown(progress, "drawing", len(recipes)) as advance, _finished(pyramid, finished_stages):
+    bars = progress if isinstance(progress, bool) else lambda what, done, total: progress(done, total)
+    with shown(bars) as told, _finished(pyramid, finished_stages):
+        advance = named(told, "drawing")
         if pyramid is None or not (size or start_scale):
             pixels = draw_recipes(network, recipes, batch_size=batch_size, progress=advance)
         else:

@@ -78,9 +78,10 @@ def models(
 ) -> None:
     """List every recognition backbone with its parameters and multiply-adds, beside the papers' published figures."""
     from sase_gan.hardware import choose_hardware
-    from sase_gan.recognition.backbones.cost import BACKBONES, ROWS, bench_models, models_table
+    from sase_gan.recognition.backbones.choices import LAYERS
+    from sase_gan.recognition.backbones.cost import BACKBONES, bench_models, models_table
 
-    chosen = list(ROWS) if layers is None else [name.strip() for name in layers.split(",")]
+    chosen = list(LAYERS) if layers is None else [name.strip() for name in layers.split(",")]
     hardware = choose_hardware(device, "32-true", threads)
     costs = bench_models(
         backbones or BACKBONES, layers=chosen, throughput=throughput, device=hardware.kind, batch_size=batch_size

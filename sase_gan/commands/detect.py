@@ -63,12 +63,11 @@ def train(
     settings = resolve(DetectConfig, preset=preset, file=config, flags=flags, settings=set_values, task="detect")
     console = Console()
     if dry_run:
-        from sase_gan.recognition.detection.detector import count_parameters
+        from sase_gan.recognition.detection.detector import count_detector_parameters
 
         console.print(to_yaml(settings), markup=False)
-        console.print(
-            f"{count_parameters(settings.backbone, settings.detector, classes=80):,} parameters with 80 classes"
-        )
+        count = count_detector_parameters(settings.backbone, settings.detector, classes=80)
+        console.print(f"{count:,} parameters with 80 classes")
         return
     from sase_gan.recognition.detection.coco import open_coco
     from sase_gan.recognition.detection.scores import scores_in_words, write_detections

@@ -117,29 +117,27 @@ def evaluate(
 def _evaluate_set(options: "EvaluationOptions") -> None:
     from rich.console import Console
 
-    from sase_gan.evaluation.run import run_evaluation
-    from sase_gan.report.write import write_report
+    from sase_gan.api.evaluate import measure
 
-    with _Progress() as progress:
-        result = run_evaluation(options, progress)
+    result = measure(options)
     for note in result.notes:
         typer.echo(f"Note: {note}", err=True)
-    report = write_report(result.folder, run_folder=result.run_folder)
     console = Console()
     console.print(_verdicts(result.record))
     console.print(_figures(result.record))
     if result.record.disagreement:
         console.print(result.record.disagreement)
-    typer.echo(f"Report: {report}")
+    typer.echo(f"Report: {result.page}")
 
 
 def _evaluate_pairs(options: "EvaluationOptions") -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from sase_gan.api.progress import ProgressBars
     from sase_gan.evaluation.pairs import run_pairs
 
-    with _Progress() as progress:
+    with ProgressBars() as progress:
         result = run_pairs(options, progress)
     table = Table(f"Over {result.scenes} scenes", "Mean", "Median", "Deviation", "95 %")
     for name, row in result.summary.items():
@@ -149,45 +147,6 @@ def _evaluate_pairs(options: "EvaluationOptions") -> None:
     for note in result.notes:
         typer.echo(f"Note: {note}", err=True)
     typer.echo(f"Table: {result.folder / 'scenes.md'}")
-
-
-class _Progress:
-    """A bar a stage on a terminal; elsewhere nothing but an estimate of the time from the first batches."""
-
-    def __init__(self) -> None:
-        import time
-
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        self._console = Console(stderr=True)
-        self._bars = Progress(*columns, console=self._console)
-        self._tasks: dict[str, Any] = {}
-        self._started: dict[str, float] = {}
-        self._told: set[str] = set()
-        self._clock = time.monotonic
-
-    def __enter__(self) -> "_Progress":
-        if self._console.is_terminal:
-            self._bars.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._console.is_terminal:
-            self._bars.stop()
-
-    def __call__(self, what: str, done: int, total: int) -> None:
-        if self._console.is_terminal:
-            if what not in self._tasks:
-                self._tasks[what] = self._bars.add_task(what, total=total)
-            self._bars.update(self._tasks[what], completed=done, total=total)
-            return
-        start = self._started.setdefault(what, self._clock())
-        elapsed = self._clock() - start
-        if what not in self._told and elapsed > 1 and done < total:
-            self._told.add(what)
-            typer.echo(f"{what}: about {elapsed * (total - done) / done:.0f} s for {total - done} more", err=True)
 
 
 def _verdicts(record: "EvaluationRecord") -> Any:

@@ -6,7 +6,8 @@ start redraws the layout, a fine one only the texture. Applications and their co
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -28,7 +29,7 @@ Styles = Literal["live", "train"]
 
 
 class Injection(NamedTuple):
-    """What came of a picture that entered the pyramid, uint8 `[num_seeds, 3, height, width]`."""
+    """An injection is what came of a picture that entered the pyramid, uint8 `[num_seeds, 3, height, width]`."""
 
     unmasked: Tensor
     """As it was drawn."""
@@ -66,7 +67,16 @@ def sample(
     with evaluating(pyramid):
         carried = pyramid.reconstruct(start_scale).stages[-1] if start_scale > 0 else None
         return _draw(
-            pyramid, seeds, carried, start_scale, size, noise, padding, styles, batch_size=batch_size, progress=progress
+            pyramid,
+            seeds,
+            carried,
+            start_scale,
+            size=size,
+            noise=noise,
+            padding=padding,
+            styles=styles,
+            batch_size=batch_size,
+            progress=progress,
         )
 
 
@@ -115,7 +125,8 @@ def inject(
     with evaluating(pyramid):
         whole = resize(to_float(image)[None].to(device), sizes[-1])
         carried = resize(whole, sizes[start_scale - 1]).clamp(-1, 1)
-        drawn = _draw(pyramid, seeds, carried, start_scale, size, noise, padding, styles, finish=finish)
+        how: dict[str, Any] = {"size": size, "noise": noise, "padding": padding, "styles": styles, "finish": finish}
+        drawn = _draw(pyramid, seeds, carried, start_scale, **how)
     if mask is None:
         return Injection(drawn, drawn)
     base = at_size(pyramid.picture.cpu(), sizes[-1])
@@ -125,10 +136,13 @@ def inject(
 def inject_strip(
     pyramid: Pyramid, image: Tensor, mask: Tensor | None = None, *, seed: int = 0, dilate: float = 0.0
 ) -> Injection:
-    """The picture entering at every possible stage, coarse to fine: how much each start scale changes.
+    """Let a picture enter at every possible stage, coarse to fine: how much each start scale changes.
 
     Returns:
         uint8 `[num_stages - 1, 3, height, width]` each; the first entered at stage 1.
+
+    Raises:
+        UsageError: for a pyramid of a single stage.
     """
     parts = [
         inject(pyramid, image, scale, mask, seeds=(seed,), dilate=dilate) for scale in range(1, pyramid.num_stages)
@@ -201,7 +215,7 @@ def animate(
     batch_size: int = 8,
     progress: Progress | None = None,
 ) -> Tensor:
-    """A short film: the noise of the stages from `start_scale` on walks around that of the training picture.
+    """Draw a short film: the noise of the stages from `start_scale` on walks around that of the training picture.
 
     Its frames are the stages' own pictures: finished one by one, their patches would jump from frame to frame.
 
@@ -217,6 +231,9 @@ def animate(
 
     Returns:
         uint8 `[frames, 3, height, width]`.
+
+    Raises:
+        UsageError: for a number out of its range.
     """
     if frames < 1:
         raise UsageError(f"frames is {frames}; it must be at least 1")
@@ -230,25 +247,13 @@ def animate(
         torch.zeros(1, *shape) if fixed is None else fixed.cpu()
         for shape, fixed in zip(shapes, pyramid.fixed_noise(), strict=True)
     ]
-    before = [target.clone() for target in targets]
-    now = [0.95 * target + 0.05 * torch.randn(target.shape, generator=source) for target in targets]
+    walk = _walk_around(targets, source, alpha, beta)
     device = pyramid.amplitudes.device
     parts = []
     with evaluating(pyramid):
         carried = pyramid.reconstruct(start_scale).stages[-1] if start_scale > 0 else None
         for first in range(0, frames, batch_size):
-            steps = []
-            for _ in range(min(batch_size, frames - first)):
-                steps.append(now)
-                walked = [z + beta * (z - old) for z, old in zip(now, before, strict=True)]
-                fresh = [torch.randn(z.shape, generator=source) for z in now]
-                before, now = (
-                    now,
-                    [
-                        alpha * target + (1 - alpha) * (z + (1 - beta) * e)
-                        for target, z, e in zip(targets, walked, fresh, strict=True)
-                    ],
-                )
+            steps = list(islice(walk, min(batch_size, frames - first)))
             noise = [torch.cat(maps).to(device) for maps in zip(*steps, strict=True)]
             entering = None if carried is None else carried.expand(len(steps), -1, -1, -1)
             parts.append(to_uint8(pyramid.climb(noise, start=start_scale, carried=entering).big).cpu())
@@ -257,8 +262,23 @@ def animate(
     return torch.cat(parts)
 
 
+def _walk_around(targets: list[Tensor], source: torch.Generator, alpha: float, beta: float) -> Iterator[list[Tensor]]:
+    """Walk by the formula of `animate`, without end: the inputs of one frame after the other."""
+    before = targets
+    now = [0.95 * target + 0.05 * torch.randn(target.shape, generator=source) for target in targets]
+    while True:
+        yield now
+        walked = [z + beta * (z - old) for z, old in zip(now, before, strict=True)]
+        fresh = [torch.randn(z.shape, generator=source) for z in now]
+        before = now
+        now = [
+            alpha * target + (1 - alpha) * (z + (1 - beta) * e)
+            for target, z, e in zip(targets, walked, fresh, strict=True)
+        ]
+
+
 def tile(pyramid: Pyramid, seeds: Sequence[int], *, size: Size | None = None) -> Tensor:
-    """Textures that continue seamlessly when laid side by side: every padding and resizing wraps around.
+    """Draw textures that continue seamlessly when laid side by side: every padding and resizing wraps around.
 
     Returns:
         uint8 `[num_seeds, 3, *size]`.
@@ -271,16 +291,16 @@ def _draw(
     seeds: Sequence[int],
     carried: Tensor | None,
     start: int,
+    *,
     size: Size | None,
     noise: NoiseMode,
     padding: Padding | None,
     styles: Styles,
-    *,
     finish: bool = True,
     batch_size: int = 8,
     progress: Progress | None = None,
 ) -> Tensor:
-    """Batches of pictures, uint8 on the CPU, from `carried` `[1, ...]` before stage `start`."""
+    """Draw batches of pictures, uint8 on the CPU, from `carried` `[1, ...]` before stage `start`."""
     if styles not in ("live", "train"):
         raise UsageError(f"styles is {styles!r}; choose live or train")
     device, sizes = pyramid.amplitudes.device, pyramid.stage_sizes(size)

@@ -20,7 +20,7 @@ FEATHER = 5.0
 
 
 def soft_mask(mask: Tensor, size: Sequence[int], *, dilate: float = 0.0, feather: float = FEATHER) -> Tensor:
-    """A mask as weights in [0, 1], `[1, *size]`: resized, dilated by a disk, blurred, stretched to reach 0 and 1 again.
+    """Turn a mask into weights in [0, 1], `[1, *size]`: resized, dilated by a disk, blurred, stretched to 0 and 1.
 
     An empty mask stays 0 everywhere, a full one 1.
 
@@ -44,12 +44,18 @@ def soft_mask(mask: Tensor, size: Sequence[int], *, dilate: float = 0.0, feather
 
 
 def blend(base: Tensor, drawn: Tensor, weights: Tensor) -> Tensor:
-    """`(1 - w) base + w drawn`, uint8; exact where w is 0 or 1."""
+    """Blend two pictures, `(1 - w) base + w drawn`, uint8; exact where w is 0 or 1."""
     return to_uint8((1 - weights) * to_float(base) + weights * to_float(drawn))
 
 
 def main_colours(picture: Tensor, count: int, *, rounds: int = 20) -> Tensor:
-    """The main colours of a picture uint8 `[3, height, width]` by k-means: uint8 `[count, 3]`; nothing is random."""
+    """Find the main colours of a picture uint8 `[3, height, width]` by k-means: uint8 `[count, 3]`.
+
+    Nothing is random.
+
+    Raises:
+        UsageError: for fewer than 1 or more than 64 colours.
+    """
     pixels = picture.flatten(1).T.float()
     if not 1 <= count <= 64:
         raise UsageError(f"colours is {count}; it must be between 1 and 64 (5 serves most paintings)")
@@ -64,7 +70,7 @@ def main_colours(picture: Tensor, count: int, *, rounds: int = 20) -> Tensor:
 
 
 def nearest_colours(picture: Tensor, colours: Tensor) -> Tensor:
-    """The picture with every pixel in the nearest of the colours uint8 `[count, 3]`."""
+    """Give every pixel of a picture the nearest of the colours uint8 `[count, 3]`."""
     nearest = torch.cdist(picture.flatten(1).T.float(), colours.float()).argmin(1)
     return colours[nearest].T.reshape(picture.shape)
 
@@ -100,7 +106,7 @@ def move_region(image: Tensor, box: tuple[int, int, int, int], offset: tuple[int
 
 
 def _inside(mask: Tensor) -> Tensor:
-    """`[height, width]` bool; a picture counts as inside where it is brighter than mid-grey."""
+    """Tell what is inside, `[height, width]` bool; a picture is inside where it is brighter than mid-grey."""
     if mask.ndim == 2:
         return mask != 0
     if mask.ndim == 3:

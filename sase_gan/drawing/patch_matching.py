@@ -45,7 +45,7 @@ _BLOCK = 1024
 
 @dataclass(frozen=True)
 class _Level:
-    """What is known of the example at one size; rows are patches, left to right and top to bottom."""
+    """A level holds what is known of the example at one size; rows are patches, left to right and top to bottom."""
 
     size: Size
     directions: Tensor
@@ -58,12 +58,12 @@ class _Level:
 
     @property
     def places(self) -> Size:
-        """Rows and columns of patches."""
+        """Count the rows and columns of patches."""
         return _places(self.size)
 
 
 class PatchPainter:
-    """Draws pictures again out of the patches of one example.
+    """A painter draws pictures again out of the patches of one example.
 
     Args:
         example: float `[1, 3, height, width]` in [-1, 1].
@@ -83,7 +83,7 @@ class PatchPainter:
 
     @torch.no_grad()
     def redraw(self, pictures: Tensor, sizes: Sequence[Size]) -> Tensor:
-        """Pictures of the same layout out of patches of the example.
+        """Draw pictures of the same layout out of patches of the example.
 
         Args:
             pictures: float `[batch, 3, h, w]`; read at the first size.
@@ -115,7 +115,7 @@ class PatchPainter:
         return _places((size[0] + extra, size[1] + extra))
 
     def _swap(self, x: Tensor, level: _Level, keys: Tensor, match: Tensor | None) -> tuple[Tensor, Tensor]:
-        """The picture with every patch replaced, and where the patches came from, `[rows, columns, 2]`."""
+        """Replace every patch of a picture; return where the patches came from too, `[rows, columns, 2]`."""
         rim = PATCH - 1 if self.padding == "circular" else 0
         if rim:
             x = wrap(x, rim)
@@ -138,7 +138,7 @@ class PatchPainter:
 
 
 def _vote(like: Tensor) -> Tensor:
-    """How much each pixel of a patch counts where patches overlap, `[49]`: the middle most, so that detail is kept."""
+    """Weigh each pixel of a patch where patches overlap, `[49]`: the middle most, so that detail is kept."""
     reach = torch.arange(PATCH, device=like.device, dtype=like.dtype) - PATCH // 2
     bell = torch.exp(-0.5 * (reach / VOTE_DEVIATION) ** 2)
     return (bell[:, None] * bell).flatten()
@@ -149,7 +149,7 @@ def _places(size: Sequence[int]) -> Size:
 
 
 def _guide(example: Tensor, size: Size) -> _Level | None:
-    """The example so small that all pairs can be compared, to begin a match by; None where `size` is that small."""
+    """Shrink the example until all pairs can be compared, to begin a match by; None where `size` is that small."""
     count = _places(size)[0] * _places(size)[1]
     if count**2 <= EXACT_LIMIT:
         return None
@@ -168,7 +168,7 @@ def _level(example: Tensor, size: Size, before: Size | None) -> _Level:
 
 
 def _nearest(queries: Tensor, keys: Tensor) -> Tensor:
-    """For each row of `queries` the index of the key of least normalised distance, by comparing all pairs.
+    """Find for each row of `queries` the index of the key of least normalised distance, by comparing all pairs.
 
     D(q, k) = |q - k|^2 / (completeness + min over all q' of |q' - k|^2), arXiv 2103.15545, equation 2.
     """
@@ -186,7 +186,7 @@ def _nearest(queries: Tensor, keys: Tensor) -> Tensor:
 
 
 def _carried(match: Tensor, before: _Level, level: _Level, places: Size) -> Tensor:
-    """A match of the level before as a guess for this one, `[*places, 2]`: the same displacement, enlarged."""
+    """Turn a match of the level before into a guess for this one, `[*places, 2]`: the same displacement, enlarged."""
     rows, columns = (_nearest_places(places[axis], match.shape[axis], match.device) for axis in range(2))
     coarse = match[rows.there][:, columns.there].float()
     guesses = []

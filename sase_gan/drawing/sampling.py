@@ -25,7 +25,7 @@ MAX_SEED = 2**31 - 1
 
 
 class Inputs(NamedTuple):
-    """What a network draws from: latents, one a picture, and its noise maps, or None for no noise.
+    """A network draws from inputs: latents, one a picture, and its noise maps, or None for no noise.
 
     A latent is `[latent_size]` for a generator, a map `[1, height, width]` of the coarsest stage for a pyramid.
     """
@@ -37,11 +37,14 @@ class Inputs(NamedTuple):
 def draw_inputs(
     network: Network, seeds: Sequence[int], *, noise: NoiseMode = "random", size: Size | None = None
 ) -> Inputs:
-    """Latents and noise on the CPU, one random generator a seed, so that CPU and GPU start from the same numbers.
+    """Draw latents and noise on the CPU, a random generator for each seed: CPU and GPU start from the same numbers.
 
     Args:
         noise: "random", each picture has its own; "fixed", all share the maps of seed 0; "off", none.
         size: height and width of the picture, for a pyramid, which draws any size; the trained size if None.
+
+    Raises:
+        UsageError: for a seed out of range, no seed, or unknown noise.
     """
     if noise not in ("random", "fixed", "off"):
         raise UsageError(f"noise is {noise!r}; choose random, fixed or off")
@@ -78,7 +81,7 @@ def check_seeds(seeds: Sequence[int]) -> None:
 
 @contextmanager
 def evaluating(network: torch.nn.Module) -> Iterator[None]:
-    """Evaluation mode without gradients within the block; the mode before is restored."""
+    """Keep a network in evaluation mode, without gradients, within the block; the mode before is restored."""
     training = network.training
     network.eval()
     try:
@@ -133,7 +136,7 @@ def check_truncation(truncation: float) -> None:
 
 
 def draw_images(network: Network, inputs: Inputs, *, finish: bool = True) -> Tensor:
-    """One batch of pictures, uint8 on the CPU, from given latents and noise.
+    """Draw one batch of pictures, uint8 on the CPU, from given latents and noise.
 
     Args:
         finish: whether a pyramid's pictures are finished, as it is set; films are not, in which patches would jump.
@@ -151,7 +154,7 @@ def draw_images(network: Network, inputs: Inputs, *, finish: bool = True) -> Ten
 def latent_walk(
     network: Network, seeds: Sequence[int], *, steps: int = 8, loop: bool = False, batch_size: int = 8
 ) -> Tensor:
-    """Pictures along the way from seed to seed, with the noise of the first seed throughout; a pyramid's not finished.
+    """Draw pictures on the way from seed to seed, with the first seed's noise throughout; a pyramid's not finished.
 
     Args:
         seeds: the stations, at least two.
@@ -194,7 +197,7 @@ def walk_between(
 
 
 def spherical_interpolation(a: Tensor, b: Tensor, share: float) -> Tensor:
-    """Between two latents along the arc, lengths interpolated too; stays where normal latents lie, unlike a chord."""
+    """Go from one latent to another on the arc, lengths too; it stays where normal latents lie, unlike the chord."""
     norm_a, norm_b = a.norm(), b.norm()
     cosine = (a.flatten() @ b.flatten() / (norm_a * norm_b)).clamp(-1, 1)
     angle = torch.arccos(cosine)
@@ -205,7 +208,7 @@ def spherical_interpolation(a: Tensor, b: Tensor, share: float) -> Tensor:
 
 
 def parse_seeds(text: str) -> list[int]:
-    """Seeds from a list such as `0,1,4-6`.
+    """Read seeds from a list such as `0,1,4-6`.
 
     Raises:
         UsageError: for anything else, naming the part that is not understood.

@@ -113,7 +113,7 @@ class AttentiveNorm(nn.Module):
 
     @property
     def expected_weight(self) -> float:
-        """The mixture weight of one component when its logit is 0: the value at which the two tables are scaled."""
+        """Return the mixture weight of one component when its logit is 0: what the two tables are scaled by."""
         return 1 / self.num_components if self.activation == "softmax" else 0.5
 
     def reset_parameters(self) -> None:
@@ -135,7 +135,7 @@ class AttentiveNorm(nn.Module):
         nn.init.zeros_(self.shift)
 
     def mixture_weights(self, x: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch components"]:
-        """The weights lambda of the K affine maps for each instance, in [0, 1], in at least float32."""
+        """Compute the weights lambda of the K affine maps for each instance, in [0, 1], in at least float32."""
         with without_autocast(x):
             x = wide(x)
             pixels = x.shape[-1] * x.shape[-2]
@@ -157,7 +157,7 @@ class AttentiveNorm(nn.Module):
             return logits.sigmoid() if self.activation == "sigmoid" else logits.softmax(1)
 
     def forward(self, x: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch channels height width"]:
-        """The normalised map, in the type and memory format of `x`."""
+        """Normalise a map; the result has the type and memory format of `x`."""
         weights = self.mixture_weights(x)
         with without_autocast(x):
             gamma = weights @ self.scale.to(weights.dtype)
@@ -177,7 +177,7 @@ class AttentiveNorm(nn.Module):
         attention_norm: Literal["batch", "group", "none"] = "batch",
         activation: Activation = "hard_sigmoid",
     ) -> AttentiveNorm:
-        """An attentive norm that starts as the given trained batch normalisation.
+        """Build an attentive norm that starts as the given trained batch normalisation.
 
         Args:
             batch_norm: `nn.BatchNorm2d`, `nn.SyncBatchNorm`, or the frozen ones of torchvision and timm.
@@ -228,5 +228,5 @@ class AttentiveNorm(nn.Module):
         return layer.train(batch_norm.training)
 
     def extra_repr(self) -> str:
-        """Channels and components in a printed model."""
+        """Name channels and components in a printed model."""
         return f"{self.channels}, num_components={self.num_components}, activation={self.activation!r}"

@@ -24,7 +24,7 @@ Backend = Literal["auto", "grouped", "taps"]
 
 
 class AWConv2d(nn.Conv2d):
-    """`torch.nn.Conv2d` whose kernel is scaled for every sample: O_n = Conv(x_n, K * (1 + A_n)).
+    """Convolve as `torch.nn.Conv2d`, with a kernel scaled for every sample: O_n = Conv(x_n, K * (1 + A_n)).
 
     A_n = activation(norm(conv1x1(relu(norm(conv1x1(pool(x_n))))))), the pool being adaptive to the kernel's size, has
     one map for each output channel, which serves all input channels. All arguments of `torch.nn.Conv2d` are accepted;
@@ -185,7 +185,7 @@ class AWConv2d(nn.Conv2d):
 
 
 class AWUpsampleConv(AWConv2d):
-    """Nearest upsampling by 2, then a 3x3 AW-convolution: `[b, i, h, w]` to `[b, o, 2h, 2w]`, for generators. Ours.
+    """Upsample by 2 (nearest), then AW-convolve 3x3: `[b, i, h, w]` to `[b, o, 2h, 2w]`, for generators. Ours.
 
     y_n = Conv(up(x_n), K * (1 + A_n)), zero-padded, without bias; the map A_n is read from the small x_n, one for each
     output channel. A 1x1 convolution commutes with nearest upsampling, so the nine taps are convolved at the small
@@ -223,7 +223,7 @@ class AWUpsampleConv(AWConv2d):
     def forward(
         self, input: Float[Tensor, "batch in_channels height width"]
     ) -> Float[Tensor, "batch out_channels double_height double_width"]:
-        """The convolved map at twice the size, each sample with its own kernel."""
+        """Convolve at twice the size, each sample with its own kernel."""
         factor = self.attention(input)
         if self.residual:
             factor = 1.0 + factor

@@ -28,31 +28,31 @@ def conv(
     bias: bool = False,
     spectral: bool = True,
 ) -> nn.Conv2d:
-    """A convolution as this family uses it: weights N(0, 0.02^2), no bias, spectrally normalised."""
+    """Build a convolution as this family uses it: weights N(0, 0.02^2), no bias, spectrally normalised."""
     module = nn.Conv2d(in_channels, out_channels, kernel_size, stride, padding, bias=bias)
     nn.init.normal_(module.weight, 0.0, WEIGHT_STD)
     return spectral_norm(module) if spectral else module
 
 
 def batch_norm(channels: int) -> nn.BatchNorm2d:
-    """A batch normalisation with the family's start: weight N(1, 0.02^2), bias 0."""
+    """Build a batch normalisation with the family's start: weight N(1, 0.02^2), bias 0."""
     module = nn.BatchNorm2d(channels)
     nn.init.normal_(module.weight, 1.0, WEIGHT_STD)
     return module
 
 
 def instance_norm(channels: int) -> nn.GroupNorm:
-    """Normalise each map of each sample by itself, with the family's start; nothing depends on the rest of a batch."""
+    """Build a norm of each map of each sample by itself, with the family's start: samples do not meet."""
     module = nn.GroupNorm(channels, channels)
     nn.init.normal_(module.weight, 1.0, WEIGHT_STD)
     return module
 
 
 class GatedLinearUnit(nn.Module):
-    """First half of the channels times the sigmoid of the second half: `[b, 2c, h, w]` to `[b, c, h, w]`."""
+    """Multiply the first half of the channels by the sigmoid of the second: `[b, 2c, h, w]` to `[b, c, h, w]`."""
 
     def forward(self, x: Float[Tensor, "batch double height width"]) -> Float[Tensor, "batch half height width"]:
-        """The gated half."""
+        """Return the gated half."""
         return F.glu(x, dim=1)
 
 
@@ -71,5 +71,5 @@ class NoiseInjection(nn.Module):
         x: Float[Tensor, "batch channels height width"],
         noise: Float[Tensor, "batch 1 height width"] | None,
     ) -> Float[Tensor, "batch channels height width"]:
-        """`x` with the noise added; `x` itself when `noise` is None."""
+        """Return `x` with the noise added; `x` itself when `noise` is None."""
         return x if noise is None else x + self.strength.to(x.dtype) * noise.to(x.dtype)

@@ -120,7 +120,7 @@ class SynthesisSASE(nn.Module):
     def styles(
         self, source: Float[Tensor, "batch source_channels height width"]
     ) -> Float[Tensor, "batch groups target_channels"]:
-        """The style vectors `v_k`."""
+        """Read the style vectors `v_k` from the source."""
         squeezed = self.style_squeeze(source.mean((2, 3), keepdim=True))
         excited = self.style_excite(F.relu(normalise(self.style_norm, squeezed)))
         return excited.reshape(-1, self.groups, self.target_channels)
@@ -130,7 +130,7 @@ class SynthesisSASE(nn.Module):
         source: Float[Tensor, "batch source_channels height width"],
         noise: Float[Tensor, "batch 1 height width"] | None = None,
     ) -> Float[Tensor, "batch groups height width"]:
-        """The masks `m_k` in (0, 1), at the source's size; `noise` is one map shared by all masks."""
+        """Read the masks `m_k` in (0, 1), at the source's size; `noise` is one map shared by all masks."""
         x = F.relu(normalise(self.mask_squeeze_norm, self.mask_squeeze(source)))
         for dilated, norm in zip(self.mask_dilated, self.mask_dilated_norms, strict=True):
             x = F.relu(normalise(norm, dilated(x)))
@@ -142,7 +142,7 @@ class SynthesisSASE(nn.Module):
     def gate(
         self, masks: Float[Tensor, "batch groups height width"], styles: Float[Tensor, "batch groups target_channels"]
     ) -> Float[Tensor, "batch target_channels height width"]:
-        """`1 + sum_k m_k v_k / (sum_k m_k + 1e-6)` at the masks' size."""
+        """Compute `1 + sum_k m_k v_k / (sum_k m_k + 1e-6)` at the masks' size."""
         weights = masks / (masks.sum(1, keepdim=True) + MASK_EPS)
         mixed = torch.bmm(styles.to(weights.dtype).transpose(1, 2), weights.flatten(2))
         return 1 + mixed.reshape(*mixed.shape[:2], *masks.shape[2:])
@@ -153,7 +153,7 @@ class SynthesisSASE(nn.Module):
         target: Float[Tensor, "batch target_channels height width"],
         noise: Float[Tensor, "batch 1 source_height source_width"] | None = None,
     ) -> Float[Tensor, "batch target_channels height width"]:
-        """The scaled target, in its type."""
+        """Scale the target; the result has its type."""
         return self.apply_gate(self.masks(source, noise), self.styles(source), target)
 
     def apply_gate(self, masks: Tensor, styles: Tensor, target: Tensor) -> Tensor:
@@ -162,5 +162,5 @@ class SynthesisSASE(nn.Module):
         return target * F.interpolate(gate, size=target.shape[2:], mode="nearest")
 
     def extra_repr(self) -> str:
-        """Groups and target channels in a printed model."""
+        """Name groups and target channels in a printed model."""
         return f"target_channels={self.target_channels}, groups={self.groups}"

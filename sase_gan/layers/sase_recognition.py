@@ -118,7 +118,7 @@ class SASEConv2d(nn.Module):
         return self.pool(value * gate.flatten(1, 2).to(value.dtype))
 
     def gate(self, x: Tensor) -> Tensor:
-        """The attention of x [N, C, H, W], summing to 1 over the channels of each group: [N, G, c, H, W]."""
+        """Compute the attention of x [N, C, H, W], summing to 1 over the channels of each group: [N, G, c, H, W]."""
         query = _run(self.query, x)
         logits = query * _run(self.key, x.mean((2, 3), keepdim=True))
         return wide(logits).unflatten(1, (self.groups, self.group_channels)).softmax(2)

@@ -50,6 +50,6 @@ class SkipExcitation(nn.Module):
         target: Float[Tensor, "batch target_channels height width"],
         noise: None = None,
     ) -> Float[Tensor, "batch target_channels height width"]:
-        """The scaled target. `noise` is part of the skip contract; this layer takes none."""
+        """Scale the target. `noise` is part of the skip contract; this layer takes none."""
         pooled = F.adaptive_avg_pool2d(source, self.pool_size)
         return target * self.excite(F.silu(self.squeeze(pooled))).sigmoid()

@@ -38,7 +38,7 @@ def spectral_norm(module: ModuleType, *, groups: int = 1, dim: int = 0) -> Modul
 
 
 class GroupedSpectralNorm(nn.Module):
-    """`weight[g] / sigma(weight[g])` for each group g, sigma by one power iteration a training forward.
+    """Compute `weight[g] / sigma(weight[g])` for each group g, sigma by one power iteration a training forward.
 
     Args:
         weight: `[out_channels, ...]`; its initial value starts the iteration with 15 steps, as torch's does.
@@ -69,7 +69,7 @@ class GroupedSpectralNorm(nn.Module):
             self.left.copy_(F.normalize(left, dim=1, eps=self.eps))
 
     def forward(self, weight: Tensor) -> Tensor:
-        """The normalised weight, same shape; differentiable in `weight`."""
+        """Return the normalised weight, of the same shape; differentiable in `weight`."""
         with without_autocast(weight):
             matrix = self._matrix(weight)
             if self.training:
@@ -79,7 +79,7 @@ class GroupedSpectralNorm(nn.Module):
             return (matrix / sigma[:, None, None]).reshape(weight.shape)
 
     def right_inverse(self, weight: Tensor) -> Tensor:
-        """What to store when the weight is assigned: the value itself."""
+        """Return what is stored when the weight is assigned: the value itself."""
         return weight
 
 

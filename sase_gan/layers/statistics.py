@@ -42,12 +42,12 @@ def normalise(norm: nn.Module, x: Tensor) -> Tensor:
 
 
 def wide(x: Tensor) -> Tensor:
-    """`x` in at least float32, so that statistics and softmaxes keep their digits under mixed precision."""
+    """Return `x` in at least float32, so that statistics and softmaxes keep their digits under mixed precision."""
     return x if x.dtype in (torch.float32, torch.float64) else x.float()
 
 
 def without_autocast(x: Tensor) -> AbstractContextManager[object]:
-    """A block in which mixed precision is off for the device of `x` (the meta device, used to count, has none)."""
+    """Turn mixed precision off within a block, for the device of `x` (the meta device, used to count, has none)."""
     if x.device.type == "meta":
         return nullcontext()
     return torch.autocast(device_type=x.device.type, enabled=False)

@@ -34,7 +34,7 @@ def upsample_conv(x: Tensor, weight: Tensor) -> Tensor:
 
 
 class UpsampleConv(nn.Module):
-    """Nearest upsampling by 2 and a 3x3 convolution without bias: `[b, i, h, w]` to `[b, o, 2h, 2w]`.
+    """Upsample by 2 (nearest), then convolve 3x3 without bias: `[b, i, h, w]` to `[b, o, 2h, 2w]`.
 
     Computed as one transposed convolution (`upsample_conv`), which is exact and needs 2.25 times fewer multiplications.
     """
@@ -49,9 +49,9 @@ class UpsampleConv(nn.Module):
     def forward(
         self, x: Float[Tensor, "batch in_channels height width"]
     ) -> Float[Tensor, "batch out_channels double_height double_width"]:
-        """The convolved map at twice the size."""
+        """Convolve at twice the size."""
         return upsample_conv(x, self.weight)
 
     def extra_repr(self) -> str:
-        """Channels in a printed model."""
+        """Name the channels in a printed model."""
         return f"{self.in_channels}, {self.out_channels}"

@@ -28,25 +28,29 @@ FINEST_GATE = 512
 
 
 def check_image_size(image_size: int) -> int:
-    """Return `image_size`, or raise `ValueError` when no network is built for it."""
+    """Return `image_size`, for which a network is built.
+
+    Raises:
+        ValueError: for another size; the message lists those that are offered.
+    """
     if image_size not in IMAGE_SIZES:
         raise ValueError(f"image_size is {image_size}; choose one of {', '.join(map(str, IMAGE_SIZES))}")
     return image_size
 
 
 def scaled(channels: int, width: int) -> int:
-    """`channels` of the tables (for width 64) at another width, at least 1."""
+    """Convert `channels` of the tables (for width 64) to another width, at least 1."""
     return max(1, channels * width // 64)
 
 
 def small_image_size(image_size: int) -> int:
-    """Side of the second, smaller picture of generator and discriminator: half, at most 128."""
+    """Return the side of the second, smaller picture of both networks: half, at most 128."""
     return min(128, image_size // 2)
 
 
 @dataclass(frozen=True)
 class Gate:
-    """A skip gate of the generator: a map of `source` size scales the map of `target` size."""
+    """A skip gate of the generator lets a map of `source` size scale the map of `target` size."""
 
     source: int
     target: int
@@ -56,7 +60,7 @@ class Gate:
 
 
 def generator_gates(image_size: int, skip: Literal["sase", "sle"]) -> tuple[Gate, ...]:
-    """The generator's skip gates, coarse to fine.
+    """List the generator's skip gates, coarse to fine.
 
     Sources are the sizes 4 to 32 and targets `f` times as large, f = min(16, image_size / 8), up to 512: with 16
     throughout no SASE gate would remain at 64 px. The gate from 4x4 is a skip-layer excitation in either case, as
@@ -77,5 +81,5 @@ def generator_gates(image_size: int, skip: Literal["sase", "sle"]) -> tuple[Gate
 
 
 def generator_sizes(image_size: int) -> tuple[int, ...]:
-    """Map sizes of the generator's blocks after the first 4x4 map."""
+    """List the map sizes of the generator's blocks after the first 4x4 map."""
     return tuple(size for size in GENERATOR_CHANNELS if 4 < size <= check_image_size(image_size))

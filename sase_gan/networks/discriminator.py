@@ -51,7 +51,7 @@ QUADRANTS = ((0, 0), (0, 1), (1, 0), (1, 1))
 
 
 class DiscriminatorConfig(FrozenRecord):
-    """What a discriminator is built of."""
+    """A discriminator is built from this record."""
 
     image_size: int = Field(256, description="side of the picture in pixels: 32, 64, 128, 256, 512 or 1024")
     width: int = Field(64, ge=4, description="64 is FastGAN's width; the decoders have their own")
@@ -67,14 +67,14 @@ class DiscriminatorConfig(FrozenRecord):
 
 
 class Reconstruction(NamedTuple):
-    """A decoder's picture and what it should be, both `[batch, 3, side, side]`, side = min(128, image_size)."""
+    """What a decoder rebuilt stands beside its target, both `[batch, 3, side, side]`, side = min(128, image_size)."""
 
     rebuilt: Tensor
     target: Tensor
 
 
 class Judgement(NamedTuple):
-    """What the discriminator says of a batch."""
+    """A judgement holds what the discriminator says of a batch."""
 
     logits: Tensor
     """`[batch, 50]`: 5x5 patches of the big and of the small picture; high for real."""
@@ -114,11 +114,11 @@ class Discriminator(nn.Module):
         self.decode_part = _Decoder(self.channels(16), side, width)
 
     def channels(self, size: int) -> int:
-        """Channels of the main branch's map of this size."""
+        """Return the channels of the main branch's map of this size."""
         return scaled(DISCRIMINATOR_CHANNELS[size], self.config.width)
 
     def pictures(self, images: Tensor) -> Pictures:
-        """Real pictures `[batch, 3, image_size, image_size]` at both sizes."""
+        """Bring real pictures `[batch, 3, image_size, image_size]` to both sizes."""
         return Pictures(images, self._reduce(images, small_image_size(self.config.image_size)))
 
     def forward(self, pictures: Pictures, quadrant: int | None = None) -> Judgement:
@@ -161,7 +161,7 @@ class Discriminator(nn.Module):
         }
 
     def _reduce(self, images: Tensor, size: int) -> Tensor:
-        """The pictures at `size`: reduced as configured; a quarter that is too small is enlarged bilinearly."""
+        """Bring pictures to `size`: reduced as configured; a quarter that is too small is enlarged bilinearly."""
         if images.shape[-1] == size:
             return images
         if self.config.downsample == "nearest":
@@ -172,7 +172,7 @@ class Discriminator(nn.Module):
 
 
 def _stem(image_size: int, channels: Callable[[int], int]) -> nn.Sequential:
-    """From the picture to the widest map: 256x256, or the picture's own size below."""
+    """Build the way from the picture to the widest map: 256x256, or the picture's own size below."""
     width = channels(min(256, image_size))
     if image_size <= 256:
         return nn.Sequential(conv(3, width, 3, padding=1), nn.LeakyReLU(0.2))
@@ -188,7 +188,7 @@ def _stem(image_size: int, channels: Callable[[int], int]) -> nn.Sequential:
 
 
 def _small_branch(image_size: int, width: int) -> tuple[nn.Sequential, int]:
-    """Four, or below 256 px fewer, halvings from the small picture to an 8x8 map; and its channels."""
+    """Build four, or below 256 px fewer, halvings from the small picture to an 8x8 map; return its channels too."""
     sides = [side for side in SMALL_BRANCH_CHANNELS if side < image_size]
     widths = [scaled(SMALL_BRANCH_CHANNELS[side], width) for side in sides]
     layers: list[nn.Module] = [conv(3, widths[0], 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
@@ -198,7 +198,7 @@ def _small_branch(image_size: int, width: int) -> tuple[nn.Sequential, int]:
 
 
 class _DownBlock(nn.Module):
-    """Half the size along two ways, averaged: strided convolutions, and pooling with a 1x1 convolution."""
+    """Halve the size along two ways, averaged: strided convolutions, and pooling with a 1x1 convolution."""
 
     def __init__(self, in_channels: int, out_channels: int, conv3x3: ConvFactory, attention: AttentionFactory) -> None:
         super().__init__()
@@ -220,7 +220,7 @@ class _DownBlock(nn.Module):
 
 
 class _Decoder(nn.Module):
-    """From an 8x8 map to a picture in [-1, 1]; its widths do not follow the discriminator's."""
+    """Draw a picture in [-1, 1] from an 8x8 map; its widths do not follow the discriminator's."""
 
     def __init__(self, in_channels: int, image_size: int, width: int) -> None:
         super().__init__()

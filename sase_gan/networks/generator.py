@@ -50,7 +50,7 @@ from sase_gan.snapshot import SnapshotMixin
 
 
 class GeneratorConfig(FrozenRecord):
-    """What a generator is built of."""
+    """A generator is built from this record."""
 
     image_size: int = Field(256, description="side of the picture in pixels: 32, 64, 128, 256, 512 or 1024")
     latent_size: int = Field(256, ge=1, description="length of the latent z")
@@ -83,7 +83,7 @@ class GeneratorConfig(FrozenRecord):
 
 
 class Pictures(NamedTuple):
-    """The generator's two outputs and the discriminator's two inputs, float in about [-1, 1]."""
+    """Pictures at both sizes leave the generator and enter the discriminator, float in about [-1, 1]."""
 
     big: Tensor
     """`[batch, 3, image_size, image_size]`"""
@@ -134,7 +134,7 @@ class Generator(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-gene
         self.to_big = conv(self.channels(config.image_size), 3, 3, padding=1, spectral=spectral)
 
     def channels(self, size: int) -> int:
-        """Channels of the map of this size."""
+        """Return the channels of the map of this size."""
         return scaled(GENERATOR_CHANNELS[size], self.config.width)
 
     def _make_gate(self, gate: Gate) -> nn.Module:
@@ -153,17 +153,17 @@ class Generator(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-gene
         )
 
     def noise_sizes(self) -> tuple[int, ...]:
-        """Sides of the noise maps that `forward` takes, in its order: two for each noisy block, then the gates'."""
+        """List the sides of the noise maps of `forward`, in order: two for each noisy block, then the gates'."""
         blocks = [size for size in generator_sizes(self.config.image_size) if size in TWO_CONVOLUTION_SIZES]
         return tuple(size for size in blocks for _ in range(2)) + self._noisy_gate_sources()
 
     def latent_shape(self, size: tuple[int, int] | None = None) -> tuple[int, ...]:
-        """Shape of one latent."""
+        """Return the shape of one latent."""
         self._only_size(size)
         return (self.config.latent_size,)
 
     def noise_shapes(self, size: tuple[int, int] | None = None) -> tuple[tuple[int, int, int], ...]:
-        """Shapes of the noise maps that `forward` takes, without the batch."""
+        """List the shapes of the noise maps that `forward` takes, without the batch."""
         self._only_size(size)
         return tuple((1, side, side) for side in self.noise_sizes())
 
@@ -178,7 +178,7 @@ class Generator(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-gene
         return tuple(gate.source for gate in self.gates if gate.noise and gate.kind == "sase")
 
     def _noise_by_part(self, noise: Sequence[Tensor] | None) -> tuple[dict[int, tuple[Tensor, ...]], dict[int, Tensor]]:
-        """The noise maps of the blocks, by size, and of the gates, by source size."""
+        """Sort noise maps into those of the blocks, by size, and of the gates, by source size."""
         if noise is None:
             return {}, {}
         sizes, sources = self.noise_sizes(), self._noisy_gate_sources()
@@ -200,7 +200,7 @@ class Generator(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-gene
         return self.to_pictures(self.feature_maps(z, noise))
 
     def feature_maps(self, z: Tensor, noise: Sequence[Tensor] | None = None) -> dict[int, Tensor]:
-        """The map of every size after its block and its gate, `[batch, channels(size), size, size]`."""
+        """Compute the map of every size after its block and its gate, `[batch, channels(size), size, size]`."""
         block_noise, gate_noise = self._noise_by_part(noise)
         gates = {gate.target: gate for gate in self.gates}
         maps = {4: self.b4(z)}
@@ -220,7 +220,7 @@ class Generator(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-gene
 
     @torch.no_grad()
     def folded(self) -> Generator:
-        """A copy in evaluation mode whose weights are already divided by their spectral norms: what is published."""
+        """Copy it, in evaluation mode, with weights already divided by their spectral norms: what is published."""
         spectral_copy = Generator(self.config)
         spectral_copy.load_state_dict(self.state_dict())
         fold_spectral_norm(spectral_copy)
@@ -230,12 +230,12 @@ class Generator(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-gene
         return plain.to(next(self.parameters()).device).eval()
 
     def sase_gates(self) -> dict[str, SynthesisSASE]:
-        """The SASE gates by name, coarse to fine."""
+        """Find the SASE gates by name, coarse to fine."""
         return {name: module for name, module in self.named_children() if isinstance(module, SynthesisSASE)}
 
 
 class _Parts(NamedTuple):
-    """What the blocks are made of."""
+    """Blocks are made of these parts."""
 
     norm: NormFactory
     conv: ConvFactory
@@ -244,7 +244,7 @@ class _Parts(NamedTuple):
 
 
 class _FirstBlock(nn.Module):
-    """Latent to 4x4: a transposed convolution of a 1x1 map, which is one matrix product; norm, gated linear unit."""
+    """Map a latent to 4x4: a transposed convolution of a 1x1 map, which is one matrix product; norm, gated unit."""
 
     def __init__(self, latent_size: int, channels: int, norm: NormFactory, spectral: bool) -> None:
         super().__init__()
@@ -261,7 +261,7 @@ class _FirstBlock(nn.Module):
 
 
 class _PlainBlock(nn.Module):
-    """Twice the size by one convolution, norm, gated linear unit; then the attention, if any."""
+    """Double the size by one convolution, norm, gated linear unit; then the attention, if any."""
 
     def __init__(self, in_channels: int, out_channels: int, parts: _Parts) -> None:
         super().__init__()
@@ -275,7 +275,7 @@ class _PlainBlock(nn.Module):
 
 
 class _NoisyBlock(nn.Module):
-    """Twice the size by one convolution, then a second one; noise before each norm; then the attention, if any."""
+    """Double the size by one convolution, then a second one; noise before each norm; then the attention, if any."""
 
     def __init__(self, in_channels: int, out_channels: int, parts: _Parts) -> None:
         super().__init__()

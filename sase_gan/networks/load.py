@@ -1,4 +1,4 @@
-"""Open a synthesis snapshot as the right class."""
+"""Opening a synthesis snapshot as the right class."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ KINDS: dict[str, type[Generator] | type[Pyramid]] = {Generator.kind: Generator, 
 
 
 def load_network(folder: Path | str) -> Generator | Pyramid:
-    """The network of a snapshot folder, trained on a set or on one picture, on the CPU, in evaluation mode.
+    """Load the network of a snapshot folder, trained on a set or on one picture, on the CPU, in evaluation mode.
 
     Raises:
         DataError: if the folder holds no snapshot, or one of a kind that this version does not know.
@@ -32,7 +32,7 @@ def network_class(folder: Path | str) -> type[Generator] | type[Pyramid]:
 
 
 def load_generator(folder: Path | str) -> Generator:
-    """The generator of a snapshot folder that was trained on a set of pictures.
+    """Load the generator of a snapshot folder that was trained on a set of pictures.
 
     Raises:
         DataError: as `load_network`, and for a model of one picture.
@@ -44,7 +44,7 @@ def load_generator(folder: Path | str) -> Generator:
 
 
 def load_pyramid(folder: Path | str) -> Pyramid:
-    """The pyramid of a snapshot folder that was trained on one picture.
+    """Load the pyramid of a snapshot folder that was trained on one picture.
 
     Raises:
         DataError: as `load_network`, and for a model of a set of pictures.

@@ -29,7 +29,7 @@ GROUP_CHANNELS = 4
 def norm_factory(
     name: str, *, num_components: int, init_scale: str, statistics: Literal["batch", "instance"] = "batch"
 ) -> NormFactory:
-    """A factory `channels -> module` of the named normalisation.
+    """Return a factory `channels -> module` of the named normalisation.
 
     Args:
         statistics: "batch" keeps running ones for evaluation; "instance" takes each sample's own, always.
@@ -54,7 +54,7 @@ def _no_norm(channels: int) -> nn.Module:
 
 
 def conv_factory(name: ConvName, *, spectral: bool) -> ConvFactory:
-    """A factory `(in_channels, out_channels) -> module` of the named 3x3 convolution that keeps the size.
+    """Return a factory `(in_channels, out_channels) -> module` of the named 3x3 convolution that keeps the size.
 
     "aw" scales the kernel for every sample (`layers.aw_conv`); only the kernel is spectrally normalised, the two small
     convolutions that read its scale are followed by norms.
@@ -70,7 +70,7 @@ def conv_factory(name: ConvName, *, spectral: bool) -> ConvFactory:
 
 
 def upsample_conv_factory(name: ConvName, *, spectral: bool) -> ConvFactory:
-    """As `conv_factory`, for the 3x3 convolution after an upsampling by 2.
+    """Return a factory as `conv_factory` does, for the 3x3 convolution after an upsampling by 2.
 
     Raises:
         ValueError: for an unknown name; the message lists the known ones.
@@ -88,7 +88,7 @@ def _as_family(module: AWConv2d, spectral: bool) -> nn.Module:
 
 
 def attention_factory(name: AttentionName) -> AttentionFactory:
-    """A factory `channels -> module` of the named attention, which keeps the shape; "none" is the identity.
+    """Return a factory `channels -> module` of the named attention, which keeps the shape; "none": the identity.
 
     Raises:
         ValueError: for an unknown name; the message lists the known ones.
@@ -110,7 +110,7 @@ def _multi_scale(channels: int) -> nn.Module:
 
 
 def skip_factory(name: str) -> Callable[..., nn.Module]:
-    """The class of the named skip gate, called with (source_channels, target_channels, ...).
+    """Return the class of the named skip gate, called with (source_channels, target_channels, ...).
 
     Raises:
         ValueError: for an unknown name; the message lists the known ones.

@@ -34,7 +34,7 @@ from sase_gan.snapshot import SnapshotMixin
 
 
 class PyramidConfig(FrozenRecord):
-    """What a pyramid is built of."""
+    """A pyramid is built from this record."""
 
     removed_keys: ClassVar[Mapping[str, object]] = {
         "handover": "image",
@@ -60,32 +60,32 @@ class PyramidConfig(FrozenRecord):
     )
 
     def channels(self, stage: int) -> int:
-        """Channels of a stage."""
+        """Return the channels of a stage."""
         return self.width * min(2 ** (stage // 4), 4) if self.growth == "released" else self.width
 
     def dilation(self, stage: int) -> int:
-        """Of the mask branch of a stage's gate: its masks see 21, then 33 pixels."""
+        """Return the dilation of a stage's gate, whose masks see 21, then 33 pixels."""
         return 5 if stage < 4 else 8
 
     @property
     def released_statistics(self) -> bool:
-        """Whether norms keep running statistics."""
+        """Tell whether norms keep running statistics."""
         return self.statistics == "running"
 
     @property
     def sample_statistics(self) -> Literal["batch", "instance"]:
-        """What norms normalise by in training: the whole batch, or each sample by itself."""
+        """Name what norms normalise by in training: the whole batch, or each sample by itself."""
         return "batch" if self.released_statistics else "instance"
 
     def norm_factory(self) -> NormFactory:
-        """The norm of every block."""
+        """Return a factory of the norm of every block."""
         return norm_factory(
             self.norm, num_components=self.num_components, init_scale="unit", statistics=self.sample_statistics
         )
 
 
 class PyramidPictures(NamedTuple):
-    """What a pyramid draws, float in about [-1, 1]."""
+    """A pyramid draws a picture at every stage, float in about [-1, 1]."""
 
     big: Tensor
     """The finest picture `[batch, 3, height, width]`."""
@@ -143,18 +143,22 @@ class Pyramid(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-genera
 
     @property
     def num_stages(self) -> int:
-        """How many stages there are."""
+        """Count the stages."""
         return len(self.config.sizes)
 
     @property
     def size(self) -> Size:
-        """Height and width of the finest stage in training."""
+        """Return height and width of the finest stage in training."""
         return self.config.sizes[-1]
 
     # -- what goes in ------------------------------------------------------------------------------------------------
 
     def stage_sizes(self, size: Size | None = None) -> tuple[Size, ...]:
-        """Sizes of all stages for a picture of `size`: the training sizes, each side times its own factor."""
+        """List the sizes of all stages for a picture of `size`: the training sizes, each side times its own factor.
+
+        Raises:
+            UsageError: for a side below 1 px.
+        """
         if size is None or tuple(size) == self.size:
             return self.config.sizes
         if min(size) < 1:
@@ -167,11 +171,11 @@ class Pyramid(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-genera
         return (*coarse, (size[0], size[1]))
 
     def latent_shape(self, size: Size | None = None) -> tuple[int, int, int]:
-        """Shape of the latent z, a map of the coarsest stage."""
+        """Return the shape of the latent z, a map of the coarsest stage."""
         return (1, *self.stage_sizes(size)[0])
 
     def noise_shapes(self, size: Size | None = None) -> tuple[tuple[int, int, int], ...]:
-        """Shapes of the noise maps of the stages after the first, as `forward` takes them."""
+        """List the shapes of the noise maps of the stages after the first, as `forward` takes them."""
         sizes = self.stage_sizes(size)
         return tuple((3, *fine) for fine in sizes[1:])
 
@@ -223,23 +227,23 @@ class Pyramid(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-genera
         return PyramidPictures(carried, tuple(drawn))
 
     def enlarge(self, carried: Tensor, size: Sequence[int], padding: Padding) -> Tensor:
-        """What a stage handed on, at the size of the next one."""
+        """Bring what a stage handed on to the size of the next one."""
         if self.config.resize == "bytes":
             levels = ((carried.detach() + 1) * 127.5).clamp(0, 255).floor()
             return resize(levels / 127.5 - 1, size, padding).clamp(-1, 1)
         return resize(carried, size, padding)
 
     def fixed_noise(self) -> list[Tensor | None]:
-        """The inputs that reconstruct the training picture, one for each stage: a fixed latent, and no noise."""
+        """List the inputs that reconstruct the training picture, one for each stage: a fixed latent, and no noise."""
         return [self.fixed0, *([None] * (self.num_stages - 1))]
 
     def reconstruct(self, stop: int | None = None) -> PyramidPictures:
-        """The training picture as the stages before `stop` draw it."""
+        """Draw the training picture with the stages before `stop`."""
         return self.climb(self.fixed_noise(), stop=stop)
 
     @torch.no_grad()
     def training_styles(self) -> dict[int, Tensor]:
-        """The style vectors of every gate at the reconstruction of the training picture, `[1, groups, channels]`."""
+        """Read every gate's style vectors at the reconstruction of the training picture, `[1, groups, channels]`."""
         drawn = self.reconstruct().stages
         padding = self.config.padding
         styles = {}
@@ -269,7 +273,7 @@ class Pyramid(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-genera
 
     @torch.no_grad()
     def first_stages(self, count: int, picture: Tensor) -> Pyramid:
-        """A copy of the first stages, in evaluation mode: what is published while finer ones are not trained yet.
+        """Copy the first stages, in evaluation mode: what is published while finer ones are not trained yet.
 
         Args:
             picture: uint8 `[3, h, w]`, the training picture at the size of the last of them.

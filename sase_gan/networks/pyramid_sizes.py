@@ -22,12 +22,12 @@ LEAST_GROWTH = 1.13
 
 
 def round_up(value: float) -> int:
-    """The next whole number, forgiving a millionth."""
+    """Round up to a whole number, forgiving a millionth."""
     return math.ceil(value - 1e-6)
 
 
 def training_size(height: int, width: int, max_size: int) -> Size:
-    """The picture's size at the finest stage: shrunk so that its longer side is at most `max_size`, never enlarged."""
+    """Shrink a picture's size so that its longer side is at most `max_size`, for the finest stage; never enlarge it."""
     shrink = min(max_size / max(height, width), 1.0)
     return round_up(height * shrink), round_up(width * shrink)
 
@@ -35,7 +35,7 @@ def training_size(height: int, width: int, max_size: int) -> Size:
 def released_sizes(
     height: int, width: int, *, smallest_side: int = 25, max_size: int = 250, factor: float = 0.75
 ) -> tuple[Size, ...]:
-    """Equal steps, as released with arXiv 2112.14804 and, before it, SinGAN (arXiv 1905.01164).
+    """Take equal steps, as released with arXiv 2112.14804 and, before it, SinGAN (arXiv 1905.01164).
 
     With `num = ceil(log_f(smallest / min(h, w))) + 1`, `drop = ceil(log_f(min(max_size, max(h, w)) / max(h, w)))` and
     `N = num - drop`, the picture is shrunk to `max_size` and stage i of 0..N is `r^(N - i)` of it,
@@ -61,7 +61,7 @@ def released_sizes(
 def dense_sizes(
     height: int, width: int, *, smallest_side: int = 25, max_size: int = 250, stages: int = 6
 ) -> tuple[Size, ...]:
-    """Few stages, closer together at the coarse end, where the layout is decided: ConSinGAN, arXiv 2003.11512.
+    """Take few stages, closer together at the coarse end, where the layout is decided: ConSinGAN, arXiv 2003.11512.
 
     With `M = stages - 1` and `r = (smallest / short side)^(1 / M)`, stage n < M has the full size times
     `r^((M - 1) / ln M * ln(M - n) + 1)`. A picture too small for so many gets fewer stages, each at least an
@@ -87,7 +87,7 @@ def dense_sizes(
 
 
 def _dense_shares(stages: int) -> list[float]:
-    """Of the whole way down, on a logarithmic scale: 1 at the coarsest stage, 0 at the finest."""
+    """Share out the whole way down, on a logarithmic scale: 1 at the coarsest stage, 0 at the finest."""
     last = stages - 1
     steep = (last - 1) / math.log(last) if last > 1 else 0.0
     return [(steep * math.log(last - stage) + 1) / last for stage in range(last)] + [0.0]

@@ -46,7 +46,7 @@ class PyramidStage(nn.Module):
     def forward(
         self, carried: Tensor | None, noise: Tensor | None, padding: Padding, styles: Tensor | None = None
     ) -> Tensor:
-        """The picture `[batch, 3, height, width]`, from the one carried, the scaled noise, or both of them."""
+        """Draw the picture `[batch, 3, height, width]` from the one carried, the scaled noise, or both of them."""
         early = self._early(carried, noise, padding)
         late = self.body(early)
         if self.gate is not None:
@@ -55,7 +55,7 @@ class PyramidStage(nn.Module):
         return picture
 
     def styles(self, carried: Tensor | None, noise: Tensor | None, padding: Padding) -> Tensor | None:
-        """The gate's style vectors `[batch, groups, channels]`; None without a gate."""
+        """Read the gate's style vectors `[batch, groups, channels]`; None without a gate."""
         return None if self.gate is None else self.gate.styles(self._early(carried, noise, padding))
 
     def _early(self, carried: Tensor | None, noise: Tensor | None, padding: Padding) -> Tensor:
@@ -64,7 +64,7 @@ class PyramidStage(nn.Module):
 
 
 class PatchDiscriminator(nn.Module):
-    """A critic of 11 x 11 patches: head, three blocks and a tail to one channel, without padding.
+    """Judge every patch of 11 x 11 pixels: head, three blocks and a tail to one channel, without padding.
 
     Args:
         channels: of every block. 28,929 parameters at 32, 113,153 at 64, without norm.
@@ -79,7 +79,7 @@ class PatchDiscriminator(nn.Module):
         self.tail = conv(channels, 1, 3, bias=True, spectral=False)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Scores `[batch, 1, height - 10, width - 10]` of pictures `[batch, 3, height, width]`; real is high."""
+        """Score pictures `[batch, 3, height, width]`, high for real: `[batch, 1, height - 10, width - 10]`."""
         return self.tail(self.body(self.head(images)))
 
 

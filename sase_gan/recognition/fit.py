@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 
 import torch
 from lightning import LightningModule, Trainer, seed_everything
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
@@ -58,22 +58,29 @@ class FitResult(Generic[Network]):
 
     @property
     def scores(self) -> dict[str, Any]:
-        """The scores of the last evaluation."""
+        """Return the scores of the last evaluation."""
         return self.evaluation.scores
 
 
 class FitModule(LightningModule):
-    """A network in training: its clock, which counts images seen, and the sums of its terms since the last row."""
+    """A network in training: its clock, which counts images seen, its mean terms, and its evaluations."""
 
     config: FitConfig
+    folder: Path
 
     def __init__(self) -> None:
         super().__init__()
         self.images_seen = 0
+        self.started = time.monotonic()
+        self.evaluation: Evaluation | None = None
         self._sums: dict[str, float] = {}
 
     def evaluate(self) -> Evaluation:
-        """Score the network as it is; each kind of network says how."""
+        """Score the network as it is; each kind of network says how.
+
+        Raises:
+            NotImplementedError: where a kind does not.
+        """
         raise NotImplementedError
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -101,37 +108,18 @@ class FitModule(LightningModule):
         self._sums = {}
         return means
 
-    def with_schedule(self, optimiser: torch.optim.Optimizer, factor: Callable[[int], float]) -> dict[str, Any]:
-        """Describe to Lightning an optimiser whose rate is multiplied by `factor(step)` at every step."""
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, factor)
-        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-
-class RunFiles(Callback):
-    """The writer of a run's files: after each evaluation a row in `metrics.csv` and a record in `results.jsonl`.
-
-    Args:
-        folder: of the run.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.started = time.monotonic()
-        self.evaluation: Evaluation | None = None
-
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Evaluate after every so many epochs and after the last, and write the row."""
-        assert isinstance(pl_module, FitModule)
-        config, epoch = pl_module.config, trainer.current_epoch + 1
-        if epoch % config.evaluate_every and epoch != config.epochs:
+    def on_train_epoch_end(self) -> None:
+        """Evaluate after every so many epochs and after the last; add a row and a record to the run's files."""
+        epoch = self.current_epoch + 1
+        if epoch % self.config.evaluate_every and epoch != self.config.epochs:
             return
-        self.evaluation = pl_module.evaluate()
+        self.evaluation = self.evaluate()
         row = {
-            "images_seen": pl_module.images_seen,
+            "images_seen": self.images_seen,
             "seconds": round(time.monotonic() - self.started, 2),
             "epoch": epoch,
-            "rate": trainer.optimizers[0].param_groups[0]["lr"],
-            **pl_module.take_terms(),
+            "rate": self.trainer.optimizers[0].param_groups[0]["lr"],
+            **self.take_terms(),
             **self.evaluation.columns,
         }
         # By hand: Lightning's CSVLogger deletes the rows of the run that it goes on with.
@@ -141,8 +129,13 @@ class RunFiles(Callback):
                 writer.writeheader()
             writer.writerow(row)
         with (self.folder / "results.jsonl").open("a") as file:
-            file.write(json.dumps({"images_seen": pl_module.images_seen, **self.evaluation.scores}) + "\n")
+            file.write(json.dumps({"images_seen": self.images_seen, **self.evaluation.scores}) + "\n")
         logger.info("epoch %d: %s", epoch, row)
+
+    def with_schedule(self, optimiser: torch.optim.Optimizer, factor: Callable[[int], float]) -> dict[str, Any]:
+        """Describe to Lightning an optimiser whose rate is multiplied by `factor(step)` at every step."""
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, factor)
+        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
 def open_run(config: FitConfig, folder: Path, *, count: int, resume: bool) -> None:
@@ -197,16 +190,15 @@ def train(
     resume: bool,
     device: str,
     show_progress: bool,
-) -> tuple[Evaluation | None, float]:
-    """Train to the end of the configured epochs, with a checkpoint and an evaluation on the way.
+) -> float:
+    """Train to the end of the configured epochs, with checkpoints and evaluations on the way; return the seconds.
 
-    Returns:
-        The last evaluation, None where a finished run was resumed; and the seconds that it took.
+    The module keeps its last evaluation; there is none where a finished run is resumed.
 
     Raises:
         UsageError: for a device that this machine lacks.
     """
-    files, started = RunFiles(folder), time.monotonic()
+    module.folder, module.started = folder, time.monotonic()
     with quiet_lightning():
         trainer = Trainer(
             max_epochs=module.config.epochs,
@@ -217,10 +209,10 @@ def train(
             logger=False,
             enable_progress_bar=show_progress,
             enable_model_summary=False,
-            callbacks=[files, ModelCheckpoint(folder / "checkpoints", save_last=True, save_top_k=0)],
+            callbacks=[ModelCheckpoint(folder / "checkpoints", save_last=True, save_top_k=0)],
         )
         trainer.fit(module, batches, ckpt_path=str(last_checkpoint(folder)) if resume else None)
-    return files.evaluation, time.monotonic() - started
+    return time.monotonic() - module.started
 
 
 def publish(network: Any, module: FitModule, folder: Path, **provenance: Any) -> None:

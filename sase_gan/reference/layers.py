@@ -43,7 +43,7 @@ def plain_gate(layer: SynthesisSASE, masks: Tensor, styles: Tensor, target: Tens
 
 
 def loop_attentive_norm(layer: AttentiveNorm, x: Tensor) -> Tensor:
-    """Attentive normalization as a sum over its components, one whole map each."""
+    """Compute attentive normalization as a sum over its components, one whole map each."""
     weights, standardised = layer.mixture_weights(x), layer.norm(x)
     result = torch.zeros_like(x)
     for k in range(layer.num_components):
@@ -53,7 +53,7 @@ def loop_attentive_norm(layer: AttentiveNorm, x: Tensor) -> Tensor:
 
 
 def loop_sase(layer: SASEConv2d, x: Tensor) -> Tensor:
-    """SASE for recognition group by group."""
+    """Compute SASE for recognition group by group."""
     results = []
     for g, part in enumerate(x.chunk(layer.groups, 1)):
         query = _branch_of_group(layer.query, part, g, layer.groups)
@@ -64,7 +64,7 @@ def loop_sase(layer: SASEConv2d, x: Tensor) -> Tensor:
 
 
 def loop_aw(layer: AWConv2d, x: Tensor) -> Tensor:
-    """AW-convolution sample by sample, each with its own kernel."""
+    """Compute AW-convolution sample by sample, each with its own kernel."""
     factor = layer.attention(x) + (1.0 if layer.residual else 0.0)
     kernels = layer.kernels(factor)
     geometry: Any = (layer.stride, layer.padding, layer.dilation, layer.groups)
@@ -72,7 +72,7 @@ def loop_aw(layer: AWConv2d, x: Tensor) -> Tensor:
 
 
 def loop_multi_scale(layer: EfficientMultiScaleAttention, x: Tensor) -> Tensor:
-    """Efficient multi-scale attention group by group; the groups share all weights."""
+    """Compute efficient multi-scale attention group by group; the groups share all weights."""
     results = []
     for u in x.chunk(layer.groups, 1):
         height, width = u.shape[-2:]

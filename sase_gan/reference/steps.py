@@ -43,7 +43,7 @@ class PlainOneShotModule(OneShotModule):
         return nullcontext()
 
     def _climb(self, noise: list[Tensor | None], fixed: list[Tensor | None]) -> Tensor:
-        """From the coarsest stage on, the two pictures one after the other."""
+        """Climb from the coarsest stage on, the two pictures one after the other."""
         pictures = []
         for inputs in (noise, fixed):
             first = self._first_trained

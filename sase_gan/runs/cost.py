@@ -5,17 +5,18 @@ from __future__ import annotations
 import gc
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
-from lightning import Callback
+from lightning import Callback, LightningModule
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from sase_gan.datasets.low_shot import EndlessBatches
-from sase_gan.hardware import Hardware
+from sase_gan.hardware import Hardware, peak_memory_mb
 from sase_gan.reference.layers import use_plain_layers
 from sase_gan.reference.steps import PlainLowShotModule, PlainOneShotModule
-from sase_gan.runs.callbacks import peak_memory_mb
 from sase_gan.runs.run import RunOptions, make_trainer
 from sase_gan.training.low_shot import LowShotModule, parameter_count
 from sase_gan.training.low_shot_config import LowShotConfig
@@ -60,7 +61,7 @@ def measure_training(
     warm_up: int = 2,
     plain: bool = False,
     untrained_perceptual: bool = False,
-    weights_dir: Any = None,
+    weights_dir: Path | None = None,
 ) -> TrainingCost:
     """Time the real training step on random pictures.
 
@@ -68,6 +69,9 @@ def measure_training(
         plain: compute upsampling, SASE gates and normalisation by their definitions, channels first, and let the
             discriminator take gradients in the generator's step, as the released loops do.
         untrained_perceptual: random weights in the reconstruction loss: same cost, no file needed.
+
+    Raises:
+        WeightsError: if the reconstruction loss needs a file that is missing.
     """
     kind = PlainLowShotModule if plain else LowShotModule
     module = kind(
@@ -78,16 +82,9 @@ def measure_training(
     if plain:
         use_plain_layers(module)
     batch_size = config.optimiser.batch_size
-    source = torch.Generator().manual_seed(0)
-    shape = (2 * batch_size, 3, config.image_size, config.image_size)
-    images = torch.randint(0, 256, shape, dtype=torch.uint8, generator=source)
     watch = _Watch(warm_up, steps)
-    if hardware.kind == "cuda":
-        torch.cuda.reset_peak_memory_stats()
-    gc.collect()
-    with quiet_lightning():
-        trainer = make_trainer([watch], RunOptions(hardware))
-        trainer.fit(module, DataLoader(EndlessBatches(images, batch_size=batch_size, seed=0), batch_size=None))
+    images = _random_images(2 * batch_size, config.image_size, config.image_size)
+    _train_under(watch, module, EndlessBatches(images, batch_size=batch_size, seed=0), hardware)
     return TrainingCost(
         images_per_second=batch_size * steps / watch.wall,
         seconds_per_step=watch.wall / steps,
@@ -124,7 +121,6 @@ class _StageWatch(Callback):
         self.config, self.warm_up, self.steps, self.budget = config, warm_up, steps, budget
         self.seconds: list[float] = []
         self.memory: list[float] = []
-        self._done = 0
         self._times: list[float] = []
         self._spent = 0.0
 
@@ -169,17 +165,10 @@ def measure_picture_training(
     module = (PlainOneShotModule if plain else OneShotModule)(timed.model_dump(mode="json"))
     if plain:
         use_plain_layers(module)
-    source = torch.Generator().manual_seed(0)
-    picture = torch.randint(0, 256, (1, 3, *config.generator.sizes[-1]), dtype=torch.uint8, generator=source)
+    picture = _random_images(1, *config.generator.sizes[-1])
     module.show(picture[0])
     watch = _StageWatch(timed, 1, steps, budget)
-    if hardware.kind == "cuda":
-        torch.cuda.reset_peak_memory_stats()
-    gc.collect()
-    with quiet_lightning():
-        trainer = make_trainer([watch], RunOptions(hardware))
-        batches = EndlessBatches(picture, batch_size=1, seed=0, mirror=False)
-        trainer.fit(module, DataLoader(batches, batch_size=None))
+    _train_under(watch, module, EndlessBatches(picture, batch_size=1, seed=0, mirror=False), hardware)
     costs = config.iteration_costs()
     count = len(watch.seconds)
     rest = [watch.seconds[-1] * cost / costs[count - 1] for cost in costs[count:]]
@@ -192,6 +181,20 @@ def measure_picture_training(
         generator_parameters=parameter_count(module.generator),
         discriminator_parameters=parameter_count(module.discriminators),
     )
+
+
+def _random_images(count: int, height: int, width: int) -> Tensor:
+    source = torch.Generator().manual_seed(0)
+    return torch.randint(0, 256, (count, 3, height, width), dtype=torch.uint8, generator=source)
+
+
+def _train_under(watch: Callback, module: LightningModule, batches: EndlessBatches, hardware: Hardware) -> None:
+    """Train until the watch has seen enough."""
+    if hardware.kind == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+    gc.collect()
+    with quiet_lightning():
+        make_trainer([watch], RunOptions(hardware)).fit(module, DataLoader(batches, batch_size=None))
 
 
 def _memory_at_the_end(config: OneShotConfig, measured: list[float]) -> float:

@@ -20,9 +20,10 @@ from sase_gan.errors import DataError, UsageError
 from sase_gan.files import write_atomically
 from sase_gan.hardware import Hardware, is_first_process
 from sase_gan.pixels import grid, write_png
-from sase_gan.runs.callbacks import Checkpoints, MetricsTable, Snapshots, StopOnSignal, Stopping
+from sase_gan.runs.callbacks import Checkpoints, MetricsTable, StopOnSignal, Stopping
 from sase_gan.runs.display import TrainingDisplay
 from sase_gan.runs.folder import RunFolder
+from sase_gan.runs.snapshots import Snapshots
 from sase_gan.runs.tasks import task_of
 from sase_gan.runs.tasks.base import Measure, RunConfig, RunPlan
 from sase_gan.training.quiet import quiet_lightning

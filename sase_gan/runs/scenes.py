@@ -38,7 +38,7 @@ def train_scenes(
     Args:
         config: of every run; the picture's path and the pyramid's sizes are filled in.
         count: pictures drawn from each model, by the seeds from 0 on.
-        progress: called with a picture's name, how many are finished, and how many there are.
+        progress: gets the picture's name, how many are finished, and how many there are.
 
     Returns:
         Whether all pictures are finished; False after Ctrl-C.

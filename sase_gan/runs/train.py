@@ -33,7 +33,8 @@ def train(request: TrainRequest, report: Report = lambda line: None) -> RunResul
         DataError: for pictures or a run folder that cannot be trained on.
         WeightsError: if a pretrained network that the configuration needs is missing.
     """
-    if not is_first_process():
+    first = is_first_process()
+    if not first:
         report = _silent
     job = _settle(request, report)
     loggers = make_loggers(request.logger, job.run)
@@ -50,7 +51,8 @@ def train(request: TrainRequest, report: Report = lambda line: None) -> RunResul
         loggers=loggers,
     )
     result = (resume_run if request.resume else start_run)(job.config, images, job.run, options)
-    _tell_end(result, report)
+    if first:  # the others need not know the name that a run without `out` got
+        _tell_end(result, report)
     return result
 
 

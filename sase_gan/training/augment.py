@@ -74,7 +74,7 @@ POLICIES = {
 def draw(
     policy: Iterable[str], batch_size: int, *, generator: torch.Generator, device: torch.device | str = "cpu"
 ) -> Draws:
-    """Uniform numbers for every transformation of the policy.
+    """Draw uniform numbers for every transformation of the policy.
 
     Raises:
         ValueError: for an unknown name in the policy.
@@ -109,14 +109,14 @@ def _column(u: Tensor, index: int) -> Tensor:
 
 
 def _shifted_index(u: Tensor, side: int) -> Tensor:
-    """For each output position the input position, `[batch, side]`, under a shift drawn from -side/8 .. side/8."""
+    """Find the input position of each output position, `[batch, side]`, under a shift drawn from -side/8 .. side/8."""
     reach = (side + 4) // 8
     shift = (u * (2 * reach + 1)).long() - reach
     return torch.arange(side, device=u.device)[None] + shift[:, None]
 
 
 def _inside_window(u: Tensor, side: int) -> Tensor:
-    """Whether each position lies in a window of half the side around a centre drawn over the whole side."""
+    """Tell whether each position lies in a window of half the side around a centre drawn over the whole side."""
     window = (side + 1) // 2
     start = (u * (side + 1 - window % 2)).long() - window // 2
     position = torch.arange(side, device=u.device)[None]

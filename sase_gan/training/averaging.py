@@ -17,7 +17,7 @@ Network = TypeVar("Network", bound=nn.Module)
 
 
 class WeightAverage(AveragedModel):
-    """A copy of a network whose parameters follow it with a half-life; buffers are copied.
+    """A copy of a network follows its parameters with a half-life; buffers are copied.
 
     After `batch` images the average keeps `beta = 0.5^(batch / half_life)` of itself. Early on the half-life is
     shortened to `ramp_up * images_seen`, so that the first weights are forgotten quickly (StyleGAN2, arXiv 1912.04958).
@@ -26,6 +26,9 @@ class WeightAverage(AveragedModel):
         network: what is averaged; deep-copied.
         half_life: in images.
         ramp_up: share of the images seen that the half-life may not exceed; 0 turns the ramp off.
+
+    Raises:
+        ValueError: for a half-life that is not above 0.
     """
 
     def __init__(self, network: nn.Module, *, half_life: float, ramp_up: float = 0.05) -> None:
@@ -39,7 +42,7 @@ class WeightAverage(AveragedModel):
         self.module.requires_grad_(False)
 
     def beta(self, batch: int, images_seen: int) -> float:
-        """The share of the average that survives a batch; 0 at the very start."""
+        """Return the share of the average that survives a batch; 0 at the very start."""
         half_life = min(self.half_life, self.ramp_up * images_seen) if self.ramp_up > 0 else self.half_life
         return 0.5 ** (batch / max(half_life, 1e-8))
 
@@ -55,7 +58,7 @@ class WeightAverage(AveragedModel):
 
 @torch.no_grad()
 def recalibrated(network: Network, batches: Iterable[tuple[Any, ...]]) -> Network:
-    """A copy, in evaluation mode, whose batch-norm statistics are those of its own weights.
+    """Copy a network, in evaluation mode, with batch-norm statistics that are those of its own weights.
 
     An averaged network carries the running statistics of the network that it follows, and they do not belong to the
     averaged weights. The copy draws the given batches in training mode and keeps the plain mean of their statistics.

@@ -56,5 +56,5 @@ class TrainingClock(LightningModule):
         return means
 
     def optimiser(self, index: int) -> Any:
-        """Optimiser 0, the generator's, or 1, the discriminator's, as Lightning wraps it."""
+        """Return optimiser 0, the generator's, or 1, the discriminator's, as Lightning wraps it."""
         return self.optimizers()[index]  # type: ignore[index]

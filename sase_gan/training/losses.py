@@ -10,13 +10,13 @@ Terms = dict[str, Tensor]
 
 
 def random_margins(logits: Tensor, *, generator: torch.Generator) -> Tensor:
-    """One margin in [0.8, 1) for each logit: FastGAN's softened hinge, arXiv 2101.04775."""
+    """Draw a margin in [0.8, 1) for each logit: FastGAN's softened hinge, arXiv 2101.04775."""
     uniform = torch.rand(logits.shape, generator=generator, device=logits.device)
     return 0.8 + 0.2 * uniform
 
 
 def discriminator_hinge(real_logits: Tensor, fake_logits: Tensor, real_margin: Tensor, fake_margin: Tensor) -> Terms:
-    """Hinge loss: `mean relu(m - D(x))` and `mean relu(m + D(G(z)))`, in float32."""
+    """Take the hinge loss: `mean relu(m - D(x))` and `mean relu(m + D(G(z)))`, in float32."""
     return {
         "d_real": F.relu(real_margin - real_logits.float()).mean(),
         "d_fake": F.relu(fake_margin + fake_logits.float()).mean(),
@@ -24,7 +24,7 @@ def discriminator_hinge(real_logits: Tensor, fake_logits: Tensor, real_margin: T
 
 
 def generator_loss(fake_logits: Tensor) -> Terms:
-    """`-mean D(G(z))`."""
+    """Take `-mean D(G(z))`, in float32."""
     return {"g_adversarial": -fake_logits.float().mean()}
 
 
@@ -40,20 +40,20 @@ def lecam(real_logits: Tensor, fake_logits: Tensor, real_average: Tensor, fake_a
 
 
 def gradient_penalty(logits: Tensor, images: Tensor) -> Tensor:
-    """R1, Mescheder et al. 2018, arXiv 1801.04406: mean squared norm of the gradient of the mean logit by picture."""
+    """Take R1, Mescheder et al. 2018, arXiv 1801.04406: mean squared norm of the mean logit's gradient by picture."""
     (gradient,) = torch.autograd.grad(logits.float().mean(1).sum(), images, create_graph=True)
     return gradient.float().square().sum((1, 2, 3)).mean()
 
 
 def wasserstein(real_logits: Tensor, fake_logits: Tensor) -> Terms:
-    """`-mean D(x)` and `mean D(G(z))`, in float32: Arjovsky et al. 2017, arXiv 1701.07875."""
+    """Take `-mean D(x)` and `mean D(G(z))`, in float32: Arjovsky et al. 2017, arXiv 1701.07875."""
     return {"d_real": -real_logits.float().mean(), "d_fake": fake_logits.float().mean()}
 
 
 def pixel_gradient_penalty(
     discriminator: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, mix: Tensor
 ) -> Tensor:
-    """`mean (|g| - 1)^2` at `mix * real + (1 - mix) * fake`, |g| over the three channels of every pixel.
+    """Take `mean (|g| - 1)^2` at `mix * real + (1 - mix) * fake`, |g| over the three channels of every pixel.
 
     The penalty of SinGAN (arXiv 1905.01164), which differs from that of Gulrajani et al. 2017 (arXiv 1704.00028): there
     the norm is over the whole picture. The gradient is that of the summed scores.
@@ -70,7 +70,7 @@ def pixel_gradient_penalty(
 
 
 def sliced_patch_distance(fake: Tensor, real: Tensor, *, generator: torch.Generator, count: int = 64) -> Tensor:
-    """How differently the 7x7 patches of two pictures are distributed: mean |difference| of sorted projections.
+    """Measure how differently the 7x7 patches of two pictures are distributed: mean |difference| of sorted projections.
 
     Each of `count` random unit directions maps every patch to a number; sorted, the numbers of both pictures are two
     ways of writing a one-dimensional distribution, and their mean distance is exactly Wasserstein's. It needs no

@@ -33,7 +33,7 @@ from sase_gan.training.low_shot_config import LowShotConfig
 
 
 class LowShotModule(TrainingClock):
-    """Generator, discriminator, the generator's average, and the step that trains them.
+    """The module holds generator, discriminator, the generator's average, and the step that trains them.
 
     Args:
         config: a `LowShotConfig` as a plain dictionary, so that a checkpoint reloads alone under safe loading.
@@ -67,7 +67,7 @@ class LowShotModule(TrainingClock):
     # -- Lightning's hooks -------------------------------------------------------------------------------------------
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
-        """Adam for generator and discriminator."""
+        """Build Adam for generator and discriminator."""
         section = self.config.optimiser
         # The fused kernel saves a third of the optimiser's time on CPUs, and is as deterministic.
         return [
@@ -85,7 +85,7 @@ class LowShotModule(TrainingClock):
         self.to(memory_format=self.memory_format)
 
     def training_step(self, batch: Tensor, batch_idx: int) -> None:
-        """One step of both players on a uint8 batch `[batch, 3, image_size, image_size]`."""
+        """Take a step of both players on a uint8 batch `[batch, 3, image_size, image_size]`."""
         source = torch.Generator(self.device).manual_seed(
             derive_seed(self.config.seed, "step", self.images_seen, self.global_rank)
         )
@@ -164,7 +164,7 @@ class LowShotModule(TrainingClock):
             yield
 
     def _augmented(self, pictures: Pictures, source: torch.Generator) -> Pictures:
-        """Both sizes, augmented alike or independently as configured; equal entries are augmented once."""
+        """Augment both sizes, alike or independently as configured; equal entries are augmented once."""
         section, count = self.config.augment, len(pictures.big)
         draws = augment.draw(section.policy, count, generator=source, device=pictures.big.device)
         big = augment.apply(pictures.big, draws)
@@ -175,11 +175,11 @@ class LowShotModule(TrainingClock):
         return Pictures(big, augment.apply(pictures.small, draws))
 
     def _quadrant(self, source: torch.Generator) -> int:
-        """Drawn on the host, from the clock, so that no value is read back from the device."""
+        """Draw a quadrant on the host, from the clock, so that no value is read back from the device."""
         return derive_seed(self.config.seed, "quadrant", self.images_seen, self.global_rank) % len(QUADRANTS)
 
     def _set_rates(self) -> None:
-        """Both learning rates from the clock, so that nothing of a schedule needs saving."""
+        """Set both learning rates from the clock, so that nothing of a schedule needs saving."""
         section = self.config.optimiser
         factor = rate_factor(self.images_seen, self.config.schedule.total_images, section.decay)
         for index, rate in enumerate((section.generator_rate, section.discriminator_rate)):
@@ -195,7 +195,7 @@ class LowShotModule(TrainingClock):
     # -- what is published -------------------------------------------------------------------------------------------
 
     def published_generator(self) -> Generator:
-        """The averaged generator with statistics of its own, spectral norms folded in, in evaluation mode."""
+        """Build the averaged generator with statistics of its own, spectral norms folded in, in evaluation mode."""
         average = self.average.module
         assert isinstance(average, Generator)
         return recalibrated(average, self._recalibration_batches(average)).folded()
@@ -210,7 +210,7 @@ class LowShotModule(TrainingClock):
 
 
 def fast_memory_format(device: torch.device, width: int) -> torch.memory_format:
-    """Channels-last on a GPU, and on a CPU for wide networks.
+    """Choose channels-last on a GPU, and on a CPU for wide networks.
 
     In a narrow network on a CPU the gated linear units lose more, on runs of a few channels, than the convolutions win:
     at 64 px, width 16, a step takes 0.46 s channels-last and 0.39 s channels-first on one thread.
@@ -219,7 +219,7 @@ def fast_memory_format(device: torch.device, width: int) -> torch.memory_format:
 
 
 def rate_factor(images_seen: int, total_images: int, decay: float) -> float:
-    """By what the learning rates are multiplied: 1, and in the last share `decay` of the run linearly down to 0.
+    """Return what the learning rates are multiplied by: 1, and in the last share `decay` of the run linearly down to 0.
 
     The released loops keep their rates; that is decay = 0. Falling rates let short runs take large steps first: see the
     preset `demo`.
@@ -230,5 +230,5 @@ def rate_factor(images_seen: int, total_images: int, decay: float) -> float:
 
 
 def parameter_count(network: nn.Module) -> int:
-    """How many numbers a network learns."""
+    """Count the numbers that a network learns."""
     return sum(parameter.numel() for parameter in network.parameters())

@@ -38,7 +38,7 @@ from sase_gan.training.one_shot_config import OneShotConfig
 
 
 class OneShotModule(TrainingClock):
-    """The pyramid, its discriminators, and the iteration that trains them.
+    """The module holds the pyramid, its discriminators, and the iteration that trains them.
 
     Args:
         config: a `OneShotConfig` as a plain dictionary, with the pyramid's sizes.
@@ -82,7 +82,7 @@ class OneShotModule(TrainingClock):
     # -- Lightning's hooks -------------------------------------------------------------------------------------------
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
-        """Adam for the generator, a group of parameters for each stage, and for the discriminators."""
+        """Build Adam for the generator, a group of parameters for each stage, and for the discriminators."""
         section = self.config.optimiser
         groups: list[dict[str, Any]] = [{"params": list(stage.parameters())} for stage in self.generator.stages]
         return [
@@ -91,7 +91,7 @@ class OneShotModule(TrainingClock):
         ]
 
     def training_step(self, batch: Tensor, batch_idx: int) -> None:
-        """One iteration; the batch only counts: the pyramid of the picture is made once a phase."""
+        """Take one iteration; the batch only counts: the pyramid of the picture is made once a phase."""
         if self.images_seen >= self._starts[-1]:  # a finished run that is resumed has nothing left to do
             self.trainer.should_stop = True
             return
@@ -117,7 +117,7 @@ class OneShotModule(TrainingClock):
 
     @property
     def discriminator(self) -> PatchDiscriminator:
-        """The discriminator of this phase; phases of the same width share one."""
+        """Return the discriminator of this phase; phases of the same width share one."""
         module = self.discriminators[str(self._width(self.phase))]
         assert isinstance(module, PatchDiscriminator)
         return module
@@ -172,7 +172,7 @@ class OneShotModule(TrainingClock):
     # -- the two halves of an iteration ------------------------------------------------------------------------------
 
     def _draw(self, source: torch.Generator) -> Tensor:
-        """The drawn picture and the reconstruction, `[2, 3, height, width]`, through the trained stages."""
+        """Draw a picture and the reconstruction, `[2, 3, height, width]`, through the trained stages."""
         generator, phase = self.generator, self.phase
 
         def normal(shape: tuple[int, ...]) -> Tensor:
@@ -186,7 +186,7 @@ class OneShotModule(TrainingClock):
         return self._climb(noise, fixed)
 
     def _climb(self, noise: list[Tensor | None], fixed: list[Tensor | None]) -> Tensor:
-        """Two passes where statistics of a batch are taken, one where samples do not meet."""
+        """Climb in two passes where statistics of a batch are taken, in one where samples do not meet."""
         generator, first, stop = self.generator, self._first_trained, self.phase + 1
         carried = None
         if first > 0:
@@ -203,7 +203,7 @@ class OneShotModule(TrainingClock):
         return generator.climb(both, start=first, stop=stop, carried=carried).big
 
     def _judge(self, fake: Tensor) -> tuple[Tensor, Tensor]:
-        """Scores of the real and of a drawn picture; in one pass where samples do not meet."""
+        """Score the real and a drawn picture; in one pass where samples do not meet."""
         if self.config.discriminator.norm == "none":
             real_logits, fake_logits = self.discriminator(torch.cat([self._real, fake])).chunk(2)
             return real_logits, fake_logits
@@ -266,13 +266,13 @@ class OneShotModule(TrainingClock):
         return source
 
     def published_generator(self) -> Pyramid:
-        """The stages trained so far, in evaluation mode."""
+        """Copy the stages trained so far, in evaluation mode."""
         count = max(1, bisect_left(self._starts, self.images_seen))
         return self._published_source().first_stages(count, to_uint8(self._picture_at(count - 1))[0])
 
 
 def _stacked(drawn: Tensor | None, fixed: Tensor | None) -> Tensor:
-    """A map for the drawn picture and one for the reconstruction, in one batch; none means zeros."""
+    """Put a map for the drawn picture and one for the reconstruction into one batch; none means zeros."""
     assert drawn is not None
     if fixed is None:
         return torch.cat([drawn, torch.zeros_like(drawn)])

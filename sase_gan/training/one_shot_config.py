@@ -120,16 +120,16 @@ class OneShotConfig(FrozenRecord):
 
     @property
     def num_stages(self) -> int:
-        """How many stages there are; the sizes must be known."""
+        """Count the stages; the sizes must be known."""
         return len(self.generator.sizes)
 
     def iterations(self, stage: int) -> int:
-        """Of a stage: the finest one's, times its share of pixels to this stage's up to `coarse_factor`."""
+        """Count a stage's iterations: the finest's times its share of pixels to this one's, up to `coarse_factor`."""
         areas = [height * width for height, width in self.generator.sizes]
         return round(self.schedule.iterations * min(self.schedule.coarse_factor, areas[-1] / areas[stage]))
 
     def iteration_costs(self) -> list[float]:
-        """What an iteration of each stage costs, up to a common factor: pixels times squared channels.
+        """Estimate what an iteration of each stage costs, up to a common factor: pixels times squared channels.
 
         Summed over the stages that are trained, twice for the newest one, which the discriminator judges.
         """
@@ -142,17 +142,17 @@ class OneShotConfig(FrozenRecord):
 
     @property
     def stage_starts(self) -> tuple[int, ...]:
-        """Images seen when each stage begins, and when the last one ends."""
+        """List the images seen when each stage begins, and when the last one ends."""
         return tuple(accumulate((self.iterations(stage) for stage in range(self.num_stages)), initial=0))
 
     @property
     def total_images(self) -> int:
-        """Iterations of all stages together."""
+        """Count the iterations of all stages together."""
         return self.stage_starts[-1]
 
 
 def sized_for(config: OneShotConfig, picture: Size) -> OneShotConfig:
-    """The configuration with the pyramid's sizes for a picture of that height and width; known sizes are kept.
+    """Fill in the pyramid's sizes for a picture of that height and width; known sizes are kept.
 
     Raises:
         DataError: for a picture too small or too long.

@@ -98,11 +98,12 @@ def test_progress_is_told_in_images(run):
     assert told == [(2, 5), (4, 5), (5, 5)]
 
 
-def test_a_bar_is_shown_unless_it_is_not_wanted(run, capsys):
+def test_a_terminal_shows_a_bar_unless_it_is_not_wanted(run, capsys, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")  # the console takes this for a terminal
     sase_gan.sample(run, "0", device="cpu")
-    assert "drawing" in capsys.readouterr().out
+    assert "drawing" in capsys.readouterr().err
     sase_gan.sample(run, "0", device="cpu", progress=False)
-    assert capsys.readouterr().out == ""
+    assert capsys.readouterr().err == ""
 
 
 def test_images_show_themselves_as_a_grid(run):

@@ -37,7 +37,7 @@ def test_a_picture_depends_on_its_seed_alone(network, batch_size):
     assert images.shape == (8, 3, 32, 32)
     assert images.dtype == torch.uint8
     assert (images.int() - alone.int()).abs().max() <= 1
-    assert torch.equal(images[0], images[3]) or (images[0].int() - images[3].int()).abs().max() <= 1
+    assert (images[0].int() - images[3].int()).abs().max() <= 1
     assert (images[0].int() - images[1].int()).abs().max() > 20
 
 

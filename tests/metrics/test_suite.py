@@ -214,7 +214,7 @@ def test_measure_of_training_gives_a_record(small_faces: Tensor) -> None:
     record = prepare_measure(small_faces[:24], data={"name": "faces"})(small_faces[24:]).to_json()
     assert record["data"]["name"] == "faces"
     assert record["model"]["averaged"]
-    assert record["verdict"]["copying"] in ("green", "amber", "red")
+    assert record["verdict"]["copying"] == "green"
     assert record["protocol"]["num_fakes"] == 26
 
 
@@ -231,13 +231,13 @@ def test_provenance_is_written_down(small_faces: Tensor, reference: PreparedRefe
 
 
 def test_features_go_to_the_store_when_kept(small_faces: Tensor, tmp_path: Any) -> None:
-    for kept, files in ((False, 3), (True, 4)):
+    for kept, files in ((False, 2), (True, 5)):
         store = FeatureStore(tmp_path / str(kept))
         reference = PreparedReference(small_faces[:8], store=store)
         request = resolve(PROTOCOL, ["kid_efflite0"])
         evaluate(small_faces[8:16], reference, PROTOCOL, request=request, keep_fakes=kept)
         written = len(list((tmp_path / str(kept)).rglob("*.safetensors")))
-        assert (written > 2) == kept or written == files
+        assert written == files, kept
 
 
 # --- verdicts ---------------------------------------------------------------------------------------------------------

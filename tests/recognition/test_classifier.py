@@ -17,6 +17,7 @@ from sase_gan.recognition.classification.data import open_labelled
 from sase_gan.recognition.classification.scores import classification_scores
 from sase_gan.recognition.classification.study import VARIANTS, run_study
 from sase_gan.recognition.classification.training import fit_classifier, parameter_groups, rate_factor
+from sase_gan.recognition.fit import choose_device
 from sase_gan.recognition.settings import ClassifyConfig, OptimiserSection
 from sase_gan.report.recognition import most_confused, write_classification_report
 
@@ -174,19 +175,46 @@ def test_commands_from_training_to_prediction(stripes, tmp_path):
     assert trained.exit_code == 0
     assert "<svg" in (out / "report.html").read_text()
     snapshot = str(out / "snapshots" / "000000kimg")
-    scored = runner.invoke(
-        app,
-        ["evaluate", snapshot, str(stripes), "--out", str(tmp_path / "scores"), "--held-out", "0.25"],
-        catch_exceptions=False,
-    )
-    assert scored.exit_code == 0
-    first, second = (json.loads((p / "classification.json").read_text()) for p in (out, tmp_path / "scores"))
-    assert first["confusion"] == second["confusion"]
+    for number, holdout in enumerate(("--holdout", "--held-out")):
+        scores = tmp_path / f"scores{number}"
+        scored = runner.invoke(
+            app, ["evaluate", snapshot, str(stripes), "--out", str(scores), holdout, "0.25"], catch_exceptions=False
+        )
+        assert scored.exit_code == 0
+        first, second = (json.loads((p / "classification.json").read_text()) for p in (out, scores))
+        assert first["confusion"] == second["confusion"]
     named = runner.invoke(
         app, ["predict", snapshot, str(stripes / "vertical"), "--out", str(tmp_path / "p.csv")], catch_exceptions=False
     )
     assert named.exit_code == 0
     assert len((tmp_path / "p.csv").read_text().splitlines()) == 21
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["train", "DATA", "--out", "OUT", "--device", "tpu"],
+        ["train", "DATA", "--out", "OUT", "--accelerator", "tpu"],
+        ["study", "DATA", "--out", "OUT", "--accelerator=tpu"],
+        ["evaluate", "SNAPSHOT", "DATA", "--out", "OUT", "--device", "tpu"],
+        ["predict", "SNAPSHOT", "PICTURES", "--device", "tpu"],
+    ],
+    ids=" ".join,
+)
+def test_an_unknown_device_is_refused_in_the_present_and_the_former_spelling(words):
+    with pytest.raises(UsageError, match="device is 'tpu'; this machine has cpu"):
+        CliRunner().invoke(app, words, catch_exceptions=False)
+
+
+def test_gpu_is_the_former_word_for_whichever_there_is(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    for there, name in ((True, "mps"), (False, "cuda")):
+        monkeypatch.setattr(torch.backends.mps, "is_available", lambda there=there: there)
+        if there:
+            assert choose_device("gpu") == name
+        else:
+            with pytest.raises(UsageError, match=f"device is '{name}'"):
+                choose_device("gpu")
 
 
 def test_names_in_a_report_are_escaped(tmp_path):
@@ -221,4 +249,7 @@ def test_study_goes_on_and_compares_in_pairs(tmp_path):
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_every_variant_of_the_study_builds(variant):
-    assert create_backbone("cifar_resnet18", width=0.25, device="meta", **VARIANTS[variant]).num_classes == 1000
+    assert (
+        create_backbone("cifar_resnet18", width=0.25, device="meta", **VARIANTS[variant].model_dump()).num_classes
+        == 1000
+    )

@@ -98,6 +98,14 @@ def test_own_parts_are_used(class_folder, tmp_path):
     assert len(open_labelled(tmp_path / "set", "test")) == 3
 
 
+def test_a_training_part_alone_is_split_without_overlap(class_folder, tmp_path):
+    (tmp_path / "set").mkdir()
+    class_folder.rename(tmp_path / "set" / "train")
+    parts = [open_labelled(tmp_path / "set", part, held_out=0.3) for part in ("train", "test")]
+    assert [len(part) for part in parts] == [21, 9]
+    assert len({int(data.read(i)[0, 0, 0]) for data in parts for i in range(len(data))}) == 30
+
+
 def test_zips_equal_folders(class_folder, tmp_path):
     with zipfile.ZipFile(tmp_path / "fruit.zip", "w") as archive:
         for path in sorted(class_folder.rglob("*.png")):

@@ -283,6 +283,8 @@ def test_a_resumed_run_equals_an_uninterrupted_one(few, tmp_path):
         fit_detector(settings(), *parts, tmp_path / "parts")
     with pytest.raises(UsageError, match="nothing to resume"):
         fit_detector(settings(), *parts, tmp_path / "none", resume=True)
+    with pytest.raises(UsageError, match="batch_size is 64 with"):
+        fit_detector(settings(batch_size=64), *parts, tmp_path / "none")
 
 
 def test_pretrained_weights_enter_converted(few, tmp_path):
@@ -324,6 +326,20 @@ def test_commands_from_training_to_prediction(few, tmp_path):
     assert named.exit_code == 0
     assert json.loads((tmp_path / "p" / "detections.json").read_text())[0]["picture"] == "001.png"
     assert (tmp_path / "p" / "drawn" / "001.png").is_file()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["train", "DATA", "--out", "OUT", "--accelerator", "tpu"],
+        ["evaluate", "SNAPSHOT", "DATA", "--out", "OUT", "--device", "tpu"],
+        ["predict", "SNAPSHOT", "PICTURES", "--out", "OUT", "--device", "tpu"],
+    ],
+    ids=" ".join,
+)
+def test_an_unknown_device_is_refused_in_the_present_and_the_former_spelling(words):
+    with pytest.raises(UsageError, match="device is 'tpu'; this machine has cpu"):
+        CliRunner().invoke(app, words, catch_exceptions=False)
 
 
 @pytest.mark.slow

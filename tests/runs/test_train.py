@@ -1,6 +1,9 @@
 """Training from Python: the lines that are reported, the result, and what further loggers receive."""
 
 import csv
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +85,28 @@ def test_other_processes_of_a_run_say_nothing(tmp_path: Path, monkeypatch: pytes
     with pytest.raises(UsageError, match="choose one of"):
         train(TrainRequest(DATA / "single" / "coffee.png", preset="demmo"), lines.append)
     assert lines == []
+
+
+@pytest.mark.slow
+def test_two_processes_write_one_run_and_say_everything_once(tmp_path: Path) -> None:
+    settings = [word for setting in SHORT for word in ("--set", setting)]
+    options = ["--preset", "smoke/low_shot", "--no-figures", "--device", "cpu", "--devices", "2", "--threads", "1"]
+    done = subprocess.run(
+        [sys.executable, "-m", "sase_gan", "train", str(DATA / "emoji-faces"), *options, *settings],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(DATA.parent), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    assert [line.split()[:2] for line in done.stdout.splitlines()] == [
+        ["96", "pictures"],
+        ["8", "images"],
+        ["the", "chosen"],
+    ]
+    assert "sase-gan:" not in done.stderr
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["emoji-faces-001"]
 
 
 def test_loggers_receive_the_rows_of_the_table_by_images_seen(tmp_path: Path) -> None:

@@ -6,16 +6,21 @@ from urllib.parse import urlsplit
 import pytest
 
 from sase_gan.pixels import read_png_text
+from tests import processes
+from tests.processes import until
 from tests.ui.conftest import CHROMIUM
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
 pytestmark = [
     pytest.mark.browser,
+    # One visit: what a test leaves on the page, the next one finds.
+    pytest.mark.random_order(disabled=True),
     pytest.mark.skipif(not CHROMIUM.exists(), reason=f"there is no {CHROMIUM}; install the system's chromium"),
 ]
 
-PATIENCE = 120_000
+# In milliseconds, as the browser counts.
+PATIENCE = 1000 * processes.PATIENCE
 
 
 @pytest.fixture(scope="module")
@@ -158,23 +163,38 @@ def test_layers(desktop):
     text_of(page, "#layer-verdict").to_contain_text("Nothing is changed yet", timeout=PATIENCE)
     page.get_by_role("button", name="Styles of another picture").click()
     page.get_by_label("Where I paint").click()
-    canvas = page.locator("#painting canvas").first
+    paint(page, "#painting")
+    press_until(page, page.get_by_role("button", name="Take the styles"), "#layer-verdict :text('Pixels changed by')")
+
+
+def paint(page, editor: str) -> None:
+    """Draw a stroke, again until it is taken: an editor takes none for a while after its canvas is there."""
+    canvas = page.locator(f"{editor} canvas").first
     canvas.wait_for()
-    page.wait_for_timeout(1500)
-    paint(page, canvas)
-    page.get_by_role("button", name="Take the styles").click()
-    text_of(page, "#layer-verdict").to_contain_text(re.compile("Pixels changed by|did not change"), timeout=PATIENCE)
-
-
-def paint(page, canvas) -> None:
     canvas.scroll_into_view_if_needed()
-    box = canvas.bounding_box()
-    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-    page.mouse.move(x - 40, y)
-    page.mouse.down()
-    page.mouse.move(x + 40, y + 10, steps=4)
-    page.mouse.up()
-    page.wait_for_timeout(500)
+
+    def is_taken() -> bool:
+        box = canvas.bounding_box()
+        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        page.mouse.move(x - 40, y)
+        page.mouse.down()
+        page.mouse.move(x + 40, y + 10, steps=4)
+        page.mouse.up()
+        page.wait_for_timeout(250)
+        return page.locator(editor).get_by_label("Undo", exact=True).first.is_enabled()
+
+    until(is_taken)
+
+
+def press_until(page, button, selector: str) -> None:
+    """Press a button, again until what it brings is there: the page learns of a stroke or a list a little later."""
+
+    def is_there() -> bool:
+        button.click()
+        page.wait_for_timeout(1000)
+        return page.locator(selector).count() > 0
+
+    until(is_there)
 
 
 def test_mix(desktop):
@@ -191,12 +211,8 @@ def test_one_picture(desktop):
     page.locator("#picture-draw").click()
     page.locator("#picture-sheet img").nth(3).wait_for()
     desktop.tab("Edit")
-    canvas = page.locator("#picture-canvas canvas").first
-    canvas.wait_for()
-    page.wait_for_timeout(1500)
-    paint(page, canvas)
-    page.locator("#picture-edit").click()
-    page.locator("#picture-result img").wait_for()
+    paint(page, "#picture-canvas")
+    press_until(page, page.locator("#picture-edit"), "#picture-result img")
     desktop.tab("Animate")
     page.get_by_label("number input for Frames", exact=True).fill("3")
     page.locator("#picture-animate").click()
@@ -215,13 +231,18 @@ def test_train_and_find_the_run_in_the_list(desktop, server, few_pictures):
     page.locator("#train-more > button, #train-more .label-wrap").first.click()
     page.locator("#train-preset input").click()
     page.get_by_role("option", name="A try-out of seconds").click()
+    # A thousand million: only the stop can end it.
+    page.get_by_label("Thousand images at most").fill("1000000")
     page.locator("#train-start").click()
     text_of(page, "#train-note").to_contain_text("by-browser-001 has started", timeout=PATIENCE)
+    text_of(page, "#train-status").to_contain_text("by-browser-001 is being trained", timeout=PATIENCE)
     # It survives a reload.
     page.reload()
     page.locator("#sheet img").first.wait_for()
     desktop.tab("Train")
-    text_of(page, "#train-status").to_contain_text("by-browser-001 is finished", timeout=180_000)
+    text_of(page, "#train-status").to_contain_text("by-browser-001 is being trained", timeout=PATIENCE)
+    page.get_by_role("button", name="Stop and save").locator("visible=true").click()
+    text_of(page, "#train-status").to_contain_text("by-browser-001 was stopped after", timeout=PATIENCE)
     page.locator("#train-samples img").wait_for()
     page.locator("#train-curves svg").first.wait_for()
     page.locator("#model input").click()
@@ -235,9 +256,7 @@ def test_evaluate(desktop):
     """The figures of the run that was trained above, as a report; measuring anew is tested through the client."""
     page = desktop.page
     desktop.tab("Evaluate")
-    page.get_by_role("button", name="Show the report").wait_for()
-    page.wait_for_timeout(1000)
-    page.get_by_role("button", name="Show the report").click()
+    press_until(page, page.get_by_role("button", name="Show the report"), "iframe.report")
     frame = page.frame_locator("iframe.report")
     playwright.expect(frame.locator("h1")).to_be_visible(timeout=PATIENCE)
     assert page.locator("iframe.report").get_attribute("sandbox") == ""

@@ -10,7 +10,7 @@ from torch import nn
 
 from sase_gan.config import build
 from sase_gan.errors import UsageError
-from sase_gan.recognition.backbones.choices import LayerChoice
+from sase_gan.recognition.backbones.choices import LAYERS, LayerChoice
 from sase_gan.recognition.backbones.networks import RecognitionDenseNet, RecognitionMobileNetV2, RecognitionResNet
 
 _DEPTHS: dict[str, dict[str, Any]] = {
@@ -65,6 +65,18 @@ def architecture(name: str) -> tuple[Callable[..., nn.Module], dict[str, Any]]:
         # Decoded at each call: timm's builder changes the decoded blocks.
         arguments["block_args"] = decode_arch_def(_MOBILENET_ROWS)
     return kind, arguments
+
+
+def offered_layers(name: str) -> list[str]:
+    """List the names in `LAYERS` that a backbone is offered with.
+
+    Raises:
+        UsageError: for an unknown backbone.
+    """
+    kind, _ = architecture(name)
+    if kind is RecognitionDenseNet:
+        return ["bn", "an", "aw"]
+    return [layers for layers in LAYERS if kind is RecognitionResNet or layers not in ("sase", "grouped")]
 
 
 def create_backbone(

@@ -62,6 +62,20 @@ class LayerChoice(FrozenRecord):
         return self
 
 
+LAYERS = {
+    "bn": LayerChoice(),
+    "an": LayerChoice(norm="attentive"),
+    "sase": LayerChoice(conv="sase"),
+    "grouped": LayerChoice(conv="grouped"),
+    "aw": LayerChoice(conv="aw"),
+    "emsa": LayerChoice(attention="emsa"),
+    "se": LayerChoice(attention="se"),
+    "aw_se": LayerChoice(conv="aw", attention="se"),
+    "aw_cbam": LayerChoice(conv="aw", attention="cbam"),
+}
+"""Names of choices in tables, in timm's registry and in studies. "grouped" is the control of "sase"."""
+
+
 def attention_layer(choice: LayerChoice) -> Any:
     """Return a factory `layer(channels, **keywords)` of the attention, or None."""
     if choice.attention == "none":

@@ -1,5 +1,6 @@
 """Cost of networks and layers: parameters, multiply-adds, throughput, beside what the papers published."""
 
+import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,8 @@ from sase_gan.layers.attentive_norm import AttentiveNorm
 from sase_gan.layers.aw_conv import AWConv2d
 from sase_gan.layers.efficient_multi_scale_attention import EfficientMultiScaleAttention
 from sase_gan.layers.sase_recognition import SASEConv2d
-from sase_gan.recognition.backbones.backbone import create_backbone
+from sase_gan.recognition.backbones.backbone import create_backbone, offered_layers
+from sase_gan.recognition.backbones.choices import LAYERS
 from sase_gan.recognition.settings import BackboneSection
 from sase_gan.reference.layers import loop_attentive_norm, loop_aw, loop_multi_scale, loop_sase
 
@@ -32,7 +34,7 @@ class Published:
     """Whether `top1` is what the layer adds to the plain network; the absolute figure is not known."""
 
     def words(self) -> str:
-        """The figure as the table shows it."""
+        """Write the figure as the table shows it."""
         return f"{self.top1:+.2f} over its plain network ({self.data})" if self.gain else f"{self.top1:g} ({self.data})"
 
 
@@ -71,21 +73,6 @@ PUBLISHED: dict[tuple[str, str], Published] = {
 }
 """What was published for a backbone and its layers; for SASE no number of a recognition network is known."""
 
-ROWS: dict[str, dict[str, Any]] = {
-    "bn": {},
-    "an": {"norm": "attentive"},
-    "sase": {"conv": "sase"},
-    "grouped": {"conv": "grouped"},
-    "aw": {"conv": "aw"},
-    "emsa": {"attention": "emsa"},
-    "se": {"attention": "se"},
-    "aw+se": {"conv": "aw", "attention": "se"},
-    "aw+cbam": {"conv": "aw", "attention": "cbam"},
-}
-_NOT_OFFERED = {
-    "densenet121": ("sase", "grouped", "emsa", "se", "aw+se", "aw+cbam"),
-    "mobilenetv2_100": ("sase", "grouped"),
-}
 BACKBONES = (
     "resnet18",
     "resnet34",
@@ -130,7 +117,7 @@ class LayerCost:
 
     @property
     def ratio(self) -> float:
-        """How many times faster the layer is than its loop."""
+        """Say how many times faster the layer is than its loop."""
         return self.loop_seconds / self.seconds
 
 
@@ -172,7 +159,7 @@ def cost_in_words(section: BackboneSection, image_size: int) -> str:
 def bench_models(
     backbones: Sequence[str] = BACKBONES,
     *,
-    layers: Sequence[str] = tuple(ROWS),
+    layers: Sequence[str] = tuple(LAYERS),
     throughput: bool = False,
     device: torch.device | str = "cpu",
     batch_size: int = 8,
@@ -181,7 +168,7 @@ def bench_models(
 
     Args:
         backbones: names for `create_backbone`.
-        layers: names in `ROWS`; what a backbone does not offer is left out.
+        layers: names in `LAYERS`; what a backbone does not offer is left out.
         throughput: whether to time them too (minutes on a CPU).
         device: of the timing.
         batch_size: of the timing.
@@ -189,20 +176,20 @@ def bench_models(
     Raises:
         UsageError: for an unknown name.
     """
-    unknown = [name for name in layers if name not in ROWS]
+    unknown = [name for name in layers if name not in LAYERS]
     if unknown:
-        raise UsageError(f"layers {', '.join(unknown)} are unknown; choose among {', '.join(ROWS)}")
+        raise UsageError(f"layers {', '.join(unknown)} are unknown; choose among {', '.join(LAYERS)}")
     costs = []
     for backbone in backbones:
         small = backbone.startswith("cifar_")
         size, classes = (32, 100) if small else (224, 1000)
-        for name in layers:
-            if name in _NOT_OFFERED.get(backbone, ()):
-                continue
-            model = create_backbone(backbone, num_classes=classes, device="meta", **ROWS[name])
+        offered = offered_layers(backbone)
+        for name in filter(offered.__contains__, layers):
+            choice = LAYERS[name].model_dump()
+            model = create_backbone(backbone, num_classes=classes, device="meta", **choice)
             speed = None
             if throughput:
-                built = create_backbone(backbone, num_classes=classes, device=device, **ROWS[name])
+                built = create_backbone(backbone, num_classes=classes, device=device, **choice)
                 speed = _images_per_second(built, torch.zeros(batch_size, 3, size, size, device=device))
             costs.append(
                 ModelCost(
@@ -279,29 +266,26 @@ def layers_table(costs: Sequence[LayerCost]) -> str:
 
 
 def _seconds(function: Callable[[Tensor], Tensor], x: Tensor, repeats: int) -> float:
-    times = []
-    for index in range(repeats + 1):
-        started = time.perf_counter()
-        # A weighted sum: the plain one would let some layers skip work in the backward pass.
-        (function(x) * x).sum().backward()
-        _wait(x.device)
-        if index:
-            times.append(time.perf_counter() - started)
-    return sorted(times)[len(times) // 2]
+    # A weighted sum: the plain one would let some layers skip work in the backward pass.
+    return _median_seconds(lambda: (function(x) * x).sum().backward(), x.device, repeats)
 
 
 @torch.no_grad()
 def _images_per_second(model: nn.Module, x: Tensor, repeats: int = 3) -> float:
     model.eval()
-    model(x)
+    return len(x) / _median_seconds(lambda: model(x), x.device, repeats)
+
+
+def _median_seconds(step: Callable[[], object], device: torch.device, repeats: int) -> float:
+    step()
     times = []
     for _ in range(repeats):
-        _wait(x.device)
+        _wait(device)
         started = time.perf_counter()
-        model(x)
-        _wait(x.device)
+        step()
+        _wait(device)
         times.append(time.perf_counter() - started)
-    return len(x) / sorted(times)[len(times) // 2]
+    return statistics.median(times)
 
 
 def _wait(device: torch.device) -> None:

@@ -32,7 +32,7 @@ MOBILENET_COMPONENTS = (5, 5, 5, 5, 10, 10, 10)
 
 
 class WeightDecayMixin:
-    """Tell optimisers which parameters take no weight decay."""
+    """A network that tells optimisers which parameters take no weight decay."""
 
     def no_weight_decay(self) -> set[str]:
         """Return the names of the affine tables built with `decay_affine=False`."""
@@ -200,6 +200,6 @@ class RecognitionDenseNet(WeightDecayMixin, DenseNet):
 
 
 def is_batch_norm(module: nn.Module) -> bool:
-    """Whether a module normalises by batch or frozen statistics of one vector: what `convert` may replace."""
+    """Say whether a module normalises by batch or frozen statistics of one vector: what `convert` may replace."""
     mean = getattr(module, "running_mean", None)
     return isinstance(mean, torch.Tensor) and mean.ndim == 1 and hasattr(module, "eps")

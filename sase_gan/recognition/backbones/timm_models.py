@@ -14,34 +14,20 @@ from timm.models import build_model_with_cfg, generate_default_cfgs, register_mo
 from torch import nn
 
 from sase_gan.config import build
-from sase_gan.recognition.backbones.backbone import ARCHITECTURES, architecture
-from sase_gan.recognition.backbones.choices import LayerChoice
-from sase_gan.recognition.backbones.networks import RecognitionDenseNet, RecognitionMobileNetV2, RecognitionResNet
-
-SUFFIXES = {
-    "an": LayerChoice(norm="attentive"),
-    "sase": LayerChoice(conv="sase"),
-    "aw": LayerChoice(conv="aw"),
-    "emsa": LayerChoice(attention="emsa"),
-    "se": LayerChoice(attention="se"),
-    "aw_se": LayerChoice(conv="aw", attention="se"),
-    "aw_cbam": LayerChoice(conv="aw", attention="cbam"),
-}
-_OFFERED = {
-    RecognitionResNet: tuple(SUFFIXES),
-    RecognitionMobileNetV2: ("an", "aw", "emsa", "se", "aw_se", "aw_cbam"),
-    RecognitionDenseNet: ("an", "aw"),
-}
+from sase_gan.recognition.backbones.backbone import ARCHITECTURES, architecture, offered_layers
+from sase_gan.recognition.backbones.choices import LAYERS, LayerChoice
+from sase_gan.recognition.backbones.networks import RecognitionResNet
 
 
 def _names() -> dict[str, tuple[str, LayerChoice]]:
-    """Name of a model to its backbone and layers."""
+    """List the models: name to backbone and layers."""
     table = {}
-    for base, (kind, _) in ARCHITECTURES.items():
+    for base in ARCHITECTURES:
         if base.startswith("cifar_"):
             table[base] = (base, LayerChoice())
-        for suffix in _OFFERED[kind]:  # type: ignore[index]
-            table[f"{base}_{suffix}"] = (base, SUFFIXES[suffix])
+        for suffix in offered_layers(base):
+            if suffix not in ("bn", "grouped"):
+                table[f"{base}_{suffix}"] = (base, LAYERS[suffix])
     return table
 
 

@@ -5,6 +5,7 @@ import math
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,24 +23,8 @@ from sase_gan.recognition.randomness import seed_cpu
 from sase_gan.recognition.settings import Part, PicturesSection
 from sase_gan.seeds import derive_seed, generator
 
-FASHION_CLASSES = (
-    "T-shirt/top",
-    "trouser",
-    "pullover",
-    "dress",
-    "coat",
-    "sandal",
-    "shirt",
-    "sneaker",
-    "bag",
-    "ankle boot",
-)
-_IDX_NAMES = {
-    ("train", "images"): "train-images-idx3-ubyte",
-    ("train", "labels"): "train-labels-idx1-ubyte",
-    ("test", "images"): "t10k-images-idx3-ubyte",
-    ("test", "labels"): "t10k-labels-idx1-ubyte",
-}
+FASHION = ("T-shirt/top", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
+_IDX_NAMES = {"train": "train", "test": "t10k", "images": "images-idx3-ubyte", "labels": "labels-idx1-ubyte"}
 _IDX_LIMIT = 2**31
 
 
@@ -63,35 +48,22 @@ class LabelledSet:
         return len(self.labels)
 
     def subset(self, indices: Sequence[int]) -> "LabelledSet":
-        """The pictures at `indices`, in that order, with the same classes."""
+        """Take the pictures at `indices`, in that order, with the same classes."""
         chosen = list(indices)
-        return LabelledSet(_Picked(self.read, chosen), self.labels[chosen], self.classes, self.channels)
+        return LabelledSet(partial(_read_picked, self.read, chosen), self.labels[chosen], self.classes, self.channels)
 
 
-@dataclass(frozen=True)
-class _Picked:
-    # A record and not a closure: worker processes receive it pickled.
-    read: Callable[[int], Tensor]
-    indices: list[int]
-
-    def __call__(self, index: int) -> Tensor:
-        return self.read(self.indices[index])
+# Functions with bound arguments and no closures: worker processes receive them pickled.
+def _read_memory(images: Tensor, index: int) -> Tensor:
+    return images[index]
 
 
-@dataclass(frozen=True)
-class _InMemory:
-    images: Tensor
-
-    def __call__(self, index: int) -> Tensor:
-        return self.images[index]
+def _read_picked(read: Callable[[int], Tensor], indices: list[int], index: int) -> Tensor:
+    return read(indices[index])
 
 
-@dataclass(frozen=True)
-class _FromTorchvision:
-    data: Any
-
-    def __call__(self, index: int) -> Tensor:
-        return to_tensor(self.data[index][0].convert("RGB"))
+def _read_torchvision(data: Any, index: int) -> Tensor:
+    return to_tensor(data[index][0].convert("RGB"))
 
 
 def read_idx(path: Path) -> Tensor:
@@ -136,7 +108,7 @@ def open_labelled(path: str | Path, part: Part, *, held_out: float = 0.1, seed: 
     root = Path(path)
     if not root.exists():
         raise DataError(f"{root} does not exist; give a folder or zip of class folders, or a folder of idx files")
-    if root.is_dir() and any(_idx_file(root, part, "images").with_suffix(s).exists() for s in ("", ".gz")):
+    if _idx_file(root, part, "images").exists():
         return _from_idx(root, part)
     if root.is_dir() and (root / "train").is_dir():
         own = next((root / name for name in ("test", "val") if (root / name).is_dir()), None)
@@ -147,21 +119,18 @@ def open_labelled(path: str | Path, part: Part, *, held_out: float = 0.1, seed: 
 
 
 def _idx_file(root: Path, part: Part, kind: str) -> Path:
-    return root / _IDX_NAMES[part, kind]
+    path = root / f"{_IDX_NAMES[part]}-{_IDX_NAMES[kind]}"
+    return path if path.exists() else path.with_name(f"{path.name}.gz")
 
 
 def _from_idx(root: Path, part: Part) -> LabelledSet:
-    tensors = []
-    for kind in ("images", "labels"):
-        plain = _idx_file(root, part, kind)
-        tensors.append(read_idx(plain if plain.exists() else plain.with_name(plain.name + ".gz")))
-    images, labels = tensors
+    images, labels = (read_idx(_idx_file(root, part, kind)) for kind in ("images", "labels"))
     if images.ndim != 3 or len(images) != len(labels):
         raise DataError(f"{root}: {tuple(images.shape)} pictures do not go with {len(labels)} labels")
     count = int(labels.max()) + 1
-    fashion = "fashion" in root.name.lower() and count == len(FASHION_CLASSES)
-    classes = FASHION_CLASSES if fashion else tuple(str(i) for i in range(count))
-    return LabelledSet(_InMemory(images[:, None]), labels.long(), classes, channels=1)
+    fashion = "fashion" in root.name.lower() and count == len(FASHION)
+    classes = FASHION if fashion else tuple(str(i) for i in range(count))
+    return LabelledSet(partial(_read_memory, images[:, None]), labels.long(), classes, channels=1)
 
 
 def _from_classes(root: Path) -> LabelledSet:
@@ -205,7 +174,7 @@ def _from_torchvision(text: str, part: Part) -> LabelledSet:
     except (RuntimeError, TypeError) as error:
         raise DataError(f"{words[1]} cannot be opened in {words[2]} ({error}); download it there first") from error
     labels = torch.as_tensor(data.targets).long()
-    return LabelledSet(_FromTorchvision(data), labels, tuple(map(str, data.classes)))
+    return LabelledSet(partial(_read_torchvision, data), labels, tuple(map(str, data.classes)))
 
 
 def take_evenly(data: LabelledSet, count: int | None, *, seed: int = 0) -> LabelledSet:

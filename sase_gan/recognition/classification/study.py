@@ -11,27 +11,26 @@ from typing import Any
 from sase_gan.config import build, merge
 from sase_gan.errors import UsageError
 from sase_gan.files import write_atomically
-from sase_gan.recognition.backbones.choices import LayerChoice
+from sase_gan.recognition.backbones.choices import LAYERS, LayerChoice
 from sase_gan.recognition.classification.data import LabelledSet
 from sase_gan.recognition.classification.training import fit_classifier
 from sase_gan.recognition.settings import ClassifyConfig
 
 logger = logging.getLogger(__name__)
 
-VARIANTS: dict[str, dict[str, Any]] = {
-    "bn": {},
-    "an": {"norm": "attentive"},
-    "sase": {"conv": "sase"},
-    "sase_scaled": {"conv": "sase", "gate_scale": "channels"},
-    "grouped": {"conv": "grouped"},
-    "aw": {"conv": "aw"},
-    "emsa": {"attention": "emsa", "attention_groups": 8},
-    "emsa_mended": {"attention": "emsa", "attention_groups": 8, "attention_variant": "pre_norm_pool"},
-    "se": {"attention": "se"},
-    "aw_se": {"conv": "aw", "attention": "se"},
-    "an_emsa": {"norm": "attentive", "attention": "emsa", "attention_groups": 8},
+
+def _for_small_networks(layers: LayerChoice, **changes: Any) -> LayerChoice:
+    groups = {"attention_groups": 8} if layers.attention == "emsa" else {}
+    return layers.model_copy(update=groups | changes)
+
+
+VARIANTS = {
+    **{name: _for_small_networks(layers) for name, layers in LAYERS.items()},
+    "sase_scaled": _for_small_networks(LAYERS["sase"], gate_scale="channels"),
+    "emsa_mended": _for_small_networks(LAYERS["emsa"], attention_variant="pre_norm_pool"),
+    "an_emsa": _for_small_networks(LAYERS["emsa"], norm="attentive"),
 }
-"""Name of a variant to its layers. SASE's control is "grouped": plain convolutions in as many groups."""
+"""Name of a variant to its layers."""
 
 Fit = Callable[[ClassifyConfig, Path], dict[str, Any]]
 
@@ -57,7 +56,7 @@ def run_study(
     path = folder / "study.jsonl"
     shared = config.model_dump(mode="json")
     records = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-    if records and records[0]["config"] != shared:
+    if records and build(ClassifyConfig, records[0]["config"]) != config:
         raise UsageError(f"{path} holds a study with another configuration; choose another folder")
     done = {(record["variant"], record["seed"]) for record in records}
     folder.mkdir(parents=True, exist_ok=True)
@@ -65,7 +64,7 @@ def run_study(
         for variant in variants:
             if (variant, seed) in done:
                 continue
-            chosen = merge(shared, {"seed": seed, "backbone": {"layers": _only(VARIANTS[variant])}})
+            chosen = merge(shared, {"seed": seed, "backbone": {"layers": VARIANTS[variant].model_dump(mode="json")}})
             record = fit(build(ClassifyConfig, chosen), folder / f"{variant}-{seed}")
             record = {"variant": variant, "seed": seed, **record, "config": shared}
             records.append(record)
@@ -87,11 +86,6 @@ def trained_record(
         "seconds": result.seconds,
         "parameters": sum(p.numel() for p in result.network.parameters()),
     }
-
-
-def _only(layers: dict[str, Any]) -> dict[str, Any]:
-    """Spell out every key of the layers, so that merging replaces the config's own choice."""
-    return LayerChoice(**layers).model_dump(mode="json")
 
 
 def write_table(records: Sequence[dict[str, Any]], path: Path) -> None:

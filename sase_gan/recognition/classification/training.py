@@ -165,13 +165,12 @@ def fit_classifier(
     module = ClassifierModule(config.model_dump(mode="json"), list(train_set.classes), train_set.channels)
     module.held_out = held_out
     clip_norm = config.optimiser.clip_norm
-    evaluation, seconds = train(
+    seconds = train(
         module, batches, folder, clip_norm=clip_norm, resume=resume, device=device, show_progress=show_progress
     )
     classifier = _final(module, batches)
-    if module.average is not None or evaluation is None:
-        # The averaged network has not been scored yet, nor has anything when a finished run is resumed.
-        evaluation = module.evaluate(classifier)
+    # The averaged network has not been scored yet, nor has anything when a finished run is resumed.
+    evaluation = (module.evaluation if module.average is None else None) or module.evaluate(classifier)
     publish(classifier, module, folder, num_train=len(train_set), top1=evaluation.scores["top1"])
     return FitResult(classifier, evaluation, seconds)
 

@@ -253,7 +253,7 @@ def load_detector(folder: Path | str, *, device: torch.device | str = "cpu") -> 
     return Detector.from_pretrained(str(folder), map_location=device)
 
 
-def count_parameters(backbone: BackboneSection, detector: DetectorSection, *, classes: int) -> int:
+def count_detector_parameters(backbone: BackboneSection, detector: DetectorSection, *, classes: int) -> int:
     """Count the parameters of a detector, which is built without memory for them."""
     names = tuple(map(str, range(classes)))
     config = DetectorConfig(backbone=backbone, detector=detector, classes=names, category_ids=tuple(range(classes)))

@@ -131,11 +131,11 @@ def fit_detector(
     module.test = test
     if not resume:
         module.load_pretrained()
-    evaluation, seconds = train(
+    seconds = train(
         module, batches, folder, clip_norm=config.clip_norm, resume=resume, device=device, show_progress=show_progress
     )
     detector = module.detector.eval()
     # A finished run that is resumed has not been scored.
-    evaluation = evaluation or module.evaluate()
+    evaluation = module.evaluation or module.evaluate()
     publish(detector, module, folder, num_train=len(train_set))
     return FitResult(detector, evaluation, seconds)
