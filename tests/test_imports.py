@@ -36,6 +36,9 @@ RANK = {name: rank for rank, names in enumerate(GROUPS) for name in names}
 # Pairs that must not meet, even where the order would allow it: (importing part, imported part).
 APART = (("metrics", "networks"), ("metrics", "layers"), ("training", "datasets"))
 
+# Rooms whose files know nothing of each other.
+STRANGERS = ("ui/tabs", "ui/handlers")
+
 # The plain forms serve comparisons: nothing that draws, trains or measures a model may come to need them.
 IMPORTERS_OF_REFERENCE = ("runs/cost.py", "recognition/backbones/cost.py", "commands/bench.py")
 
@@ -157,6 +160,15 @@ def test_parts_that_must_not_meet(part, other):
         if part_of(path) == part:
             met = [dotted(found) for found in ours(imports(path, everywhere=True)) if part_of(found) == other]
             assert not met, f"{dotted(path)} imports {met}"
+
+
+@pytest.mark.parametrize("room", STRANGERS)
+def test_files_of_these_rooms_do_not_import_each_other(room):
+    files = {path for path in FILES if path.parent == ROOT / room and path.name != "__init__.py"}
+    assert len(files) > 1, f"{room} is gone; mend the rule"
+    for path in files:
+        met = [dotted(found) for found in ours(imports(path, everywhere=True)) & files - {path}]
+        assert not met, f"{dotted(path)} imports {met}"
 
 
 def test_plain_forms_serve_benchmarks_only():

@@ -116,7 +116,7 @@ class Trainings:
         if not self.runs.is_dir():
             return []
         runs = [RunFolder(path) for path in self.runs.iterdir() if is_run(path)]
-        found = [run.path for run in runs if run.checkpoint.exists() and run.snapshots()]
+        found = [run.path for run in runs if run.checkpoint.exists() and (run.path / "snapshots").is_dir()]
         return [path.name for path in sorted(found, key=lambda p: p.stat().st_mtime, reverse=True)]
 
     def last(self) -> Job | None:
