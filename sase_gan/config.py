@@ -42,7 +42,7 @@ class FrozenRecord(BaseModel):
 
 
 def preset_folder() -> Path:
-    """Where the presets lie: `configs/` of a checkout, or inside the installed package. The only place that knows."""
+    """Find the folder of presets: `configs/` of a checkout, or inside the installed package. Nobody else knows."""
     checkout = Path(__file__).resolve().parents[1]
     if (checkout / "configs").is_dir() and (checkout / "pyproject.toml").is_file():
         return checkout / "configs"
@@ -50,14 +50,14 @@ def preset_folder() -> Path:
 
 
 def list_presets(task: str | None = None) -> list[str]:
-    """Names such as `low_shot/demo`, sorted; of one task if given."""
+    """List the names of presets, such as `low_shot/demo`, sorted; of one task if given."""
     folder = preset_folder()
     names = (path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.yaml"))
     return sorted(name for name in names if task is None or name.startswith(f"{task}/"))
 
 
 def load_preset(name: str, *, task: str | None = None) -> dict[str, Any]:
-    """The values of a preset; `demo` is understood as `low_shot/demo` when the task is known.
+    """Read the values of a preset; `demo` is understood as `low_shot/demo` when the task is known.
 
     Raises:
         UsageError: for an unknown name; the message lists the known ones.
@@ -69,7 +69,7 @@ def load_preset(name: str, *, task: str | None = None) -> dict[str, Any]:
 
 
 def load_yaml(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML file.
+    """Read the mapping in a YAML file.
 
     Raises:
         UsageError: if the file is missing, is not YAML, or holds no mapping.
@@ -88,7 +88,10 @@ def load_yaml(path: Path) -> dict[str, Any]:
 
 
 def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
-    """Nested values from texts such as `loss.r1=0.1`; the right side is read as YAML.
+    """Read nested values from texts such as `loss.r1=0.1`; the right side is YAML.
+
+    Raises:
+        UsageError: for a text without a key or an equals sign, or whose value is not YAML.
 
     Example:
         >>> parse_assignments(["loss.r1=0.1", "augment.policy=[color]"])
@@ -112,7 +115,7 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
 
 
 def merge(*layers: Mapping[str, Any]) -> dict[str, Any]:
-    """The layers laid over each other, the last on top; nested mappings are merged, everything else is replaced."""
+    """Lay mappings over each other, the last on top; nested mappings are merged, everything else is replaced."""
     result: dict[str, Any] = {}
     for layer in layers:
         for key, value in layer.items():
@@ -122,7 +125,7 @@ def merge(*layers: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def without_none(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The nested mapping without the keys whose value is None: flags that the user did not give."""
+    """Leave out the keys whose value is None, at every depth: flags that the user did not give."""
     return {
         key: without_none(value) if isinstance(value, Mapping) else value
         for key, value in values.items()
@@ -131,7 +134,7 @@ def without_none(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def build(record: type[Record], values: Mapping[str, Any]) -> Record:
-    """The checked record.
+    """Make the checked record from its values.
 
     Raises:
         UsageError: one sentence for the first thing that is wrong: where, the value, what is required.
@@ -151,7 +154,7 @@ def resolve(
     settings: Iterable[str] | None = None,
     task: str | None = None,
 ) -> Record:
-    """The checked record of a preset, overlaid by a YAML file, by flags and by `--set`, in this order.
+    """Make the checked record of a preset, overlaid by a YAML file, by flags and by `--set`, in this order.
 
     Args:
         preset: None starts from the record's defaults.
@@ -191,5 +194,5 @@ def _fields_at(record: type[BaseModel], location: Iterable[int | str]) -> list[s
 
 
 def to_yaml(record: BaseModel) -> str:
-    """All values of the record, resolved, as YAML."""
+    """Write all values of the record, resolved, as YAML."""
     return yaml.safe_dump(record.model_dump(mode="json"), sort_keys=False)

@@ -11,7 +11,7 @@ from sase_gan.errors import UsageError
 
 @dataclass(frozen=True)
 class Hardware:
-    """The device of a run.
+    """A device that a run computes on, and how.
 
     Attributes:
         kind: "cpu", "cuda" or "mps", as Lightning's accelerator.
@@ -25,7 +25,7 @@ class Hardware:
 
     @property
     def device(self) -> torch.device:
-        """As torch names it."""
+        """Name the device as torch does."""
         return torch.device(self.kind)
 
 
@@ -54,7 +54,7 @@ def choose_hardware(device: str = "auto", precision: str | None = None, threads:
 
 
 def free_memory_mb(hardware: Hardware) -> float | None:
-    """The free memory of the device; None where it cannot be told."""
+    """Ask how much memory of the device is free; None where it cannot be told."""
     if hardware.kind == "cuda":
         return torch.cuda.mem_get_info()[0] / 2**20
     try:
@@ -64,7 +64,7 @@ def free_memory_mb(hardware: Hardware) -> float | None:
 
 
 def peak_memory_mb(device: torch.device) -> float:
-    """Most memory used so far: of the device on a GPU, of the process on a CPU."""
+    """Ask for the most memory that was used so far: of the device on a GPU, of the process on a CPU."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
     import resource  # Unix has it
@@ -74,5 +74,5 @@ def peak_memory_mb(device: torch.device) -> float:
 
 
 def is_first_process() -> bool:
-    """Whether this process speaks and writes; Lightning starts the others of a run with a local rank."""
+    """Tell whether this process speaks and writes; Lightning starts the others of a run with a local rank."""
     return os.environ.get("LOCAL_RANK", "0") == "0"

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sase_gan.commands.options import DeviceOption, WeightsDirOption
+
 if TYPE_CHECKING:
     from sase_gan.evaluation.options import EvaluationOptions
     from sase_gan.metrics.records import EvaluationRecord
@@ -73,14 +75,12 @@ def evaluate(
     licence: Annotated[
         str | None, typer.Option(help="Licence of the real pictures, for the record.", show_default=False)
     ] = None,
-    weights_dir: Annotated[
-        Path | None, typer.Option(help="Folder that is searched first for weights.", show_default=False)
-    ] = None,
+    weights_dir: WeightsDirOption = None,
     cache: Annotated[
         Path | None, typer.Option(help="Folder for features. [default: the user's cache]", show_default=False)
     ] = None,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Keep no features on disk.")] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    device: DeviceOption = "auto",
     batch_size: Annotated[int, typer.Option(min=1, help="Pictures a pass; 4 is fastest on a CPU.")] = 4,
 ) -> None:
     """Measure pictures: distances to the real ones, copying, diversity; with a report to read and send on."""

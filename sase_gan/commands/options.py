@@ -49,7 +49,7 @@ def parse_size(text: str) -> tuple[int, int]: ...
 @overload
 def parse_size(text: str | None) -> tuple[int, int] | None: ...
 def parse_size(text: str | None) -> tuple[int, int] | None:
-    """Height and width from `WIDTHxHEIGHT`; None stays None.
+    """Read height and width from `WIDTHxHEIGHT`; None stays None.
 
     Raises:
         UsageError: for anything else.
@@ -65,7 +65,7 @@ def parse_size(text: str | None) -> tuple[int, int] | None:
 
 
 def parse_share(text: str) -> float:
-    """A share from `10%` or `0.1`.
+    """Read a share such as `10%` or `0.1`.
 
     Raises:
         UsageError: for anything else.
@@ -83,7 +83,7 @@ def parse_share(text: str) -> float:
 
 
 def former_names(former: Mapping[str, str] = MappingProxyType({})) -> type[TyperCommand]:
-    """The class of a command that understands former names of its options; its help shows the present ones only.
+    """Make the class of a command that understands former names of its options; its help shows the present ones only.
 
     Hidden arguments, for what was an argument formerly, are left out of the usage line too.
 
@@ -103,7 +103,7 @@ def former_names(former: Mapping[str, str] = MappingProxyType({})) -> type[Typer
 
 
 def _renamed(arguments: Sequence[str], former: Mapping[str, str]) -> list[str]:
-    """The arguments with present names; words behind `--` are no options.
+    """Give the arguments their present names; words behind `--` are no options.
 
     Example:
         >>> _renamed(["--dir", "a", "--dir=b", "--", "--dir"], {"--dir": "--weights-dir"})

@@ -19,6 +19,7 @@ from typing import Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float
 from pydantic import Field, field_validator
 from torch import Tensor, nn
 
@@ -215,7 +216,7 @@ class _DownBlock(nn.Module):
             nn.AvgPool2d(2), conv(in_channels, out_channels, 1), batch_norm(out_channels), nn.LeakyReLU(0.2)
         )
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Float[Tensor, "batch _ size size"]) -> Float[Tensor, "batch _ size//2 size//2"]:
         return (self.attention(self.main(x)) + self.direct(x)) / 2
 
 
@@ -231,5 +232,5 @@ class _Decoder(nn.Module):
             layers += [UpsampleConv(before, 2 * after), batch_norm(2 * after), GatedLinearUnit()]
         self.layers = nn.Sequential(*layers, conv(widths[-1], 3, 3, padding=1), nn.Tanh())
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Float[Tensor, "batch _ _ _"]) -> Float[Tensor, "batch 3 _ _"]:
         return self.layers(x)

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple, Self
 
 import torch
+from jaxtyping import Float
 from pydantic import Field, field_validator, model_validator
 from torch import Tensor, nn
 
@@ -190,7 +191,9 @@ class Generator(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-gene
         }
         return blocks, dict(zip(sources, noise[num_block_maps:], strict=True))
 
-    def forward(self, z: Tensor, noise: Sequence[Tensor] | None = None) -> Pictures:
+    def forward(
+        self, z: Float[Tensor, "batch latent"], noise: Sequence[Float[Tensor, "_ 1 _ _"]] | None = None
+    ) -> Pictures:
         """Draw pictures.
 
         Args:
@@ -199,7 +202,9 @@ class Generator(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-gene
         """
         return self.to_pictures(self.feature_maps(z, noise))
 
-    def feature_maps(self, z: Tensor, noise: Sequence[Tensor] | None = None) -> dict[int, Tensor]:
+    def feature_maps(
+        self, z: Float[Tensor, "batch latent"], noise: Sequence[Float[Tensor, "_ 1 _ _"]] | None = None
+    ) -> dict[int, Float[Tensor, "batch _ _ _"]]:
         """Compute the map of every size after its block and its gate, `[batch, channels(size), size, size]`."""
         block_noise, gate_noise = self._noise_by_part(noise)
         gates = {gate.target: gate for gate in self.gates}
@@ -255,7 +260,7 @@ class _FirstBlock(nn.Module):
         self.norm = norm(2 * channels)
         self.activation = GatedLinearUnit()
 
-    def forward(self, z: Tensor) -> Tensor:
+    def forward(self, z: Float[Tensor, "batch latent"]) -> Float[Tensor, "batch channels 4 4"]:
         x = (z @ self.weight.flatten(1)).unflatten(1, (-1, 4, 4))
         return self.activation(self.norm(x))
 
@@ -270,7 +275,9 @@ class _PlainBlock(nn.Module):
         self.activation = GatedLinearUnit()
         self.attention = parts.attention(out_channels)
 
-    def forward(self, x: Tensor, noise: tuple[Tensor, ...] = ()) -> Tensor:
+    def forward(
+        self, x: Float[Tensor, "batch _ size size"], noise: tuple[Tensor, ...] = ()
+    ) -> Float[Tensor, "batch _ 2*size 2*size"]:
         return self.attention(self.activation(self.norm(self.conv(x))))
 
 
@@ -288,7 +295,9 @@ class _NoisyBlock(nn.Module):
         self.activation = GatedLinearUnit()
         self.attention = parts.attention(out_channels)
 
-    def forward(self, x: Tensor, noise: tuple[Tensor, ...] = ()) -> Tensor:
+    def forward(
+        self, x: Float[Tensor, "batch _ size size"], noise: tuple[Float[Tensor, "_ 1 2*size 2*size"], ...] = ()
+    ) -> Float[Tensor, "batch _ 2*size 2*size"]:
         first, second = noise or (None, None)
         x = self.activation(self.norm1(self.noise1(self.conv1(x), first)))
         return self.attention(self.activation(self.norm2(self.noise2(self.conv2(x), second))))

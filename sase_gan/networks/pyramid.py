@@ -19,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar, Literal, NamedTuple
 
 import torch
+from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -181,7 +182,9 @@ class Pyramid(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-genera
 
     # -- drawing -----------------------------------------------------------------------------------------------------
 
-    def forward(self, z: Tensor, noise: Sequence[Tensor] | None = None) -> PyramidPictures:
+    def forward(
+        self, z: Float[Tensor, "batch 1 _ _"], noise: Sequence[Float[Tensor, "batch 3 _ _"]] | None = None
+    ) -> PyramidPictures:
         """Draw pictures.
 
         Args:

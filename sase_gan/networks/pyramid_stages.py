@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from sase_gan.layers.primitives import NormFactory, conv
@@ -44,8 +45,12 @@ class PyramidStage(nn.Module):
         self.tail = conv(channels, 3, 3, bias=True, spectral=False)
 
     def forward(
-        self, carried: Tensor | None, noise: Tensor | None, padding: Padding, styles: Tensor | None = None
-    ) -> Tensor:
+        self,
+        carried: Float[Tensor, "_ 3 height width"] | None,
+        noise: Float[Tensor, "_ _ height width"] | None,
+        padding: Padding,
+        styles: Float[Tensor, "_ groups channels"] | None = None,
+    ) -> Float[Tensor, "batch 3 height width"]:
         """Draw the picture `[batch, 3, height, width]` from the one carried, the scaled noise, or both of them."""
         early = self._early(carried, noise, padding)
         late = self.body(early)
@@ -78,7 +83,7 @@ class PatchDiscriminator(nn.Module):
         self.body = nn.Sequential(*(_block(channels, channels, make_norm) for _ in range(NUM_BODY_BLOCKS)))
         self.tail = conv(channels, 1, 3, bias=True, spectral=False)
 
-    def forward(self, images: Tensor) -> Tensor:
+    def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch 1 height-10 width-10"]:
         """Score pictures `[batch, 3, height, width]`, high for real: `[batch, 1, height - 10, width - 10]`."""
         return self.tail(self.body(self.head(images)))
 

@@ -21,7 +21,7 @@ from sase_gan.runs.folder import RunFolder
 
 
 def is_due(module: Any, trainer: Trainer, batch: Any, interval: int | Sequence[int]) -> bool:
-    """Whether this batch crossed a multiple of `interval` images, or one of several given moments."""
+    """Tell whether this batch crossed a multiple of `interval` images, or one of several given moments."""
     seen = module.images_seen
     before = seen - len(batch) * trainer.world_size
     if isinstance(interval, int):
@@ -91,12 +91,12 @@ class StopOnSignal(Callback):
         print("\nstopping after this step; everything will be saved (once more to stop at once)", file=sys.stderr)
 
     def was_received(self) -> bool:
-        """A reason to stop."""
+        """Tell whether a signal came: a reason to stop."""
         return self.received is not None
 
 
 class MetricsTable(Callback):
-    """A row of `metrics.csv` every interval, for Lightning's loggers too; stops a run whose losses are no numbers.
+    """Write a row of `metrics.csv` every interval, to Lightning's loggers too; stop a run whose losses are no numbers.
 
     Attributes:
         last_row: the newest row, for the display.

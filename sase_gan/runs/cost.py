@@ -27,7 +27,7 @@ from sase_gan.training.quiet import quiet_lightning
 
 @dataclass(frozen=True)
 class TrainingCost:
-    """What a step costs; times are means over the timed steps."""
+    """The cost of a step says how fast and how large it is; times are means over the timed steps."""
 
     images_per_second: float
     seconds_per_step: float
@@ -97,7 +97,7 @@ def measure_training(
 
 @dataclass(frozen=True)
 class PictureTrainingCost:
-    """What a run on one picture costs.
+    """The cost of a run on one picture says how long and how large it is.
 
     Attributes:
         seconds_per_iteration: of each stage, coarse to fine.
@@ -198,7 +198,7 @@ def _train_under(watch: Callback, module: LightningModule, batches: EndlessBatch
 
 
 def _memory_at_the_end(config: OneShotConfig, measured: list[float]) -> float:
-    """The peak at the finest stage: measured, or on the line through the first and the last measured stage."""
+    """Tell the peak at the finest stage: measured, or on the line through the first and the last measured stage."""
     if len(measured) == config.num_stages:
         return measured[-1]
     sizes, channels = config.generator.sizes, config.generator.channels

@@ -2,7 +2,7 @@
 
 
 def readable_seconds(seconds: float) -> str:
-    """A duration such as `45 s`, `12 min`, `3 h 20 min`."""
+    """Write a duration such as `45 s`, `12 min`, `3 h 20 min`."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     if seconds < 5400:

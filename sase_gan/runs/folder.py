@@ -42,20 +42,20 @@ Go on with it, draw from it, measure it:
 
 
 def kimg(images_seen: int) -> str:
-    """Images seen as a name: `000012kimg`, or `000012.345kimg` off the full thousands."""
+    """Write images seen as a name: `000012kimg`, or `000012.345kimg` off the full thousands."""
     whole, rest = divmod(images_seen, 1000)
     return f"{whole:06d}kimg" if rest == 0 else f"{whole:06d}.{rest:03d}kimg"
 
 
 def images_of(name: str) -> int | None:
-    """The images seen that `kimg` wrote into a name; None for another name."""
+    """Read the images seen that `kimg` wrote into a name; None for another name."""
     match = re.fullmatch(r"(\d{6})(?:\.(\d{3}))?kimg", name)
     return None if match is None else int(match[1]) * 1000 + int(match[2] or 0)
 
 
 @dataclass(frozen=True)
 class RunFolder:
-    """Paths of a run."""
+    """A run folder knows where each of its files lies."""
 
     path: Path
 
@@ -93,7 +93,7 @@ class RunFolder:
         return self.path / "snapshots" / kimg(images_seen)
 
     def snapshots(self) -> dict[int, Path]:
-        """All snapshots by images seen, in order."""
+        """Find all snapshots by images seen, in order."""
         found = {images_of(folder.name): folder for folder in (self.path / "snapshots").glob("*kimg")}
         return {images: folder for images, folder in sorted((i, f) for i, f in found.items() if i is not None)}
 
@@ -129,7 +129,7 @@ class RunFolder:
                 self.grid(images).unlink(missing_ok=True)
 
     def records(self) -> list[dict[str, Any]]:
-        """The figures of the snapshots, oldest first."""
+        """Read the figures of the snapshots, oldest first."""
         if not self.results.exists():
             return []
         return [json.loads(line) for line in self.results.read_text().splitlines()]
@@ -140,7 +140,7 @@ class RunFolder:
         _write_lines(self.results, [*lines, json.dumps(record, allow_nan=False)])
 
     def chosen_snapshot(self) -> Path:
-        """The best snapshot that does not copy; without figures, the last.
+        """Find the best snapshot that does not copy; without figures, the last.
 
         Raises:
             DataError: if the run has no snapshot.
@@ -156,7 +156,7 @@ class RunFolder:
 
 
 def open_run(path: Path | str) -> RunFolder:
-    """The run in a folder.
+    """Open the run in a folder.
 
     Raises:
         DataError: if there is none.
@@ -168,7 +168,7 @@ def open_run(path: Path | str) -> RunFolder:
 
 
 def is_run(path: Path | str) -> bool:
-    """Whether the folder is a training run, whole or what was kept of one.
+    """Tell whether the folder is a training run, whole or what was kept of one.
 
     It holds figures of snapshots (`results.jsonl`), or a configuration (`config.yaml`) beside snapshots or a training
     log. This is the only place that decides.
@@ -179,7 +179,7 @@ def is_run(path: Path | str) -> bool:
 
 
 def next_free(parent: Path, name: str) -> Path:
-    """The first of `name-001`, `name-002`, ... that does not exist in `parent`."""
+    """Find the first of `name-001`, `name-002`, ... that does not exist in `parent`."""
     number = 1
     while (parent / f"{name}-{number:03d}").exists():
         number += 1

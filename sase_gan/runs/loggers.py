@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def make_loggers(name: str | None, run: RunFolder) -> tuple[Logger, ...]:
-    """The logger of that name, `tensorboard` or `wandb`; None gives none. Nothing is written before a run begins.
+    """Make the logger of that name, `tensorboard` or `wandb`; None gives none. Nothing is written before a run begins.
 
     Weights & Biases writes offline, into `wandb/` of the run folder; `wandb sync` uploads it.
 

@@ -17,7 +17,7 @@ MAY_BE_ENLARGED = 0.05
 
 @dataclass(frozen=True)
 class Choice:
-    """A preset's name, the image size, and the reason in one sentence."""
+    """A choice names a preset, the image size, and the reason in one sentence."""
 
     preset: str
     image_size: int
@@ -25,7 +25,7 @@ class Choice:
 
 
 def choose_preset(num_images: int, smallest_side: int, *, gpu: bool, image_size: int | None = None) -> Choice:
-    """The preset for a low-shot run.
+    """Choose the preset for a low-shot run.
 
     On a CPU pictures of 64 px train in minutes and 256 px would take days, so the small preset is chosen whatever the
     pictures' size. On a GPU the image size is the largest, up to 256 px, that the smallest picture reaches; 512 and
@@ -47,7 +47,7 @@ def choose_preset(num_images: int, smallest_side: int, *, gpu: bool, image_size:
 
 
 def recommend_image_size(short_sides: Sequence[int]) -> int:
-    """The largest image size that enlarges no more than a twentieth of the pictures.
+    """Recommend the largest image size that enlarges no more than a twentieth of the pictures.
 
     Advice for whoever chooses the size: a training that chooses by itself (`choose_preset`) enlarges none and stops at
     256 px, because larger networks cost several times more.
@@ -60,7 +60,7 @@ def recommend_image_size(short_sides: Sequence[int]) -> int:
 
 
 def choose_one_shot_preset(*, gpu: bool) -> tuple[str, str]:
-    """The preset for a run on one picture, and the reason in one sentence."""
+    """Choose the preset for a run on one picture; with the reason in one sentence."""
     if gpu:
         return "standard", "one picture on a GPU: the full recipe at up to 250 px"
     return "quick", "one picture on a CPU: the short recipe at up to 128 px"

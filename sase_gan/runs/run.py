@@ -102,7 +102,7 @@ def resume_run(config: RunConfig, images: ImageSet, run: RunFolder, options: Run
 
 
 def read_clock(checkpoint: Path) -> dict[str, Any]:
-    """Images seen, steps and the hash of the pictures of a checkpoint, read without unpickling code.
+    """Read images seen, steps and the hash of the pictures of a checkpoint, without unpickling code.
 
     Raises:
         DataError: if it is missing or damaged.
@@ -170,7 +170,11 @@ def _fit(
 
 
 def make_trainer(callbacks: list[Callback], options: RunOptions) -> Trainer:
-    """Lightning's trainer with its own counting, saving and logging turned off: the clock is images seen."""
+    """Make Lightning's trainer with its own counting, saving and logging turned off: the clock is images seen.
+
+    Raises:
+        UsageError: for fewer than one device.
+    """
     if options.devices < 1:
         raise UsageError(f"devices is {options.devices}; it must be at least 1")
     with quiet_lightning():

@@ -82,7 +82,7 @@ def _is_finished(drawn: Path, count: int) -> bool:
 
 
 def _train(path: Path, run: RunFolder, config: OneShotConfig, options: RunOptions) -> bool:
-    """Whether the run has come to its end."""
+    """Train on a picture, or go on; whether the run has come to its end."""
     wanted = _TASK.for_picture(config, path)
     images = _TASK.load(wanted)
     if not run.config.is_file():

@@ -1,7 +1,8 @@
 """The studio: a browser app on this machine. The only package that imports gradio, and it imports nothing of Lightning.
 
-One file a tab; `blocks` joins them and `serve` starts the server. Handlers are plain functions of their arguments; what
-a visitor chose lives in the visitor's session, never in the process.
+`tabs` lays the page out, one file a tab, `handlers` holds what they do, `events` connects the two, `studio` joins the
+tabs and `serve` starts the server. Handlers are plain functions of their arguments; what a visitor chose lives in the
+visitor's session, never in the process.
 """
 
 import os

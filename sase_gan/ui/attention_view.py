@@ -13,8 +13,8 @@ from torch import Tensor
 from sase_gan.drawing.gates import mask_overlay
 from sase_gan.pixels import to_float
 from sase_gan.resizing import at_size
+from sase_gan.ui.markup import escaped, figure, mixture_table, quiet
 from sase_gan.ui.models import CLASSIFIER
-from sase_gan.ui.widgets import data_uri, escaped
 
 MOST_SHOWN = 8
 OVERLAY_SIDE = 160
@@ -83,7 +83,7 @@ def layer_words(path: str) -> str:
 def attention_html(maps: dict[str, Tensor], frame: Framing | None) -> str:
     """The maps of SASE convolutions over the picture, early layers first."""
     if not maps or frame is None:
-        return '<p class="quiet">This network has no SASE convolution.</p>'
+        return quiet("This network has no SASE convolution.")
     height, width = frame.image.shape[1:]
     scale = OVERLAY_SIDE / max(height, width)
     size = (max(1, round(height * scale)), max(1, round(width * scale)))
@@ -92,12 +92,9 @@ def attention_html(maps: dict[str, Tensor], frame: Framing | None) -> str:
     for path, found in list(maps.items())[:MOST_SHOWN]:
         shown = laid_out(found, frame, size)
         place, _, layer = layer_words(path).partition(": ")
-        cells.append(
-            f'<figure><img src="{data_uri(mask_overlay(small, shown))}" alt="Attention of {escaped(place)}">'
-            f"<figcaption><b>{escaped(place)}</b>{escaped(layer)}<br>{_range(shown)}</figcaption></figure>"
-        )
-    more = f'<p class="quiet">{len(maps) - MOST_SHOWN} more are not shown.</p>' if len(maps) > MOST_SHOWN else ""
-    return f'<div class="figures masks">{"".join(cells)}</div>{more}'
+        words = f"{escaped(layer)}<br>{_range(shown)}"
+        cells.append(figure(mask_overlay(small, shown), place, words, alt=f"Attention of {place}"))
+    return f'<div class="figures masks">{"".join(cells)}</div>{_left_out(len(maps) - MOST_SHOWN)}'
 
 
 def _range(found: Tensor) -> str:
@@ -109,17 +106,11 @@ def _range(found: Tensor) -> str:
 def weights_html(weights: dict[str, Tensor]) -> str:
     """A table of the mixture weights of attentive normalization, early layers first."""
     if not weights:
-        return '<p class="quiet">This network has no attentive normalization.</p>'
-    count = max(len(row) for row in weights.values())
-    head = "".join(f"<th>{k + 1}</th>" for k in range(count))
-    rows = []
-    for path, row in list(weights.items())[: 2 * MOST_SHOWN]:
-        cells = "".join(f'<td style="--share:{value:.2f}">{value:.2f}</td>' for value in row.tolist())
-        cells += '<td class="none"></td>' * (count - len(row))
-        rows.append(f"<tr><th>{escaped(layer_words(path))}</th>{cells}</tr>")
-    table = (
-        f'<table class="mixtures"><thead><tr><th>Layer</th>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
-    )
-    more = len(weights) - 2 * MOST_SHOWN
-    left_out = f'<p class="quiet">{more} more are not shown.</p>' if more > 0 else ""
-    return f'<div class="scroll">{table}</div>{left_out}'
+        return quiet("This network has no attentive normalization.")
+    most = 2 * MOST_SHOWN
+    rows = {layer_words(path): row.tolist() for path, row in list(weights.items())[:most]}
+    return mixture_table("Layer", rows) + _left_out(len(weights) - most)
+
+
+def _left_out(count: int) -> str:
+    return quiet(f"{count} more are not shown.") if count > 0 else ""

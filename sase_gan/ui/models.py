@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from sase_gan.ui.nearest import TrainingPictures
 
 MOST_OPEN = 3
-
-
 GENERATOR, PYRAMID, CLASSIFIER, DETECTOR = Generator.kind, Pyramid.kind, "classifier", "detector"
 
 
@@ -125,11 +123,19 @@ class Models:
         return self._opened(self.find(name), load_generator)
 
     def open_pyramid(self, name: object) -> Opened[Pyramid]:
-        """The model of one picture of this name; errors as in `open`."""
+        """The model of one picture of this name; kept alike.
+
+        Raises:
+            UsageError, DataError: as `open`.
+        """
         return self._opened(self.find(name, PYRAMID), load_pyramid)
 
     def open_recogniser(self, name: object) -> Opened[Any]:
-        """The classifier or detector of this name; errors as in `open`."""
+        """The classifier or detector of this name; kept alike.
+
+        Raises:
+            UsageError, DataError: as `open`.
+        """
         return self._opened(self.find(name, CLASSIFIER, DETECTOR), _load_recogniser)
 
     def _opened(self, entry: Entry, load: Callable[[Path], Any]) -> Opened[Any]:
@@ -168,13 +174,13 @@ class Models:
             raise DataError(found)
         return found
 
-    def pictures_path(self, entry: Entry, model: OpenModel) -> Path:
+    def pictures_path(self, model: OpenModel) -> Path:
         """Where the training pictures of a model lie.
 
         Raises:
             DataError: if that is not known.
         """
-        return _pictures_of(entry, model.data)[0]
+        return _pictures_of(model)[0]
 
 
 def _entries_of(place: Path) -> list[Entry]:
@@ -233,14 +239,15 @@ def _load_recogniser(folder: Path) -> Any:
     return classes[read_header(folder / WEIGHTS_FILE)["kind"]].from_pretrained(str(folder))
 
 
-def _pictures_of(entry: Entry, data: dict[str, Any]) -> tuple[Path, dict[str, Any]]:
+def _pictures_of(model: OpenModel) -> tuple[Path, dict[str, Any]]:
     """(path, the run's configuration or nothing)."""
-    if entry.run is not None:
-        config = yaml.safe_load((entry.run / "config.yaml").read_text()) or {}
+    run = model.entry.run
+    if run is not None:
+        config = yaml.safe_load((run / "config.yaml").read_text()) or {}
         path = config.get("data", {}).get("path")
         if path and Path(path).exists():
             return Path(path), config
-    name = data.get("name")
+    name = model.data.get("name")
     if isinstance(name, str) and name:
         try:
             return bundled_data(Path(name).name), {}
@@ -250,7 +257,7 @@ def _pictures_of(entry: Entry, data: dict[str, Any]) -> tuple[Path, dict[str, An
 
 
 def _load_training_pictures(model: OpenModel) -> ImageSet:
-    path, config = _pictures_of(model.entry, model.data)
+    path, config = _pictures_of(model)
     size, fit = model.network.config.image_size, model.data.get("fit", "crop")
     images = load_image_set(path, image_size=size, fit=fit)
     share = config.get("data", {}).get("holdout", 0)

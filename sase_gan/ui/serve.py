@@ -90,11 +90,10 @@ def serve(
 
     from sase_gan.hardware import choose_hardware
     from sase_gan.ui.models import Models
-    from sase_gan.ui.studio import Studio, asset, build_blocks, theme
+    from sase_gan.ui.studio import asset, build_blocks, theme
     from sase_gan.ui.trainings import Trainings
 
-    listed = Models(places, choose_hardware(device).device)
-    blocks = build_blocks(Studio(listed, runs, Trainings(runs, device=device)))
+    blocks = build_blocks(Models(places, choose_hardware(device).device), Trainings(runs, device=device))
     os.chdir(temporary)
     middleware = [Middleware(OwnOrigin)]
     if host in LOOPBACK:

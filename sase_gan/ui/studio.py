@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from functools import partial
 from importlib import resources
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from sase_gan.drawing.recipes import Recipe
-from sase_gan.errors import SaseGanError, UsageError
+from sase_gan.errors import SaseGanError
+from sase_gan.ui.checks import sentences
+from sase_gan.ui.events import Action, at_once, in_turn, relisted
+from sase_gan.ui.handlers.generate import check_picked
+from sase_gan.ui.markup import escaped
 from sase_gan.ui.models import Models
-from sase_gan.ui.tabs import evaluate as evaluate_tab
-from sase_gan.ui.tabs import explore as explore_tab
-from sase_gan.ui.tabs import generate
-from sase_gan.ui.tabs import layers as layers_tab
-from sase_gan.ui.tabs import mix as mix_tab
-from sase_gan.ui.tabs import picture as picture_tab
-from sase_gan.ui.tabs import recognise as recognise_tab
-from sase_gan.ui.tabs import train as train_tab
+from sase_gan.ui.tabs import evaluate, explore, generate, layers, mix, picture, recognise, train
 from sase_gan.ui.trainings import Trainings
 from sase_gan.ui.uploads import guard_components
-from sase_gan.ui.widgets import DEVICE, escaped, open_choice, sentences
+from sase_gan.ui.widgets import open_list
 
 logger = logging.getLogger(__name__)
 TITLE = "sase_gan studio"
@@ -31,26 +27,11 @@ TITLE = "sase_gan studio"
 DELETE_CACHE = (600, 3600)
 
 
-@dataclass(frozen=True)
-class Studio:
-    """What the page is built over.
-
-    Attributes:
-        models: the list.
-        runs: folder for evaluations.
-        trainings: that may be started.
-    """
-
-    models: Models
-    runs: Path
-    trainings: Trainings
-
-
 class Page(gr.Blocks):
     """A page that answers values of a wrong kind with a sentence, where gradio would answer with nothing."""
 
     async def preprocess_data(self, *args: Any, **kwargs: Any) -> Any:
-        """As gradio's."""
+        """Do as gradio does, but answer with a sentence."""
         try:
             return await super().preprocess_data(*args, **kwargs)
         except gr.Error:
@@ -61,12 +42,10 @@ class Page(gr.Blocks):
             raise gr.Error(message, title="That did not work", print_exception=False) from error
 
 
-def build_blocks(studio: Studio) -> gr.Blocks:
-    """The whole page with all its events."""
+def build_blocks(models: Models, trainings: Trainings) -> gr.Blocks:
+    """Build the whole page with all its events, over the models of a list and the trainings of a folder."""
     guard_components()
-    models = studio.models
     with Page(title=TITLE, analytics_enabled=False, delete_cache=DELETE_CACHE, fill_width=True) as blocks:
-        names = models.names()
         with gr.Row(elem_id="header", equal_height=False):
             gr.HTML(
                 "<h1>sase_gan <span>studio</span></h1><p>Pictures from very few pictures, looked at closely.</p>",
@@ -74,80 +53,57 @@ def build_blocks(studio: Studio) -> gr.Blocks:
                 min_width=260,
             )
             with gr.Column(min_width=300, elem_id="model-column"):
-                model = open_choice(
-                    gr.Dropdown(
-                        names,
-                        value=names[0] if names else None,
-                        label="Model",
-                        filterable=False,
-                        elem_id="model",
-                        interactive=True,
-                    )
-                )
+                model = open_list(models.names(), "Model", "model", interactive=True)
                 facts = gr.Markdown("", elem_id="model-facts")
         with gr.Tabs(elem_id="tabs", overflow_behavior="wrap"):
             with gr.Tab("Generate", id="generate", elem_id="tab-generate"):
                 drawing = generate.build(models, model)
-            with gr.Tab("Explore", id="explore", elem_id="tab-explore") as explore:
-                exploring = explore_tab.build(models, model)
-            with gr.Tab("Layers", id="layers", elem_id="tab-layers") as layers:
-                looking = layers_tab.build(models, model)
+            with gr.Tab("Explore", id="explore", elem_id="tab-explore") as exploring:
+                walking = explore.build(models, model)
+            with gr.Tab("Layers", id="layers", elem_id="tab-layers") as looking:
+                look = layers.build(models, model)
             with gr.Tab("Mix", id="mix", elem_id="tab-mix") as mixing:
-                mixes = mix_tab.build(models, model)
+                mixed = mix.build(models, model)
             with gr.Tab("One picture", id="picture", elem_id="tab-picture") as single:
-                one_picture = picture_tab.build(models, studio.trainings)
+                one_picture = picture.build(models, trainings)
             with gr.Tab("Train", id="train", elem_id="tab-train"):
-                training = train_tab.build(studio.trainings, models)
+                training = train.build(trainings, models)
             with gr.Tab("Evaluate", id="evaluate", elem_id="tab-evaluate") as evaluating:
-                measuring = evaluate_tab.build(models, studio.runs, model)
+                reports = evaluate.build(models, trainings.runs, model)
             with gr.Tab("Recognise", id="recognise", elem_id="tab-recognise") as recognising:
-                recognition = recognise_tab.build(models)
-        train_tab.follow(training, one_picture, model)
-        private: dict[str, Any] = {"api_visibility": "private", **DEVICE}
-        sample = (drawing["handlers"].redraw, drawing["inputs"], drawing["outputs"])
-        blocks.load(lambda name: _refresh(models, name), [model], [model], api_visibility="private", queue=False).then(
-            *sample, **private
-        )
-        blocks.load(lambda name: _facts(models, name), [model], [facts], **private)
-        model.change(lambda name: _facts(models, name), [model], [facts], **private)
-        model.input(*sample, **private)
-        # A tab draws when it is opened, with the model of that moment.
-        explore.select(*exploring["on_open"], **private)
-        layers.select(*looking["gates"], **private).success(*looking["look"], **private).success(
-            *looking["edit"], **private
-        )
-        mixing.select(*mixes["sizes"], **private).success(*mixes["run"], **private)
-        single.select(*one_picture["on_open"], **private)
-        recognising.select(*recognition["on_open"], show_progress="hidden", **private)
-        evaluating.select(*measuring["on_open"], api_visibility="private", queue=False)
+                recognisers = recognise.build(models)
+        train.follow(training, {**one_picture.shown, "models": model}, one_picture.triggers)
+
+        def refresh(name: str | None) -> Any:
+            return relisted(models.names(), name)
+
+        told = Action(partial(_facts, models), [model], facts)
         # The list as it is on disk, whenever it is opened: trainings end while the page is open.
-        model.focus(lambda name: _refresh(models, name), [model], [model], api_visibility="private", queue=False)
-        drawing["to_walk"].click(
-            _add_station,
-            [drawing["picked"], exploring["stations"]],
-            [exploring["stations"]],
-            api_visibility="private",
-            queue=False,
-        )
+        at_once(model.focus, refresh, [model], [model])
+        drawing.redraw.on(at_once(blocks.load, refresh, [model], [model]).then)
+        told.on(blocks.load)
+        told.on(model.change)
+        drawing.redraw.on(model.input)
+        # A tab draws when it is opened, with the model of that moment.
+        in_turn(exploring.select, walking.draw_map)
+        in_turn(looking.select, *look)
+        in_turn(mixing.select, *mixed)
+        in_turn(single.select, one_picture.on_open)
+        in_turn(evaluating.select, reports)
+        recognisers.on(recognising.select, show_progress="hidden")
+        at_once(drawing.to_walk.click, _add_station, [drawing.picked, walking.stations], [walking.stations])
     return blocks
-
-
-def _refresh(models: Models, name: str | None) -> Any:
-    """The list as it is on disk now."""
-    names = models.names()
-    return gr.update(choices=names, value=name if name in names else (names[0] if names else None))
 
 
 @sentences
 def _add_station(picked: Recipe | None, stations: str) -> str:
-    if picked is None:
-        raise UsageError("No picture is chosen; click one first.")
-    gr.Info(f"Picture {escaped(picked.name)} is part of the walk now: see the tab Explore, Walk.")
-    return f"{stations.rstrip(', ')}, {picked.name}".lstrip(", ")
+    name = check_picked(picked).name
+    gr.Info(f"Picture {escaped(name)} is part of the walk now: see the tab Explore, Walk.")
+    return f"{stations.rstrip(', ')}, {name}".lstrip(", ")
 
 
 def _facts(models: Models, name: str) -> str:
-    """One line about the model."""
+    """Say in one line what the model is."""
     try:
         opened = models.open(name)
     except SaseGanError as error:
@@ -166,7 +122,7 @@ def _facts(models: Models, name: str) -> str:
 
 
 def theme() -> gr.themes.Base:
-    """Colours and type of the studio: system fonts only, so that nothing is asked for from elsewhere."""
+    """Choose colours and type of the studio: system fonts only, so that nothing is asked for from elsewhere."""
     made = gr.themes.Base(
         primary_hue=gr.themes.colors.teal,
         neutral_hue=gr.themes.colors.stone,
@@ -202,5 +158,5 @@ def theme() -> gr.themes.Base:
 
 
 def asset(name: str) -> str:
-    """The studio's own CSS or script."""
+    """Read the studio's own CSS or script."""
     return resources.files("sase_gan.ui").joinpath(name).read_text(encoding="utf-8")

@@ -115,9 +115,8 @@ class Trainings:
         """The runs of the folder that can be gone on with, the newest first."""
         if not self.runs.is_dir():
             return []
-        runs = [path for path in self.runs.iterdir() if is_run(path) and RunFolder(path).checkpoint.exists()]
-        # A recogniser's run has checkpoints too, but publishes no snapshots.
-        found = [path for path in runs if (path / "snapshots").is_dir()]
+        runs = [RunFolder(path) for path in self.runs.iterdir() if is_run(path)]
+        found = [run.path for run in runs if run.checkpoint.exists() and (run.path / "snapshots").is_dir()]
         return [path.name for path in sorted(found, key=lambda p: p.stat().st_mtime, reverse=True)]
 
     def last(self) -> Job | None:

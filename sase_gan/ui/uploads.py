@@ -26,8 +26,10 @@ from sase_gan.datasets.sources import SUFFIXES, open_images
 from sase_gan.errors import DataError, UsageError
 from sase_gan.files import write_folder_atomically
 from sase_gan.pixels import FORMATS, decode_picture, to_tensor
+from sase_gan.runs.presets import FEWEST_IMAGES
 
 MOST_PICTURES = 5000
+SURVEY_SIDE = 64
 MOST_UNPACKED = 2 * 2**30
 # Far above what training uses, far below what would fill the memory.
 MOST_PIXELS = 40_000_000
@@ -38,7 +40,7 @@ _UNUSUAL = re.compile(r"[^\w. ()-]+")
 
 
 def within_temporary(path: object) -> Path:
-    """An uploaded file.
+    """Find an uploaded file.
 
     Raises:
         UsageError: if it is not in the studio's temporary folder, or gone.
@@ -52,15 +54,15 @@ def within_temporary(path: object) -> Path:
     return found
 
 
-def read_upload(path: object, *, what: str = "a picture") -> Tensor:
-    """An uploaded picture, uint8 `[3, H, W]`.
+def read_upload(path: object) -> Tensor:
+    """Read an uploaded picture, uint8 `[3, H, W]`.
 
     Raises:
         UsageError: if nothing was uploaded.
         DataError: if it is no picture, broken, or larger than the limit.
     """
     if path is None:
-        raise UsageError(f"Upload {what} first.")
+        raise UsageError("Upload a picture first.")
     found = within_temporary(path)
     with found.open("rb") as file:
         refuse_large(file, found.name, MOST_PIXELS)
@@ -90,7 +92,7 @@ def refuse_large(source: Any, name: str, most: int) -> None:
 
 
 def uploaded_set(files: object) -> list[Path]:
-    """The files of an uploaded set: pictures, or one zip.
+    """Check the files of an uploaded set: pictures, or one zip.
 
     Raises:
         UsageError: for nothing, or a mixture.
@@ -154,7 +156,7 @@ def gather(paths: Sequence[Path], folder: Path) -> Path:
 
 
 def harmless(name: str) -> str:
-    """A file name of letters, digits and a few signs, with its suffix; never hidden, never a path."""
+    """Make a file name of letters, digits and a few signs, with its suffix; never hidden, never a path."""
     stem, suffix = os.path.splitext(os.path.basename(name))
     return f"{_UNUSUAL.sub('_', stem).strip(' .')[:80] or 'picture'}{suffix.lower()}"
 
@@ -174,6 +176,52 @@ def survey_set(path: Path, image_size: int, fit: Any, progress: Any = None) -> S
                 if "megapixels" in str(error):
                     raise
     return survey(source, image_size=image_size, fit=fit, progress=progress)
+
+
+def next_set(folder: Path, name: str) -> Path:
+    """The first free place for a set of this name, be it a folder or a zip."""
+    number = 1
+    while any((folder / f"{name}-{number:03d}{suffix}").exists() for suffix in ("", ".zip")):
+        number += 1
+    return folder / f"{name}-{number:03d}"
+
+
+def keep_set(paths: Sequence[Path], name: str, folder: Path) -> Path:
+    """Put an uploaded set down for good: a run that goes on needs it again.
+
+    Raises:
+        UsageError: for a picture that cannot be read, or too few; nothing is kept then.
+        DataError: if an upload is gone meanwhile.
+    """
+    kept = gather(paths, next_set(folder, name))
+    found = survey_set(kept, SURVEY_SIDE, "crop")
+    readable = 0 if found.images is None else len(found.images)
+    if not found.broken and readable >= FEWEST_IMAGES:
+        return kept
+    if kept.is_dir():
+        shutil.rmtree(kept, ignore_errors=True)
+    else:
+        kept.unlink(missing_ok=True)
+    if found.broken:
+        raise UsageError(f"{found.broken[0]}.")
+    raise UsageError(
+        f"{readable} pictures were uploaded; at least {FEWEST_IMAGES} are required, and 30 or more are better."
+    )
+
+
+def keep_picture(path: Path, name: str, folder: Path) -> Path:
+    """Put an uploaded picture down for good: a run that goes on needs it again.
+
+    Raises:
+        DataError: if it is gone meanwhile.
+    """
+    target = next_set(folder, name) / harmless(path.name)
+    target.parent.mkdir(parents=True)
+    try:
+        shutil.copyfile(path, target)
+    except FileNotFoundError as error:
+        raise DataError("the uploaded picture is gone, uploads are kept for an hour; upload it again") from error
+    return target
 
 
 def guard_components() -> None:
@@ -229,7 +277,11 @@ def guard_components() -> None:
 
 
 def check_blob(data: Any) -> None:
-    """Refuse a part of a painting that is too large, or that would make gradio reserve a list of its index's length."""
+    """Refuse a part of a painting that is too large, or that would make gradio reserve a list of its index's length.
+
+    Raises:
+        gr.Error: for such a part.
+    """
     index = str(data.data.get("index") or "0")
     content = data.files[0][1] if data.files else b""
     if not (index == "null" or (index.isdecimal() and int(index) < 8)) or len(content) > PAINTING_BYTES:
@@ -237,18 +289,14 @@ def check_blob(data: Any) -> None:
 
 
 def check_painting(painting: Any) -> None:
-    """Look at the headers of all parts of a painting before gradio decodes them."""
+    """Look at the headers of all parts of a painting before gradio decodes them.
+
+    Raises:
+        gr.Error: if one is no picture, or too large.
+    """
     for part in [] if painting is None else [painting.background, painting.composite, *painting.layers]:
         if part is not None:
             try:
                 refuse_large(BytesIO(part) if isinstance(part, bytes) else part.path, "the painting", PAINTING_PIXELS)
             except DataError as error:
                 raise gr.Error(f"{str(error).capitalize()}.", print_exception=False) from error
-
-
-def next_set(folder: Path, name: str) -> Path:
-    """The first free place for a set of this name, be it a folder or a zip."""
-    number = 1
-    while any((folder / f"{name}-{number:03d}{suffix}").exists() for suffix in ("", ".zip")):
-        number += 1
-    return folder / f"{name}-{number:03d}"

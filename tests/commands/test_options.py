@@ -71,10 +71,7 @@ def options(*words: str) -> dict[str, Any]:
     return {name: option for option in command.params for name in option.opts}
 
 
-MINE = [words for words in every_command() if words[0] in ("train", "scenes", "bench", "data", "weights", "studio")]
-
-
-@pytest.mark.parametrize("words", MINE, ids=" ".join)
+@pytest.mark.parametrize("words", every_command(), ids=" ".join)
 def test_a_shared_option_reads_the_same_on_every_command(words: list[str]) -> None:
     train = options("train")
     for name, option in options(*words).items():

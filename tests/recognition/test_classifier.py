@@ -241,6 +241,11 @@ def test_study_goes_on_and_compares_in_pairs(tmp_path):
     assert seen == [("batch", 0), ("attentive", 0), ("batch", 1), ("attentive", 1)]
     row = (tmp_path / "study.md").read_text().splitlines()[3]
     assert row == "| an | 10 | 2 | 60.50 | 0.71 | +10.00 | 0.00 | 1 |"
+    # A key of an older version, with the value that is built today, is no other configuration.
+    path = tmp_path / "study.jsonl"
+    path.write_text(path.read_text().replace('"conv": "plain"', '"conv": "plain", "sase_design": "A"'))
+    run_study(config, ["bn", "an"], [0, 1], tmp_path, fit)
+    assert len(seen) == 4
     with pytest.raises(UsageError, match="variant cbam is unknown"):
         run_study(config, ["cbam"], [0], tmp_path, fit)
     with pytest.raises(UsageError, match="another configuration"):

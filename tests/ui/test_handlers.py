@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 import gradio as gr
@@ -15,12 +16,10 @@ from sase_gan.drawing.gates import GateEdit, draw_edited, view_layers
 from sase_gan.drawing.recipes import Move, Recipe, draw_recipes, parse_recipes
 from sase_gan.drawing.sampling import draw_inputs, sample_images
 from sase_gan.pixels import read_image, read_png_text, to_tensor
-from sase_gan.ui import widgets as common
+from sase_gan.ui import checks
+from sase_gan.ui.events import DEVICE, Action
+from sase_gan.ui.handlers import explore, generate, layers, mix
 from sase_gan.ui.models import Models
-from sase_gan.ui.tabs import explore as explore_tab
-from sase_gan.ui.tabs import generate
-from sase_gan.ui.tabs import layers as layers_tab
-from sase_gan.ui.tabs import mix as mix_tab
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +57,7 @@ def test_a_name_that_was_shown_gives_the_same_recipe_again():
     ],
 )
 def test_other_names_are_refused(text, message):
-    with pytest.raises(common.SaseGanError, match=re.escape(message)):
+    with pytest.raises(checks.SaseGanError, match=re.escape(message)):
         parse_recipes(text, most=3)
 
 
@@ -71,7 +70,7 @@ def test_a_recipe_draws_the_picture_that_the_command_line_draws(models):
 
 def test_the_command_draws_the_variations_of_the_studio_under_their_names(models, models_folder, tmp_path):
     handlers = generate.GenerateHandlers(models)
-    shown, _, _ = handlers.more_like(Recipe(4), "tiny", 0.5, 3)
+    shown = handlers.more_like(Recipe(4), "tiny", 0.5, 3).gallery
     names = [name for _, name in shown]
     run = CliRunner().invoke(
         app, ["sample", str(models_folder / "tiny"), "--seeds", ",".join(names), "--out", str(tmp_path)]
@@ -88,20 +87,20 @@ def test_the_command_draws_the_variations_of_the_studio_under_their_names(models
         assert read_png_text(path)["seed"] == "4"
 
 
-# --- common ----------------------------------------------------------------------------------------------------------
+# --- checks ----------------------------------------------------------------------------------------------------------
 
 
 def test_errors_reach_the_visitor_as_a_sentence_without_folders_and_without_markup():
-    @common.sentences
+    @checks.sentences
     def failing():
-        raise common.UsageError("the file /home/me/secret/<b>x.png is no picture")
+        raise checks.UsageError("the file /home/me/secret/<b>x.png is no picture")
 
     with refused(r"^'The file &lt;b&gt;x.png is no picture.'$"):
         failing()
 
 
 def test_unforeseen_errors_tell_no_detail(caplog):
-    @common.sentences
+    @checks.sentences
     def failing():
         raise RuntimeError("password")
 
@@ -112,8 +111,35 @@ def test_unforeseen_errors_tell_no_detail(caplog):
 
 @pytest.mark.parametrize("value", [None, True, "3", 2.5, float("nan"), float("inf"), -1, 2**31])
 def test_numbers_are_checked_here_too(value):
-    with pytest.raises(common.UsageError, match="The seed is"):
-        common.seed_number(value)
+    with pytest.raises(checks.UsageError, match="The seed is"):
+        checks.seed_number(value)
+
+
+# --- events ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Result:
+    words: str
+    numbers: tuple[int, int]
+    unseen: str = "not shown"
+
+
+def test_the_fields_of_a_result_go_to_their_components_by_name():
+    def handler(text: str) -> Result:
+        return Result(text, (1, 2))
+
+    def trigger(answer, inputs, outputs, **options):
+        return answer, inputs, outputs, options
+
+    action = Action(handler, ["field"], {"numbers": ["first", "second"], "words": "words"})
+    answer, inputs, outputs, options = action.on(trigger, api="named")
+    assert (inputs, outputs) == (["field"], ["first", "second", "words"])
+    assert answer("hello") == [1, 2, "hello"]
+    assert options == {"api_name": "named", "api_visibility": "public", **DEVICE}
+    assert Action(handler, [], {"words": "words"}).on(trigger)[0]("hello") == "hello"
+    with pytest.raises(TypeError, match=r"Result has no field \['sentence'\]"):
+        Action(handler, [], {"sentence": "words"})
 
 
 # --- models ----------------------------------------------------------------------------------------------------------
@@ -130,7 +156,7 @@ def test_the_list_has_what_lies_in_the_folders(models):
 
 @pytest.mark.parametrize("name", ["../tiny", "/etc/passwd", "tiny/model.safetensors", "", None, 7, ["tiny"]])
 def test_a_name_is_looked_up_and_never_becomes_a_path(models, name):
-    with pytest.raises(common.UsageError, match="There is no model called"):
+    with pytest.raises(checks.UsageError, match="There is no model called"):
         models.open(name)
 
 
@@ -158,39 +184,39 @@ def test_only_the_last_few_models_stay_in_memory(models_folder, tmp_path):
 
 def test_drawing_shows_consecutive_seeds_with_their_facts_in_the_files(models):
     handlers = generate.GenerateHandlers(models)
-    shown, used, note, sheet = handlers.sample("tiny", seed=40, count=3)
-    assert used == 40
-    assert [name for _, name in shown] == ["40", "41", "42"]
-    assert "Seeds 40 to 42" in note
+    drawn = handlers.sample("tiny", seed=40, count=3)
+    assert drawn.seed == 40
+    assert [name for _, name in drawn.gallery] == ["40", "41", "42"]
+    assert "Seeds 40 to 42" in drawn.note
     opened = models.open("tiny")
-    for (image, name), expected in zip(shown, sample_images(opened.network, [40, 41, 42]), strict=True):
+    for (image, name), expected in zip(drawn.gallery, sample_images(opened.network, [40, 41, 42]), strict=True):
         assert torch.equal(to_tensor(image), expected)
         assert image.info["seed"] == name
         assert image.info["snapshot"] == opened.digest
-    assert [recipe.seed for recipe in sheet.recipes] == [40, 41, 42]
+    assert [recipe.seed for recipe in drawn.sheet.recipes] == [40, 41, 42]
 
 
 def test_a_random_seed_is_written_back_and_repeats_the_picture(models):
     handlers = generate.GenerateHandlers(models)
-    shown, used, _, _ = handlers.sample("tiny", seed=0, randomise=True, count=1)
-    again, _, _, _ = handlers.sample("tiny", seed=used, count=1)
-    assert torch.equal(to_tensor(shown[0][0]), to_tensor(again[0][0]))
+    drawn = handlers.sample("tiny", seed=0, randomise=True, count=1)
+    again = handlers.sample("tiny", seed=drawn.seed, count=1)
+    assert torch.equal(to_tensor(drawn.gallery[0][0]), to_tensor(again.gallery[0][0]))
 
 
 def test_another_model_leaves_a_typed_seed_alone(models):
     handlers = generate.GenerateHandlers(models)
-    shown, field, note, _ = handlers.redraw("tiny", seed=40, count=2)
-    assert len(shown) == 2
-    assert field == gr.skip()
-    assert "Seeds 40 to 41" in note
-    _, field, note, _ = handlers.redraw("tiny", seed=40, randomise=True, count=2)
-    assert f"Seeds {field} to {field + 1}" in note
+    drawn = handlers.redraw("tiny", seed=40, count=2)
+    assert len(drawn.gallery) == 2
+    assert drawn.seed == gr.skip()
+    assert "Seeds 40 to 41" in drawn.note
+    drawn = handlers.redraw("tiny", seed=40, randomise=True, count=2)
+    assert f"Seeds {drawn.seed} to {drawn.seed + 1}" in drawn.note
 
 
 def test_the_last_seeds_are_drawn_without_running_over(models):
-    _, used, _, sheet = generate.GenerateHandlers(models).sample("tiny", seed=2**31 - 1, count=2)
-    assert used == 2**31 - 2
-    assert sheet.recipes[-1].seed == 2**31 - 1
+    drawn = generate.GenerateHandlers(models).sample("tiny", seed=2**31 - 1, count=2)
+    assert drawn.seed == 2**31 - 2
+    assert drawn.sheet.recipes[-1].seed == 2**31 - 1
 
 
 @pytest.mark.parametrize(
@@ -210,50 +236,54 @@ def test_values_out_of_range_are_refused(models, arguments, message):
 
 def test_a_picture_is_chosen_varied_and_compared(models):
     handlers = generate.GenerateHandlers(models)
-    _, _, _, sheet = handlers.sample("tiny", seed=3, count=2)
-    image, words, recipe, name = handlers.choose(sheet, 1)
-    assert recipe == Recipe(4)
-    assert "Seed 4" in words
-    assert name == "tiny"
-    shown, note, more = handlers.more_like(recipe, name, 0.4, 0)
-    assert len(shown) == 12
-    assert torch.equal(to_tensor(shown[0][0]), to_tensor(image))
-    assert more.recipes[1].name == "4~40.0.0"
-    assert "Like 4" in note
-    figures, sentence = handlers.nearest(recipe, name)
-    assert figures.count("<figure>") == 3
-    assert "Among the 8 training pictures" in sentence
+    sheet = handlers.sample("tiny", seed=3, count=2).sheet
+    chosen = handlers.choose(sheet, 1)
+    assert chosen.recipe == Recipe(4)
+    assert "Seed 4" in chosen.about
+    assert chosen.model == "tiny"
+    more = handlers.more_like(chosen.recipe, chosen.model, 0.4, 0)
+    assert len(more.gallery) == 12
+    assert torch.equal(to_tensor(more.gallery[0][0]), to_tensor(chosen.large))
+    assert more.sheet.recipes[1].name == "4~40.0.0"
+    assert "Like 4" in more.note
+    nearest = handlers.nearest(chosen.recipe, chosen.model)
+    assert nearest.near.count("<figure>") == 3
+    assert "Among the 8 training pictures" in nearest.near_note
     with refused("no longer there; draw again"):
         handlers.choose(sheet, 2)
     with refused("No picture is chosen"):
-        handlers.nearest(None, name)
+        handlers.nearest(None, chosen.model)
 
 
 def test_a_model_without_its_pictures_says_so_instead_of_comparing(models):
-    figures, sentence = generate.GenerateHandlers(models).nearest(Recipe(1), "plain")
-    assert figures == ""
-    assert "none can be compared" in sentence
+    nearest = generate.GenerateHandlers(models).nearest(Recipe(1), "plain")
+    assert nearest.near == ""
+    assert "none can be compared" in nearest.near_note
 
 
 # --- Explore ---------------------------------------------------------------------------------------------------------
 
 
 def test_the_map_has_the_picture_in_its_middle(models):
-    shown, note, sheet = explore_tab.ExploreHandlers(models).neighbours("tiny", "7", 0.5, 2)
-    assert len(shown) == 25
-    assert shown[12][1] == "7"
-    assert torch.equal(to_tensor(shown[12][0]), sample_images(models.open("tiny").network, [7])[0])
-    assert sheet.recipes[0].name == "7@50.2.0"
-    assert "**7** is in the middle" in note
+    handlers = explore.ExploreHandlers(models)
+    found = handlers.neighbours("tiny", "7", 0.5, 2)
+    assert len(found.gallery) == 25
+    assert found.gallery[12][1] == "7"
+    assert torch.equal(to_tensor(found.gallery[12][0]), sample_images(models.open("tiny").network, [7])[0])
+    assert found.sheet.recipes[0].name == "7@50.2.0"
+    assert "**7** is in the middle" in found.note
+    assert handlers.name_at(found.sheet, 0) == "7@50.2.0"
+    with refused("no longer there; draw again"):
+        handlers.name_at(found.sheet, 25)
 
 
 def test_directions_at_zero_change_nothing(models):
-    handlers = explore_tab.ExploreHandlers(models)
-    before, after = handlers.move("tiny", 7)
-    assert torch.equal(to_tensor(before), to_tensor(after))
-    before, moved = handlers.move("tiny", 7, "components", 0, 4.0)
-    assert not torch.equal(to_tensor(before), to_tensor(moved))
-    assert moved.info["directions"] == "components: 0, 4, 0, 0, 0, 0"
+    handlers = explore.ExploreHandlers(models)
+    same = handlers.move("tiny", 7)
+    assert torch.equal(to_tensor(same.before), to_tensor(same.after))
+    moved = handlers.move("tiny", 7, "components", 0, 4.0)
+    assert not torch.equal(to_tensor(moved.before), to_tensor(moved.after))
+    assert moved.after.info["directions"] == "components: 0, 4, 0, 0, 0, 0"
     assert handlers.strips("tiny", 7, "factorisation").count('<div class="strip">') == 6
     with refused("slider is 6; it must be between -5 and 5"):
         handlers.move("tiny", 7, "components", 6)
@@ -264,61 +294,61 @@ def test_directions_at_zero_change_nothing(models):
 def test_a_walk_is_written_as_film_and_animation_into_the_temporary_folder(models, temporary):
     from PIL import Image
 
-    film, animation, note = explore_tab.ExploreHandlers(models).walk("tiny", "1, 2", 3, True)
-    assert Path(film).is_relative_to(temporary)
-    assert Path(film).stat().st_size > 1000
-    with Image.open(animation) as image:
+    walk = explore.ExploreHandlers(models).walk("tiny", "1, 2", 3, True)
+    assert Path(walk.film).is_relative_to(temporary)
+    assert Path(walk.film).stat().st_size > 1000
+    with Image.open(walk.animation) as image:
         assert image.n_frames == 6
         assert image.size == (384, 384)
-    assert "6 frames" in note
+    assert "6 frames" in walk.note
     with refused("1 pictures are named; between 2 and 12"):
-        explore_tab.ExploreHandlers(models).walk("tiny", "1")
+        explore.ExploreHandlers(models).walk("tiny", "1")
 
 
 # --- Layers ----------------------------------------------------------------------------------------------------------
 
 
 def test_every_mask_and_mixture_is_shown(models):
-    masks, styles, mixtures = layers_tab.LayerHandlers(models).look("tiny", 5)
+    looked = layers.LayerHandlers(models).look("tiny", 5)
     view = view_layers(models.open("tiny").network, draw_inputs(models.open("tiny").network, [5]))
-    assert masks.count("<figure>") == sum(len(m) for m in view.masks.values())
-    assert styles.count('class="bar"') == sum(len(m) for m in view.masks.values())
-    assert mixtures.count("<tr>") == 1 + len(view.mixtures)
+    assert looked.masks.count("<figure>") == sum(len(m) for m in view.masks.values())
+    assert looked.styles.count('class="bar"') == sum(len(m) for m in view.masks.values())
+    assert looked.mixtures.count("<tr>") == 1 + len(view.mixtures)
 
 
 def test_a_model_without_gates_has_a_sentence_for_each_empty_place(models):
-    handlers = layers_tab.LayerHandlers(models)
-    masks, _, mixtures = handlers.look("plain", 5)
-    assert masks == "<p>This model has no SASE block.</p>"
-    assert "batch normalisation, which mixes nothing" in mixtures
-    assert "skip-layer excitation alone" in handlers.gates("plain")[1]
+    handlers = layers.LayerHandlers(models)
+    looked = handlers.look("plain", 5)
+    assert looked.masks == "<p>This model has no SASE block.</p>"
+    assert "batch normalisation, which mixes nothing" in looked.mixtures
+    assert "skip-layer excitation alone" in handlers.gates("plain").note
     with refused("This model has no SASE block"):
         handlers.edit("plain", 5)
 
 
 def test_the_page_edits_as_the_library_does(models):
-    handlers = layers_tab.LayerHandlers(models)
+    handlers = layers.LayerHandlers(models)
     network = models.open("tiny").network
     gate = list(network.sase_gates())[-1]
-    before, after, change, words = handlers.edit("tiny", 5, gate, 9, "masks", [2, 4], None, 1, 0, 1, 2)
+    edited = handlers.edit("tiny", 5, gate, 9, "masks", [2, 4], None, 1, 0, 1, 2)
     styles = view_layers(network, draw_inputs(network, [9])).styles[gate]
     edit = GateEdit((1.0, 0.0, 1.0, 2.0), styles, frozenset({1, 3}))
     expected = draw_edited(network, draw_inputs(network, [5]), {gate: edit})[0]
-    assert torch.equal(to_tensor(after), expected)
-    assert torch.equal(to_tensor(before), sample_images(network, [5])[0])
-    difference = (expected.float() - to_tensor(before).float()) * layers_tab.CHANGE_FACTOR + 128
-    assert torch.equal(to_tensor(change), difference.clamp(0, 255).to(torch.uint8))
-    assert "grey levels on average" in words
-    assert "styles of seed 9 for masks 2 4" in after.info["edit"]
+    assert torch.equal(to_tensor(edited.after), expected)
+    assert torch.equal(to_tensor(edited.before), sample_images(network, [5])[0])
+    difference = (expected.float() - to_tensor(edited.before).float()) * layers.CHANGE_FACTOR + 128
+    assert torch.equal(to_tensor(edited.change), difference.clamp(0, 255).to(torch.uint8))
+    assert "grey levels on average" in edited.verdict
+    assert "styles of seed 9 for masks 2 4" in edited.after.info["edit"]
 
 
 def test_a_painted_region_changes_where_it_was_painted(models):
-    handlers = layers_tab.LayerHandlers(models)
+    handlers = layers.LayerHandlers(models)
     layer = np.zeros((128, 128, 4), np.uint8)
     layer[:64, :, 3] = 255
     painting = {"background": None, "layers": [layer], "composite": None}
-    before, after, _, _ = handlers.edit("tiny", 5, "", 9, "region", None, painting)
-    change = (to_tensor(after).int() - to_tensor(before).int()).abs().amax(0)
+    edited = handlers.edit("tiny", 5, "", 9, "region", None, painting)
+    change = (to_tensor(edited.after).int() - to_tensor(edited.before).int()).abs().amax(0)
     assert change[:30].max() > 0
     assert change[36:].max() == 0
     nothing = {"layers": [np.zeros((8, 8, 4), np.uint8)]}
@@ -340,18 +370,18 @@ def test_a_painted_region_changes_where_it_was_painted(models):
 )
 def test_impossible_edits_are_refused(models, arguments, message):
     with refused(message):
-        layers_tab.LayerHandlers(models).edit(*arguments)
+        layers.LayerHandlers(models).edit(*arguments)
 
 
 # --- Mix -------------------------------------------------------------------------------------------------------------
 
 
 def test_the_table_of_mixtures_has_the_pictures_themselves_at_its_edges(models):
-    table, note = mix_tab.MixHandlers(models).mix("tiny", "0, 1", "2, 3, 4", 16)
-    cell, gap, label = 128, mix_tab.GAP, 22
-    assert table.size == (cell * 4 + gap, cell + gap + label + 2 * (cell + label) - label)
-    assert "16 × 16" in note
-    pixels = to_tensor(table)
+    mixed = mix.MixHandlers(models).mix("tiny", "0, 1", "2, 3, 4", 16)
+    cell, gap, label = 128, mix.GAP, 22
+    assert mixed.table.size == (cell * 4 + gap, cell + gap + label + 2 * (cell + label) - label)
+    assert "16 × 16" in mixed.note
+    pixels = to_tensor(mixed.table)
     network = models.open("tiny").network
     corner = pixels[:, label : label + cell : 2, cell + gap : 2 * cell + gap : 2]
     assert torch.equal(corner, sample_images(network, [2])[0])
@@ -369,4 +399,4 @@ def test_the_table_of_mixtures_has_the_pictures_themselves_at_its_edges(models):
 )
 def test_impossible_mixtures_are_refused(models, arguments, message):
     with refused(message):
-        mix_tab.MixHandlers(models).mix(*arguments)
+        mix.MixHandlers(models).mix(*arguments)

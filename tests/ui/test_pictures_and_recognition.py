@@ -12,9 +12,10 @@ from sase_gan.pixels import read_image, to_tensor
 from sase_gan.recognition.classification.classifier import predict_pictures
 from sase_gan.resizing import at_size
 from sase_gan.ui.attention_view import Framing, attention_html, framing, laid_out, layer_words, weights_html
+from sase_gan.ui.handlers.picture import NUM_COLOURS, PictureHandlers
+from sase_gan.ui.handlers.recognise import RecogniseHandlers, attention_map, example, watched
 from sase_gan.ui.models import CLASSIFIER, DETECTOR, PYRAMID, Models
-from sase_gan.ui.tabs.picture import NUM_COLOURS, PictureHandlers, painted
-from sase_gan.ui.tabs.recognise import RecogniseHandlers, attention_map, example, watched
+from sase_gan.ui.pictures import painted
 from sase_gan.ui.trainings import Trainings
 from tests.ui.test_handlers import refused
 
@@ -44,49 +45,51 @@ def test_every_kind_of_model_has_its_own_list(models):
 
 
 def test_pictures_of_any_size_are_those_of_the_library(handlers, models):
-    shown, words = handlers.draw("single", 40, 20, "3, 5")
-    assert words == "2 pictures of 40 × 20 px."
+    drawn = handlers.draw("single", 40, 20, "3, 5")
+    assert drawn.note == "2 pictures of 40 × 20 px."
     expected = sample(models.open_pyramid("single").network, [3, 5], size=(20, 40), batch_size=2)
-    for (image, name), wanted in zip(shown, expected, strict=True):
+    for (image, name), wanted in zip(drawn.gallery, expected, strict=True):
         assert torch.equal(to_tensor(image), wanted)
         assert image.info["seed"] == name
-    assert handlers.draw("single")[0][0][0].size == (28, 28)
+    assert handlers.draw("single").gallery[0][0].size == (28, 28)
 
 
 def test_a_painted_change_is_redrawn_and_the_rest_untouched(handlers, models):
     network = models.open_pyramid("single").network
-    image, words = handlers.change("single", painting(), "edit", 1, 7)
+    changed = handlers.change("single", painting(), "edit", 1, 7)
     composite, mask = painted(painting())
     expected = edit(network, at_size(composite, (28, 28)), mask, 1, seeds=(7,))[0]
-    assert torch.equal(to_tensor(image), expected)
+    assert torch.equal(to_tensor(changed.result), expected)
     assert torch.equal(expected[:, 24:, 24:], network.picture[:, 24:, 24:])
-    assert "Seed 7" in words
-    strip, _ = handlers.strip("single", painting())
-    assert [name for _, name in strip] == ["start scale 1", "start scale 2"]
+    assert "Seed 7" in changed.note
+    strip = handlers.strip("single", painting())
+    assert [name for _, name in strip.gallery] == ["start scale 1", "start scale 2"]
 
 
 def test_a_painting_becomes_pictures(handlers, models):
-    shown, _ = handlers.paint("single", painting(), 1, "0-1")
+    drawn = handlers.paint("single", painting(), 1, "0-1")
     composite, _ = painted(painting())
     network = models.open_pyramid("single").network
     expected = paint_to_image(network, at_size(composite, (28, 28)), 1, seeds=(0, 1), colours=NUM_COLOURS)
-    assert torch.equal(to_tensor(shown[1][0]), expected[1])
+    assert torch.equal(to_tensor(drawn.gallery[1][0]), expected[1])
 
 
 def test_an_animation_is_written_into_the_temporary_folder(handlers, temporary):
-    film, animation, words = handlers.animate("single", 4)
-    assert Path(film).is_relative_to(temporary)
-    assert Path(animation).stat().st_size > 100
-    assert words == "4 frames."
+    animated = handlers.animate("single", 4)
+    assert Path(animated.film).is_relative_to(temporary)
+    assert Path(animated.animation).stat().st_size > 100
+    assert animated.note == "4 frames."
 
 
 def test_the_page_of_a_model_knows_its_stages_and_colours(handlers, models):
-    words, shown, canvas, blank, scale, free = handlers.facts("single")
-    assert words == "28 × 28 px in 3 stages, from the coarsest 12 × 12."
-    assert torch.equal(to_tensor(shown), models.open_pyramid("single").network.picture)
-    assert canvas["value"]["background"].size == (392, 392)
-    assert len(blank["brush"]["colors"] if isinstance(blank["brush"], dict) else blank["brush"].colors) == NUM_COLOURS
-    assert scale["maximum"] == free["maximum"] == 2
+    facts = handlers.facts("single")
+    assert facts.about == "28 × 28 px in 3 stages, from the coarsest 12 × 12."
+    assert torch.equal(to_tensor(facts.learnt), models.open_pyramid("single").network.picture)
+    assert facts.canvas["value"]["background"].size == (392, 392)
+    brush = facts.blank["brush"]
+    assert len(brush["colors"] if isinstance(brush, dict) else brush.colors) == NUM_COLOURS
+    assert facts.edit_scale["maximum"] == facts.draw_scale["maximum"] == 2
+    assert handlers.opened("gone").models["value"] == "single"
 
 
 @pytest.mark.parametrize(
@@ -124,15 +127,15 @@ def test_without_a_model_of_one_picture_the_sentence_says_what_to_do(tmp_path):
 def test_classes_are_named_with_their_chances(models, temporary, few_pictures):
     target = temporary / "a.png"
     target.write_bytes(few_pictures[0].read_bytes())
-    shown, words, attention, weights = RecogniseHandlers(models).recognise("classes", "upload", str(target))
+    found = RecogniseHandlers(models).recognise("classes", "upload", str(target))
     large = read_image(target).repeat_interleave(8, 1).repeat_interleave(8, 2)
-    assert torch.equal(to_tensor(shown), large)
+    assert torch.equal(to_tensor(found.shown), large)
     chances = predict_pictures(models.open_recogniser("classes").network, [read_image(target)])[0]
-    assert f"{100 * chances.max():.1f} %" in words
-    assert "&lt;b&gt;bird&lt;/b&gt;" in words
-    assert "<b>bird</b>" not in words
-    assert attention.count("<figure>") == 8
-    assert weights.count("<tr>") > 2
+    assert f"{100 * chances.max():.1f} %" in found.words
+    assert "&lt;b&gt;bird&lt;/b&gt;" in found.words
+    assert "<b>bird</b>" not in found.words
+    assert found.attention.count("<figure>") == 8
+    assert found.weights.count("<tr>") > 2
 
 
 def test_watching_changes_no_answer(models):
@@ -161,11 +164,11 @@ def test_attention_is_none_when_all_channels_share_alike_and_full_when_one_has_a
 
 
 def test_a_detector_finds_or_says_that_it_found_nothing(models):
-    shown, words, attention, weights = RecogniseHandlers(models).recognise("finder", "example", None, 1.0)
-    assert shown.width >= 400
-    assert "No object has a score of 1 or more" in words
-    assert attention == attention_html({}, None)
-    assert weights == weights_html({})
+    found = RecogniseHandlers(models).recognise("finder", "example", None, 1.0)
+    assert found.shown.width >= 400
+    assert "No object has a score of 1 or more" in found.words
+    assert found.attention == attention_html({}, None)
+    assert found.weights == weights_html({})
 
 
 def test_maps_lie_exactly_over_the_picture():

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from sase_gan.errors import UsageError
+from sase_gan.runs.durations import readable_seconds
 from sase_gan.ui import trainings as trainings_module
+from sase_gan.ui.handlers.train import TrainHandlers, Watched
 from sase_gan.ui.models import Models
-from sase_gan.ui.tabs import train as train_tab
-from sase_gan.ui.tabs.train import TrainHandlers, describe_survey, readable, status_html, status_sentence
+from sase_gan.ui.training_view import describe_survey, status_html, status_sentence
 from sase_gan.ui.trainings import Job, Trainings, TrainingState, checked_name
 from sase_gan.ui.uploads import survey_set
 from tests.processes import PATIENCE, end, until
@@ -30,7 +31,7 @@ if "fail" in run.name:
     sys.exit("sase-gan: the pictures are too few; add some")
 stop = []
 signal.signal(signal.SIGINT, lambda *_: stop.append(1))
-for name in ("snapshots", "grids", "checkpoints"):
+for name in ("snapshots/000000kimg", "grids", "checkpoints"):
     (run / name).mkdir(parents=True, exist_ok=True)
 (run / "config.yaml").write_text("schedule: {total_images: 50}")
 (run / "checkpoints" / "last.ckpt").write_text("")
@@ -231,12 +232,12 @@ def put(temporary: Path, paths: list[Path]) -> list[str]:
 
 def test_pictures_are_checked_and_nothing_is_kept(handlers, temporary, few_pictures, trainings):
     files = put(temporary, few_pictures)
-    words, shown = handlers.check("upload", files)
-    assert "### 8 pictures" in words
-    assert "All are 40 × 40 px" in words
-    assert "No duplicates" in words
-    assert "very few: expect near copies" in words
-    assert shown.width > 400
+    checked = handlers.check("upload", files)
+    assert "### 8 pictures" in checked.words
+    assert "All are 40 × 40 px" in checked.words
+    assert "No duplicates" in checked.words
+    assert "very few: expect near copies" in checked.words
+    assert checked.preview.width > 400
     assert sorted(str(path) for path in temporary.iterdir()) == sorted(files)
     assert not trainings.runs.exists()
 
@@ -289,32 +290,32 @@ def test_impossible_trainings_are_refused(handlers, arguments, message):
 
 def test_the_page_follows_and_is_quiet_when_nothing_is_new(handlers, trainings):
     first = handlers.watch("none yet")
-    assert "No training is running" in first[0]
-    assert first[3]["visible"] is False
-    mark = first[-1]
-    assert all(value == {"__type__": "update"} for value in handlers.watch(mark))
+    assert "No training is running" in first.status
+    assert first.stop["visible"] is False
+    mark = first.mark
+    assert handlers.watch(mark) == Watched()
+    assert all(value == {"__type__": "update"} for value in vars(Watched()).values())
     handlers.start("faces", None, "slow", 5)
     until(lambda: trainings.state().images_seen == 20)
-    bar, _, curves, stop, *_, after = handlers.watch(mark)
-    assert "slow-001 is being trained: 20 of 50 images seen." in bar
-    assert "width:40.0%" in bar
-    assert stop["visible"] is True
+    watched = handlers.watch(mark)
+    assert "slow-001 is being trained: 20 of 50 images seen." in watched.status
+    assert "width:40.0%" in watched.status
+    assert watched.stop["visible"] is True
     # The tab One picture says who works, and has nothing to stop.
-    other, no_samples, no_stop = handlers.watch(mark)[5:8]
-    assert "slow-001 is being trained, see the tab Train." in other
-    assert no_samples is None
-    assert no_stop["visible"] is False
-    assert after != mark
-    assert curves.count("<svg") == 1
-    again = handlers.watch(after)
-    assert "is being trained" in again[0]
-    assert again[1:5] + again[6:] == [{"__type__": "update"}] * 11
+    assert "slow-001 is being trained, see the tab Train." in watched.picture_status
+    assert watched.picture_samples is None
+    assert watched.picture_stop["visible"] is False
+    assert watched.mark != mark
+    assert watched.curves.count("<svg") == 1
+    again = handlers.watch(watched.mark)
+    assert "is being trained" in again.status
+    assert again == Watched(status=again.status, picture_status=again.picture_status)
 
 
 def test_durations_and_states_have_words():
-    assert [readable(s) for s in (45, 600, 12_000)] == ["45 seconds", "10 minutes", "3 h 20 min"]
+    assert [readable_seconds(s) for s in (45, 600, 12_000)] == ["45 s", "10 min", "3 h 20 min"]
     assert "is being measured" in status_sentence(TrainingState("faces-001", "running", 10, 10))
     for state in ("preparing", "running", "stopping", "finished", "stopped", "failed"):
         words = status_sentence(TrainingState("faces-001", state, 5, 10))
         assert words.startswith("faces-001 ")
-    assert train_tab.status_html(TrainingState("<b>", "running", 5, 10)).count("<b>") == 0
+    assert status_html(TrainingState("<b>", "running", 5, 10)).count("<b>") == 0

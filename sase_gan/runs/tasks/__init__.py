@@ -18,7 +18,7 @@ TASKS: dict[str, Task[Any]] = {task.name: task for task in (LowShotTask(), OneSh
 
 
 def task_for(path: Path) -> Task[Any]:
-    """The kind of run that pictures are trained by: a single one, be it a file or alone in its folder, by itself.
+    """Choose the kind of run for pictures: one picture, be it a file or alone in its folder, is trained on by itself.
 
     Raises:
         DataError: if there is no picture.
@@ -32,12 +32,12 @@ def task_for(path: Path) -> Task[Any]:
 
 
 def task_of(config: RunConfig) -> Task[Any]:
-    """The kind of run that a configuration describes."""
+    """Find the kind of run that a configuration describes."""
     return TASKS[config.task]
 
 
 def task_of_run(run: RunFolder) -> Task[Any]:
-    """The kind of the run in a folder.
+    """Find the kind of the run in a folder.
 
     Raises:
         UsageError: if its configuration cannot be read, or is of an unknown kind.
@@ -49,13 +49,13 @@ def task_of_run(run: RunFolder) -> Task[Any]:
 
 
 def is_of_one_picture(folder: Path) -> bool:
-    """Whether the folder holds a run on one picture."""
+    """Tell whether the folder holds a run on one picture."""
     run = RunFolder(folder)
     return run.config.is_file() and task_of_run(run).of_one_picture
 
 
 def planned(folder: Path, images_seen: int) -> tuple[int, float]:
-    """The images that the run in a folder is to see, and the share of its work that is done.
+    """Tell how many images the run in a folder is to see, and which share of its work is done.
 
     Raises:
         UsageError: if the folder's configuration is missing or wrong.

@@ -95,7 +95,7 @@ class Task(ABC, Generic[Config]):
 
     @abstractmethod
     def resolve(self, request: TrainRequest, hardware: Hardware, report: Report) -> Config:
-        """The configuration of a new run; a preset that was not asked for is chosen and told.
+        """Make the configuration of a new run; a preset that was not asked for is chosen and told.
 
         Raises:
             UsageError: for a wrong setting.
@@ -103,7 +103,7 @@ class Task(ABC, Generic[Config]):
         """
 
     def reopen(self, run: RunFolder, request: TrainRequest) -> Config:
-        """The configuration of a run that goes on, with the end that is asked for.
+        """Read the configuration of a run that goes on, with the end that is asked for.
 
         Raises:
             UsageError: for an option that this kind of run does not take, or a file that is no configuration.
@@ -112,15 +112,15 @@ class Task(ABC, Generic[Config]):
 
     @abstractmethod
     def new_end(self, request: TrainRequest) -> dict[str, Any]:
-        """The settings that a resumed run may change."""
+        """Give the settings that a resumed run changes."""
 
     @abstractmethod
     def foretell(self, config: Config, request: TrainRequest, hardware: Hardware, report: Report) -> Config:
-        """Tell time and memory of a run before anything is written; the configuration, fitted into `minutes`."""
+        """Tell time and memory of a run before anything is written; return the configuration, fitted into `minutes`."""
 
     @abstractmethod
     def load(self, config: Config) -> ImageSet:
-        """The prepared training pictures.
+        """Load the prepared training pictures.
 
         Raises:
             DataError: if they are gone, or one cannot be read.
@@ -128,11 +128,11 @@ class Task(ABC, Generic[Config]):
 
     @abstractmethod
     def greeting(self, config: Config, images: ImageSet, hardware: Hardware, run: RunFolder) -> str:
-        """The line with which a new run begins."""
+        """Write the line with which a new run begins."""
 
     @abstractmethod
     def plan(self, config: Config, images: ImageSet, *, weights_dir: str | None = None) -> RunPlan:
-        """How a run on these pictures goes.
+        """Plan how a run on these pictures goes.
 
         Raises:
             DataError: if there are too few pictures, too many, or they have another size than the configuration.
@@ -140,15 +140,15 @@ class Task(ABC, Generic[Config]):
 
     @abstractmethod
     def measure(self, config: Config, images: ImageSet, hardware: Hardware) -> Measure | None:
-        """What measures a snapshot; None if the configuration wants no figures."""
+        """Prepare what measures a snapshot; None if the configuration wants no figures."""
 
     @abstractmethod
     def total_images(self, config: Config) -> int:
-        """Images that a whole run sees."""
+        """Count the images that a whole run sees."""
 
     @abstractmethod
     def share_done(self, config: Config, images_seen: int) -> float:
-        """The share of the run's work, 0 to 1, that is done when so many images were seen."""
+        """Tell the share of the run's work, 0 to 1, that is done when so many images were seen."""
 
 
 def check_size(images: ImageSet, size: tuple[int, int]) -> None:
@@ -163,7 +163,7 @@ def check_size(images: ImageSet, size: tuple[int, int]) -> None:
 
 
 def facts(config: RunConfig, images: ImageSet) -> dict[str, Any]:
-    """What a snapshot says of its training pictures."""
+    """Gather what a snapshot says of its training pictures."""
     return {
         "name": Path(config.data.path).name if config.data.path else None,
         "count": len(images),

@@ -33,7 +33,7 @@ class LowShotTask(Task[LowShotConfig]):
         refuse_given(request.max_size, "--max-size", "one picture", "--image-size sets the side of a set's pictures")
 
     def resolve(self, request: TrainRequest, hardware: Hardware, report: Report) -> LowShotConfig:
-        """The configuration of a new run; preset and image size are chosen by the pictures and the hardware."""
+        """Make the configuration of a new run; preset and image size are chosen by the pictures and the hardware."""
         assert request.path is not None
         source = open_images(request.path)
         if len(source) < FEWEST_IMAGES:
@@ -60,7 +60,7 @@ class LowShotTask(Task[LowShotConfig]):
         )
 
     def new_end(self, request: TrainRequest) -> dict[str, Any]:
-        """A resumed run may go on for more images."""
+        """Let a resumed run go on for more images."""
         return {"schedule": {"total_images": request.total_images}}
 
     def foretell(
@@ -80,7 +80,7 @@ class LowShotTask(Task[LowShotConfig]):
         return config
 
     def load(self, config: LowShotConfig) -> ImageSet:
-        """The prepared training pictures, without those that the configuration holds out."""
+        """Load the prepared training pictures, without those that the configuration holds out."""
         images = load_image_set(Path(str(config.data.path)), image_size=config.image_size, fit=config.data.fit)
         if config.data.holdout == 0:
             return images
@@ -88,11 +88,11 @@ class LowShotTask(Task[LowShotConfig]):
         return training
 
     def greeting(self, config: LowShotConfig, images: ImageSet, hardware: Hardware, run: RunFolder) -> str:
-        """How many pictures are trained on, and where."""
+        """Say how many pictures are trained on, and where."""
         return f"{len(images)} pictures at {config.image_size} px on {hardware.name}; writing to {run.path}"
 
     def plan(self, config: LowShotConfig, images: ImageSet, *, weights_dir: str | None = None) -> RunPlan:
-        """Snapshots every so many images, of which the best stay."""
+        """Plan snapshots every so many images, of which the best stay."""
         if len(images) < FEWEST_IMAGES:
             raise DataError(
                 f"{config.data.path} holds {len(images)} usable pictures; at least {FEWEST_IMAGES} are required"
@@ -125,7 +125,7 @@ class LowShotTask(Task[LowShotConfig]):
         )
 
     def measure(self, config: LowShotConfig, images: ImageSet, hardware: Hardware) -> Measure | None:
-        """Distances to the set, and a search for copies of it."""
+        """Measure distances to the set, and search for copies of it."""
         if config.schedule.evaluation_count == 0:
             return None
         from sase_gan.metrics.quick import prepare_measure
@@ -142,19 +142,19 @@ class LowShotTask(Task[LowShotConfig]):
         )
 
     def total_images(self, config: LowShotConfig) -> int:
-        """As configured."""
+        """Count as configured."""
         return config.schedule.total_images
 
     def share_done(self, config: LowShotConfig, images_seen: int) -> float:
-        """All images are the same work."""
+        """Tell the share of the images: all are the same work."""
         return min(1.0, images_seen / config.schedule.total_images)
 
 
 def _trains_with_the_extractor(config: LowShotConfig) -> bool:
-    """Whether the network that measures snapshots also judges in training, which flatters its figures."""
+    """Tell whether the network that measures snapshots also judges in training, which flatters its figures."""
     return config.loss.reconstruction == "efflite0"
 
 
 def _smallest_side(source: ImageSource) -> int:
-    """Of the first pictures, enough to choose an image size without decoding a whole set twice."""
+    """Look at the first pictures only, enough to choose an image size without decoding a whole set twice."""
     return min(min(source.read(i).shape[1:]) for i in range(min(len(source), 16)))

@@ -41,7 +41,7 @@ class OneShotTask(Task[OneShotConfig]):
             refuse_given(value, name, "a set of pictures", instead)
 
     def resolve(self, request: TrainRequest, hardware: Hardware, report: Report) -> OneShotConfig:
-        """The configuration of a new run, with the pyramid's sizes; the preset is chosen by the hardware."""
+        """Make the configuration of a new run, with the pyramid's sizes; the preset is chosen by the hardware."""
         assert request.path is not None
         self.refuse(request)
         picture = open_picture(request.path)
@@ -60,7 +60,7 @@ class OneShotTask(Task[OneShotConfig]):
         return sized_for(config, _size(picture))
 
     def for_picture(self, config: OneShotConfig, path: Path) -> OneShotConfig:
-        """The configuration for another picture: its path, and the pyramid's sizes for it.
+        """Fit the configuration to another picture: its path, and the pyramid's sizes for it.
 
         Raises:
             DataError: for a picture that cannot be read, is too small or too long.
@@ -69,14 +69,14 @@ class OneShotTask(Task[OneShotConfig]):
         return sized_for(config.model_copy(update={"data": data}), _size(open_picture(path)))
 
     def new_end(self, request: TrainRequest) -> dict[str, Any]:
-        """Nothing: a run on one picture goes on to its last stage."""
+        """Give none: a run on one picture goes on to its last stage."""
         refuse_given(request.kimg, "--kimg", "a set of pictures", "a run on one picture goes on to its last stage")
         return {}
 
     def foretell(
         self, config: OneShotConfig, request: TrainRequest, hardware: Hardware, report: Report
     ) -> OneShotConfig:
-        """Tell sizes, time and memory; the configuration with as many iterations as fit into `minutes`."""
+        """Tell sizes, time and memory; return the configuration with as many iterations as fit into `minutes`."""
         from sase_gan.runs.cost import measure_picture_training
 
         # A resumed run has its sizes: there is nothing to advise.
@@ -103,15 +103,15 @@ class OneShotTask(Task[OneShotConfig]):
         return config
 
     def load(self, config: OneShotConfig) -> ImageSet:
-        """The picture at the size of the finest stage."""
+        """Load the picture at the size of the finest stage."""
         return fitted(open_picture(str(config.data.path)), config.generator.sizes[-1])
 
     def greeting(self, config: OneShotConfig, images: ImageSet, hardware: Hardware, run: RunFolder) -> str:
-        """Where the run is written."""
+        """Say where the run is written."""
         return f"writing to {run.path}; look into its grids/ while it trains"
 
     def plan(self, config: OneShotConfig, images: ImageSet, *, weights_dir: str | None = None) -> RunPlan:
-        """A snapshot at the end of every stage, of which the last is the one to use."""
+        """Plan a snapshot at the end of every stage, of which the last is the one to use."""
         if len(images) != 1:
             raise DataError(f"{config.data.path} holds {len(images)} pictures; one-shot training takes one")
         sizes, starts = config.generator.sizes, config.stage_starts
@@ -153,7 +153,7 @@ class OneShotTask(Task[OneShotConfig]):
         )
 
     def measure(self, config: OneShotConfig, images: ImageSet, hardware: Hardware) -> Measure | None:
-        """Single-image distance and diversity, and a search for copied patches."""
+        """Measure single-image distance and diversity, and search for copied patches."""
         if config.schedule.evaluation_count == 0:
             return None
         from sase_gan.metrics.quick import prepare_single_measure
@@ -162,11 +162,11 @@ class OneShotTask(Task[OneShotConfig]):
         return prepare_single_measure(images.images[0], device=hardware.device, data=data)
 
     def total_images(self, config: OneShotConfig) -> int:
-        """Iterations of all stages."""
+        """Count the iterations of all stages."""
         return config.total_images
 
     def share_done(self, config: OneShotConfig, images_seen: int) -> float:
-        """An iteration of a fine stage is more work than one of a coarse stage."""
+        """Tell the share of the work: an iteration of a fine stage is more than one of a coarse stage."""
         costs = [config.iterations(stage) * cost for stage, cost in enumerate(config.iteration_costs())]
         parts = zip(pairwise(config.stage_starts), costs, strict=True)
         done = sum(cost * min(1.0, max(0, images_seen - start) / (end - start)) for (start, end), cost in parts)

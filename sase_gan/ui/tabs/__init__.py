@@ -1,1 +1,1 @@
-"""The studio's tabs, one file each; no tab imports another."""
+"""The studio's tabs: components and events, one file each; no tab imports another."""

@@ -1,0 +1,120 @@
+"""Events of the page: which handler answers, what it is given, and which component shows which field of its result.
+
+A handler is a plain function that knows nothing of the page. It returns one value, or a frozen dataclass with a field
+for everything that is shown; the tab's layout says where, in an `Action`.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from functools import cached_property, partial
+from typing import Any, get_type_hints
+
+import gradio as gr
+
+Place = Any
+"""A component of gradio's."""
+Trigger = Callable[..., Any]
+"""What happens in the page, such as `button.click`."""
+
+# Everything that computes with a network waits in one line: two at once would only slow each other down.
+DEVICE: Mapping[str, Any] = {"concurrency_id": "device", "concurrency_limit": 1}
+# Reading pictures takes the processors too, and need not wait for drawings.
+READING: Mapping[str, Any] = {"concurrency_id": "reading", "concurrency_limit": 1}
+# What comes back within no time needs no line.
+AT_ONCE: Mapping[str, Any] = {"queue": False}
+
+BAR = gr.Progress()
+"""The browser's progress bar, as default of a handler's argument: gradio finds it there, for the event that runs."""
+
+
+@dataclass(frozen=True)
+class Action:
+    """A handler, what it is given, and where its result is shown.
+
+    Attributes:
+        inputs: components whose values are the handler's arguments.
+        outputs: the component of the result; of a dataclass, the component of each field that is shown, or several for
+            a field that holds as many values.
+        options: for gradio; by default it waits for the device.
+
+    Raises:
+        TypeError: when the page is built, for a field that the result does not have.
+    """
+
+    handler: Callable[..., Any]
+    inputs: Sequence[Place]
+    outputs: Place | Mapping[str, Place | list[Place]]
+    options: Mapping[str, Any] = field(default_factory=lambda: DEVICE)
+
+    def __post_init__(self) -> None:
+        if isinstance(self.outputs, Mapping):
+            result = get_type_hints(inspect.unwrap(self.handler))["return"]
+            unknown = set(self.outputs) - {known.name for known in fields(result)}
+            if unknown:
+                raise TypeError(f"{result.__name__} has no field {sorted(unknown)}; name its fields in the outputs")
+
+    def on(self, trigger: Trigger, api: str | None = None, **options: Any) -> Any:
+        """Answer a trigger; under the name `api` other programs may ask for it too."""
+        named = {"api_visibility": "private"} if api is None else {"api_name": api, "api_visibility": "public"}
+        return trigger(self._answer, list(self.inputs), self._places, **{**named, **self.options, **options})
+
+    @cached_property
+    def _places(self) -> list[Place]:
+        if not isinstance(self.outputs, Mapping):
+            return [self.outputs]
+        return [one for place in self.outputs.values() for one in (place if isinstance(place, list) else [place])]
+
+    @cached_property
+    def _answer(self) -> Callable[..., Any]:
+        outputs = self.outputs
+        if not isinstance(outputs, Mapping):
+            return self.handler
+
+        @functools.wraps(self.handler)
+        def answer(*arguments: Any) -> Any:
+            result = self.handler(*arguments)
+            values: list[Any] = []
+            for name, place in outputs.items():
+                value = getattr(result, name)
+                values += value if isinstance(place, list) else [value]
+            return values if len(values) > 1 else values[0]
+
+        return answer
+
+
+def in_turn(trigger: Trigger, *actions: Action) -> None:
+    """Do the first when it is triggered, and each other one after the success of that before."""
+    for action in actions:
+        trigger = action.on(trigger).success
+
+
+def moved_by_hand(sliders: Sequence[Place], action: Action) -> None:
+    """Draw again when a slider is moved, be it dragged, by arrow keys, or by a number that is typed.
+
+    Gradio tells of a release for the pointer alone. While one drawing is made, only the newest position waits.
+    """
+    triggers = [trigger for slider in sliders for trigger in (slider.input, slider.release)]
+    action.on(partial(gr.on, triggers), trigger_mode="always_last")
+
+
+def at_once(trigger: Trigger, change: Callable[..., Any], inputs: Sequence[Place], outputs: Sequence[Place]) -> Any:
+    """Change the page without waiting for anything; returns the event."""
+    return trigger(change, list(inputs), list(outputs), api_visibility="private", **AT_ONCE)
+
+
+def reporter(progress: gr.Progress, words: str) -> Callable[[int, int], None]:
+    """Make a callback (done, total) that moves the browser's progress bar."""
+
+    def report(done: int, total: int) -> None:
+        progress((done, total), desc=words)
+
+    return report
+
+
+def relisted(names: Sequence[str], current: object = None) -> Any:
+    """Show a list as it is now: what is chosen stays if it is still there, else the first is."""
+    return gr.update(choices=list(names), value=current if current in names else next(iter(names), None))
