@@ -137,10 +137,7 @@ def decode_picture(
 
 
 def read_image(
-    source: Path | str | BinaryIO,
-    *,
-    background: tuple[int, int, int] = (255, 255, 255),
-    at_least: int | None = None,
+    source: Path | str | BinaryIO, *, background: tuple[int, int, int] = (255, 255, 255), at_least: int | None = None
 ) -> Tensor:
     """Read a picture file as uint8 [3, H, W]; arguments and errors as in `decode_picture`."""
     return to_tensor(decode_picture(source, background=background, at_least=at_least).rgb)

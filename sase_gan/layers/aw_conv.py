@@ -262,13 +262,7 @@ def _like(result: Tensor, x: Tensor) -> Tensor:
 
 
 def _check(
-    in_channels: int,
-    out_channels: int,
-    reduction: int,
-    rd_min: int,
-    activation: str,
-    backend: str,
-    chunk: int | None,
+    in_channels: int, out_channels: int, reduction: int, rd_min: int, activation: str, backend: str, chunk: int | None
 ) -> None:
     for name, value in (
         ("in_channels", in_channels),

@@ -67,9 +67,7 @@ class NoiseInjection(nn.Module):
         self.strength = nn.Parameter(torch.zeros(()))
 
     def forward(
-        self,
-        x: Float[Tensor, "batch channels height width"],
-        noise: Float[Tensor, "batch 1 height width"] | None,
+        self, x: Float[Tensor, "batch channels height width"], noise: Float[Tensor, "batch 1 height width"] | None
     ) -> Float[Tensor, "batch channels height width"]:
         """Return `x` with the noise added; `x` itself when `noise` is None."""
         return x if noise is None else x + self.strength.to(x.dtype) * noise.to(x.dtype)

@@ -30,12 +30,7 @@ class SkipExcitation(nn.Module):
     """
 
     def __init__(
-        self,
-        source_channels: int,
-        target_channels: int,
-        *,
-        pool_size: int = 4,
-        conv: Callable[..., nn.Module] = conv,
+        self, source_channels: int, target_channels: int, *, pool_size: int = 4, conv: Callable[..., nn.Module] = conv
     ) -> None:
         super().__init__()
         if pool_size < 1:

@@ -37,11 +37,7 @@ from sase_gan.snapshot import SnapshotMixin
 class PyramidConfig(FrozenRecord):
     """A pyramid is built from this record."""
 
-    removed_keys: ClassVar[Mapping[str, object]] = {
-        "handover": "image",
-        "output": "direct",
-        "reconstruction": "latent",
-    }
+    removed_keys: ClassVar[Mapping[str, object]] = {"handover": "image", "output": "direct", "reconstruction": "latent"}
 
     sizes: tuple[Size, ...] = Field((), description="height and width of each stage, coarse to fine; from the picture")
     width: int = Field(32, ge=4, multiple_of=4, description="channels of the coarsest stage")

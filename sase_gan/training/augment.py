@@ -63,11 +63,7 @@ TRANSFORMATIONS: dict[str, tuple[int, Callable[[Tensor, Tensor], Tensor]]] = {
 }
 """By name, in the order of application: how many numbers it takes, and the function."""
 
-POLICIES = {
-    "color": ("brightness", "saturation", "contrast"),
-    "translation": ("translation",),
-    "cutout": ("cutout",),
-}
+POLICIES = {"color": ("brightness", "saturation", "contrast"), "translation": ("translation",), "cutout": ("cutout",)}
 """What a policy's name stands for."""
 
 
