@@ -17,6 +17,7 @@ from typing import BinaryIO
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from PIL import Image, UnidentifiedImageError
 from PIL.PngImagePlugin import PngImageFile, PngInfo
 from torch import Tensor
@@ -284,3 +285,47 @@ def _from_16_bit(image: Image.Image) -> Image.Image:
         raise ValueError(f"its values reach from {values.min()} to {values.max()}, more than 16 bits")
     # Rounded division by 257, which takes 0..65535 onto 0..255 evenly.
     return Image.fromarray(((values + 128) // 257).astype(np.uint8)).convert("RGB")
+
+
+FRAMES_PER_SECOND = 20
+
+
+def write_mp4(path: Path | str, frames: Tensor, *, frames_per_second: int = FRAMES_PER_SECOND) -> None:
+    """Write uint8 `[n, 3, height, width]` as H.264; a row or column is repeated where a side is odd.
+
+    Raises:
+        UsageError: for no frame.
+    """
+    import imageio.v3 as imageio
+
+    _check(frames)
+    height, width = frames.shape[2:]
+    if height % 2 or width % 2:
+        frames = F.pad(frames.float(), (0, width % 2, 0, height % 2), mode="replicate").to(frames.dtype)
+    pictures = frames.permute(0, 2, 3, 1).contiguous().numpy()
+    with write_atomically(path) as temporary:
+        imageio.imwrite(temporary, pictures, plugin="pyav", codec="libx264", fps=frames_per_second)
+
+
+def write_gif(path: Path | str, frames: Tensor, *, frames_per_second: int = FRAMES_PER_SECOND) -> None:
+    """Write uint8 `[n, 3, height, width]` as an animated GIF that repeats for ever.
+
+    Raises:
+        UsageError: for no frame.
+    """
+    _check(frames)
+    first, *others = [to_pillow(frame).quantize(256) for frame in frames]
+    with write_atomically(path) as temporary:
+        first.save(
+            temporary,
+            format="GIF",
+            save_all=True,
+            append_images=others,
+            duration=round(1000 / frames_per_second),
+            loop=0,
+        )
+
+
+def _check(frames: Tensor) -> None:
+    if frames.ndim != 4 or frames.shape[1] != 3 or len(frames) == 0:
+        raise UsageError(f"frames of shape {tuple(frames.shape)} were given; [n, 3, height, width], n >= 1 is required")

@@ -7,16 +7,21 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from sase_gan.datasets.duplicates import DuplicatePair, find_duplicates, thumbnail
-from sase_gan.datasets.fit import Fit, fit_square
 from sase_gan.datasets.sources import ImageSource, open_images
 from sase_gan.errors import DataError, UsageError
 from sase_gan.pixels import to_tensor
 from sase_gan.progress import Count
+from sase_gan.resizing import at_size
+
+Fit = Literal["crop", "pad"]
+"""Pictures are made square by cropping or padding, never by stretching."""
 
 __all__ = [
     "ImageSet",
@@ -242,3 +247,47 @@ def _notes(source: ImageSource, names: tuple[str, ...], items: list[_Loaded], im
         smallest_side=min(short for short, _ in sides),
         largest_side=max(long for _, long in sides),
     )
+
+
+def open_picture(path: Path | str) -> ImageSet:
+    """Open the picture in a file, or the only one in a folder or zip, at its own size: a set of one.
+
+    Raises:
+        DataError: if the file is broken or missing, or there is more than one picture.
+    """
+    source = open_images(path)
+    if len(source) != 1:
+        raise DataError(f"{path} holds {len(source)} pictures; one-shot training takes one: name the file itself")
+    return load_image_set(source, image_size=None)
+
+
+def fitted(picture: ImageSet, size: tuple[int, int]) -> ImageSet:
+    """Bring the set's one picture to (height, width), with the digest of that."""
+    images = at_size(picture.images[0], size)[None]
+    return dataclasses.replace(picture, images=images, digest=pixel_digest(images))
+
+
+def fit_square(
+    image: Image.Image, size: int, fit: Fit = "crop", background: tuple[int, int, int] = (255, 255, 255)
+) -> Image.Image:
+    """Make an 8-bit RGB picture a square of `size`, keeping its proportions.
+
+    Args:
+        fit: "crop" takes the square in the middle and resizes it. "pad" resizes the picture so that its long side fits
+            (the short one is rounded to a whole pixel), puts it in the middle and fills the rest with the background.
+    """
+    width, height = image.size
+    if fit == "crop":
+        side = min(width, height)
+        left, top = (width - side) // 2, (height - side) // 2
+        return _resize(image.crop((left, top, left + side, top + side)), (size, size))
+    # Resized before it is padded: a long strip padded first would need the memory of its long side squared.
+    scale = size / max(width, height)
+    inner = _resize(image, (max(1, round(width * scale)), max(1, round(height * scale))))
+    canvas = Image.new("RGB", (size, size), background)
+    canvas.paste(inner, ((size - inner.width) // 2, (size - inner.height) // 2))
+    return canvas
+
+
+def _resize(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    return image if image.size == size else image.resize(size, Image.Resampling.LANCZOS)

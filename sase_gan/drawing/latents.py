@@ -17,8 +17,8 @@ from torch import Tensor
 from sase_gan.drawing.gates import attentive_norms, block_size, rewired
 from sase_gan.drawing.sampling import Inputs, draw_images, evaluating, spherical_interpolation
 from sase_gan.errors import UsageError
+from sase_gan.layers.excitation import SkipExcitation
 from sase_gan.layers.sase import SynthesisSASE
-from sase_gan.layers.skip_excitation import SkipExcitation
 from sase_gan.networks.generator import Generator
 from sase_gan.seeds import generator as random_generator
 

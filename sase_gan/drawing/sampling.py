@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from typing import Literal, NamedTuple
@@ -10,13 +10,14 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from sase_gan.drawing.finish import draw_finished
+from sase_gan.drawing.patch_matching import PATCH, PatchPainter
 from sase_gan.errors import UsageError
 from sase_gan.networks.generator import Generator
 from sase_gan.networks.pyramid import Pyramid
 from sase_gan.networks.pyramid_sizes import Size
-from sase_gan.pixels import to_uint8
+from sase_gan.pixels import to_float, to_uint8
 from sase_gan.progress import Count
+from sase_gan.resizing import Padding
 from sase_gan.seeds import generator as random_generator
 
 Network = Generator | Pyramid
@@ -228,3 +229,70 @@ def parse_seeds(text: str) -> list[int]:
         check_seeds((start, end))  # before a range of any length is written out
         seeds.extend(range(start, end + 1))
     return seeds
+
+
+def draw_finished(
+    pyramid: Pyramid,
+    noise: Sequence[Tensor | None],
+    *,
+    start: int = 0,
+    carried: Tensor | None = None,
+    sizes: Sequence[Sequence[int]] | None = None,
+    padding: Padding | None = None,
+    styles: Mapping[int, Tensor] | None = None,
+) -> Tensor:
+    """Draw the finest pictures of `Pyramid.climb` and finish them; arguments as there, `carried` one picture for all.
+
+    Each is climbed to by itself: which patch is nearest may turn on a float's last bit, and that on the batch.
+
+    Returns:
+        float `[batch, 3, height, width]` in about [-1, 1].
+    """
+    count = next(len(part) for part in noise if part is not None)
+    alone = [
+        pyramid.climb(
+            [None if part is None else part[index : index + 1] for part in noise],
+            start=start,
+            carried=carried,
+            sizes=sizes,
+            padding=padding,
+            styles=styles,
+        ).big
+        for index in range(count)
+    ]
+    return finish(pyramid, torch.cat(alone), start=start, sizes=sizes, padding=padding)
+
+
+def finish(
+    pyramid: Pyramid,
+    drawn: Tensor,
+    *,
+    start: int = 0,
+    sizes: Sequence[Sequence[int]] | None = None,
+    padding: Padding | None = None,
+) -> Tensor:
+    """Draw pictures again, at their last `finished_stages` sizes, out of patches of the training picture.
+
+    Never at the coarsest size: a patch there is a quarter of the picture, and the result a copy.
+
+    Args:
+        drawn: finest pictures `[batch, 3, height, width]`.
+        start: the first stage that drew; sizes before it are left alone.
+        sizes, padding: as given to `Pyramid.climb`.
+
+    Returns:
+        the same shape; `drawn` itself where nothing is to be finished.
+    """
+    trained_sizes = pyramid.config.sizes
+    sizes = trained_sizes if sizes is None else sizes
+    first = max(start, 1, pyramid.num_stages - pyramid.finished_stages)
+    levels = [
+        (size, trained)
+        for size, trained in zip(sizes[first:], trained_sizes[first:], strict=True)
+        if min(size) >= PATCH
+    ]
+    if not levels:
+        return drawn
+    example = to_float(pyramid.picture)[None].to(drawn.device)
+    painter = PatchPainter(example, [trained for _, trained in levels], padding=padding or pyramid.config.padding)
+    return painter.redraw(drawn, [(int(size[0]), int(size[1])) for size, _ in levels])

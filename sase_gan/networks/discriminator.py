@@ -24,9 +24,8 @@ from pydantic import Field, field_validator
 from torch import Tensor, nn
 
 from sase_gan.config import FrozenRecord
-from sase_gan.layers.primitives import GatedLinearUnit, batch_norm, conv
-from sase_gan.layers.skip_excitation import SkipExcitation
-from sase_gan.layers.upsample import UpsampleConv
+from sase_gan.layers.excitation import SkipExcitation
+from sase_gan.layers.primitives import GatedLinearUnit, UpsampleConv, batch_norm, conv
 from sase_gan.networks.channel_tables import (
     DISCRIMINATOR_CHANNELS,
     DISCRIMINATOR_GATES,

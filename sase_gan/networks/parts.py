@@ -9,12 +9,10 @@ from torch import nn
 from sase_gan.layers.attentive_norm import AttentiveNorm
 from sase_gan.layers.aw_conv import AWConv2d, AWUpsampleConv
 from sase_gan.layers.efficient_multi_scale_attention import EfficientMultiScaleAttention
-from sase_gan.layers.primitives import WEIGHT_STD, NormFactory, batch_norm, conv, instance_norm
+from sase_gan.layers.excitation import SkipExcitation, SqueezeExcitation
+from sase_gan.layers.primitives import WEIGHT_STD, NormFactory, UpsampleConv, batch_norm, conv, instance_norm
 from sase_gan.layers.sase import SynthesisSASE
-from sase_gan.layers.skip_excitation import SkipExcitation
 from sase_gan.layers.spectral_norm import spectral_norm
-from sase_gan.layers.squeeze_excitation import SqueezeExcitation
-from sase_gan.layers.upsample import UpsampleConv
 
 ConvFactory = Callable[[int, int], nn.Module]
 AttentionFactory = Callable[[int], nn.Module]

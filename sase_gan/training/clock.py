@@ -1,7 +1,11 @@
-"""What both training modules share: the clock that a run goes by, and the figures of its steps."""
+"""What both training modules share: the clock that a run goes by, the figures of its steps, and a quiet Lightning."""
 
 from __future__ import annotations
 
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from lightning import LightningModule
@@ -58,3 +62,30 @@ class TrainingClock(LightningModule):
     def optimiser(self, index: int) -> Any:
         """Return optimiser 0, the generator's, or 1, the discriminator's, as Lightning wraps it."""
         return self.optimizers()[index]  # type: ignore[index]
+
+
+_LOGGERS = ("lightning.pytorch", "lightning.fabric")
+_BESIDE_THE_POINT = (
+    ".*does not have many workers.*",
+    ".*resume from a checkpoint that ended before.*",  # our loaders have no end
+    ".*LeafSpec.*",
+    ".*module\\(s\\) in eval mode.*",  # frozen statistics are meant so
+    ".*GPU available but not used.*",
+    ".*Checkpoint directory .* exists.*",
+)
+
+
+@contextmanager
+def quiet_lightning() -> Iterator[None]:
+    """Silence Lightning's tips, and its warnings about what nobody here can set or what is meant so."""
+    levels = {name: logging.getLogger(name).level for name in _LOGGERS}
+    try:
+        for name in _LOGGERS:
+            logging.getLogger(name).setLevel(logging.ERROR)
+        with warnings.catch_warnings():
+            for text in _BESIDE_THE_POINT:
+                warnings.filterwarnings("ignore", message=text)
+            yield
+    finally:
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)

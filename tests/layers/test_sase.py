@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from sase_gan.layers.sase import SynthesisSASE
-from sase_gan.reference.layers import plain_gate
+from sase_gan.reference import plain_gate
 
 DOUBLE = torch.float64
 

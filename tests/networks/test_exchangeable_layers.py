@@ -9,7 +9,7 @@ from sase_gan.config import build, load_preset, merge
 from sase_gan.drawing.sampling import sample_images
 from sase_gan.layers.aw_conv import AWConv2d, AWUpsampleConv
 from sase_gan.layers.efficient_multi_scale_attention import EfficientMultiScaleAttention
-from sase_gan.layers.squeeze_excitation import SqueezeExcitation
+from sase_gan.layers.excitation import SqueezeExcitation
 from sase_gan.networks.discriminator import Discriminator, DiscriminatorConfig
 from sase_gan.networks.generator import Generator, GeneratorConfig, Pictures
 from sase_gan.networks.load import load_generator

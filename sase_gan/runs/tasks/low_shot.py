@@ -11,7 +11,7 @@ from sase_gan.datasets.prepare import split_holdout
 from sase_gan.datasets.sources import ImageSource
 from sase_gan.errors import DataError
 from sase_gan.hardware import Hardware
-from sase_gan.runs.durations import readable_seconds
+from sase_gan.progress import readable_seconds
 from sase_gan.runs.folder import RunFolder
 from sase_gan.runs.presets import FEWEST_IMAGES, choose_preset
 from sase_gan.runs.request import Report, TrainRequest, refuse_given

@@ -1,1 +1,0 @@
-"""The plain forms of layers and training steps: what tests compare with and benchmarks time beside."""
