@@ -1,4 +1,4 @@
-"""The two formats of pictures, the only conversions between them, and reading and writing picture files.
+"""The two formats of pictures, the only conversions between them, and reading and writing files of them and films.
 
 uint8 [3, H, W] in 0..255 is how pictures are stored, shown and measured; float32 in [-1, 1] is what networks see. In:
 divide by 127.5, subtract 1. Out: multiply by 127.5, add 128, clamp, truncate. That pair returns all 256 levels exactly.
@@ -41,8 +41,7 @@ _TRANSPOSE = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-# Python's warning filters are global to the process, so changing them for a moment must not happen in two threads at
-# once.
+# Python's warning filters are global to the process: two threads must not change them at once.
 _warnings_lock = threading.Lock()
 
 
@@ -119,7 +118,8 @@ def decode_picture(
     name = name or str(source if isinstance(source, Path | str) else getattr(source, "name", "the picture"))
     try:
         with _open(source) as image:
-            _refuse_huge(image, name)
+            if (count := image.width * image.height) > MAX_PIXELS:
+                raise DataError(_too_large(name, f"{image.width} x {image.height} = {count / 1e6:.0f}"))
             return _decode(image, background, at_least)
     except DataError:
         raise
@@ -137,11 +137,13 @@ def decode_picture(
         ) from error
 
 
-def read_image(
-    source: Path | str | BinaryIO, *, background: tuple[int, int, int] = (255, 255, 255), at_least: int | None = None
-) -> Tensor:
-    """Read a picture file as uint8 [3, H, W]; arguments and errors as in `decode_picture`."""
-    return to_tensor(decode_picture(source, background=background, at_least=at_least).rgb)
+def read_image(source: Path | str | BinaryIO, *, background: tuple[int, int, int] = (255, 255, 255)) -> Tensor:
+    """Read a picture file as uint8 [3, H, W]; arguments as in `decode_picture`.
+
+    Raises:
+        DataError: as `decode_picture`.
+    """
+    return to_tensor(decode_picture(source, background=background).rgb)
 
 
 def to_tensor(image: Image.Image) -> Tensor:
@@ -225,11 +227,6 @@ def _open(source: Path | str | BinaryIO) -> Image.Image:
         return Image.open(source, formats=FORMATS)
 
 
-def _refuse_huge(image: Image.Image, name: str) -> None:
-    if image.width * image.height > MAX_PIXELS:
-        raise DataError(_too_large(name, f"{image.width} x {image.height} = {image.width * image.height / 1e6:.0f}"))
-
-
 def _too_large(name: str, megapixels: str) -> str:
     return f"{name} has {megapixels} megapixels where {MAX_PIXELS // 10**6} are allowed; scale it down first"
 
@@ -241,15 +238,14 @@ def _decode(image: Image.Image, background: tuple[int, int, int], at_least: int 
         # The JPEG decoder itself can leave out detail by 2, 4 or 8; it never goes below the size asked for.
         image.draft(None, (at_least, at_least))
     image.load()
-    turn = _TRANSPOSE.get(_orientation(image))
+    orientation = _orientation(image)
     rgb, transparent = _to_rgb(image, background)
-    if at_least is not None:
-        factor = min(rgb.size) // at_least
-        rgb = rgb.reduce(factor) if factor > 1 else rgb
-    if turn is not None:
-        rgb = rgb.transpose(turn)
-        if turn in (_TRANSPOSE[5], _TRANSPOSE[6], _TRANSPOSE[7], _TRANSPOSE[8]):
-            width, height = height, width
+    if at_least is not None and (factor := min(rgb.size) // at_least) > 1:
+        rgb = rgb.reduce(factor)
+    if orientation in _TRANSPOSE:
+        rgb = rgb.transpose(_TRANSPOSE[orientation])
+    if orientation in (5, 6, 7, 8):
+        width, height = height, width
     return Picture(rgb, width, height, file_format, transparent)
 
 
@@ -316,14 +312,8 @@ def write_gif(path: Path | str, frames: Tensor, *, frames_per_second: int = FRAM
     _check(frames)
     first, *others = [to_pillow(frame).quantize(256) for frame in frames]
     with write_atomically(path) as temporary:
-        first.save(
-            temporary,
-            format="GIF",
-            save_all=True,
-            append_images=others,
-            duration=round(1000 / frames_per_second),
-            loop=0,
-        )
+        duration = round(1000 / frames_per_second)
+        first.save(temporary, format="GIF", save_all=True, append_images=others, duration=duration, loop=0)
 
 
 def _check(frames: Tensor) -> None:

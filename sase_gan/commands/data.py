@@ -43,7 +43,8 @@ def check(
     """
     from rich.console import Console
 
-    from sase_gan.datasets.images import open_images, survey
+    from sase_gan.datasets.images import survey
+    from sase_gan.datasets.sources import open_images
     from sase_gan.errors import DataError
     from sase_gan.runs.presets import ADVISED_IMAGES, recommend_image_size
 

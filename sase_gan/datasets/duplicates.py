@@ -69,15 +69,9 @@ def find_duplicates(
                     continue
                 group[group == group[second]] = group[first].item()
                 turned = bool(flipped[first - start, second] < straight[first - start, second])
-                kind = _kind(digests[first] == digests[second], turned)
+                kind = "exact" if digests[first] == digests[second] else "mirrored" if turned else "near"
                 pairs.append(DuplicatePair(names[first], names[second], kind, float(smaller[first - start, second])))
     return tuple(pairs)
-
-
-def _kind(exact: bool, turned: bool) -> Literal["exact", "near", "mirrored"]:
-    if exact:
-        return "exact"
-    return "mirrored" if turned else "near"
 
 
 def _largest_difference(rows: Tensor, columns: Tensor, threshold: float) -> Tensor:

@@ -23,17 +23,6 @@ from sase_gan.resizing import at_size
 Fit = Literal["crop", "pad"]
 """Pictures are made square by cropping or padding, never by stretching."""
 
-__all__ = [
-    "ImageSet",
-    "ImageSetNotes",
-    "ImageSource",
-    "Survey",
-    "load_image_set",
-    "open_images",
-    "pixel_digest",
-    "survey",
-]
-
 
 @dataclass(frozen=True)
 class ImageSetNotes:
@@ -44,7 +33,6 @@ class ImageSetNotes:
         jpeg_sources: how many pictures came from JPEG files, whose artefacts a generator learns too.
         upscaled: names of those smaller than the image size.
         grey_share: without any colour; transparent_share: with transparent pixels.
-        smallest_side, largest_side: of the files, upright, in pixels.
     """
 
     ignored: tuple[str, ...]
@@ -110,7 +98,6 @@ def load_image_set(
     *,
     image_size: int | None,
     fit: Fit = "crop",
-    background: tuple[int, int, int] = (255, 255, 255),
     max_images: int | None = None,
     progress: Count | None = None,
 ) -> ImageSet:
@@ -118,9 +105,8 @@ def load_image_set(
 
     Args:
         image_size: side of the square pictures; None keeps all as they are, rectangles too, and they must be of one
-        size.
+            size.
         fit: how pictures that are not square become so, see `fit_square`.
-        background: behind transparent pixels and beside padded pictures.
         max_images: takes the first ones by name.
 
     Raises:
@@ -128,9 +114,7 @@ def load_image_set(
             `image_size` is None.
         UsageError: an image size or a number of images below 1.
     """
-    found = survey(
-        path, image_size=image_size, fit=fit, background=background, max_images=max_images, progress=progress
-    )
+    found = survey(path, image_size=image_size, fit=fit, max_images=max_images, progress=progress)
     if found.broken:
         more = f" (and {len(found.broken) - 1} more unreadable pictures: 'data check' lists all)"
         raise DataError(found.broken[0] + (more if len(found.broken) > 1 else ""))
@@ -143,7 +127,6 @@ def survey(
     *,
     image_size: int | None,
     fit: Fit = "crop",
-    background: tuple[int, int, int] = (255, 255, 255),
     max_images: int | None = None,
     progress: Count | None = None,
 ) -> Survey:
@@ -162,15 +145,14 @@ def survey(
 
     def load(index: int) -> _Loaded | DataError:
         try:
-            return _load(source, index, image_size, fit, background)
+            return _load(source, index, image_size, fit)
         except DataError as error:
             return error
 
     images: Tensor | None = None
     loaded: list[tuple[str, _Loaded]] = []
     broken: list[str] = []
-    # Decoding releases Python's lock, so two threads are twice as fast; more would multiply the memory of huge
-    # pictures.
+    # Decoding releases Python's lock: two threads are twice as fast, more would multiply the memory of huge pictures.
     with ThreadPoolExecutor(min(2, os.cpu_count() or 1)) as pool:
         for done, (name, result) in enumerate(zip(names, pool.map(load, range(len(names))), strict=True), start=1):
             if isinstance(result, DataError):
@@ -187,8 +169,7 @@ def survey(
     sizes = tuple((item.width, item.height) for _, item in loaded)
     if images is None:
         return Survey(None, sizes, tuple(broken))
-    images = images[: len(loaded)]
-    kept = tuple(name for name, _ in loaded)
+    images, kept = images[: len(loaded)], tuple(name for name, _ in loaded)
     notes = _notes(source, kept, [item for _, item in loaded], image_size)
     return Survey(ImageSet(images, kept, pixel_digest(images), notes), sizes, tuple(broken))
 
@@ -202,12 +183,10 @@ def pixel_digest(images: Tensor) -> str:
     return digest.hexdigest()
 
 
-def _load(
-    source: ImageSource, index: int, image_size: int | None, fit: Fit, background: tuple[int, int, int]
-) -> _Loaded:
+def _load(source: ImageSource, index: int, image_size: int | None, fit: Fit) -> _Loaded:
     # Twice the size is left for the good filter; the decoder's own reduction is a plain average.
-    picture = source.decode(index, background=background, at_least=None if image_size is None else 2 * image_size)
-    image = picture.rgb if image_size is None else fit_square(picture.rgb, image_size, fit, background)
+    picture = source.decode(index, at_least=None if image_size is None else 2 * image_size)
+    image = picture.rgb if image_size is None else fit_square(picture.rgb, image_size, fit)
     pixels = to_tensor(image)
     return _Loaded(
         pixels=pixels,
@@ -230,17 +209,13 @@ def _unequal(source: ImageSource, first: str, shape: Sequence[int], name: str, o
 
 
 def _notes(source: ImageSource, names: tuple[str, ...], items: list[_Loaded], image_size: int | None) -> ImageSetNotes:
-    count = len(items)
+    count, thumbnails = len(items), torch.stack([item.thumbnail for item in items])
     sides = [(min(item.width, item.height), max(item.width, item.height)) for item in items]
     return ImageSetNotes(
         ignored=source.ignored,
         jpeg_sources=sum(item.jpeg for item in items),
-        upscaled=tuple(
-            name for name, (short, _) in zip(names, sides, strict=True) if image_size is not None and short < image_size
-        ),
-        duplicates=find_duplicates(
-            names, torch.stack([item.thumbnail for item in items]), [item.digest for item in items]
-        ),
+        upscaled=tuple(name for name, (short, _) in zip(names, sides, strict=True) if short < (image_size or 0)),
+        duplicates=find_duplicates(names, thumbnails, [item.digest for item in items]),
         grey_share=sum(item.grey for item in items) / count,
         transparent_share=sum(item.transparent for item in items) / count,
         non_square_share=sum(short != long for short, long in sides) / count,

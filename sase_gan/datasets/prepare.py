@@ -26,9 +26,7 @@ def split_holdout(image_set: ImageSet, share: float, seed: int) -> tuple[ImageSe
         DataError: the set cannot be parted, being too small or nothing but duplicates of one picture.
     """
     if not 0 < share < 1:
-        raise UsageError(
-            f"the holdout share is {share}; it must lie between 0 and 1 (0.1 keeps every tenth picture back)"
-        )
+        raise UsageError(f"the holdout share is {share}; it must lie between 0 and 1 (0.1 keeps every tenth back)")
     groups = _duplicate_groups(image_set)
     wanted = max(1, round(len(image_set) * share))
     held: list[int] = []

@@ -189,7 +189,11 @@ class Pyramid(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-genera
                 them it is the training size.
         """
         sizes = self.config.sizes if noise is None else (z.shape[2:], *(part.shape[2:] for part in noise))
-        return self.climb([z, *([None] * (self.num_stages - 1) if noise is None else noise)], sizes=sizes)
+        return self.climb(self.inputs(z, noise), sizes=sizes)
+
+    def inputs(self, z: Tensor, noise: Sequence[Tensor] | None = None) -> list[Tensor | None]:
+        """List the inputs of all stages, as `climb` takes them."""
+        return [z, *([None] * (self.num_stages - 1) if noise is None else noise)]
 
     def climb(
         self,
@@ -234,7 +238,7 @@ class Pyramid(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-genera
 
     def fixed_noise(self) -> list[Tensor | None]:
         """List the inputs that reconstruct the training picture, one for each stage: a fixed latent, and no noise."""
-        return [self.fixed0, *([None] * (self.num_stages - 1))]
+        return self.inputs(self.fixed0)
 
     def reconstruct(self, stop: int | None = None) -> PyramidPictures:
         """Draw the training picture with the stages before `stop`."""

@@ -14,7 +14,7 @@ import shutil
 from pathlib import Path
 
 from sase_gan.config import resolve
-from sase_gan.datasets.images import open_images
+from sase_gan.datasets.sources import open_images
 from sase_gan.drawing.sampling import sample_images
 from sase_gan.errors import DataError, UsageError
 from sase_gan.networks.load import load_pyramid

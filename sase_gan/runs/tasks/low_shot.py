@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from sase_gan.config import resolve
-from sase_gan.datasets.images import ImageSet, load_image_set, open_images
+from sase_gan.datasets.images import ImageSet, load_image_set
 from sase_gan.datasets.prepare import split_holdout
-from sase_gan.datasets.sources import ImageSource
+from sase_gan.datasets.sources import ImageSource, open_images
 from sase_gan.errors import DataError
 from sase_gan.hardware import Hardware
 from sase_gan.progress import readable_seconds
