@@ -178,12 +178,11 @@ def _nearest(queries: Tensor, keys: Tensor) -> Tensor:
 
 def _carried(match: Tensor, before: _Level, level: _Level, places: Size) -> Tensor:
     """Turn a match of the level before into a guess for this one, `[*places, 2]`: the same displacement, enlarged."""
-    there, rest = zip(
-        *(_nearest_places(places[axis], match.shape[axis], match.device) for axis in range(2)), strict=True
-    )
-    coarse = match[there[0]][:, there[1]].float()
+    rows, below = _nearest_places(places[0], match.shape[0], match.device)
+    columns, beside = _nearest_places(places[1], match.shape[1], match.device)
+    coarse = match[rows][:, columns].float()
     guesses = []
-    for axis, further in enumerate((rest[0][:, None], rest[1][None, :])):
+    for axis, further in enumerate((below[:, None], beside[None, :])):
         scale = level.places[axis] / before.places[axis]
         guess = (coarse[..., axis] + 0.5) * scale + further - 0.5
         guesses.append(guess.round().clamp(0, level.places[axis] - 1))

@@ -1,4 +1,4 @@
-"""The exchangeable layers: one family a file, channels first, nothing but `ops` beneath."""
+"""The exchangeable layers: one family a file, channels first, nothing of ours beneath."""
 
 from sase_gan.layers.attentive_norm import AttentiveNorm
 from sase_gan.layers.aw_conv import AWConv2d, AWUpsampleConv

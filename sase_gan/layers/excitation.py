@@ -14,16 +14,16 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from sase_gan.layers.primitives import conv
+from sase_gan.layers.statistics import check_counts
 
 
 class SkipExcitation(nn.Module):
     """Scale each channel of one map by a gate read from another: y = x * sigmoid(W2 silu(W1 pool(source))).
 
-    Parameters: `pool_size^2 * source_channels * target_channels + target_channels^2`.
+    Parameters: `pool_size^2 * source_channels * target_channels + target_channels^2`. Deviation: the convolutions come
+    from a factory, so spectral normalisation is the network's choice.
 
     Args:
-        source_channels: of the map that the gate is read from.
-        target_channels: of the map that is scaled.
         pool_size: side to which the source is averaged before the first convolution.
         conv: makes a convolution from (in_channels, out_channels, kernel_size).
 
@@ -35,8 +35,7 @@ class SkipExcitation(nn.Module):
         self, source_channels: int, target_channels: int, *, pool_size: int = 4, conv: Callable[..., nn.Module] = conv
     ) -> None:
         super().__init__()
-        if pool_size < 1:
-            raise ValueError(f"pool_size is {pool_size}; it must be at least 1 (the usual value is 4)")
+        check_counts(pool_size=pool_size)
         self.pool_size = pool_size
         self.squeeze = conv(source_channels, target_channels, pool_size)
         self.excite = conv(target_channels, target_channels, 1)
@@ -56,10 +55,9 @@ class SqueezeExcitation(nn.Module):
     """Scale each channel by a gate read from all channels' means: y = x * sigmoid(W2 relu(W1 mean(x) + b1) + b2).
 
     Parameters: 2 C h + h + C with the hidden width h, C / reduction rounded to a multiple of `divisor` (1,096 at 64
-    channels). Multiply-adds: 2 C h for each sample.
+    channels). Multiply-adds: 2 C h for each sample. Deviation: the rounding is timm's, whose weights fit.
 
     Args:
-        channels: of input and output.
         reduction: C / h before rounding.
         divisor: of h, and the least h.
         bias: whether W1 and W2 have shifts b1 and b2.
@@ -85,9 +83,7 @@ class SqueezeExcitation(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        for name, value in (("channels", channels), ("reduction", reduction), ("divisor", divisor)):
-            if value < 1:
-                raise ValueError(f"{name} is {value}; it must be at least 1")
+        check_counts(channels=channels, reduction=reduction, divisor=divisor)
         hidden = max(divisor, int(channels / reduction + divisor / 2) // divisor * divisor)
         self.fc1 = nn.Conv2d(channels, hidden, 1, bias=bias, device=device, dtype=dtype)
         self.fc2 = nn.Conv2d(hidden, channels, 1, bias=bias, device=device, dtype=dtype)

@@ -87,9 +87,6 @@ def upsample_conv(x: Tensor, weight: Tensor) -> Tensor:
     Args:
         x: `[batch, in_channels, height, width]`.
         weight: `[out_channels, in_channels, 3, 3]`.
-
-    Returns:
-        `[batch, out_channels, 2 * height, 2 * width]`.
     """
     taps = torch.tensor(_SUMMED_TAPS, dtype=weight.dtype, device=weight.device)
     kernel = torch.einsum("ap,bq,oipq->ioab", taps, taps, weight)

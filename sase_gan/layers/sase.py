@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from sase_gan.layers.primitives import WEIGHT_STD, batch_norm
 from sase_gan.layers.spectral_norm import spectral_norm
-from sase_gan.layers.statistics import normalise, wide
+from sase_gan.layers.statistics import check_choice, check_counts, normalise, wide
 
 MASK_EPS = 1e-6
 
@@ -79,16 +79,11 @@ class SynthesisSASE(nn.Module):
         min_width: int = 2,
     ) -> None:
         super().__init__()
-        counts = (source_channels, target_channels, groups, reduction, dilation, num_dilated, min_width)
-        if min(counts) < 1:
-            raise ValueError(
-                "source_channels, target_channels, groups, reduction, dilation, num_dilated and min_width are "
-                f"{counts}; each must be at least 1"
-            )
+        check_counts(source_channels=source_channels, target_channels=target_channels, groups=groups)
+        check_counts(reduction=reduction, dilation=dilation, num_dilated=num_dilated, min_width=min_width)
         if source_channels % groups:
             raise ValueError(f"groups is {groups}; it must divide the {source_channels} source channels")
-        if norm not in ("batch", "instance"):
-            raise ValueError(f"norm is {norm!r}; choose 'batch' or 'instance'")
+        check_choice("norm", norm, ("batch", "instance"))
         if norm == "instance" and style_norm:
             raise ValueError(
                 "norm is 'instance' with style_norm; a pooled vector has one value per channel, so instance statistics "
