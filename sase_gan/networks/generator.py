@@ -14,7 +14,8 @@ Deviation: the noise maps are an input, so that a picture is named by (snapshot,
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple, Self
+from functools import partial
+from typing import Any, Literal, NamedTuple, Self
 
 import torch
 from jaxtyping import Float
@@ -98,9 +99,6 @@ class Generator(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-gene
     At 256 px, width 64: 28,646,630 parameters; 28,486,942 with batch normalisation; 29,127,846 with skip-layer
     excitation too, which is FastGAN.
 
-    Args:
-        config: see `GeneratorConfig`.
-
     Example:
         >>> generator = Generator(GeneratorConfig(image_size=32, width=8)).eval()
         >>> generator(torch.randn(2, 256)).big.shape
@@ -139,19 +137,12 @@ class Generator(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-gene
         return scaled(GENERATOR_CHANNELS[size], self.config.width)
 
     def _make_gate(self, gate: Gate) -> nn.Module:
-        source, target = self.channels(gate.source), self.channels(gate.target)
-        if gate.kind == "sle":
-            return skip_factory("sle")(
-                source, target, conv=lambda i, o, k: conv(i, o, k, spectral=self.config.spectral_norm)
-            )
-        return skip_factory("sase")(
-            source,
-            target,
-            groups=self.config.sase_groups,
-            dilation=gate.dilation,
-            noise=gate.noise,
-            spectral=self.config.spectral_norm,
-        )
+        spectral = self.config.spectral_norm
+        options: dict[str, Any] = {"conv": partial(conv, spectral=spectral)}
+        if gate.kind == "sase":
+            options = {"groups": self.config.sase_groups, "dilation": gate.dilation, "noise": gate.noise}
+            options["spectral"] = spectral
+        return skip_factory(gate.kind)(self.channels(gate.source), self.channels(gate.target), **options)
 
     def noise_sizes(self) -> tuple[int, ...]:
         """List the sides of the noise maps of `forward`, in order: two for each noisy block, then the gates'."""
@@ -186,20 +177,13 @@ class Generator(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-gene
         if len(noise) != len(sizes):
             raise ValueError(f"got {len(noise)} noise maps; this generator takes {len(sizes)}, of sides {sizes}")
         num_block_maps = len(sizes) - len(sources)
-        blocks: dict[int, tuple[Tensor, ...]] = {
-            sizes[i]: (noise[i], noise[i + 1]) for i in range(0, num_block_maps, 2)
-        }
+        blocks = {sizes[i]: tuple(noise[i : i + 2]) for i in range(0, num_block_maps, 2)}
         return blocks, dict(zip(sources, noise[num_block_maps:], strict=True))
 
     def forward(
         self, z: Float[Tensor, "batch latent"], noise: Sequence[Float[Tensor, "_ 1 _ _"]] | None = None
     ) -> Pictures:
-        """Draw pictures.
-
-        Args:
-            z: latents `[batch, latent_size]`, standard normal.
-            noise: maps `[batch, 1, size, size]` for each of `noise_sizes()`; None leaves the noise out.
-        """
+        """Draw pictures from standard normal latents, and a noise map for each of `noise_sizes()` or none at all."""
         return self.to_pictures(self.feature_maps(z, noise))
 
     def feature_maps(
@@ -240,8 +224,6 @@ class Generator(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-gene
 
 
 class _Parts(NamedTuple):
-    """Blocks are made of these parts."""
-
     norm: NormFactory
     conv: ConvFactory
     upsample_conv: ConvFactory

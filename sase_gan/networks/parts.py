@@ -33,22 +33,18 @@ def norm_factory(
         statistics: "batch" keeps running ones for evaluation; "instance" takes each sample's own, always.
 
     Raises:
-        ValueError: for an unknown name; the message lists the known ones.
+        ValueError: for an unknown name.
     """
-    attentive: NormFactory = partial(AttentiveNorm, num_components=num_components, init_scale=init_scale)  # type: ignore[arg-type]
-    known: Mapping[str, NormFactory] = {"batch": batch_norm, "attentive": attentive, "none": _no_norm}
+    attentive = partial(AttentiveNorm, num_components=num_components, init_scale=init_scale)  # type: ignore[arg-type]
+
+    def by_instance(channels: int) -> nn.Module:
+        # The attention norm goes: over a batch of one it would have one value per component.
+        return attentive(channels, norm="group", num_groups=channels, attention_norm="none")
+
+    known: Mapping[str, NormFactory] = {"batch": batch_norm, "attentive": attentive, "none": nn.Identity}
     if statistics == "instance":
-        known = {**known, "batch": instance_norm, "attentive": partial(_instance_attentive, attentive)}
+        known = {"batch": instance_norm, "attentive": by_instance, "none": nn.Identity}
     return _look_up(known, name, "norm")
-
-
-def _instance_attentive(attentive: Callable[..., nn.Module], channels: int) -> nn.Module:
-    # The attention norm goes: over a batch of one it would have one value per component.
-    return attentive(channels, norm="group", num_groups=channels, attention_norm="none")
-
-
-def _no_norm(channels: int) -> nn.Module:
-    return nn.Identity()
 
 
 def conv_factory(name: ConvName, *, spectral: bool) -> ConvFactory:
@@ -58,7 +54,7 @@ def conv_factory(name: ConvName, *, spectral: bool) -> ConvFactory:
     convolutions that read its scale are followed by norms.
 
     Raises:
-        ValueError: for an unknown name; the message lists the known ones.
+        ValueError: for an unknown name.
     """
     known: Mapping[str, ConvFactory] = {
         "plain": lambda i, o: conv(i, o, 3, padding=1, spectral=spectral),
@@ -71,7 +67,7 @@ def upsample_conv_factory(name: ConvName, *, spectral: bool) -> ConvFactory:
     """Return a factory as `conv_factory` does, for the 3x3 convolution after an upsampling by 2.
 
     Raises:
-        ValueError: for an unknown name; the message lists the known ones.
+        ValueError: for an unknown name.
     """
     known: Mapping[str, ConvFactory] = {
         "plain": partial(UpsampleConv, spectral=spectral),
@@ -89,29 +85,25 @@ def attention_factory(name: AttentionName) -> AttentionFactory:
     """Return a factory `channels -> module` of the named attention, which keeps the shape; "none": the identity.
 
     Raises:
-        ValueError: for an unknown name; the message lists the known ones.
+        ValueError: for an unknown name.
     """
+
+    def multi_scale(channels: int) -> nn.Module:
+        return EfficientMultiScaleAttention(channels, groups=max(1, min(32, channels // GROUP_CHANNELS)))
+
     known: Mapping[str, AttentionFactory] = {
-        "none": _no_attention,
-        "efficient_multi_scale": _multi_scale,
+        "none": nn.Identity,
+        "efficient_multi_scale": multi_scale,
         "se": SqueezeExcitation,
     }
     return _look_up(known, name, "attention")
-
-
-def _no_attention(channels: int) -> nn.Module:
-    return nn.Identity()
-
-
-def _multi_scale(channels: int) -> nn.Module:
-    return EfficientMultiScaleAttention(channels, groups=max(1, min(32, channels // GROUP_CHANNELS)))
 
 
 def skip_factory(name: str) -> Callable[..., nn.Module]:
     """Return the class of the named skip gate, called with (source_channels, target_channels, ...).
 
     Raises:
-        ValueError: for an unknown name; the message lists the known ones.
+        ValueError: for an unknown name.
     """
     known: Mapping[str, Callable[..., nn.Module]] = {"sase": SynthesisSASE, "sle": SkipExcitation}
     return _look_up(known, name, "skip")

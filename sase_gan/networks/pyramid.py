@@ -25,7 +25,6 @@ from torch import Tensor, nn
 
 from sase_gan.config import FrozenRecord
 from sase_gan.errors import UsageError
-from sase_gan.layers.primitives import NormFactory
 from sase_gan.networks.parts import norm_factory
 from sase_gan.networks.pyramid_sizes import Size
 from sase_gan.networks.pyramid_stages import PyramidStage
@@ -51,9 +50,7 @@ class PyramidConfig(FrozenRecord):
     resize: Literal["bicubic", "bytes"] = Field("bicubic", description="between stages; released: through bytes")
     padding: Padding = Field("zero", description="of every stage's input")
     finished_stages: int = Field(
-        2,
-        ge=0,
-        description="finest stages whose picture is drawn again out of patches of the training picture; 0: none",
+        2, ge=0, description="finest stages drawn again out of patches of the training picture; 0: none"
     )
 
     def channels(self, stage: int) -> int:
@@ -68,17 +65,6 @@ class PyramidConfig(FrozenRecord):
     def released_statistics(self) -> bool:
         """Tell whether norms keep running statistics."""
         return self.statistics == "running"
-
-    @property
-    def sample_statistics(self) -> Literal["batch", "instance"]:
-        """Name what norms normalise by in training: the whole batch, or each sample by itself."""
-        return "batch" if self.released_statistics else "instance"
-
-    def norm_factory(self) -> NormFactory:
-        """Return a factory of the norm of every block."""
-        return norm_factory(
-            self.norm, num_components=self.num_components, init_scale="unit", statistics=self.sample_statistics
-        )
 
 
 class PyramidPictures(NamedTuple):
@@ -101,9 +87,6 @@ class Pyramid(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-genera
     batch normalisation.
 
     The snapshot holds the training picture (bytes, at training size), because harmonising and editing blend with it.
-
-    Args:
-        config: see `PyramidConfig`; its sizes must be known.
 
     Attributes:
         picture: uint8 `[3, height, width]`, the training picture at the finest size.
@@ -160,11 +143,8 @@ class Pyramid(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-genera
             return self.config.sizes
         if min(size) < 1:
             raise UsageError(f"size is {size[1]}x{size[0]}; both sides must be at least 1 px")
-        factors = [wanted / trained for wanted, trained in zip(size, self.size, strict=True)]
-        coarse = [
-            (max(1, round(height * factors[0])), max(1, round(width * factors[1])))
-            for height, width in self.config.sizes[:-1]
-        ]
+        rows, columns = size[0] / self.size[0], size[1] / self.size[1]
+        coarse = ((max(1, round(h * rows)), max(1, round(w * columns))) for h, w in self.config.sizes[:-1])
         return (*coarse, (size[0], size[1]))
 
     def latent_shape(self, size: Size | None = None) -> tuple[int, int, int]:
@@ -173,20 +153,16 @@ class Pyramid(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-genera
 
     def noise_shapes(self, size: Size | None = None) -> tuple[tuple[int, int, int], ...]:
         """List the shapes of the noise maps of the stages after the first, as `forward` takes them."""
-        sizes = self.stage_sizes(size)
-        return tuple((3, *fine) for fine in sizes[1:])
+        return tuple((3, *fine) for fine in self.stage_sizes(size)[1:])
 
     # -- drawing -----------------------------------------------------------------------------------------------------
 
     def forward(
         self, z: Float[Tensor, "batch 1 _ _"], noise: Sequence[Float[Tensor, "batch 3 _ _"]] | None = None
     ) -> PyramidPictures:
-        """Draw pictures.
+        """Draw pictures from latents of `latent_shape` and noise of `noise_shapes`, whose sizes decide the pictures'.
 
-        Args:
-            z: latents `[batch, 1, height, width]` of `latent_shape`, standard normal.
-            noise: maps of `noise_shapes`; None leaves the noise out. Their sizes decide the pictures' size; without
-                them it is the training size.
+        Without noise the pictures have the training size.
         """
         sizes = self.config.sizes if noise is None else (z.shape[2:], *(part.shape[2:] for part in noise))
         return self.climb(self.inputs(z, noise), sizes=sizes)
@@ -269,9 +245,7 @@ class Pyramid(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-genera
         """Start a stage as a copy of the one before, but for what only one of them has; False if the widths differ."""
         if index == 0 or self.config.channels(index) != self.config.channels(index - 1):
             return False
-        current, before = self.stages[index], self.stages[index - 1]
-        shared = current.state_dict().keys()
-        current.load_state_dict({k: v for k, v in before.state_dict().items() if k in shared}, strict=False)
+        self.stages[index].load_state_dict(self.stages[index - 1].state_dict(), strict=False)
         return True
 
     @torch.no_grad()
@@ -293,9 +267,10 @@ class Pyramid(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-genera
 
 def _stage(config: PyramidConfig, index: int) -> PyramidStage:
     gated = config.gate == "sase" and index > 0
+    statistics: Literal["batch", "instance"] = "batch" if config.released_statistics else "instance"
     return PyramidStage(
         config.channels(index),
-        norm=config.norm_factory(),
+        norm=norm_factory(config.norm, num_components=config.num_components, init_scale="unit", statistics=statistics),
         dilation=config.dilation(index) if gated else None,
-        gate_norm=config.sample_statistics,
+        gate_norm=statistics,
     )
