@@ -100,11 +100,9 @@ def _branch_of_group(branch: nn.Module, x: Tensor, group: int, groups: int) -> T
         if isinstance(layer, nn.Conv2d):
             x = _conv_of_group(layer, x, group, groups)
         elif isinstance(layer, nn.BatchNorm2d):
-            weight, bias = layer.weight.chunk(groups)[group], layer.bias.chunk(groups)[group]
-            assert layer.running_mean is not None
-            assert layer.running_var is not None
-            mean, variance = layer.running_mean.chunk(groups)[group], layer.running_var.chunk(groups)[group]
-            x = F.batch_norm(x, mean, variance, weight, bias, layer.training, layer.momentum or 0.1, layer.eps)
+            kept: list[Any] = [layer.running_mean, layer.running_var, layer.weight, layer.bias]
+            parts = (tensor.chunk(groups)[group] for tensor in kept)
+            x = F.batch_norm(x, *parts, layer.training, layer.momentum or 0.1, layer.eps)
         else:
             x = x.relu()
     return x
@@ -139,7 +137,7 @@ class PlainOneShotModule(OneShotModule):
         """Keep the gradients of the other player."""
         return nullcontext()
 
-    def _climb(self, noise: list[Tensor | None], fixed: list[Tensor | None]) -> Tensor:
+    def _climb(self, noise: list[Tensor], fixed: list[Tensor | None]) -> Tensor:
         """Climb from the coarsest stage on, the two pictures one after the other."""
         pictures = []
         for inputs in (noise, fixed):

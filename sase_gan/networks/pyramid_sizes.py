@@ -36,8 +36,8 @@ def released_sizes(height: int, width: int, *, smallest_side: int = 25, max_size
     """Take equal steps, as released with arXiv 2112.14804 and, before it, SinGAN (arXiv 1905.01164).
 
     With f = 0.75, `num = ceil(log_f(smallest / min(h, w))) + 1`,
-    `drop = ceil(log_f(min(max_size, max(h, w)) / max(h, w)))` and `N = num - drop`, the picture is shrunk to `max_size` and stage i of 0..N is `r^(N - i)` of it,
-    `r = (smallest / short side)^(1 / N)`.
+    `drop = ceil(log_f(min(max_size, max(h, w)) / max(h, w)))` and `N = num - drop`, the picture is shrunk to `max_size`
+    and stage i of 0..N is `r^(N - i)` of it, `r = (smallest / short side)^(1 / N)`.
 
     Raises:
         DataError: for a picture too small or too long for a pyramid.

@@ -23,7 +23,7 @@ class WeightAverage(AveragedModel):
     shortened to `ramp_up * images_seen`, so that the first weights are forgotten quickly (StyleGAN2, arXiv 1912.04958).
 
     Args:
-        network: what is averaged; deep-copied.
+        network: deep-copied.
         half_life: in images.
         ramp_up: share of the images seen that the half-life may not exceed; 0 turns the ramp off.
 
@@ -71,18 +71,14 @@ def recalibrated(network: Network, batches: Iterable[tuple[Any, ...]]) -> Networ
     for norm in norms:
         norm.reset_running_stats()
         norm.momentum = None  # plain mean over the batches instead of a running one
-    _settle_spectral_norms(copied)
+    for module in copied.modules():
+        if hasattr(module, "parametrizations"):
+            # The power iterations converge on averaged weights: each reading of a parametrised weight is a step.
+            for _ in range(10):
+                _ = module.weight
     with frozen_power_iteration(copied):
         for arguments in batches:
             copied(*arguments)
     for norm, original in zip(norms, (m for m in network.modules() if isinstance(m, _BatchNorm)), strict=True):
         norm.momentum = original.momentum
     return copied.eval()
-
-
-def _settle_spectral_norms(network: nn.Module, steps: int = 10) -> None:
-    """Let the power iterations converge on averaged weights: each reading of a parametrised weight is a step."""
-    for module in network.modules():
-        if hasattr(module, "parametrizations"):
-            for _ in range(steps):
-                _ = module.weight

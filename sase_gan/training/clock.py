@@ -19,16 +19,13 @@ class TrainingClock(LightningModule):
 
     Attributes:
         images_seen: by the discriminator, on all devices together.
-        steps: finished ones.
         data_digest: hash of the training pictures, which the clock belongs to.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.automatic_optimization = False
-        self.images_seen = 0
-        self.steps = 0
-        self.data_digest = ""
+        self.images_seen, self.steps, self.data_digest = 0, 0, ""
         self._sums: dict[str, Tensor] = {}
         self._sum_counts: dict[str, int] = {}
 
@@ -38,8 +35,7 @@ class TrainingClock(LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Restore the clock."""
-        self.images_seen = checkpoint["clock"]["images_seen"]
-        self.steps = checkpoint["clock"]["steps"]
+        self.images_seen, self.steps = checkpoint["clock"]["images_seen"], checkpoint["clock"]["steps"]
 
     def advance(self, images: int) -> None:
         """Count a finished step on so many images."""
@@ -78,14 +74,14 @@ _BESIDE_THE_POINT = (
 @contextmanager
 def quiet_lightning() -> Iterator[None]:
     """Silence Lightning's tips, and its warnings about what nobody here can set or what is meant so."""
-    levels = {name: logging.getLogger(name).level for name in _LOGGERS}
+    levels = {logger: logger.level for logger in map(logging.getLogger, _LOGGERS)}
     try:
-        for name in _LOGGERS:
-            logging.getLogger(name).setLevel(logging.ERROR)
+        for logger in levels:
+            logger.setLevel(logging.ERROR)
         with warnings.catch_warnings():
             for text in _BESIDE_THE_POINT:
                 warnings.filterwarnings("ignore", message=text)
             yield
     finally:
-        for name, level in levels.items():
-            logging.getLogger(name).setLevel(level)
+        for logger, level in levels.items():
+            logger.setLevel(level)
