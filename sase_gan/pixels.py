@@ -207,7 +207,7 @@ def grid(images: Tensor, columns: int | None = None, padding: int = 2, backgroun
     """
     if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3 or len(images) == 0:
         raise UsageError(
-            f"a grid of {images.dtype} {tuple(images.shape)} was asked; uint8 [N, 3, H, W], N >= 1 is required"
+            f"a grid of {images.dtype} {tuple(images.shape)} was asked; uint8 [N >= 1, 3, H, W] is required"
         )
     count, _, height, width = images.shape
     columns = columns or math.ceil(math.sqrt(count))

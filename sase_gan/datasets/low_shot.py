@@ -50,9 +50,7 @@ class EndlessBatches(IterableDataset[Tensor]):
         mirror: bool = True,
     ) -> None:
         if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3 or len(images) == 0:
-            raise UsageError(
-                f"images are {images.dtype} {tuple(images.shape)}; uint8 [N, 3, H, W] with N >= 1 is required"
-            )
+            raise UsageError(f"images are {images.dtype} {tuple(images.shape)}; uint8 [N >= 1, 3, H, W] is required")
         if batch_size < 1:
             raise UsageError(f"batch_size is {batch_size}; it must be at least 1")
         if images_seen < 0:

@@ -38,8 +38,7 @@ def split_holdout(image_set: ImageSet, share: float, seed: int) -> tuple[ImageSe
             f"{len(image_set)} pictures ({len(groups)} without duplicates) cannot be parted into training and "
             f"a holdout of {wanted}; add pictures or train without a holdout"
         )
-    kept = set(range(len(image_set))) - set(held)
-    return image_set.subset(sorted(kept)), image_set.subset(sorted(held))
+    return image_set.subset(sorted(set(range(len(image_set))) - set(held))), image_set.subset(sorted(held))
 
 
 def write_image_set(images: Tensor, names: Sequence[str], path: Path | str) -> None:

@@ -183,8 +183,7 @@ def _carried(match: Tensor, before: _Level, level: _Level, places: Size) -> Tens
     coarse = match[rows][:, columns].float()
     guesses = []
     for axis, further in enumerate((below[:, None], beside[None, :])):
-        scale = level.places[axis] / before.places[axis]
-        guess = (coarse[..., axis] + 0.5) * scale + further - 0.5
+        guess = (coarse[..., axis] + 0.5) * (level.places[axis] / before.places[axis]) + further - 0.5
         guesses.append(guess.round().clamp(0, level.places[axis] - 1))
     return torch.stack(guesses, -1).long()
 

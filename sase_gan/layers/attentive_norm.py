@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from sase_gan.layers.statistics import check_choice, normalise, wide, without_autocast
+from sase_gan.layers.statistics import check_choice, check_counts, normalise, wide, without_autocast
 
 Activation = Literal["hard_sigmoid", "sigmoid", "softmax"]
 
@@ -76,10 +76,7 @@ class AttentiveNorm(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        if channels < 1 or num_components < 1:
-            raise ValueError(
-                f"channels is {channels} and num_components {num_components}; both must be at least 1 (usual: 10)"
-            )
+        check_counts(channels=channels, num_components=num_components)
         check_choice("norm", norm, ("batch", "group"))
         if norm == "group" and channels % num_groups:
             raise ValueError(f"num_groups is {num_groups}; it must divide the {channels} channels")
@@ -148,11 +145,10 @@ class AttentiveNorm(nn.Module):
         """Normalise a map; the result has the type and memory format of `x`."""
         weights = self.mixture_weights(x)
         with without_autocast(x):
-            gamma = weights @ self.scale.to(weights.dtype)
-            beta = weights @ self.shift.to(weights.dtype)
+            gamma, beta = (weights @ table.to(weights.dtype) for table in (self.scale, self.shift))
         standardised = normalise(self.norm, x)
-        gamma, beta = gamma.to(standardised.dtype), beta.to(standardised.dtype)
-        return torch.addcmul(beta[:, :, None, None], gamma[:, :, None, None], standardised)
+        gamma, beta = (affine.to(standardised.dtype)[:, :, None, None] for affine in (gamma, beta))
+        return torch.addcmul(beta, gamma, standardised)
 
     @classmethod
     def from_batchnorm(
@@ -179,9 +175,8 @@ class AttentiveNorm(nn.Module):
         """
         mean, variance = getattr(batch_norm, "running_mean", None), getattr(batch_norm, "running_var", None)
         if mean is None or variance is None:
-            raise ValueError(
-                f"got {type(batch_norm).__name__} without running statistics; pass a trained 2-D batch normalisation"
-            )
+            kind = type(batch_norm).__name__
+            raise ValueError(f"got {kind} without running statistics; pass a trained 2-D batch normalisation")
         check_choice("mode", mode, ("exact", "expectation"))
         channels = mean.numel()
         layer = cls(

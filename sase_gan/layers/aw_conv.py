@@ -82,9 +82,8 @@ class AWConv2d(nn.Conv2d):
         check_choice("activation", activation, ("sigmoid", "tanh", "none"))
         check_choice("backend", backend, ("auto", "grouped", "taps"))
         where: dict[str, Any] = {"device": device, "dtype": dtype}
-        super().__init__(
-            in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode, **where
-        )
+        geometry = kernel_size, stride, padding, dilation, groups
+        super().__init__(in_channels, out_channels, *geometry, bias, padding_mode, **where)
         self.activation, self.residual, self.backend, self.chunk = activation, residual, backend, chunk
         inner = max(rd_min, in_channels // reduction)
         self.squeeze = nn.Conv2d(in_channels, inner, 1, bias=False, **where)
@@ -131,11 +130,8 @@ class AWConv2d(nn.Conv2d):
     def _convolve(self, x: Tensor, factor: Tensor) -> Tensor:
         x = self._padded(x)
         size = self._output_size(x)
-        form = self._taps if self._backend(x, size) == "taps" else self._grouped
-        result = form(x, factor, size)
-        if self.bias is not None:
-            result = result + self.bias.to(result.dtype).reshape(1, -1, 1, 1)
-        return result
+        result = (self._taps if self._backend(x, size) == "taps" else self._grouped)(x, factor, size)
+        return result if self.bias is None else result + self.bias.to(result.dtype).reshape(1, -1, 1, 1)
 
     def _backend(self, x: Tensor, size: tuple[int, int]) -> str:
         if self.backend != "auto":
@@ -153,10 +149,9 @@ class AWConv2d(nn.Conv2d):
         return F.pad(x, pads, mode="constant" if self.padding_mode == "zeros" else self.padding_mode)
 
     def _output_size(self, padded: Tensor) -> tuple[int, int]:
-        spans = [d * (k - 1) for d, k in zip(self.dilation, self.kernel_size, strict=True)]
         height, width = (
-            (side - span - 1) // stride + 1
-            for side, span, stride in zip(padded.shape[-2:], spans, self.stride, strict=True)
+            (padded.shape[axis - 2] - self.dilation[axis] * (self.kernel_size[axis] - 1) - 1) // self.stride[axis] + 1
+            for axis in range(2)
         )
         return height, width
 

@@ -90,8 +90,7 @@ class SynthesisSASE(nn.Module):
                 "would leave a constant: pass style_norm=False"
             )
         self.groups, self.target_channels = groups, target_channels
-        width = max(min_width, source_channels // groups // reduction)
-        inner = groups * width
+        inner = groups * max(min_width, source_channels // groups // reduction)
 
         def grouped(ins: int, outs: int, size: int = 1, *, dilate: int = 1, linear: bool = False) -> nn.Conv2d:
             module = nn.Conv2d(ins, outs, size, padding=dilate * (size // 2), dilation=dilate, groups=groups)

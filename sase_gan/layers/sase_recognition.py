@@ -118,8 +118,7 @@ class SASEConv2d(nn.Module):
 
     def gate(self, x: Tensor) -> Tensor:
         """Compute the attention of x [N, C, H, W], summing to 1 over the channels of each group: [N, G, c, H, W]."""
-        query = _run(self.query, x)
-        logits = query * _run(self.key, x.mean((2, 3), keepdim=True))
+        logits = _run(self.query, x) * _run(self.key, x.mean((2, 3), keepdim=True))
         return wide(logits).unflatten(1, (self.groups, self.group_channels)).softmax(2)
 
     def extra_repr(self) -> str:

@@ -98,9 +98,8 @@ class Discriminator(nn.Module):
         for target, source in self.gates.items():
             self.add_module(f"gate{source}to{target}", SkipExcitation(self.channels(source), self.channels(target)))
         widest = scaled(1024, config.width)
-        self.head = nn.Sequential(
-            conv(self.channels(8), widest, 1), batch_norm(widest), nn.LeakyReLU(0.2), conv(widest, 1, 4)
-        )
+        head = conv(self.channels(8), widest, 1), batch_norm(widest), nn.LeakyReLU(0.2), conv(widest, 1, 4)
+        self.head = nn.Sequential(*head)
         self.small_branch, small_channels = _small_branch(small_image_size(size), config.width)
         self.small_head = conv(small_channels, 1, 4)
         side, width = self.reconstruction_size, config.decoder_width

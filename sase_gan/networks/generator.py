@@ -163,7 +163,7 @@ class Generator(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-gene
         side = self.config.image_size
         if size is not None and tuple(size) != (side, side):
             raise UsageError(
-                f"size is {size[1]}x{size[0]}; this generator draws {side}x{side} only (one-shot models draw any size)"
+                f"size is {size[1]}x{size[0]}; this model draws {side}x{side} only; one-shot models draw any size"
             )
 
     def _noisy_gate_sources(self) -> tuple[int, ...]:

@@ -50,7 +50,7 @@ class PyramidConfig(FrozenRecord):
     resize: Literal["bicubic", "bytes"] = Field("bicubic", description="between stages; released: through bytes")
     padding: Padding = Field("zero", description="of every stage's input")
     finished_stages: int = Field(
-        2, ge=0, description="finest stages drawn again out of patches of the training picture; 0: none"
+        2, ge=0, description="finest stages drawn again out of patches of the picture; 0: none"
     )
 
     def channels(self, stage: int) -> int:

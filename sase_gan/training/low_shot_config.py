@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field, model_validator
@@ -98,11 +99,9 @@ class LowShotConfig(FrozenRecord):
         data = dict(data)
         for name in ("generator", "discriminator"):
             section = data.get(name, {})
-            if isinstance(section, BaseModel):
-                section = section.model_dump()
+            section = section.model_dump() if isinstance(section, BaseModel) else copy(section)
             if not isinstance(section, dict):
                 continue  # refused afterwards, with its place named
-            section = dict(section)
             if section.setdefault("image_size", size) != size:
                 raise ValueError(
                     f"{name}.image_size is {section['image_size']}, image_size {size}; set image_size only"

@@ -54,13 +54,9 @@ class OneShotModule(TrainingClock):
         self.config = OneShotConfig(**config)
         torch.manual_seed(derive_seed(self.config.seed, "initialisation"))
         self.generator = Pyramid(self.config.generator)
-        norm, widths = (
-            self.config.discriminator.norm,
-            map(self.config.generator.channels, range(self.config.num_stages)),
-        )
-        self.discriminators = nn.ModuleDict(
-            {str(width): PatchDiscriminator(width, norm=norm) for width in dict.fromkeys(widths)}
-        )
+        norm = self.config.discriminator.norm
+        widths = dict.fromkeys(map(self.config.generator.channels, range(self.config.num_stages)))
+        self.discriminators = nn.ModuleDict({str(width): PatchDiscriminator(width, norm=norm) for width in widths})
         half_life = self.config.averaging.half_life
         # Without a ramp: at the start of a phase the average takes the new stage over, and follows from there.
         self.average = None if half_life is None else WeightAverage(self.generator, half_life=half_life, ramp_up=0)
@@ -137,10 +133,9 @@ class OneShotModule(TrainingClock):
             stage.train(trained)
         if first:
             self._begin(phase)
-        self._frozen_reconstruction = None
-        if self._first_trained > 0:
-            with torch.no_grad():
-                self._frozen_reconstruction = self.generator.reconstruct(self._first_trained).stages[-1]
+        stop = self._first_trained
+        with torch.no_grad():
+            self._frozen_reconstruction = self.generator.reconstruct(stop).stages[-1] if stop > 0 else None
 
     def _begin(self, phase: int) -> None:
         for index in range(2):
@@ -148,11 +143,10 @@ class OneShotModule(TrainingClock):
         if phase == 0:
             return
         self.generator.begin_stage(phase)
+        config = self.config.generator
         with torch.no_grad():
             rebuilt = self.generator.reconstruct(phase).big
-            enlarged = self.generator.enlarge(
-                rebuilt, self.config.generator.sizes[phase], self.config.generator.padding
-            )
+            enlarged = self.generator.enlarge(rebuilt, config.sizes[phase], config.padding)
             error = (enlarged - self._real).square().mean().sqrt()
             self.generator.amplitudes[phase] = self.config.loss.noise * error
         if self.average is not None:
@@ -185,10 +179,8 @@ class OneShotModule(TrainingClock):
     def _climb(self, noise: list[Tensor], fixed: list[Tensor | None]) -> Tensor:
         """Climb in two passes where statistics of a batch are taken, in one where samples do not meet."""
         generator, first, stop = self.generator, self._first_trained, self.phase + 1
-        carried = None
-        if first > 0:
-            with torch.no_grad():
-                carried = generator.climb(noise, stop=first).stages[-1]
+        with torch.no_grad():
+            carried = generator.climb(noise, stop=first).stages[-1] if first > 0 else None
         if self.config.generator.released_statistics:
             fake = generator.climb(noise, start=first, stop=stop, carried=carried)
             rebuilt = generator.climb(fixed, start=first, stop=stop, carried=self._frozen_reconstruction)

@@ -1,5 +1,6 @@
 """The configuration of a one-shot run: every default stands here, once. Presets and flags state deviations only."""
 
+from functools import partial
 from itertools import accumulate
 from typing import Literal
 
@@ -20,13 +21,9 @@ class PictureSection(FrozenRecord):
 class StagesSection(FrozenRecord):
     """The sizes that the pyramid climbs through; stored in `generator.sizes` when a run begins."""
 
-    rule: Literal["dense", "released"] = Field(
-        "dense", description="few stages, dense at the coarse end; or equal steps"
-    )
+    rule: Literal["dense", "released"] = Field("dense", description="few stages, dense at the coarse end; equal steps")
     smallest_side: int = Field(25, ge=11, description="shorter side of the coarsest stage in pixels")
-    max_size: int = Field(
-        250, ge=16, description="longer side of the finest stage in pixels; never above the picture's"
-    )
+    max_size: int = Field(250, ge=16, description="longer side of the finest stage in pixels, at most the picture's")
     stages: int = Field(6, ge=1, description="of the dense rule; a small picture gets fewer")
     concurrent: int = Field(2, ge=1, description="newest stages that are trained together; 1: one after another")
 
@@ -54,9 +51,7 @@ class OneShotOptimiserSection(FrozenRecord):
     rate: float = Field(5e-4, gt=0, description="of the newest stage and of the discriminator")
     rate_scale: float = Field(0.1, ge=0, le=0.5, description="times the rate, for each stage further back")
     betas: tuple[float, float] = (0.5, 0.999)
-    milestone: float = Field(
-        0.8, gt=0, le=1, description="share of a stage's iterations after which rates fall tenfold"
-    )
+    milestone: float = Field(0.8, gt=0, le=1, description="share of a stage's iterations before rates fall tenfold")
     discriminator_steps: int = Field(3, ge=1, description="in an iteration")
     generator_steps: int = Field(3, ge=1, description="in an iteration")
     generator_update: Literal["repeat_step", "recompute", "single"] = Field(
@@ -133,10 +128,8 @@ class OneShotConfig(FrozenRecord):
 
         Summed over the stages that are trained, twice for the newest one, which the discriminator judges.
         """
-        single = [
-            height * width * self.generator.channels(stage) ** 2
-            for stage, (height, width) in enumerate(self.generator.sizes)
-        ]
+        areas = [height * width for height, width in self.generator.sizes]
+        single = [area * self.generator.channels(stage) ** 2 for stage, area in enumerate(areas)]
         first = [max(0, stage - self.pyramid.concurrent + 1) for stage in range(self.num_stages)]
         return [float(sum(single[first[stage] : stage + 1]) + single[stage]) for stage in range(self.num_stages)]
 
@@ -160,10 +153,6 @@ def sized_for(config: OneShotConfig, picture: Size) -> OneShotConfig:
     if config.generator.sizes:
         return config
     section = config.pyramid
-    if section.rule == "released":
-        sizes = released_sizes(*picture, smallest_side=section.smallest_side, max_size=section.max_size)
-    else:
-        sizes = dense_sizes(
-            *picture, smallest_side=section.smallest_side, max_size=section.max_size, stages=section.stages
-        )
+    rule = released_sizes if section.rule == "released" else partial(dense_sizes, stages=section.stages)
+    sizes = rule(*picture, smallest_side=section.smallest_side, max_size=section.max_size)
     return config.model_copy(update={"generator": config.generator.model_copy(update={"sizes": sizes})})
