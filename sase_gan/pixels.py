@@ -31,7 +31,6 @@ MAX_PIXELS = 120_000_000
 # Only these decoders are offered a file; "JPEG" includes MPO, which many phones write under .jpg.
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
 
-_ORIENTATION_TAG = 0x0112
 _TRANSPOSE = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -193,10 +192,7 @@ def grid(images: Tensor, columns: int | None = None, padding: int = 2, backgroun
 
     H' = rows * (H + padding) + padding, and W' likewise: the padding surrounds the pictures too. Unfilled places have
     the background's grey level. Unlike torchvision's `make_grid` this frames a single picture too, and keeps the width
-    of all columns where there are fewer pictures.
-
-    Args:
-        columns: about the square root of N when left out.
+    of all columns where there are fewer pictures. Columns left out are about the square root of N.
 
     Raises:
         UsageError: another type or shape, or no picture.
@@ -252,7 +248,7 @@ def _decode(image: Image.Image, background: tuple[int, int, int], at_least: int 
 def _orientation(image: Image.Image) -> int:
     """Read the EXIF orientation, after decoding because Pillow turns TIFF files itself while decoding."""
     try:
-        return int(image.getexif().get(_ORIENTATION_TAG, 1))
+        return int(image.getexif().get(0x0112, 1))
     # A damaged EXIF block does not make the picture unusable: it is then taken as upright.
     except Exception:
         return 1
@@ -261,7 +257,11 @@ def _orientation(image: Image.Image) -> int:
 def _to_rgb(image: Image.Image, background: tuple[int, int, int]) -> tuple[Image.Image, bool]:
     """Convert to 8-bit RGB and tell whether any pixel was transparent."""
     if image.mode.startswith("I"):
-        return _from_16_bit(image), False
+        values = np.asarray(image).astype(np.int64)
+        if values.min() < 0 or values.max() > 65535:
+            raise ValueError(f"its values reach from {values.min()} to {values.max()}, more than 16 bits")
+        # Rounded division by 257, which takes 0..65535 onto 0..255 evenly.
+        return Image.fromarray(((values + 128) // 257).astype(np.uint8)).convert("RGB"), False
     if image.mode == "F":
         raise ValueError("its pixels are floating-point numbers without a known range")
     if not (image.mode in ("RGBA", "RGBa", "LA", "La", "PA") or "transparency" in image.info):
@@ -273,14 +273,6 @@ def _to_rgb(image: Image.Image, background: tuple[int, int, int]) -> tuple[Image
     canvas = Image.new("RGBA", rgba.size, (*background, 255))
     canvas.alpha_composite(rgba)
     return canvas.convert("RGB"), True
-
-
-def _from_16_bit(image: Image.Image) -> Image.Image:
-    values = np.asarray(image).astype(np.int64)
-    if values.min() < 0 or values.max() > 65535:
-        raise ValueError(f"its values reach from {values.min()} to {values.max()}, more than 16 bits")
-    # Rounded division by 257, which takes 0..65535 onto 0..255 evenly.
-    return Image.fromarray(((values + 128) // 257).astype(np.uint8)).convert("RGB")
 
 
 FRAMES_PER_SECOND = 20

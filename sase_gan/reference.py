@@ -101,8 +101,8 @@ def _branch_of_group(branch: nn.Module, x: Tensor, group: int, groups: int) -> T
             x = _conv_of_group(layer, x, group, groups)
         elif isinstance(layer, nn.BatchNorm2d):
             kept: list[Any] = [layer.running_mean, layer.running_var, layer.weight, layer.bias]
-            parts = (tensor.chunk(groups)[group] for tensor in kept)
-            x = F.batch_norm(x, *parts, layer.training, layer.momentum or 0.1, layer.eps)
+            mean, variance, weight, bias = (tensor.chunk(groups)[group] for tensor in kept)
+            x = F.batch_norm(x, mean, variance, weight, bias, layer.training, layer.momentum or 0.1, layer.eps)
         else:
             x = x.relu()
     return x

@@ -61,9 +61,8 @@ class SnapshotMixin(
     def save_pretrained(self, save_directory: str | Path, *, half: bool = False, **kwargs: Any) -> str | None:
         """Write the snapshot; the folder appears whole or not at all, replacing an earlier one.
 
-        Args:
-            half: store weights in half precision, in half the space; they are read back into float32, and pictures
-                differ by a level here and there.
+        `half` stores weights in half precision; they are read back into float32, and pictures differ by a level here
+        and there.
         """
         self._half = half
         with write_folder_atomically(save_directory) as temporary:

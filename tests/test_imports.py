@@ -56,7 +56,7 @@ HOMES = {
 LIGHT = (
     (("layers", "networks", "drawing", "snapshot.py", "features", "metrics", "evaluation", "ui"), ("lightning",)),
     (("training/losses.py", "training/augment.py", "training/averaging.py"), ("lightning",)),
-    (("training/low_shot_config.py", "training/one_shot_config.py"), ("lightning",)),
+    (("training/config.py",), ("lightning",)),
     (("runs/tasks", "runs/train.py", "runs/loggers.py", "runs/presets.py"), ("lightning",)),
     (("runs/request.py", "progress.py"), ("torch", "torchvision", "lightning")),
     (("report", "metrics/records.py", "runs/folder.py", "runs/history.py"), ("torch", "torchvision", "lightning")),

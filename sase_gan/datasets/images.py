@@ -104,8 +104,7 @@ def load_image_set(
     """Read a folder, zip or picture into memory.
 
     Args:
-        image_size: side of the square pictures; None keeps all as they are, rectangles too, and they must be of one
-            size.
+        image_size: side of the square pictures; None keeps all as they are, rectangles too, all of one size.
         fit: how pictures that are not square become so, see `fit_square`.
         max_images: takes the first ones by name.
 
@@ -247,9 +246,8 @@ def fit_square(
 ) -> Image.Image:
     """Make an 8-bit RGB picture a square of `size`, keeping its proportions.
 
-    Args:
-        fit: "crop" takes the square in the middle and resizes it. "pad" resizes the picture so that its long side fits
-            (the short one is rounded to a whole pixel), puts it in the middle and fills the rest with the background.
+    "crop" takes the square in the middle and resizes it. "pad" resizes the picture so that its long side fits (the
+    short one is rounded to a whole pixel), puts it in the middle and fills the rest with the background.
     """
     width, height = image.size
     if fit == "crop":

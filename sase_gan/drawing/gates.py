@@ -163,11 +163,8 @@ def _edited_gate(name: str, gate: SynthesisSASE, edit: GateEdit) -> Callable[...
 def mask_overlay(image: Tensor, mask: Tensor, *, scale: int = 1) -> Tensor:
     """Lay a mask over its picture, which is dimmed and greyed where the mask is low, and tinted where it is high.
 
-    Masks often differ by little from a constant, so the mask is stretched to its own range; the caller states it.
-
-    Args:
-        image: uint8 `[3, H, W]`; the result is uint8 `[3, H * scale, W * scale]`.
-        mask: `[h, w]`, any range.
+    Masks often differ by little from a constant, so the mask `[h, w]` is stretched to its own range; the caller states
+    it. The picture is uint8 `[3, H, W]`, the result uint8 `[3, H * scale, W * scale]`.
     """
     height, width = image.shape[1] * scale, image.shape[2] * scale
     large = F.interpolate(image[None].float() / 255, size=(height, width), mode="nearest")[0]

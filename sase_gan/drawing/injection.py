@@ -49,15 +49,12 @@ def sample(
     batch_size: int = 8,
     progress: Count | None = None,
 ) -> Tensor:
-    """Draw a picture for each seed, at any size.
+    """Draw a picture for each seed, uint8 `[num_seeds, 3, *size]`, as `sampling.sample_images` does, but at any size.
 
     Args:
         start_scale: stages before it draw the training picture, so its layout is kept; 0 redraws everything.
         padding: other than the trained one; "circular" makes tiles.
         styles: "train" keeps the gates' style vectors of the training picture, whatever the new picture's proportions.
-
-    Returns:
-        uint8 `[num_seeds, 3, *size]`; at the training size and start scale 0 the pictures of `sampling.sample_images`.
 
     Raises:
         UsageError: for a start scale that the pyramid does not have.
@@ -90,7 +87,6 @@ def inject(
             the result is the training picture.
         size: height and width of the result; the training size if None, and then the proportions must agree.
         dilate: radius of a disk that the mask is enlarged by, in pixels at a longer side of 250.
-        noise: "off" draws without noise, one picture whatever the seed.
         finish: whether the result is finished with patches of the training picture, as the model is set; what has no
             like in it is lost then.
 
@@ -162,12 +158,10 @@ def paint_to_image(
     size: Size | None = None,
     colours: int | None = None,
 ) -> Tensor:
-    """Turn a flat painting into a picture of the training picture's texture.
+    """Turn a flat painting into a picture of the training picture's texture; start scales 1 and 2 serve most.
 
-    Args:
-        start_scale: 1 or 2 serve most paintings.
-        colours: first give every pixel the nearest of so many main colours of the training picture, so that a
-            painting in other colours is understood.
+    With `colours`, every pixel first gets the nearest of so many main colours of the training picture, so that a
+    painting in other colours is understood.
     """
     if colours is not None:
         painting = nearest_colours(painting, main_colours(pyramid.picture.cpu(), colours))

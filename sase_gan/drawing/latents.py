@@ -23,8 +23,6 @@ from sase_gan.seeds import generator as random_generator
 
 DirectionMethod = Literal["factorisation", "components"]
 DIRECTION_METHODS: tuple[DirectionMethod, ...] = ("factorisation", "components")
-COMPONENT_SAMPLES = 256
-COMPONENT_SIZE = 8
 
 
 def neighbours(z: Tensor, *, side: int = 5, reach: float = 0.6, seed: int = 0) -> Tensor:
@@ -64,8 +62,7 @@ def neighbours(z: Tensor, *, side: int = 5, reach: float = 0.6, seed: int = 0) -
 def variations(z: Tensor, count: int, *, amount: float = 0.5, seed: int = 0) -> Tensor:
     """Vary a latent, `[count, latent_size]`: `cos(a) z + sin(a) e` with normal `e`, so the variations stay normal.
 
-    Args:
-        amount: the angle `a` in radians; 0 gives `z`, pi/2 forgets it.
+    The amount is the angle `a` in radians; 0 gives `z`, pi/2 forgets it.
 
     Raises:
         UsageError: an amount outside 0 to 1.6.
@@ -79,9 +76,6 @@ def variations(z: Tensor, count: int, *, amount: float = 0.5, seed: int = 0) -> 
 
 def closed_walk(stations: Tensor, steps: int, *, loop: bool = True) -> Tensor:
     """Walk from station to station along arcs, slowing down at each, so that neither a station nor the end jerks.
-
-    Args:
-        stations: `[n, latent_size]`, at least two.
 
     Returns:
         `[n * steps, latent_size]` for a loop back to the first station, else `[(n - 1) * steps + 1, latent_size]`.
@@ -126,8 +120,8 @@ def directions(network: Generator, method: DirectionMethod, count: int = 6) -> T
 
 def _component_directions(network: Generator, count: int) -> Tensor:
     latent_size = network.config.latent_size
-    z = torch.randn(max(COMPONENT_SAMPLES, 2 * latent_size), latent_size, generator=random_generator(0, "components"))
-    block = network.get_submodule(f"b{COMPONENT_SIZE}")
+    z = torch.randn(max(256, 2 * latent_size), latent_size, generator=random_generator(0, "components"))
+    block = network.get_submodule("b8")
     with evaluating(network):
         device = next(network.parameters()).device
         maps = torch.cat([block(network.b4(part.to(device)), ()).flatten(1).float().cpu() for part in z.split(64)])
@@ -143,10 +137,7 @@ def mix(network: Generator, first: Inputs, second: Inputs, from_size: int) -> Te
     What crosses instead is what describes a picture as a whole: from `from_size` on, the mean and deviation of every
     channel after each activation (adaptive instance normalisation, Huang and Belongie 2017), the weights of attentive
     normalization, the channel gates of skip-layer excitation and the styles of SASE are those of the second. Masks and
-    noise, which say where things are, stay those of the first.
-
-    Args:
-        from_size: a map size of the network; above the picture's size nothing is mixed.
+    noise, which say where things are, stay those of the first; above the picture's size nothing is mixed.
 
     Raises:
         UsageError: unequal numbers of latents.

@@ -82,12 +82,9 @@ class PatchPainter:
 
     @torch.no_grad()
     def redraw(self, pictures: Tensor, sizes: Sequence[Size]) -> Tensor:
-        """Draw pictures of the same layout out of patches of the example, `[batch, 3, *sizes[-1]]`.
+        """Draw pictures `[batch, 3, h, w]` of the same layout out of patches of the example, `[batch, 3, *sizes[-1]]`.
 
-        Args:
-            pictures: float `[batch, 3, h, w]`; read at the first size.
-            sizes: of the pictures at each level; the example's own for pictures of its size.
-
+        They are read at the first size; `sizes` are theirs at each level, the example's own for pictures of its size.
         """
         return torch.cat([self._redraw(picture[None], sizes) for picture in pictures])
 

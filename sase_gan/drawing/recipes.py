@@ -32,8 +32,6 @@ from sase_gan.progress import Count, batches
 MAP_SIDE = 5
 MOST_VARIATIONS = 64
 MOST_MOVES = 32
-LONGEST_FILE_NAME = 255
-"""In bytes, on all usual file systems."""
 _MOVE = re.compile(r"([~@])(\d{1,3})\.(\d{1,10})\.(\d{1,2})")
 _NAME = re.compile(rf"(\d{{1,10}})((?:{_MOVE.pattern})*)")
 
@@ -88,7 +86,7 @@ class Recipe:
             'seed000017~50.3.2.png'
         """
         name = f"seed{self.seed:06d}{''.join(map(str, self.moves))}.png"
-        if len(name) > LONGEST_FILE_NAME:
+        if len(name) > 255:  # bytes, on all usual file systems
             raise UsageError(
                 f"picture {self.name} has {len(self.moves)} steps, and a file may not have so long a name; take fewer "
                 "steps, or write the grid alone (--grid-only)"

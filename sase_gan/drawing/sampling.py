@@ -103,7 +103,6 @@ def sample_images(
 
     Args:
         truncation: latents are multiplied by it; below 1 pictures are more typical and less varied.
-        progress: called with (done, total) after each batch.
 
     Returns:
         uint8 `[len(seeds), 3, height, width]` on the CPU. Batches of another size may change the last bit of a
@@ -133,11 +132,7 @@ def check_truncation(truncation: float) -> None:
 
 
 def draw_images(network: Network, inputs: Inputs, *, finish: bool = True) -> Tensor:
-    """Draw one batch of pictures, uint8 on the CPU, from given latents and noise.
-
-    Args:
-        finish: whether a pyramid's pictures are finished, as it is set; films are not, in which patches would jump.
-    """
+    """Draw one batch of pictures, uint8 on the CPU; a pyramid's are finished, as it is set, but not in films."""
     inputs = inputs.to(next(network.parameters()).device)
     with evaluating(network):
         if finish and isinstance(network, Pyramid) and network.finished_stages > 0:
@@ -162,12 +157,8 @@ def latent_walk(
     """Draw pictures on the way from seed to seed, with the first seed's noise throughout; a pyramid's not finished.
 
     Args:
-        seeds: the stations, at least two.
-        steps: pictures from each station to just before the next.
-        loop: also walk back from the last station to the first; otherwise the last station ends the walk.
-
-    Returns:
-        uint8 `[n, 3, height, width]`.
+        steps: pictures from each seed to just before the next.
+        loop: also walk back from the last seed to the first; otherwise the last one ends the walk.
 
     Raises:
         UsageError: fewer than two seeds, or no step.

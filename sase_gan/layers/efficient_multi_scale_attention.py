@@ -38,7 +38,6 @@ class EfficientMultiScaleAttention(nn.Module):
     parameters, not in compute (ResNet-50: 5.04 instead of 4.09 G).
 
     Args:
-        channels: of input and output.
         groups: wanted number of groups.
         variant: where the first descriptor comes from, see the module's text.
         divisor_fallback: whether to take fewer groups when `groups` does not divide `channels`.

@@ -82,11 +82,8 @@ def upsample_conv(x: Tensor, weight: Tensor) -> Tensor:
 
     After nearest upsampling, several taps of the 3x3 kernel read the same input pixel; summing them first leaves four
     2x2 kernels, one for each output phase, which together are a 4x4 transposed kernel. Equal to
-    the definition to rounding, borders included, with 16 instead of 36 multiplications for each input pixel.
-
-    Args:
-        x: `[batch, in_channels, height, width]`.
-        weight: `[out_channels, in_channels, 3, 3]`.
+    the definition to rounding, borders included, with 16 instead of 36 multiplications for each input pixel. The
+    weight is `[out_channels, in_channels, 3, 3]`.
     """
     taps = torch.tensor(_SUMMED_TAPS, dtype=weight.dtype, device=weight.device)
     kernel = torch.einsum("ap,bq,oipq->ioab", taps, taps, weight)

@@ -26,6 +26,13 @@ from sase_gan.layers.statistics import check_choice, check_counts, normalise, wi
 
 MASK_EPS = 1e-6
 
+Source = Float[Tensor, "batch source_channels source_height source_width"]
+Styles = Float[Tensor, "batch groups target_channels"]
+Masks = Float[Tensor, "batch groups source_height source_width"]
+Noise = Float[Tensor, "batch 1 source_height source_width"]
+Scale = Float[Tensor, "batch target_channels source_height source_width"]
+Target = Float[Tensor, "batch target_channels height width"]
+
 
 class SynthesisSASE(nn.Module):
     """Scale a large map, position by position, by styles and spatial masks that are read from a small early map.
@@ -111,19 +118,13 @@ class SynthesisSASE(nn.Module):
         self.mask_logit = grouped(inner, groups)
         self.noise_strength = nn.Parameter(torch.zeros(())) if noise else None
 
-    def styles(
-        self, source: Float[Tensor, "batch source_channels height width"]
-    ) -> Float[Tensor, "batch groups target_channels"]:
+    def styles(self, source: Source) -> Styles:
         """Read the style vectors `v_k` from the source."""
         squeezed = self.style_squeeze(source.mean((2, 3), keepdim=True))
         excited = self.style_excite(F.relu(normalise(self.style_norm, squeezed)))
         return excited.reshape(-1, self.groups, self.target_channels)
 
-    def masks(
-        self,
-        source: Float[Tensor, "batch source_channels height width"],
-        noise: Float[Tensor, "batch 1 height width"] | None = None,
-    ) -> Float[Tensor, "batch groups height width"]:
+    def masks(self, source: Source, noise: Noise | None = None) -> Masks:
         """Read the masks `m_k` in (0, 1), at the source's size; `noise` is one map shared by all masks."""
         x = F.relu(normalise(self.mask_squeeze_norm, self.mask_squeeze(source)))
         for dilated, norm in zip(self.mask_dilated, self.mask_dilated_norms, strict=True):
@@ -133,20 +134,13 @@ class SynthesisSASE(nn.Module):
             logits = logits + self.noise_strength * noise
         return logits.sigmoid()
 
-    def gate(
-        self, masks: Float[Tensor, "batch groups height width"], styles: Float[Tensor, "batch groups target_channels"]
-    ) -> Float[Tensor, "batch target_channels height width"]:
+    def gate(self, masks: Masks, styles: Styles) -> Scale:
         """Compute `1 + sum_k m_k v_k / (sum_k m_k + 1e-6)` at the masks' size."""
         weights = masks / (masks.sum(1, keepdim=True) + MASK_EPS)
         mixed = torch.bmm(styles.to(weights.dtype).transpose(1, 2), weights.flatten(2))
         return 1 + mixed.reshape(*mixed.shape[:2], *masks.shape[2:])
 
-    def forward(
-        self,
-        source: Float[Tensor, "batch source_channels source_height source_width"],
-        target: Float[Tensor, "batch target_channels height width"],
-        noise: Float[Tensor, "batch 1 source_height source_width"] | None = None,
-    ) -> Float[Tensor, "batch target_channels height width"]:
+    def forward(self, source: Source, target: Target, noise: Noise | None = None) -> Target:
         """Scale the target; the result has its type."""
         return self.apply_gate(self.masks(source, noise), self.styles(source), target)
 

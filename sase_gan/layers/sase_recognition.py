@@ -42,7 +42,6 @@ class SASEConv2d(nn.Module):
     `gate_scale`. In training a batch of one uses the running statistics of the key's norm.
 
     Args:
-        channels: of the input and of the output.
         groups: at most; halved until it divides `channels`.
         ratio: c / r of the inner layers.
         stride: of the output, 1 or more.

@@ -41,8 +41,7 @@ def spectral_norm(module: ModuleType, *, groups: int = 1, dim: int = 0) -> Modul
 class GroupedSpectralNorm(nn.Module):
     """Compute `weight[g] / sigma(weight[g])` for each group g, sigma by one power iteration a training forward.
 
-    Args:
-        weight: `[out_channels, ...]`; its initial value starts the iteration with 15 steps, as torch's does.
+    The weight is `[out_channels, ...]`; its initial value starts the iteration with 15 steps, as torch's does.
     """
 
     left: Tensor

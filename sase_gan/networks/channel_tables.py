@@ -5,7 +5,9 @@ arXiv 2101.04775; placement of the SASE gates: arXiv 2112.14804. Sizes below 256
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator
 
 IMAGE_SIZES = (32, 64, 128, 256, 512, 1024)
 
@@ -36,6 +38,9 @@ def check_image_size(image_size: int) -> int:
     if image_size not in IMAGE_SIZES:
         raise ValueError(f"image_size is {image_size}; choose one of {', '.join(map(str, IMAGE_SIZES))}")
     return image_size
+
+
+ImageSize = Annotated[int, AfterValidator(check_image_size)]
 
 
 def scaled(channels: int, width: int) -> int:

@@ -19,7 +19,7 @@ from typing import Literal, NamedTuple
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from pydantic import Field, field_validator
+from pydantic import Field
 from torch import Tensor, nn
 
 from sase_gan.config import FrozenRecord
@@ -29,7 +29,7 @@ from sase_gan.networks.channel_tables import (
     DISCRIMINATOR_CHANNELS,
     DISCRIMINATOR_GATES,
     SMALL_BRANCH_CHANNELS,
-    check_image_size,
+    ImageSize,
     scaled,
     small_image_size,
 )
@@ -52,17 +52,12 @@ QUADRANTS = ((0, 0), (0, 1), (1, 0), (1, 1))
 class DiscriminatorConfig(FrozenRecord):
     """A discriminator is built from this record."""
 
-    image_size: int = Field(256, description="side of the picture in pixels: 32, 64, 128, 256, 512 or 1024")
+    image_size: ImageSize = Field(256, description="side of the picture in pixels: 32, 64, 128, 256, 512 or 1024")
     width: int = Field(64, ge=4, description="64 is FastGAN's width; the decoders have their own")
     decoder_width: int = Field(64, ge=2, description="64 is FastGAN's; in narrow networks the decoders cost most")
     downsample: Literal["area", "nearest"] = Field("area", description="how real pictures are made smaller")
     conv: ConvName = Field("plain", description="3x3 convolutions of the down blocks; aw: scaled for each sample")
     attention: AttentionName = Field("none", description="attention at the end of the convolved way of a down block")
-
-    @field_validator("image_size")
-    @classmethod
-    def _known_size(cls, value: int) -> int:
-        return check_image_size(value)
 
 
 class Reconstruction(NamedTuple):

@@ -19,7 +19,7 @@ from typing import Any, Literal, NamedTuple, Self
 
 import torch
 from jaxtyping import Float
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from sase_gan.config import FrozenRecord
@@ -31,7 +31,7 @@ from sase_gan.networks.channel_tables import (
     GENERATOR_CHANNELS,
     TWO_CONVOLUTION_SIZES,
     Gate,
-    check_image_size,
+    ImageSize,
     generator_gates,
     generator_sizes,
     scaled,
@@ -54,7 +54,7 @@ from sase_gan.snapshot import SnapshotMixin
 class GeneratorConfig(FrozenRecord):
     """A generator is built from this record."""
 
-    image_size: int = Field(256, description="side of the picture in pixels: 32, 64, 128, 256, 512 or 1024")
+    image_size: ImageSize = Field(256, description="side of the picture in pixels: 32, 64, 128, 256, 512 or 1024")
     latent_size: int = Field(256, ge=1, description="length of the latent z")
     width: int = Field(64, ge=4, description="64 is FastGAN's width; channels grow with it")
     norm: Literal["attentive", "batch"] = Field("attentive", description="normalisation of every block")
@@ -66,11 +66,6 @@ class GeneratorConfig(FrozenRecord):
     attention: AttentionName = Field("none", description="attention at the end of each block from 8x8 on")
     output: Literal["raw", "tanh"] = Field("raw", description="tanh bounds the picture; raw is clamped when saved")
     spectral_norm: bool = Field(True, description="False for a snapshot, whose weights are already divided")
-
-    @field_validator("image_size")
-    @classmethod
-    def _known_size(cls, value: int) -> int:
-        return check_image_size(value)
 
     @model_validator(mode="after")
     def _groups_fit(self) -> Self:

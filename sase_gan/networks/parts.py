@@ -29,8 +29,7 @@ def norm_factory(
 ) -> NormFactory:
     """Return a factory `channels -> module` of the named normalisation.
 
-    Args:
-        statistics: "batch" keeps running ones for evaluation; "instance" takes each sample's own, always.
+    Statistics of the "batch" keep running ones for evaluation; those of the "instance" are each sample's own, always.
 
     Raises:
         ValueError: for an unknown name.

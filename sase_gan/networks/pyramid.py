@@ -131,8 +131,6 @@ class Pyramid(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-genera
         """Return height and width of the finest stage in training."""
         return self.config.sizes[-1]
 
-    # -- what goes in ------------------------------------------------------------------------------------------------
-
     def stage_sizes(self, size: Size | None = None) -> tuple[Size, ...]:
         """List the sizes of all stages for a picture of `size`: the training sizes, each side times its own factor.
 
@@ -154,8 +152,6 @@ class Pyramid(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-genera
     def noise_shapes(self, size: Size | None = None) -> tuple[tuple[int, int, int], ...]:
         """List the shapes of the noise maps of the stages after the first, as `forward` takes them."""
         return tuple((3, *fine) for fine in self.stage_sizes(size)[1:])
-
-    # -- drawing -----------------------------------------------------------------------------------------------------
 
     def forward(
         self, z: Float[Tensor, "batch 1 _ _"], noise: Sequence[Float[Tensor, "batch 3 _ _"]] | None = None
@@ -234,8 +230,6 @@ class Pyramid(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-genera
                 styles[index] = read
         return styles
 
-    # -- training ----------------------------------------------------------------------------------------------------
-
     @torch.no_grad()
     def draw_fixed_noise(self, seed: int) -> None:
         """Draw the latent that reconstructs the training picture."""
@@ -250,11 +244,7 @@ class Pyramid(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-genera
 
     @torch.no_grad()
     def first_stages(self, count: int, picture: Tensor) -> Pyramid:
-        """Copy the first stages, in evaluation mode: what is published while finer ones are not trained yet.
-
-        Args:
-            picture: uint8 `[3, h, w]`, the training picture at the size of the last of them.
-        """
+        """Copy the first stages, in evaluation mode, with the training picture at the size of the last of them."""
         # Unfinished pyramids show what their stages have learnt.
         finished = self.config.finished_stages if count == self.num_stages else 0
         part = Pyramid(self.config.model_copy(update={"sizes": self.config.sizes[:count], "finished_stages": finished}))

@@ -29,7 +29,6 @@ class PyramidStage(nn.Module):
 
     Args:
         dilation: of the gate's mask branch, whose masks see `1 + 4 * dilation` pixels; None for a stage without a gate.
-        gate_norm: statistics of the gate's mask branch.
     """
 
     def __init__(

@@ -23,7 +23,7 @@ from sase_gan.progress import Progress
 from sase_gan.runs.folder import RunFolder
 from sase_gan.runs.run import RunOptions, resume_run, start_run
 from sase_gan.runs.tasks.one_shot import OneShotTask
-from sase_gan.training.one_shot_config import OneShotConfig
+from sase_gan.training.config import OneShotConfig
 
 logger = logging.getLogger(__name__)
 

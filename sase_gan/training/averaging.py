@@ -23,7 +23,6 @@ class WeightAverage(AveragedModel):
     shortened to `ramp_up * images_seen`, so that the first weights are forgotten quickly (StyleGAN2, arXiv 1912.04958).
 
     Args:
-        network: deep-copied.
         half_life: in images.
         ramp_up: share of the images seen that the half-life may not exceed; 0 turns the ramp off.
 
@@ -61,10 +60,8 @@ def recalibrated(network: Network, batches: Iterable[tuple[Any, ...]]) -> Networ
     """Copy a network, in evaluation mode, with batch-norm statistics that are those of its own weights.
 
     An averaged network carries the running statistics of the network that it follows, and they do not belong to the
-    averaged weights. The copy draws the given batches in training mode and keeps the plain mean of their statistics.
-
-    Args:
-        batches: arguments of `network`'s forward, a tuple a batch.
+    averaged weights. The copy draws the given batches (arguments of its forward, a tuple a batch) in training mode and
+    keeps the plain mean of their statistics.
     """
     copied = copy.deepcopy(network).train()
     norms = [module for module in copied.modules() if isinstance(module, _BatchNorm)]

@@ -55,11 +55,7 @@ def pixel_gradient_penalty(
     """Take `mean (|g| - 1)^2` at `mix * real + (1 - mix) * fake`, |g| over the three channels of every pixel.
 
     The penalty of SinGAN (arXiv 1905.01164), which differs from that of Gulrajani et al. 2017 (arXiv 1704.00028): there
-    the norm is over the whole picture. The gradient is that of the summed scores.
-
-    Args:
-        real: `[batch, 3, height, width]`; fake: the same.
-        mix: in [0, 1], of any shape that broadcasts.
+    the norm is over the whole picture. The gradient is that of the summed scores; `mix` in [0, 1] is broadcast.
     """
     between = torch.lerp(fake.detach(), real, mix).requires_grad_()
     (gradient,) = torch.autograd.grad(discriminator(between).float().sum(), between, create_graph=True)

@@ -30,7 +30,7 @@ from sase_gan.seeds import generator as random_generator
 from sase_gan.training import augment, losses
 from sase_gan.training.averaging import WeightAverage, recalibrated
 from sase_gan.training.clock import TrainingClock
-from sase_gan.training.low_shot_config import LowShotConfig
+from sase_gan.training.config import LowShotConfig
 
 
 class LowShotModule(TrainingClock):
@@ -62,8 +62,6 @@ class LowShotModule(TrainingClock):
         # Not a submodule: its weights belong neither into checkpoints nor to the optimisers.
         self._reconstruction = [reconstruction_loss(name, weights_dir=weights_dir, untrained=untrained_perceptual)]
 
-    # -- Lightning's hooks -------------------------------------------------------------------------------------------
-
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         """Build Adam for generator and discriminator."""
         section = self.config.optimiser
@@ -89,8 +87,6 @@ class LowShotModule(TrainingClock):
         images = len(real) * self.trainer.world_size
         self.advance(images)
         self.average.update(self.generator, batch=images, images_seen=self.images_seen)
-
-    # -- the two halves of a step ------------------------------------------------------------------------------------
 
     def _latents(self, batch_size: int, source: torch.Generator) -> tuple[Tensor, list[Tensor]]:
         def normal(shape: tuple[int, ...]) -> Tensor:
@@ -175,12 +171,9 @@ class LowShotModule(TrainingClock):
         self.fake_logit_average.lerp_(fake.float().mean(), 0.01)
         self.collect({"real_logit": real, "fake_logit": fake})
 
-    # -- what is published -------------------------------------------------------------------------------------------
-
     def published_generator(self) -> Generator:
         """Build the averaged generator with statistics of its own, spectral norms folded in, in evaluation mode."""
-        average = self.average.module
-        assert isinstance(average, Generator)
+        average: Any = self.average.module
         return recalibrated(average, self._recalibration_batches(average)).folded()
 
     def _recalibration_batches(self, network: Generator) -> Iterator[Inputs]:

@@ -35,17 +35,14 @@ from sase_gan.seeds import generator as random_generator
 from sase_gan.training import losses
 from sase_gan.training.averaging import WeightAverage
 from sase_gan.training.clock import TrainingClock
-from sase_gan.training.one_shot_config import OneShotConfig
+from sase_gan.training.config import OneShotConfig
 
 
 class OneShotModule(TrainingClock):
     """The module holds the pyramid, its discriminators, and the iteration that trains them.
 
-    Args:
-        config: a `OneShotConfig` as a plain dictionary, with the pyramid's sizes.
-
-    Attributes:
-        phase: the stage that is newest; -1 before the first iteration.
+    The configuration is a `OneShotConfig` as a plain dictionary, with the pyramid's sizes; `phase` is the stage that is
+    newest, -1 before the first iteration.
     """
 
     def __init__(self, config: dict[str, Any]) -> None:
@@ -74,8 +71,6 @@ class OneShotModule(TrainingClock):
 
     def _picture_at(self, stage: int) -> Tensor:
         return resize(to_float(self.generator.picture)[None], self.config.generator.sizes[stage]).clamp(-1, 1)
-
-    # -- Lightning's hooks -------------------------------------------------------------------------------------------
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         """Build Adam for the generator, a group of parameters for each stage, and for the discriminators."""
@@ -109,13 +104,10 @@ class OneShotModule(TrainingClock):
         if self.average is not None:
             self.average.update(self.generator, batch=1, images_seen=self.images_seen)
 
-    # -- phases ------------------------------------------------------------------------------------------------------
-
     @property
     def discriminator(self) -> PatchDiscriminator:
         """Return the discriminator of this phase; phases of the same width share one."""
-        module = self.discriminators[str(self.config.generator.channels(self.phase))]
-        assert isinstance(module, PatchDiscriminator)
+        module: Any = self.discriminators[str(self.config.generator.channels(self.phase))]
         return module
 
     @property
@@ -159,8 +151,6 @@ class OneShotModule(TrainingClock):
         for index, group in enumerate(self.optimiser(0).optimizer.param_groups):
             group["lr"] = rate * section.rate_scale ** max(0, self.phase - index)
         self.optimiser(1).optimizer.param_groups[0]["lr"] = rate
-
-    # -- the two halves of an iteration ------------------------------------------------------------------------------
 
     def _draw(self, source: torch.Generator) -> Tensor:
         """Draw a picture and the reconstruction, `[2, 3, height, width]`, through the trained stages."""
@@ -244,11 +234,8 @@ class OneShotModule(TrainingClock):
             terms["g_patches"] = losses.sliced_patch_distance(drawn[:1], self._real, generator=source)
         return terms
 
-    # -- what is published -------------------------------------------------------------------------------------------
-
     def _published_source(self) -> Pyramid:
-        source = self.generator if self.average is None else self.average.module
-        assert isinstance(source, Pyramid)
+        source: Any = self.generator if self.average is None else self.average.module
         return source
 
     def published_generator(self) -> Pyramid:

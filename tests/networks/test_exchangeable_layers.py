@@ -14,8 +14,8 @@ from sase_gan.networks.discriminator import Discriminator, DiscriminatorConfig
 from sase_gan.networks.generator import Generator, GeneratorConfig, Pictures
 from sase_gan.networks.load import load_generator
 from sase_gan.networks.parts import attention_factory, conv_factory, upsample_conv_factory
+from sase_gan.training.config import LowShotConfig
 from sase_gan.training.low_shot import LowShotModule
-from sase_gan.training.low_shot_config import LowShotConfig
 
 SMALL = {"image_size": 32, "width": 8, "latent_size": 8, "num_components": 2}
 BOTH = {"conv": "aw", "attention": "efficient_multi_scale"}

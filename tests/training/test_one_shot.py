@@ -18,8 +18,8 @@ from sase_gan.reference import PlainOneShotModule
 from sase_gan.runs.run import RunOptions, make_trainer
 from sase_gan.training import losses
 from sase_gan.training.clock import quiet_lightning
+from sase_gan.training.config import OneShotConfig, sized_for
 from sase_gan.training.one_shot import OneShotModule
-from sase_gan.training.one_shot_config import OneShotConfig, sized_for
 
 CPU = Hardware("cpu", "CPU", "32-true", 1)
 

@@ -16,7 +16,7 @@ from sase_gan.runs.folder import RunFolder
 from sase_gan.runs.presets import FEWEST_IMAGES, choose_preset
 from sase_gan.runs.request import Report, TrainRequest, refuse_given
 from sase_gan.runs.tasks.base import Measure, RunPlan, Task, check_size, facts
-from sase_gan.training.low_shot_config import LowShotConfig
+from sase_gan.training.config import LowShotConfig
 
 
 class LowShotTask(Task[LowShotConfig]):

@@ -15,7 +15,7 @@ from sase_gan.runs.folder import RunFolder
 from sase_gan.runs.presets import choose_one_shot_preset
 from sase_gan.runs.request import Report, TrainRequest, refuse_given
 from sase_gan.runs.tasks.base import Measure, RunPlan, Task, check_size, facts
-from sase_gan.training.one_shot_config import OneShotConfig, sized_for
+from sase_gan.training.config import OneShotConfig, sized_for
 
 
 class OneShotTask(Task[OneShotConfig]):
