@@ -78,8 +78,7 @@ def prepare(
     force: Annotated[bool, typer.Option("--force", help="Replace an existing destination.")] = False,
 ) -> None:
     """Write all pictures, square and of one size, into a zip of lossless PNGs that loads fast."""
-    from sase_gan.datasets.images import load_image_set
-    from sase_gan.datasets.prepare import write_image_set
+    from sase_gan.datasets.images import load_image_set, write_image_set
     from sase_gan.errors import UsageError
 
     if destination.suffix.lower() != ".zip":

@@ -25,23 +25,11 @@ from torch import Tensor, nn
 from sase_gan.config import FrozenRecord
 from sase_gan.layers.excitation import SkipExcitation
 from sase_gan.layers.primitives import GatedLinearUnit, UpsampleConv, batch_norm, conv
-from sase_gan.networks.channel_tables import (
-    DISCRIMINATOR_CHANNELS,
-    DISCRIMINATOR_GATES,
-    SMALL_BRANCH_CHANNELS,
-    ImageSize,
-    scaled,
-    small_image_size,
-)
+from sase_gan.networks import channel_tables as tables
+from sase_gan.networks import parts as factories
+from sase_gan.networks.channel_tables import ImageSize, scaled
 from sase_gan.networks.generator import Pictures
-from sase_gan.networks.parts import (
-    AttentionFactory,
-    AttentionName,
-    ConvFactory,
-    ConvName,
-    attention_factory,
-    conv_factory,
-)
+from sase_gan.networks.parts import AttentionFactory, AttentionName, ConvFactory, ConvName
 
 PART_SIZE = 8
 """Side of the quadrant of the 16x16 map from which a quarter of the picture is rebuilt."""
@@ -85,17 +73,17 @@ class Discriminator(nn.Module):
         size = config.image_size
         self.reconstruction_size, self.top = min(128, size), min(256, size)
         self.stem = _stem(size, self.channels(self.top))
-        self.sizes = tuple(side for side in DISCRIMINATOR_CHANNELS if side < self.top)
-        parts = conv_factory(config.conv, spectral=True), attention_factory(config.attention)
+        self.sizes = tuple(side for side in tables.DISCRIMINATOR_CHANNELS if side < self.top)
+        parts = factories.conv_factory(config.conv, spectral=True), factories.attention_factory(config.attention)
         for side in self.sizes:
             self.add_module(f"b{side}", _DownBlock(self.channels(side * 2), self.channels(side), *parts))
-        self.gates = {target: source for source, target in DISCRIMINATOR_GATES if source <= self.top}
+        self.gates = {target: source for source, target in tables.DISCRIMINATOR_GATES if source <= self.top}
         for target, source in self.gates.items():
             self.add_module(f"gate{source}to{target}", SkipExcitation(self.channels(source), self.channels(target)))
         widest = scaled(1024, config.width)
         head = conv(self.channels(8), widest, 1), batch_norm(widest), nn.LeakyReLU(0.2), conv(widest, 1, 4)
         self.head = nn.Sequential(*head)
-        self.small_branch, small_channels = _small_branch(small_image_size(size), config.width)
+        self.small_branch, small_channels = _small_branch(tables.small_image_size(size), config.width)
         self.small_head = conv(small_channels, 1, 4)
         side, width = self.reconstruction_size, config.decoder_width
         self.decode_big = _Decoder(self.channels(8), side, width)
@@ -104,11 +92,11 @@ class Discriminator(nn.Module):
 
     def channels(self, size: int) -> int:
         """Return the channels of the main branch's map of this size."""
-        return scaled(DISCRIMINATOR_CHANNELS[size], self.config.width)
+        return scaled(tables.DISCRIMINATOR_CHANNELS[size], self.config.width)
 
     def pictures(self, images: Tensor) -> Pictures:
         """Bring real pictures `[batch, 3, image_size, image_size]` to both sizes."""
-        return Pictures(images, self._reduce(images, small_image_size(self.config.image_size)))
+        return Pictures(images, self._reduce(images, tables.small_image_size(self.config.image_size)))
 
     def forward(self, pictures: Pictures, quadrant: int | None = None) -> Judgement:
         """Judge a batch, and rebuild it if a quadrant is given.
@@ -175,8 +163,8 @@ def _stem(image_size: int, width: int) -> nn.Sequential:
 
 def _small_branch(image_size: int, width: int) -> tuple[nn.Sequential, int]:
     """Build four, or below 256 px fewer, halvings from the small picture to an 8x8 map; return its channels too."""
-    sides = [side for side in SMALL_BRANCH_CHANNELS if side < image_size]
-    widths = [scaled(SMALL_BRANCH_CHANNELS[side], width) for side in sides]
+    sides = [side for side in tables.SMALL_BRANCH_CHANNELS if side < image_size]
+    widths = [scaled(tables.SMALL_BRANCH_CHANNELS[side], width) for side in sides]
     layers = _halving(3, widths[0], norm=False)
     for before, after in pairwise(widths):
         layers += _halving(before, after)

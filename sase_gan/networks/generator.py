@@ -27,27 +27,10 @@ from sase_gan.errors import UsageError
 from sase_gan.layers.primitives import WEIGHT_STD, GatedLinearUnit, NoiseInjection, NormFactory, conv
 from sase_gan.layers.sase import SynthesisSASE
 from sase_gan.layers.spectral_norm import fold_spectral_norm, spectral_norm
-from sase_gan.networks.channel_tables import (
-    GENERATOR_CHANNELS,
-    TWO_CONVOLUTION_SIZES,
-    Gate,
-    ImageSize,
-    generator_gates,
-    generator_sizes,
-    scaled,
-    small_image_size,
-)
-from sase_gan.networks.parts import (
-    AttentionFactory,
-    AttentionName,
-    ConvFactory,
-    ConvName,
-    attention_factory,
-    conv_factory,
-    norm_factory,
-    skip_factory,
-    upsample_conv_factory,
-)
+from sase_gan.networks import channel_tables as tables
+from sase_gan.networks import parts as factories
+from sase_gan.networks.channel_tables import ImageSize, scaled
+from sase_gan.networks.parts import AttentionFactory, AttentionName, ConvFactory, ConvName
 from sase_gan.snapshot import SnapshotMixin
 
 
@@ -69,8 +52,8 @@ class GeneratorConfig(FrozenRecord):
 
     @model_validator(mode="after")
     def _groups_fit(self) -> Self:
-        for gate in generator_gates(self.image_size, self.skip):
-            channels = scaled(GENERATOR_CHANNELS[gate.source], self.width)
+        for gate in tables.generator_gates(self.image_size, self.skip):
+            channels = scaled(tables.GENERATOR_CHANNELS[gate.source], self.width)
             if gate.kind == "sase" and channels % self.sase_groups:
                 raise ValueError(
                     f"sase_groups is {self.sase_groups}; it must divide the {channels} channels of the {gate.source}x"
@@ -108,40 +91,42 @@ class Generator(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-gene
     def __init__(self, config: GeneratorConfig) -> None:
         super().__init__()
         self.config = config
-        norm = norm_factory(config.norm, num_components=config.num_components, init_scale=config.init_scale)
+        norm = factories.norm_factory(config.norm, num_components=config.num_components, init_scale=config.init_scale)
         spectral = config.spectral_norm
         self.b4 = _FirstBlock(config.latent_size, self.channels(4), norm, spectral)
         parts = _Parts(
             norm,
-            conv_factory(config.conv, spectral=spectral),
-            upsample_conv_factory(config.conv, spectral=spectral),
-            attention_factory(config.attention),
+            factories.conv_factory(config.conv, spectral=spectral),
+            factories.upsample_conv_factory(config.conv, spectral=spectral),
+            factories.attention_factory(config.attention),
         )
-        for size in generator_sizes(config.image_size):
-            block = _NoisyBlock if size in TWO_CONVOLUTION_SIZES else _PlainBlock
+        for size in tables.generator_sizes(config.image_size):
+            block = _NoisyBlock if size in tables.TWO_CONVOLUTION_SIZES else _PlainBlock
             self.add_module(f"b{size}", block(self.channels(size // 2), self.channels(size), parts))
-        self.gates = generator_gates(config.image_size, config.skip)
+        self.gates = tables.generator_gates(config.image_size, config.skip)
         for gate in self.gates:
             self.add_module(f"gate{gate.source}to{gate.target}", self._make_gate(gate))
-        self.small_size = small_image_size(config.image_size)
+        self.small_size = tables.small_image_size(config.image_size)
         self.to_small = conv(self.channels(self.small_size), 3, 1, spectral=spectral)
         self.to_big = conv(self.channels(config.image_size), 3, 3, padding=1, spectral=spectral)
 
     def channels(self, size: int) -> int:
         """Return the channels of the map of this size."""
-        return scaled(GENERATOR_CHANNELS[size], self.config.width)
+        return scaled(tables.GENERATOR_CHANNELS[size], self.config.width)
 
-    def _make_gate(self, gate: Gate) -> nn.Module:
+    def _make_gate(self, gate: tables.Gate) -> nn.Module:
         spectral = self.config.spectral_norm
         options: dict[str, Any] = {"conv": partial(conv, spectral=spectral)}
         if gate.kind == "sase":
             options = {"groups": self.config.sase_groups, "dilation": gate.dilation, "noise": gate.noise}
             options["spectral"] = spectral
-        return skip_factory(gate.kind)(self.channels(gate.source), self.channels(gate.target), **options)
+        return factories.skip_factory(gate.kind)(self.channels(gate.source), self.channels(gate.target), **options)
 
     def noise_sizes(self) -> tuple[int, ...]:
         """List the sides of the noise maps of `forward`, in order: two for each noisy block, then the gates'."""
-        blocks = [size for size in generator_sizes(self.config.image_size) if size in TWO_CONVOLUTION_SIZES]
+        blocks = [
+            size for size in tables.generator_sizes(self.config.image_size) if size in tables.TWO_CONVOLUTION_SIZES
+        ]
         return tuple(size for size in blocks for _ in range(2)) + self._noisy_gate_sources()
 
     def latent_shape(self, size: tuple[int, int] | None = None) -> tuple[int, ...]:
@@ -158,7 +143,7 @@ class Generator(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-gene
         side = self.config.image_size
         if size is not None and tuple(size) != (side, side):
             raise UsageError(
-                f"size is {size[1]}x{size[0]}; this model draws {side}x{side} only; one-shot models draw any size"
+                f"size is {size[1]}x{size[0]}; this generator draws {side}x{side} only (one-shot models draw any size)"
             )
 
     def _noisy_gate_sources(self) -> tuple[int, ...]:
@@ -188,7 +173,7 @@ class Generator(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-gene
         block_noise, gate_noise = self._noise_by_part(noise)
         gates = {gate.target: gate for gate in self.gates}
         maps = {4: self.b4(z)}
-        for size in generator_sizes(self.config.image_size):
+        for size in tables.generator_sizes(self.config.image_size):
             x = self.get_submodule(f"b{size}")(maps[size // 2], block_noise.get(size, ()))
             if size in gates:
                 source = gates[size].source

@@ -49,9 +49,7 @@ class PyramidConfig(FrozenRecord):
     statistics: Literal["instance", "running"] = Field("instance", description="of norms; released: running")
     resize: Literal["bicubic", "bytes"] = Field("bicubic", description="between stages; released: through bytes")
     padding: Padding = Field("zero", description="of every stage's input")
-    finished_stages: int = Field(
-        2, ge=0, description="finest stages drawn again out of patches of the picture; 0: none"
-    )
+    finished_stages: int = Field(2, ge=0, description="finest stages drawn again out of the picture's patches; 0: none")
 
     def channels(self, stage: int) -> int:
         """Return the channels of a stage."""

@@ -106,10 +106,8 @@ class LowShotConfig(FrozenRecord):
             section = section.model_dump() if isinstance(section, BaseModel) else copy(section)
             if not isinstance(section, dict):
                 continue  # refused afterwards, with its place named
-            if section.setdefault("image_size", size) != size:
-                raise ValueError(
-                    f"{name}.image_size is {section['image_size']}, image_size {size}; set image_size only"
-                )
+            if (own := section.setdefault("image_size", size)) != size:
+                raise ValueError(f"{name}.image_size is {own}, image_size {size}; set image_size only")
             data[name] = section
         return data
 
@@ -163,10 +161,8 @@ class OneShotOptimiserSection(FrozenRecord):
 
     @model_validator(mode="after")
     def _steps_have_an_effect(self) -> "OneShotOptimiserSection":
-        if self.generator_update == "single" and self.generator_steps != 1:
-            raise ValueError(
-                f"generator_steps is {self.generator_steps}, generator_update 'single'; set generator_steps=1"
-            )
+        if self.generator_update == "single" and (steps := self.generator_steps) != 1:
+            raise ValueError(f"generator_steps is {steps}, generator_update 'single'; set generator_steps=1")
         return self
 
 

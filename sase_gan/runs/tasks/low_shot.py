@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from sase_gan.config import resolve
-from sase_gan.datasets.images import ImageSet, load_image_set
-from sase_gan.datasets.prepare import split_holdout
+from sase_gan.datasets.images import ImageSet, load_image_set, split_holdout
 from sase_gan.datasets.sources import ImageSource, open_images
 from sase_gan.errors import DataError
 from sase_gan.hardware import Hardware
