@@ -80,11 +80,9 @@ def load_yaml(path: Path) -> dict[str, Any]:
         data = yaml.safe_load(path.read_text())
     except yaml.YAMLError as error:
         raise UsageError(f"configuration file {path} is not YAML: {' '.join(str(error).split())}") from error
-    if data is None:
-        return {}
-    if not isinstance(data, dict):
+    if not isinstance(data, dict | None):
         raise UsageError(f"configuration file {path} holds a {type(data).__name__}; it must hold keys and values")
-    return data
+    return data or {}
 
 
 def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
@@ -105,9 +103,7 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
         try:
             nested: Any = yaml.safe_load(value)
         except yaml.YAMLError as error:
-            raise UsageError(
-                f"--set got {text!r}, whose value is not YAML; quote it, or write for example [a, b]"
-            ) from error
+            raise UsageError(f"--set got {text!r}, whose value is not YAML; quote it, or write [a, b]") from error
         for part in reversed(key.strip().split(".")):
             nested = {part: nested}
         merged = merge(merged, nested)
@@ -126,11 +122,8 @@ def merge(*layers: Mapping[str, Any]) -> dict[str, Any]:
 
 def without_none(values: Mapping[str, Any]) -> dict[str, Any]:
     """Leave out the keys whose value is None, at every depth: flags that the user did not give."""
-    return {
-        key: without_none(value) if isinstance(value, Mapping) else value
-        for key, value in values.items()
-        if value is not None and not (isinstance(value, Mapping) and not without_none(value))
-    }
+    inner = {key: without_none(value) or None if isinstance(value, Mapping) else value for key, value in values.items()}
+    return {key: value for key, value in inner.items() if value is not None}
 
 
 def build(record: type[Record], values: Mapping[str, Any]) -> Record:
@@ -157,7 +150,6 @@ def resolve(
     """Make the checked record of a preset, overlaid by a YAML file, by flags and by `--set`, in this order.
 
     Args:
-        preset: None starts from the record's defaults.
         flags: nested values; those that are None were not given and change nothing.
         settings: texts such as `loss.r1=0.1`.
         task: the folder of presets, so that `demo` is understood as `low_shot/demo`.
@@ -178,19 +170,14 @@ def _explain(record: type[BaseModel], error: ValidationError) -> str:
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        known = ", ".join(_fields_at(record, first["loc"][:-1]))
-        return f"config: {where} is not a known key; known there: {known}"
+        current: Any = record
+        for part in first["loc"][:-1]:
+            current = current.model_fields[part].annotation
+        return f"config: {where} is not a known key; known there: {', '.join(sorted(current.model_fields))}"
     message = first["msg"].removeprefix("Value error, ")
     if not where or isinstance(first["input"], Mapping):  # a rule about several keys names them itself
         return f"config: {where}: {message}" if where else f"config: {message}"
     return f"config: {where} is {first['input']!r}; {message[0].lower()}{message[1:]}"
-
-
-def _fields_at(record: type[BaseModel], location: Iterable[int | str]) -> list[str]:
-    current: Any = record
-    for part in location:
-        current = current.model_fields[part].annotation
-    return sorted(current.model_fields)
 
 
 def to_yaml(record: BaseModel) -> str:

@@ -1,4 +1,4 @@
-"""The two formats of pictures, the only conversions between them, and reading and writing picture files.
+"""The two formats of pictures, the only conversions between them, and reading and writing files of them and films.
 
 uint8 [3, H, W] in 0..255 is how pictures are stored, shown and measured; float32 in [-1, 1] is what networks see. In:
 divide by 127.5, subtract 1. Out: multiply by 127.5, add 128, clamp, truncate. That pair returns all 256 levels exactly.
@@ -17,6 +17,7 @@ from typing import BinaryIO
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from PIL import Image, UnidentifiedImageError
 from PIL.PngImagePlugin import PngImageFile, PngInfo
 from torch import Tensor
@@ -30,7 +31,6 @@ MAX_PIXELS = 120_000_000
 # Only these decoders are offered a file; "JPEG" includes MPO, which many phones write under .jpg.
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
 
-_ORIENTATION_TAG = 0x0112
 _TRANSPOSE = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -40,8 +40,7 @@ _TRANSPOSE = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-# Python's warning filters are global to the process, so changing them for a moment must not happen in two threads at
-# once.
+# Python's warning filters are global to the process: two threads must not change them at once.
 _warnings_lock = threading.Lock()
 
 
@@ -118,7 +117,8 @@ def decode_picture(
     name = name or str(source if isinstance(source, Path | str) else getattr(source, "name", "the picture"))
     try:
         with _open(source) as image:
-            _refuse_huge(image, name)
+            if (count := image.width * image.height) > MAX_PIXELS:
+                raise DataError(_too_large(name, f"{image.width} x {image.height} = {count / 1e6:.0f}"))
             return _decode(image, background, at_least)
     except DataError:
         raise
@@ -136,14 +136,13 @@ def decode_picture(
         ) from error
 
 
-def read_image(
-    source: Path | str | BinaryIO,
-    *,
-    background: tuple[int, int, int] = (255, 255, 255),
-    at_least: int | None = None,
-) -> Tensor:
-    """Read a picture file as uint8 [3, H, W]; arguments and errors as in `decode_picture`."""
-    return to_tensor(decode_picture(source, background=background, at_least=at_least).rgb)
+def read_image(source: Path | str | BinaryIO, *, background: tuple[int, int, int] = (255, 255, 255)) -> Tensor:
+    """Read a picture file as uint8 [3, H, W]; arguments as in `decode_picture`.
+
+    Raises:
+        DataError: as `decode_picture`.
+    """
+    return to_tensor(decode_picture(source, background=background).rgb)
 
 
 def to_tensor(image: Image.Image) -> Tensor:
@@ -193,10 +192,7 @@ def grid(images: Tensor, columns: int | None = None, padding: int = 2, backgroun
 
     H' = rows * (H + padding) + padding, and W' likewise: the padding surrounds the pictures too. Unfilled places have
     the background's grey level. Unlike torchvision's `make_grid` this frames a single picture too, and keeps the width
-    of all columns where there are fewer pictures.
-
-    Args:
-        columns: about the square root of N when left out.
+    of all columns where there are fewer pictures. Columns left out are about the square root of N.
 
     Raises:
         UsageError: another type or shape, or no picture.
@@ -207,7 +203,7 @@ def grid(images: Tensor, columns: int | None = None, padding: int = 2, backgroun
     """
     if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3 or len(images) == 0:
         raise UsageError(
-            f"a grid of {images.dtype} {tuple(images.shape)} was asked; uint8 [N, 3, H, W], N >= 1 is required"
+            f"a grid of {images.dtype} {tuple(images.shape)} was asked; uint8 [N >= 1, 3, H, W] is required"
         )
     count, _, height, width = images.shape
     columns = columns or math.ceil(math.sqrt(count))
@@ -227,11 +223,6 @@ def _open(source: Path | str | BinaryIO) -> Image.Image:
         return Image.open(source, formats=FORMATS)
 
 
-def _refuse_huge(image: Image.Image, name: str) -> None:
-    if image.width * image.height > MAX_PIXELS:
-        raise DataError(_too_large(name, f"{image.width} x {image.height} = {image.width * image.height / 1e6:.0f}"))
-
-
 def _too_large(name: str, megapixels: str) -> str:
     return f"{name} has {megapixels} megapixels where {MAX_PIXELS // 10**6} are allowed; scale it down first"
 
@@ -243,22 +234,21 @@ def _decode(image: Image.Image, background: tuple[int, int, int], at_least: int 
         # The JPEG decoder itself can leave out detail by 2, 4 or 8; it never goes below the size asked for.
         image.draft(None, (at_least, at_least))
     image.load()
-    turn = _TRANSPOSE.get(_orientation(image))
+    orientation = _orientation(image)
     rgb, transparent = _to_rgb(image, background)
-    if at_least is not None:
-        factor = min(rgb.size) // at_least
-        rgb = rgb.reduce(factor) if factor > 1 else rgb
-    if turn is not None:
-        rgb = rgb.transpose(turn)
-        if turn in (_TRANSPOSE[5], _TRANSPOSE[6], _TRANSPOSE[7], _TRANSPOSE[8]):
-            width, height = height, width
+    if at_least is not None and (factor := min(rgb.size) // at_least) > 1:
+        rgb = rgb.reduce(factor)
+    if orientation in _TRANSPOSE:
+        rgb = rgb.transpose(_TRANSPOSE[orientation])
+    if orientation in (5, 6, 7, 8):
+        width, height = height, width
     return Picture(rgb, width, height, file_format, transparent)
 
 
 def _orientation(image: Image.Image) -> int:
     """Read the EXIF orientation, after decoding because Pillow turns TIFF files itself while decoding."""
     try:
-        return int(image.getexif().get(_ORIENTATION_TAG, 1))
+        return int(image.getexif().get(0x0112, 1))
     # A damaged EXIF block does not make the picture unusable: it is then taken as upright.
     except Exception:
         return 1
@@ -267,7 +257,11 @@ def _orientation(image: Image.Image) -> int:
 def _to_rgb(image: Image.Image, background: tuple[int, int, int]) -> tuple[Image.Image, bool]:
     """Convert to 8-bit RGB and tell whether any pixel was transparent."""
     if image.mode.startswith("I"):
-        return _from_16_bit(image), False
+        values = np.asarray(image).astype(np.int64)
+        if values.min() < 0 or values.max() > 65535:
+            raise ValueError(f"its values reach from {values.min()} to {values.max()}, more than 16 bits")
+        # Rounded division by 257, which takes 0..65535 onto 0..255 evenly.
+        return Image.fromarray(((values + 128) // 257).astype(np.uint8)).convert("RGB"), False
     if image.mode == "F":
         raise ValueError("its pixels are floating-point numbers without a known range")
     if not (image.mode in ("RGBA", "RGBa", "LA", "La", "PA") or "transparency" in image.info):
@@ -281,9 +275,39 @@ def _to_rgb(image: Image.Image, background: tuple[int, int, int]) -> tuple[Image
     return canvas.convert("RGB"), True
 
 
-def _from_16_bit(image: Image.Image) -> Image.Image:
-    values = np.asarray(image).astype(np.int64)
-    if values.min() < 0 or values.max() > 65535:
-        raise ValueError(f"its values reach from {values.min()} to {values.max()}, more than 16 bits")
-    # Rounded division by 257, which takes 0..65535 onto 0..255 evenly.
-    return Image.fromarray(((values + 128) // 257).astype(np.uint8)).convert("RGB")
+FRAMES_PER_SECOND = 20
+
+
+def write_mp4(path: Path | str, frames: Tensor, *, frames_per_second: int = FRAMES_PER_SECOND) -> None:
+    """Write uint8 `[n, 3, height, width]` as H.264; a row or column is repeated where a side is odd.
+
+    Raises:
+        UsageError: for no frame.
+    """
+    import imageio.v3 as imageio
+
+    _check(frames)
+    height, width = frames.shape[2:]
+    if height % 2 or width % 2:
+        frames = F.pad(frames.float(), (0, width % 2, 0, height % 2), mode="replicate").to(frames.dtype)
+    pictures = frames.permute(0, 2, 3, 1).contiguous().numpy()
+    with write_atomically(path) as temporary:
+        imageio.imwrite(temporary, pictures, plugin="pyav", codec="libx264", fps=frames_per_second)
+
+
+def write_gif(path: Path | str, frames: Tensor, *, frames_per_second: int = FRAMES_PER_SECOND) -> None:
+    """Write uint8 `[n, 3, height, width]` as an animated GIF that repeats for ever.
+
+    Raises:
+        UsageError: for no frame.
+    """
+    _check(frames)
+    first, *others = [to_pillow(frame).quantize(256) for frame in frames]
+    with write_atomically(path) as temporary:
+        duration = round(1000 / frames_per_second)
+        first.save(temporary, format="GIF", save_all=True, append_images=others, duration=duration, loop=0)
+
+
+def _check(frames: Tensor) -> None:
+    if frames.ndim != 4 or frames.shape[1] != 3 or len(frames) == 0:
+        raise UsageError(f"frames of shape {tuple(frames.shape)} were given; [n, 3, height, width], n >= 1 is required")

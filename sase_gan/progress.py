@@ -1,6 +1,7 @@
-"""Progress of long work: how those who do it tell those who show it."""
+"""Progress of long work, how those who do it tell those who show it; and durations in words."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is in all."""
@@ -12,3 +13,21 @@ Count = Callable[[int, int], None]
 def named(progress: Progress | None, what: str) -> Count | None:
     """The progress of one piece of work, told under its name."""
     return None if progress is None else lambda done, total: progress(what, done, total)
+
+
+def batches(items: Any, size: int, progress: Count | None = None) -> Iterator[Any]:
+    """Take a sequence or a tensor in parts of at most `size`, and tell after each how many items are done."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+        if progress is not None:
+            progress(min(start + size, len(items)), len(items))
+
+
+def readable_seconds(seconds: float) -> str:
+    """Write a duration such as `45 s`, `12 min`, `3 h 20 min`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    hours, rest = divmod(round(seconds / 60), 60)
+    return f"{hours} h {rest:02d} min"

@@ -48,10 +48,8 @@ def resize(x: Tensor, size: Sequence[int], padding: Padding = "zero") -> Tensor:
         return F.interpolate(x, (height, width), mode="bicubic", antialias=True)
     # The middle of three tiles in a row knows its neighbours.
     x = F.interpolate(x.repeat(1, 1, 3, 1), (3 * height, x.shape[3]), mode="bicubic", antialias=True)
-    x = x[:, :, height : 2 * height]
-    return F.interpolate(x.repeat(1, 1, 1, 3), (height, 3 * width), mode="bicubic", antialias=True)[
-        ..., width : 2 * width
-    ]
+    x = x[:, :, height : 2 * height].repeat(1, 1, 1, 3)
+    return F.interpolate(x, (height, 3 * width), mode="bicubic", antialias=True)[..., width : 2 * width]
 
 
 def at_size(picture: Tensor, size: Sequence[int]) -> Tensor:

@@ -61,9 +61,8 @@ class SnapshotMixin(
     def save_pretrained(self, save_directory: str | Path, *, half: bool = False, **kwargs: Any) -> str | None:
         """Write the snapshot; the folder appears whole or not at all, replacing an earlier one.
 
-        Args:
-            half: store weights in half precision, in half the space; they are read back into float32, and pictures
-                differ by a level here and there.
+        `half` stores weights in half precision; they are read back into float32, and pictures differ by a level here
+        and there.
         """
         self._half = half
         with write_folder_atomically(save_directory) as temporary:
@@ -73,14 +72,10 @@ class SnapshotMixin(
     def generate_model_card(self, *args: Any, **kwargs: Any) -> ModelCard:
         """Write the `README.md` of the snapshot: what it is, how to use it, where it comes from."""
         data = deepcopy(self._hub_mixin_info.model_card_data)
-        licence = self.provenance.get("data", {}).get("licence")
-        if licence:
+        if licence := self.provenance.get("data", {}).get("licence"):
             data.license, data.license_name = "other", licence
-        facts = {
-            "kind": self.kind.replace("_", " "),
-            "parameters": f"{self._num_parameters():,}",
-            **_flat(self.provenance),
-        }
+        count = sum(parameter.numel() for parameter in self.parameters())  # type: ignore[attr-defined]
+        facts = {"kind": self.kind.replace("_", " "), "parameters": f"{count:,}", **_flat(self.provenance)}
         rows = "\n".join(f"| {name} | {value} |" for name, value in facts.items() if value is not None)
         rights = f"licensed as: {licence}" if licence else "of a licence that was not stated (`--set data.licence=...`)"
         usage = f"```bash\n{self.card_usage}\n```\n\n" if self.card_usage else ""
@@ -89,53 +84,25 @@ class SnapshotMixin(
             f"Trained on pictures {rights}.\n\n| | |\n| --- | --- |\n{rows}\n"
         )
 
-    def _num_parameters(self) -> int:
-        return sum(parameter.numel() for parameter in self.parameters())  # type: ignore[attr-defined]
-
     def _save_pretrained(self, save_directory: Path) -> None:
         state = {key: self._stored(value) for key, value in self.state_dict().items()}  # type: ignore[attr-defined]
         # One entry only: safetensors writes several in random order, and equal models would have unequal hashes.
-        save_file(
-            state,
-            save_directory / WEIGHTS_FILE,
-            metadata={"config": json.dumps(self.snapshot_config(), sort_keys=True)},
-        )
+        metadata = {"config": json.dumps(self.snapshot_config(), sort_keys=True)}
+        save_file(state, save_directory / WEIGHTS_FILE, metadata=metadata)
 
     def _stored(self, value: Tensor) -> Tensor:
         value = value.detach().cpu().contiguous()
         return value.half() if self._half and value.is_floating_point() else value
 
     @classmethod
-    def _from_pretrained(
-        cls,
-        *,
-        model_id: str,
-        revision: str | None = None,
-        cache_dir: str | Path | None = None,
-        force_download: bool = False,
-        local_files_only: bool = False,
-        token: str | bool | None = None,
-        config: dict[str, Any] | None = None,
-        map_location: str | torch.device = "cpu",
-        **unused: Any,
-    ) -> Self:
-        if Path(model_id).is_dir():
-            weights = Path(model_id) / WEIGHTS_FILE
-        else:
-            weights = Path(
-                hf_hub_download(
-                    model_id,
-                    WEIGHTS_FILE,
-                    revision=revision,
-                    cache_dir=cache_dir,
-                    force_download=force_download,
-                    token=token,
-                    local_files_only=local_files_only,
-                )
-            )
+    def _from_pretrained(cls, *, model_id: str, map_location: str | torch.device = "cpu", **options: Any) -> Self:
+        weights = Path(model_id) / WEIGHTS_FILE
+        if not Path(model_id).is_dir():
+            names = ("revision", "cache_dir", "force_download", "local_files_only", "token")
+            given = {name: options[name] for name in names if name in options}
+            weights = Path(hf_hub_download(model_id, WEIGHTS_FILE, **given))
         description = read_header(weights)
-        kind = description["kind"]
-        if kind != cls.kind:
+        if (kind := description["kind"]) != cls.kind:
             raise DataError(f"{model_id} is a snapshot of kind {kind!r}; this class reads {cls.kind!r}")
         try:
             record = cls.config_class(**description["network"])

@@ -15,7 +15,7 @@ from sase_gan.config import (
     without_none,
 )
 from sase_gan.errors import UsageError
-from sase_gan.training.low_shot_config import LowShotConfig
+from sase_gan.training.config import LowShotConfig
 
 
 class Inner(BaseModel):

@@ -22,11 +22,10 @@ from torch.utils import _pytree as pytree
 import sase_gan.layers
 from sase_gan.layers.attentive_norm import AttentiveNorm
 from sase_gan.layers.aw_conv import AWUpsampleConv
-from sase_gan.layers.primitives import GatedLinearUnit, NoiseInjection
+from sase_gan.layers.excitation import SkipExcitation
+from sase_gan.layers.primitives import GatedLinearUnit, NoiseInjection, UpsampleConv
 from sase_gan.layers.sase import SynthesisSASE
-from sase_gan.layers.skip_excitation import SkipExcitation
 from sase_gan.layers.spectral_norm import GroupedSpectralNorm, spectral_norm
-from sase_gan.layers.upsample import UpsampleConv
 from sase_gan.networks.discriminator import Discriminator, DiscriminatorConfig
 from sase_gan.networks.generator import Generator, GeneratorConfig, Pictures
 from tests.recognition.layer_cases import LAYERS as RECOGNITION_LAYERS

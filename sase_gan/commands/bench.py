@@ -133,7 +133,7 @@ def _measure(name: str, changes: dict[str, Any], hardware: Any, steps: int, plai
     from sase_gan.config import resolve
     from sase_gan.hardware import choose_hardware
     from sase_gan.runs.cost import measure_training
-    from sase_gan.training.low_shot_config import LowShotConfig
+    from sase_gan.training.config import LowShotConfig
 
     config = resolve(LowShotConfig, preset=name, flags=changes, task="low_shot")
     hardware = choose_hardware(hardware.kind, hardware.precision, hardware.threads)
@@ -239,7 +239,7 @@ def one_shot(
 
     from sase_gan.config import resolve
     from sase_gan.hardware import choose_hardware
-    from sase_gan.training.one_shot_config import OneShotConfig, sized_for
+    from sase_gan.training.config import OneShotConfig, sized_for
 
     hardware = choose_hardware(device, precision, threads)
     rows_given, columns_given = parse_size(size)

@@ -130,7 +130,7 @@ def predict(
     from rich.markup import escape
     from rich.table import Table
 
-    from sase_gan.datasets.images import open_images
+    from sase_gan.datasets.sources import open_images
     from sase_gan.recognition.classification.classifier import load_classifier, predict_pictures
     from sase_gan.recognition.classification.scores import write_probabilities
     from sase_gan.recognition.fit import choose_device

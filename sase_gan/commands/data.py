@@ -43,7 +43,8 @@ def check(
     """
     from rich.console import Console
 
-    from sase_gan.datasets.images import open_images, survey
+    from sase_gan.datasets.images import survey
+    from sase_gan.datasets.sources import open_images
     from sase_gan.errors import DataError
     from sase_gan.runs.presets import ADVISED_IMAGES, recommend_image_size
 
@@ -77,8 +78,7 @@ def prepare(
     force: Annotated[bool, typer.Option("--force", help="Replace an existing destination.")] = False,
 ) -> None:
     """Write all pictures, square and of one size, into a zip of lossless PNGs that loads fast."""
-    from sase_gan.datasets.images import load_image_set
-    from sase_gan.datasets.prepare import write_image_set
+    from sase_gan.datasets.images import load_image_set, write_image_set
     from sase_gan.errors import UsageError
 
     if destination.suffix.lower() != ".zip":

@@ -127,7 +127,7 @@ def predict(
 
     from rich.console import Console
 
-    from sase_gan.datasets.images import open_images
+    from sase_gan.datasets.sources import open_images
     from sase_gan.files import write_atomically
     from sase_gan.pixels import write_png
     from sase_gan.recognition.detection.detector import detect, load_detector

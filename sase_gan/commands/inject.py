@@ -172,7 +172,7 @@ def animate(
 ) -> None:
     """Let the training picture move: animation.mp4 and animation.gif."""
     from sase_gan.drawing import injection as applications
-    from sase_gan.drawing.animations import write_gif, write_mp4
+    from sase_gan.pixels import write_gif, write_mp4
 
     pyramid, _ = _open(model, device)
     film = applications.animate(pyramid, frames, seed=seed, start_scale=start_scale, alpha=alpha, beta=beta)

@@ -31,7 +31,7 @@ def scenes(
     from sase_gan.runs.presets import choose_one_shot_preset
     from sase_gan.runs.run import RunOptions
     from sase_gan.runs.scenes import train_scenes
-    from sase_gan.training.one_shot_config import OneShotConfig
+    from sase_gan.training.config import OneShotConfig
 
     hardware = choose_hardware(device, threads=threads)
     preset = preset or choose_one_shot_preset(gpu=hardware.kind != "cpu")[0]

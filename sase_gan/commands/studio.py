@@ -55,6 +55,6 @@ def studio(
 
 
 def _bundled_snapshots() -> Path:
-    from sase_gan.datasets.bundled import bundled_data
+    from sase_gan.datasets.sources import bundled_data
 
     return bundled_data("snapshots")

@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+Kind = Literal["exact", "near", "mirrored"]
 THUMBNAIL_SIZE = 16
 NEAR_THRESHOLD = 16.0
 """Largest difference (grey levels, 0..255) of any thumbnail cell for two pictures to count as nearly the same.
@@ -30,7 +31,7 @@ class DuplicatePair:
 
     first: str
     second: str
-    kind: Literal["exact", "near", "mirrored"]
+    kind: Kind
     difference: float
 
 
@@ -69,15 +70,9 @@ def find_duplicates(
                     continue
                 group[group == group[second]] = group[first].item()
                 turned = bool(flipped[first - start, second] < straight[first - start, second])
-                kind = _kind(digests[first] == digests[second], turned)
+                kind: Kind = "exact" if digests[first] == digests[second] else "mirrored" if turned else "near"
                 pairs.append(DuplicatePair(names[first], names[second], kind, float(smaller[first - start, second])))
     return tuple(pairs)
-
-
-def _kind(exact: bool, turned: bool) -> Literal["exact", "near", "mirrored"]:
-    if exact:
-        return "exact"
-    return "mirrored" if turned else "near"
 
 
 def _largest_difference(rows: Tensor, columns: Tensor, threshold: float) -> Tensor:

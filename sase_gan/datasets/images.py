@@ -1,33 +1,31 @@
-"""Picture files of any size become one uint8 tensor: `load_image_set`, and `survey` for sets that may be broken."""
+"""Picture files of any size become one uint8 tensor; what is done with such a set before training."""
 
 import dataclasses
 import hashlib
+import io
 import os
+import zipfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import Literal
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from sase_gan.datasets.duplicates import DuplicatePair, find_duplicates, thumbnail
-from sase_gan.datasets.fit import Fit, fit_square
 from sase_gan.datasets.sources import ImageSource, open_images
 from sase_gan.errors import DataError, UsageError
-from sase_gan.pixels import to_tensor
+from sase_gan.files import write_atomically
+from sase_gan.pixels import to_pillow, to_tensor
 from sase_gan.progress import Count
+from sase_gan.resizing import at_size
+from sase_gan.seeds import generator
 
-__all__ = [
-    "ImageSet",
-    "ImageSetNotes",
-    "ImageSource",
-    "Survey",
-    "load_image_set",
-    "open_images",
-    "pixel_digest",
-    "survey",
-]
+Fit = Literal["crop", "pad"]
+"""Pictures are made square by cropping or padding, never by stretching."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +37,6 @@ class ImageSetNotes:
         jpeg_sources: how many pictures came from JPEG files, whose artefacts a generator learns too.
         upscaled: names of those smaller than the image size.
         grey_share: without any colour; transparent_share: with transparent pixels.
-        smallest_side, largest_side: of the files, upright, in pixels.
     """
 
     ignored: tuple[str, ...]
@@ -105,17 +102,14 @@ def load_image_set(
     *,
     image_size: int | None,
     fit: Fit = "crop",
-    background: tuple[int, int, int] = (255, 255, 255),
     max_images: int | None = None,
     progress: Count | None = None,
 ) -> ImageSet:
     """Read a folder, zip or picture into memory.
 
     Args:
-        image_size: side of the square pictures; None keeps all as they are, rectangles too, and they must be of one
-        size.
+        image_size: side of the square pictures; None keeps all as they are, rectangles too, all of one size.
         fit: how pictures that are not square become so, see `fit_square`.
-        background: behind transparent pixels and beside padded pictures.
         max_images: takes the first ones by name.
 
     Raises:
@@ -123,9 +117,7 @@ def load_image_set(
             `image_size` is None.
         UsageError: an image size or a number of images below 1.
     """
-    found = survey(
-        path, image_size=image_size, fit=fit, background=background, max_images=max_images, progress=progress
-    )
+    found = survey(path, image_size=image_size, fit=fit, max_images=max_images, progress=progress)
     if found.broken:
         more = f" (and {len(found.broken) - 1} more unreadable pictures: 'data check' lists all)"
         raise DataError(found.broken[0] + (more if len(found.broken) > 1 else ""))
@@ -138,7 +130,6 @@ def survey(
     *,
     image_size: int | None,
     fit: Fit = "crop",
-    background: tuple[int, int, int] = (255, 255, 255),
     max_images: int | None = None,
     progress: Count | None = None,
 ) -> Survey:
@@ -157,15 +148,14 @@ def survey(
 
     def load(index: int) -> _Loaded | DataError:
         try:
-            return _load(source, index, image_size, fit, background)
+            return _load(source, index, image_size, fit)
         except DataError as error:
             return error
 
     images: Tensor | None = None
     loaded: list[tuple[str, _Loaded]] = []
     broken: list[str] = []
-    # Decoding releases Python's lock, so two threads are twice as fast; more would multiply the memory of huge
-    # pictures.
+    # Decoding releases Python's lock: two threads are twice as fast, more would multiply the memory of huge pictures.
     with ThreadPoolExecutor(min(2, os.cpu_count() or 1)) as pool:
         for done, (name, result) in enumerate(zip(names, pool.map(load, range(len(names))), strict=True), start=1):
             if isinstance(result, DataError):
@@ -182,8 +172,7 @@ def survey(
     sizes = tuple((item.width, item.height) for _, item in loaded)
     if images is None:
         return Survey(None, sizes, tuple(broken))
-    images = images[: len(loaded)]
-    kept = tuple(name for name, _ in loaded)
+    images, kept = images[: len(loaded)], tuple(name for name, _ in loaded)
     notes = _notes(source, kept, [item for _, item in loaded], image_size)
     return Survey(ImageSet(images, kept, pixel_digest(images), notes), sizes, tuple(broken))
 
@@ -197,12 +186,10 @@ def pixel_digest(images: Tensor) -> str:
     return digest.hexdigest()
 
 
-def _load(
-    source: ImageSource, index: int, image_size: int | None, fit: Fit, background: tuple[int, int, int]
-) -> _Loaded:
+def _load(source: ImageSource, index: int, image_size: int | None, fit: Fit) -> _Loaded:
     # Twice the size is left for the good filter; the decoder's own reduction is a plain average.
-    picture = source.decode(index, background=background, at_least=None if image_size is None else 2 * image_size)
-    image = picture.rgb if image_size is None else fit_square(picture.rgb, image_size, fit, background)
+    picture = source.decode(index, at_least=None if image_size is None else 2 * image_size)
+    image = picture.rgb if image_size is None else fit_square(picture.rgb, image_size, fit)
     pixels = to_tensor(image)
     return _Loaded(
         pixels=pixels,
@@ -225,20 +212,126 @@ def _unequal(source: ImageSource, first: str, shape: Sequence[int], name: str, o
 
 
 def _notes(source: ImageSource, names: tuple[str, ...], items: list[_Loaded], image_size: int | None) -> ImageSetNotes:
-    count = len(items)
+    count, thumbnails = len(items), torch.stack([item.thumbnail for item in items])
     sides = [(min(item.width, item.height), max(item.width, item.height)) for item in items]
     return ImageSetNotes(
         ignored=source.ignored,
         jpeg_sources=sum(item.jpeg for item in items),
-        upscaled=tuple(
-            name for name, (short, _) in zip(names, sides, strict=True) if image_size is not None and short < image_size
-        ),
-        duplicates=find_duplicates(
-            names, torch.stack([item.thumbnail for item in items]), [item.digest for item in items]
-        ),
+        upscaled=tuple(name for name, (short, _) in zip(names, sides, strict=True) if short < (image_size or 0)),
+        duplicates=find_duplicates(names, thumbnails, [item.digest for item in items]),
         grey_share=sum(item.grey for item in items) / count,
         transparent_share=sum(item.transparent for item in items) / count,
         non_square_share=sum(short != long for short, long in sides) / count,
         smallest_side=min(short for short, _ in sides),
         largest_side=max(long for _, long in sides),
     )
+
+
+def open_picture(path: Path | str) -> ImageSet:
+    """Open the picture in a file, or the only one in a folder or zip, at its own size: a set of one.
+
+    Raises:
+        DataError: if the file is broken or missing, or there is more than one picture.
+    """
+    source = open_images(path)
+    if len(source) != 1:
+        raise DataError(f"{path} holds {len(source)} pictures; one-shot training takes one: name the file itself")
+    return load_image_set(source, image_size=None)
+
+
+def fitted(picture: ImageSet, size: tuple[int, int]) -> ImageSet:
+    """Bring the set's one picture to (height, width), with the digest of that."""
+    images = at_size(picture.images[0], size)[None]
+    return dataclasses.replace(picture, images=images, digest=pixel_digest(images))
+
+
+def fit_square(
+    image: Image.Image, size: int, fit: Fit = "crop", background: tuple[int, int, int] = (255, 255, 255)
+) -> Image.Image:
+    """Make an 8-bit RGB picture a square of `size`, keeping its proportions.
+
+    "crop" takes the square in the middle and resizes it. "pad" resizes the picture so that its long side fits (the
+    short one is rounded to a whole pixel), puts it in the middle and fills the rest with the background.
+    """
+    width, height = image.size
+    if fit == "crop":
+        side = min(width, height)
+        left, top = (width - side) // 2, (height - side) // 2
+        return _resize(image.crop((left, top, left + side, top + side)), (size, size))
+    # Resized before it is padded: a long strip padded first would need the memory of its long side squared.
+    scale = size / max(width, height)
+    inner = _resize(image, (max(1, round(width * scale)), max(1, round(height * scale))))
+    canvas = Image.new("RGB", (size, size), background)
+    canvas.paste(inner, ((size - inner.width) // 2, (size - inner.height) // 2))
+    return canvas
+
+
+def _resize(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    return image if image.size == size else image.resize(size, Image.Resampling.LANCZOS)
+
+
+def split_holdout(image_set: ImageSet, share: float, seed: int) -> tuple[ImageSet, ImageSet]:
+    """Part off a holdout, drawn by the seed: (training pictures, holdout pictures), both in the set's order.
+
+    The holdout has round(N * share) pictures, at least one, as far as possible without parting duplicates: pictures
+    that are the same or nearly so always end up on one side.
+
+    Raises:
+        UsageError: `share` is not between 0 and 1.
+        DataError: the set cannot be parted, being too small or nothing but duplicates of one picture.
+    """
+    if not 0 < share < 1:
+        raise UsageError(f"the holdout share is {share}; it must lie between 0 and 1 (0.1 keeps every tenth back)")
+    groups = _duplicate_groups(image_set)
+    wanted = max(1, round(len(image_set) * share))
+    held: list[int] = []
+    for group in torch.randperm(len(groups), generator=generator(seed, "holdout")).tolist():
+        if len(held) + len(groups[group]) <= wanted:
+            held += groups[group]
+    if not held or len(held) == len(image_set):
+        raise DataError(
+            f"{len(image_set)} pictures ({len(groups)} without duplicates) cannot be parted into training and "
+            f"a holdout of {wanted}; add pictures or train without a holdout"
+        )
+    return image_set.subset(sorted(set(range(len(image_set))) - set(held))), image_set.subset(sorted(held))
+
+
+def write_image_set(images: Tensor, names: Sequence[str], path: Path | str) -> None:
+    """Write uint8 [N, 3, H, W] as a zip of PNGs, both uncompressed (StyleGAN's convention: they decode fastest).
+
+    The suffixes of the names become .png. Equal pictures and names give equal bytes.
+
+    Raises:
+        UsageError: the path does not end in .zip, names and pictures differ in number, or two names become equal.
+    """
+    path = Path(path)
+    if path.suffix.lower() != ".zip":
+        raise UsageError(f"{path} was given as the prepared set; its name must end in .zip")
+    if len(images) != len(names):
+        raise UsageError(f"{len(names)} names were given for {len(images)} pictures; each picture needs one")
+    members = [str(PurePosixPath(name).with_suffix(".png")) for name in names]
+    if len(set(members)) < len(members):
+        # cat.jpg and cat.webp: then the old suffix stays in the name.
+        members = [f"{name}.png" for name in names]
+    if len(set(members)) < len(members):
+        raise UsageError("two pictures have the same name; each needs a name of its own")
+    with write_atomically(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
+        for image, member in zip(images, members, strict=True):
+            content = io.BytesIO()
+            to_pillow(image).save(content, format="PNG", compress_level=0)
+            # ZipInfo's own date, 1980, makes the bytes reproducible.
+            archive.writestr(zipfile.ZipInfo(member), content.getvalue())
+
+
+def _duplicate_groups(image_set: ImageSet) -> list[list[int]]:
+    """Group indices so that duplicates, and duplicates of duplicates, share a group; in order of their first."""
+    index = {name: position for position, name in enumerate(image_set.names)}
+    leader = list(range(len(image_set)))
+    for pair in image_set.notes.duplicates:
+        if pair.first in index and pair.second in index:
+            old, new = sorted((leader[index[pair.first]], leader[index[pair.second]]), reverse=True)
+            leader = [new if entry == old else entry for entry in leader]
+    groups: dict[int, list[int]] = {}
+    for position, entry in enumerate(leader):
+        groups.setdefault(entry, []).append(position)
+    return list(groups.values())

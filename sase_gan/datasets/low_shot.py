@@ -1,6 +1,7 @@
 """Endless training batches from pictures that lie in memory, each a pure function of (seed, position)."""
 
 from collections.abc import Iterator
+from itertools import count
 
 import torch
 from torch import Tensor
@@ -26,8 +27,10 @@ class EndlessBatches(IterableDataset[Tensor]):
     Args:
         images: uint8 [N, 3, H, W], kept by reference.
         batch_size: of one rank.
-        images_seen: where to start, over all ranks.
         mirror: False leaves all pictures as they are; it does not change their order.
+
+    Raises:
+        UsageError: for images of another kind, or a number out of its range.
 
     Example:
         >>> pictures = torch.arange(3, dtype=torch.uint8).reshape(3, 1, 1, 1).expand(3, 3, 4, 4)
@@ -47,55 +50,40 @@ class EndlessBatches(IterableDataset[Tensor]):
         mirror: bool = True,
     ) -> None:
         if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3 or len(images) == 0:
-            raise UsageError(
-                f"images are {images.dtype} {tuple(images.shape)}; uint8 [N, 3, H, W] with N >= 1 is required"
-            )
+            raise UsageError(f"images are {images.dtype} {tuple(images.shape)}; uint8 [N >= 1, 3, H, W] is required")
         if batch_size < 1:
             raise UsageError(f"batch_size is {batch_size}; it must be at least 1")
         if images_seen < 0:
             raise UsageError(f"images_seen is {images_seen}; it counts from 0")
         if not 0 <= rank < world_size:
             raise UsageError(f"rank is {rank} of {world_size}; it must lie in 0..{world_size - 1}")
-        self.images = images
-        self.batch_size = batch_size
-        self.seed = seed
-        self.images_seen = images_seen
-        self.rank = rank
-        self.world_size = world_size
-        self.mirror = mirror
+        self.images, self.batch_size, self.seed, self.mirror = images, batch_size, seed, mirror
+        self.images_seen, self.rank, self.world_size = images_seen, rank, world_size
         self._epochs: dict[int, tuple[Tensor, Tensor]] = {}
 
     def __iter__(self) -> Iterator[Tensor]:
         worker = get_worker_info()
         first, stride = (0, 1) if worker is None else (worker.id, worker.num_workers)
         step = self.batch_size * self.world_size
-        images_seen = self.images_seen + first * step
-        while True:
-            yield self.batch_at(images_seen)
-            images_seen += stride * step
+        for images_seen in count(self.images_seen + first * step, stride * step):
+            indices, mirrored = self._choices_at(images_seen)
+            batch = self.images[indices]
+            yield torch.where(mirrored[:, None, None, None], batch.flip(3), batch) if self.mirror else batch
 
-    def batch_at(self, images_seen: int) -> Tensor:
-        """Make this rank's batch, uint8 [batch_size, 3, H, W], after `images_seen` pictures of all ranks."""
-        indices, mirrored = self.choices_at(images_seen)
-        batch = self.images[indices]
-        return torch.where(mirrored[:, None, None, None], batch.flip(3), batch) if self.mirror else batch
-
-    def choices_at(self, images_seen: int) -> tuple[Tensor, Tensor]:
+    def _choices_at(self, images_seen: int) -> tuple[Tensor, Tensor]:
         """Draw this rank's batch at that count: picture indices int64 [batch_size] and coins bool [batch_size]."""
         start = images_seen + self.rank * self.batch_size
-        positions = torch.arange(start, start + self.batch_size)
-        count = len(self.images)
-        first_epoch, last_epoch = start // count, (start + self.batch_size - 1) // count
+        num = len(self.images)
+        first_epoch, last_epoch = start // num, (start + self.batch_size - 1) // num
         # Only the epochs of the current batch are kept: the next one usually lies in the last of them.
         self._epochs = {epoch: self._epoch(epoch) for epoch in range(first_epoch, last_epoch + 1)}
         permutations, coins = zip(*self._epochs.values(), strict=True)
-        within = positions - first_epoch * count
+        within = torch.arange(start, start + self.batch_size) - first_epoch * num
         return torch.cat(permutations)[within], torch.cat(coins)[within]
 
     def _epoch(self, epoch: int) -> tuple[Tensor, Tensor]:
         if epoch in self._epochs:
             return self._epochs[epoch]
-        count = len(self.images)
-        permutation = torch.randperm(count, generator=generator(self.seed, "shuffle", epoch))
-        coins = torch.randint(2, (count,), generator=generator(self.seed, "mirror", epoch)).bool()
+        permutation = torch.randperm(len(self.images), generator=generator(self.seed, "shuffle", epoch))
+        coins = torch.randint(2, (len(self.images),), generator=generator(self.seed, "mirror", epoch)).bool()
         return permutation, coins

@@ -7,27 +7,24 @@ import io
 import os
 import unicodedata
 import zipfile
-from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from torch import Tensor
 
-from sase_gan.errors import DataError
+from sase_gan.errors import DataError, UsageError
 from sase_gan.files import check_pictures_exist
 from sase_gan.pixels import Picture, decode_picture, to_tensor
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
 
 MAX_MEMBER_BYTES = 512 * 2**20
-"""A zip member that unpacks to more than this is refused; the number of pixels is limited by `pixels.MAX_PIXELS`
-besides.
-"""
+"""A zip member that unpacks to more is refused; the number of pixels is limited by `pixels.MAX_PIXELS` besides."""
 
 
-class ImageSource(ABC):
-    """A source lists picture files, sorted, and decodes one at a time on request; several threads may read.
+class ImageSource:
+    """Picture files of a folder are listed, sorted, and decoded one at a time on request; several threads may read.
 
     Attributes:
         path: of the folder, zip or picture.
@@ -47,14 +44,12 @@ class ImageSource(ABC):
     def __len__(self) -> int:
         return len(self.names)
 
-    @abstractmethod
     def open(self, index: int) -> BinaryIO:
         """Open the bytes of picture `index`."""
+        return (self.path / self.names[index]).open("rb")
 
-    def decode(
-        self, index: int, *, background: tuple[int, int, int] = (255, 255, 255), at_least: int | None = None
-    ) -> Picture:
-        """Decode picture `index` and tell what its file was like; arguments as in `pixels.decode_picture`.
+    def decode(self, index: int, *, at_least: int | None = None) -> Picture:
+        """Decode picture `index` and tell what its file was like; `at_least` as in `pixels.decode_picture`.
 
         Raises:
             DataError: the file is missing, broken, of another kind or too large.
@@ -62,42 +57,20 @@ class ImageSource(ABC):
         name = f"{self.path.name}: {self.names[index]}"
         try:
             with self.open(index) as file:
-                return decode_picture(file, background=background, at_least=at_least, name=name)
+                return decode_picture(file, at_least=at_least, name=name)
         except DataError:
             raise
         # Opening fails by OSError; unpacking a damaged or encrypted member by zipfile's, zlib's ...
         except Exception as error:
-            raise DataError(
-                f"{name} cannot be read ({error}); check its permissions, or replace or remove it"
-            ) from error
+            raise DataError(f"{name} cannot be read ({error}); check its permissions, replace or remove it") from error
 
-    def read(
-        self, index: int, *, background: tuple[int, int, int] = (255, 255, 255), at_least: int | None = None
-    ) -> Tensor:
-        """Read picture `index` as uint8 [3, H, W]; arguments and errors as in `decode`."""
-        return to_tensor(self.decode(index, background=background, at_least=at_least).rgb)
+    def read(self, index: int) -> Tensor:
+        """Read picture `index` as uint8 [3, H, W].
 
-
-class FolderSource(ImageSource):
-    """A folder gives the picture files in it and in its sub-folders, links followed."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(path, _walk(path))
-
-    def open(self, index: int) -> BinaryIO:
-        """Open the bytes of picture `index`."""
-        return (self.path / self.names[index]).open("rb")
-
-
-class FileSource(ImageSource):
-    """A single picture file is a list of one."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(path.parent, [path.name])
-
-    def open(self, index: int) -> BinaryIO:
-        """Open the bytes of the picture."""
-        return (self.path / self.names[index]).open("rb")
+        Raises:
+            DataError: as `decode`.
+        """
+        return to_tensor(self.decode(index).rgb)
 
 
 class ZipSource(ImageSource):
@@ -114,7 +87,14 @@ class ZipSource(ImageSource):
             raise DataError(f"{path} is not a readable zip file ({error}); make it anew or give the folder") from error
         members = [member for member in self._zip.infolist() if not member.is_dir()]
         for member in members:
-            _check_member(path, member)
+            name = PurePosixPath(member.filename.replace("\\", "/"))
+            if name.is_absolute() or ".." in name.parts or ":" in name.parts[0]:
+                raise DataError(
+                    f"{path} has a member named {member.filename!r}; names must be relative, without '..': make the "
+                    "zip anew"
+                )
+            if member.file_size > MAX_MEMBER_BYTES:
+                raise DataError(_too_large(path, member.filename))
         super().__init__(path, (member.filename for member in members))
 
     def open(self, index: int) -> BinaryIO:
@@ -139,12 +119,12 @@ def open_images(path: Path | str) -> ImageSource:
     """
     path = Path(path).expanduser()
     if path.is_dir():
-        return FolderSource(path)
+        return ImageSource(path, _walk(path))
     check_pictures_exist(path)
     if path.suffix.lower() == ".zip":
         return ZipSource(path)
     if _is_picture(path.name):
-        return FileSource(path)
+        return ImageSource(path.parent, [path.name])
     raise DataError(f"{path} is no folder, .zip or picture (PNG, JPEG, WebP, BMP, TIFF, GIF); check the path")
 
 
@@ -162,16 +142,6 @@ def _walk(root: Path) -> Iterable[str]:
         yield from ((Path(folder) / file).relative_to(root).as_posix() for file in files)
 
 
-def _check_member(path: Path, member: zipfile.ZipInfo) -> None:
-    name = PurePosixPath(member.filename.replace("\\", "/"))
-    if name.is_absolute() or ".." in name.parts or ":" in name.parts[0]:
-        raise DataError(
-            f"{path} has a member named {member.filename!r}; names must be relative, without '..': make the zip anew"
-        )
-    if member.file_size > MAX_MEMBER_BYTES:
-        raise DataError(_too_large(path, member.filename))
-
-
 def _too_large(path: Path, name: str) -> str:
     return f"{path}: {name} unpacks to more than {MAX_MEMBER_BYTES // 2**20} MiB; scale the picture down first"
 
@@ -187,3 +157,28 @@ def _hidden(name: str) -> bool:
 def _sort_key(name: str) -> tuple[str, str]:
     # macOS stores accents apart from their letters (NFD), others as one character: equal names must sort equally.
     return unicodedata.normalize("NFC", name), name
+
+
+_CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+def bundled_data(name: str) -> Path:
+    """Find the folder of a bundled set, "emoji-faces" or "single", in the checkout that this package runs from.
+
+    Raises:
+        DataError: the package was installed without its repository (the sets are no part of it), or has no such set.
+        UsageError: a path instead of a name.
+    """
+    if Path(name).name != name:
+        raise UsageError(f"{name!r} was given as a bundled set; a plain name such as 'emoji-faces' is required")
+    data = _CHECKOUT / "data"
+    if not ((_CHECKOUT / "pyproject.toml").is_file() and data.is_dir()):
+        raise DataError(
+            f"the bundled set {name!r} comes with the repository, not with the installed package; run from a "
+            "checkout or give the path of your own pictures"
+        )
+    folder = data / name
+    if not folder.is_dir():
+        known = ", ".join(sorted(entry.name for entry in data.iterdir() if any(entry.glob("*.png"))))
+        raise DataError(f"there is no bundled set {name!r}; the bundled sets are {known}")
+    return folder

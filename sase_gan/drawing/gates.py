@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -43,16 +43,13 @@ def rewired(module: nn.Module, overrides: Overrides) -> Any:
         tensor([2.])
     """
     twin = copy.copy(module)
-    own = overrides.get("", {})
-    for name, function in own.items():
+    for name, function in overrides.get("", {}).items():
         object.__setattr__(twin, name, function)
     children = dict(module._modules)
     for child in {path.partition(".")[0] for path in overrides if path}:
         if children.get(child) is None:
             raise UsageError(f"there is no submodule {child!r}; known are {', '.join(children)}")
-        inner = {
-            path.partition(".")[2]: methods for path, methods in overrides.items() if path.partition(".")[0] == child
-        }
+        inner = {path.partition(".")[2]: own for path, own in overrides.items() if path.partition(".")[0] == child}
         children[child] = rewired(children[child], inner)  # type: ignore[arg-type]
     object.__setattr__(twin, "_modules", children)
     return twin
@@ -71,27 +68,19 @@ def block_size(path: str) -> int:
 
 @dataclass(frozen=True)
 class LayerView:
-    """What the layers of a generator did for one picture is noted here.
-
-    Attributes:
-        masks: of each SASE gate, `[groups, size, size]` in (0, 1), at the size of the gate's source.
-        styles: of each SASE gate, `[groups, channels]`.
-        mixtures: of each attentive normalization, its weights `[components]`.
-        image: uint8 `[3, image_size, image_size]`.
-    """
+    """What the layers of a generator did for one picture is noted here."""
 
     masks: dict[str, Tensor]
+    """Of each SASE gate, `[groups, size, size]` in (0, 1), at the size of the gate's source."""
     styles: dict[str, Tensor]
+    """Of each SASE gate, `[groups, channels]`."""
     mixtures: dict[str, Tensor]
+    """Of each attentive normalization, its weights `[components]`."""
     image: Tensor
 
 
 def view_layers(network: Generator, inputs: Inputs) -> LayerView:
-    """Draw one picture and note masks, styles and mixture weights on the way.
-
-    Args:
-        inputs: of one picture, as `sampling.draw_inputs` gives them.
-    """
+    """Draw the first picture of `inputs` and note masks, styles and mixture weights on the way."""
     seen: dict[str, dict[str, Tensor]] = {"masks": {}, "styles": {}, "mixtures": {}}
 
     def noting(kind: str, path: str, method: Callable[..., Tensor]) -> Callable[..., Tensor]:
@@ -108,12 +97,9 @@ def view_layers(network: Generator, inputs: Inputs) -> LayerView:
     }
     for path, norm in attentive_norms(network).items():
         overrides[path] = {"mixture_weights": noting("mixtures", path, norm.mixture_weights)}
-    image = draw_images(rewired(network, overrides), Inputs(inputs.z[:1], _first_noise(inputs)))[0]
-    return LayerView(seen["masks"], seen["styles"], seen["mixtures"], image)
-
-
-def _first_noise(inputs: Inputs) -> list[Tensor] | None:
-    return None if inputs.noise is None else [noise[:1] for noise in inputs.noise]
+    noise = None if inputs.noise is None else [maps[:1] for maps in inputs.noise]
+    image = draw_images(rewired(network, overrides), Inputs(inputs.z[:1], noise))[0]
+    return LayerView(image=image, **seen)
 
 
 @dataclass(frozen=True)
@@ -129,7 +115,7 @@ class GateEdit:
 
     strengths: tuple[float, ...] = ()
     styles: Tensor | None = None
-    borrowed: frozenset[int] = field(default_factory=frozenset)
+    borrowed: frozenset[int] = frozenset()
     region: Tensor | None = None
 
 
@@ -147,8 +133,7 @@ def draw_edited(network: Generator, inputs: Inputs, edits: Mapping[str, GateEdit
     """
     gates = network.sase_gates()
     if unknown := [name for name in edits if name not in gates]:
-        known = ", ".join(gates) or "none"
-        raise UsageError(f"there is no SASE gate {unknown[0]!r}; this generator has {known}")
+        raise UsageError(f"there is no SASE gate {unknown[0]!r}; this generator has {', '.join(gates) or 'none'}")
     overrides = {name: {"apply_gate": _edited_gate(name, gates[name], edit)} for name, edit in edits.items()}
     return draw_images(rewired(network, overrides), inputs)
 
@@ -169,8 +154,7 @@ def _edited_gate(name: str, gate: SynthesisSASE, edit: GateEdit) -> Callable[...
         borrowed = gate.apply_gate(masks, mixed, target)
         if edit.region is None:
             return borrowed
-        region = edit.region.to(target)[None, None]
-        region = F.interpolate(region, size=target.shape[2:], mode="bilinear", antialias=True, align_corners=False)
+        region = F.interpolate(edit.region.to(target)[None, None], target.shape[2:], mode="bilinear", antialias=True)
         return torch.lerp(gate.apply_gate(masks, styles, target), borrowed, region)
 
     return apply_gate
@@ -179,15 +163,8 @@ def _edited_gate(name: str, gate: SynthesisSASE, edit: GateEdit) -> Callable[...
 def mask_overlay(image: Tensor, mask: Tensor, *, scale: int = 1) -> Tensor:
     """Lay a mask over its picture, which is dimmed and greyed where the mask is low, and tinted where it is high.
 
-    Masks often differ by little from a constant, so the mask is stretched to its own range; the caller states it.
-
-    Args:
-        image: uint8 `[3, H, W]`.
-        mask: `[h, w]`, any range.
-        scale: whole factor by which the result is larger than the picture.
-
-    Returns:
-        uint8 `[3, H * scale, W * scale]`.
+    Masks often differ by little from a constant, so the mask `[h, w]` is stretched to its own range; the caller states
+    it. The picture is uint8 `[3, H, W]`, the result uint8 `[3, H * scale, W * scale]`.
     """
     height, width = image.shape[1] * scale, image.shape[2] * scale
     large = F.interpolate(image[None].float() / 255, size=(height, width), mode="nearest")[0]

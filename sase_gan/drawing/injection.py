@@ -13,14 +13,13 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from sase_gan.drawing.finish import draw_finished
-from sase_gan.drawing.masks import FEATHER, blend, main_colours, nearest_colours, soft_mask
-from sase_gan.drawing.sampling import Inputs, NoiseMode, draw_inputs, evaluating
+from sase_gan.drawing.masks import blend, main_colours, nearest_colours, soft_mask
+from sase_gan.drawing.sampling import NoiseMode, draw_finished, draw_inputs, evaluating
 from sase_gan.errors import UsageError
 from sase_gan.networks.pyramid import Pyramid
 from sase_gan.networks.pyramid_sizes import Size
 from sase_gan.pixels import to_float, to_uint8
-from sase_gan.progress import Count
+from sase_gan.progress import Count, batches
 from sase_gan.resizing import Padding, at_size, resize
 from sase_gan.seeds import generator as random_generator
 
@@ -50,35 +49,21 @@ def sample(
     batch_size: int = 8,
     progress: Count | None = None,
 ) -> Tensor:
-    """Draw a picture for each seed, at any size.
+    """Draw a picture for each seed, uint8 `[num_seeds, 3, *size]`, as `sampling.sample_images` does, but at any size.
 
     Args:
-        size: height and width; the training size if None.
         start_scale: stages before it draw the training picture, so its layout is kept; 0 redraws everything.
         padding: other than the trained one; "circular" makes tiles.
         styles: "train" keeps the gates' style vectors of the training picture, whatever the new picture's proportions.
-
-    Returns:
-        uint8 `[num_seeds, 3, *size]`; at the training size and start scale 0 the pictures of `sampling.sample_images`.
 
     Raises:
         UsageError: for a start scale that the pyramid does not have.
     """
     _check_scale(pyramid, start_scale, least=0)
+    how: dict[str, Any] = {"noise": noise, "padding": padding, "batch_size": batch_size, "progress": progress}
     with evaluating(pyramid):
         carried = pyramid.reconstruct(start_scale).stages[-1] if start_scale > 0 else None
-        return _draw(
-            pyramid,
-            seeds,
-            carried,
-            start_scale,
-            size=size,
-            noise=noise,
-            padding=padding,
-            styles=styles,
-            batch_size=batch_size,
-            progress=progress,
-        )
+        return _draw(pyramid, seeds, carried, start_scale, size=size, styles=styles, **how)
 
 
 def inject(
@@ -90,10 +75,7 @@ def inject(
     seeds: Sequence[int] = (0,),
     size: Size | None = None,
     dilate: float = 0.0,
-    feather: float = FEATHER,
     noise: NoiseMode = "random",
-    padding: Padding | None = None,
-    styles: Styles = "live",
     finish: bool = True,
 ) -> Injection:
     """Let a picture enter before stage `start_scale` and draw the rest of the way.
@@ -105,8 +87,6 @@ def inject(
             the result is the training picture.
         size: height and width of the result; the training size if None, and then the proportions must agree.
         dilate: radius of a disk that the mask is enlarged by, in pixels at a longer side of 250.
-        feather: standard deviation of the mask's soft edge, in the same pixels; 0 for a hard edge.
-        noise: "off" draws without noise, one picture whatever the seed.
         finish: whether the result is finished with patches of the training picture, as the model is set; what has no
             like in it is lost then.
 
@@ -126,28 +106,20 @@ def inject(
     with evaluating(pyramid):
         whole = resize(to_float(image)[None].to(device), sizes[-1])
         carried = resize(whole, sizes[start_scale - 1]).clamp(-1, 1)
-        how: dict[str, Any] = {"size": size, "noise": noise, "padding": padding, "styles": styles, "finish": finish}
-        drawn = _draw(pyramid, seeds, carried, start_scale, **how)
+        drawn = _draw(pyramid, seeds, carried, start_scale, size=size, noise=noise, finish=finish)
     if mask is None:
         return Injection(drawn, drawn)
     base = at_size(pyramid.picture.cpu(), sizes[-1])
-    return Injection(drawn, blend(base, drawn, soft_mask(mask, sizes[-1], dilate=dilate, feather=feather)))
+    return Injection(drawn, blend(base, drawn, soft_mask(mask, sizes[-1], dilate=dilate)))
 
 
-def inject_strip(
-    pyramid: Pyramid, image: Tensor, mask: Tensor | None = None, *, seed: int = 0, dilate: float = 0.0
-) -> Injection:
-    """Let a picture enter at every possible stage, coarse to fine: how much each start scale changes.
-
-    Returns:
-        uint8 `[num_stages - 1, 3, height, width]` each; the first entered at stage 1.
+def inject_strip(pyramid: Pyramid, image: Tensor, mask: Tensor | None = None, *, seed: int = 0) -> Injection:
+    """Let a picture enter at every stage from the second on, coarse to fine: how much each start scale changes.
 
     Raises:
         UsageError: for a pyramid of a single stage.
     """
-    parts = [
-        inject(pyramid, image, scale, mask, seeds=(seed,), dilate=dilate) for scale in range(1, pyramid.num_stages)
-    ]
+    parts = [inject(pyramid, image, scale, mask, seeds=(seed,)) for scale in range(1, pyramid.num_stages)]
     if not parts:
         raise UsageError("this model has a single stage; a picture can enter only models of two stages or more")
     return Injection(torch.cat([p.unmasked for p in parts]), torch.cat([p.masked for p in parts]))
@@ -162,12 +134,8 @@ def harmonise(
 
     Args:
         composite: the training picture with the object pasted, uint8 `[3, height, width]`.
-        mask: where it was pasted.
         start_scale: finer keeps more of the object; by default the last, from which a pasted ball came out round and in
             the cup's colours, where one stage earlier nobody would have known it.
-
-    Returns:
-        uint8 `[num_seeds, 3, height, width]` at training size.
     """
     scale = _scale_at(pyramid, 1.0) if start_scale is None else start_scale
     return inject(pyramid, composite, scale, mask, seeds=seeds, dilate=HARMONISE_RADIUS, finish=False).masked
@@ -190,15 +158,10 @@ def paint_to_image(
     size: Size | None = None,
     colours: int | None = None,
 ) -> Tensor:
-    """Turn a flat painting into a picture of the training picture's texture.
+    """Turn a flat painting into a picture of the training picture's texture; start scales 1 and 2 serve most.
 
-    Args:
-        start_scale: 1 or 2 serve most paintings.
-        colours: first give every pixel the nearest of so many main colours of the training picture, so that a
-            painting in other colours is understood.
-
-    Returns:
-        uint8 `[num_seeds, 3, height, width]`.
+    With `colours`, every pixel first gets the nearest of so many main colours of the training picture, so that a
+    painting in other colours is understood.
     """
     if colours is not None:
         painting = nearest_colours(painting, main_colours(pyramid.picture.cpu(), colours))
@@ -230,9 +193,6 @@ def animate(
         alpha: pull towards the training picture, 0 to 1.
         beta: smoothness of the motion, 0 to 1.
 
-    Returns:
-        uint8 `[frames, 3, height, width]`.
-
     Raises:
         UsageError: for a number out of its range.
     """
@@ -249,17 +209,14 @@ def animate(
         for shape, fixed in zip(shapes, pyramid.fixed_noise(), strict=True)
     ]
     walk = _walk_around(targets, source, alpha, beta)
-    device = pyramid.amplitudes.device
     parts = []
     with evaluating(pyramid):
         carried = pyramid.reconstruct(start_scale).stages[-1] if start_scale > 0 else None
-        for first in range(0, frames, batch_size):
-            steps = list(islice(walk, min(batch_size, frames - first)))
-            noise = [torch.cat(maps).to(device) for maps in zip(*steps, strict=True)]
+        for part in batches(range(frames), batch_size, progress):
+            steps = list(islice(walk, len(part)))
+            noise = [torch.cat(maps).to(pyramid.amplitudes.device) for maps in zip(*steps, strict=True)]
             entering = None if carried is None else carried.expand(len(steps), -1, -1, -1)
             parts.append(to_uint8(pyramid.climb(noise, start=start_scale, carried=entering).big).cpu())
-            if progress is not None:
-                progress(first + len(steps), frames)
     return torch.cat(parts)
 
 
@@ -279,11 +236,7 @@ def _walk_around(targets: list[Tensor], source: torch.Generator, alpha: float, b
 
 
 def tile(pyramid: Pyramid, seeds: Sequence[int], *, size: Size | None = None) -> Tensor:
-    """Draw textures that continue seamlessly when laid side by side: every padding and resizing wraps around.
-
-    Returns:
-        uint8 `[num_seeds, 3, *size]`.
-    """
+    """Draw textures that continue seamlessly when laid side by side: every padding and resizing wraps around."""
     return sample(pyramid, seeds, size=size, padding="circular")
 
 
@@ -295,8 +248,8 @@ def _draw(
     *,
     size: Size | None,
     noise: NoiseMode,
-    padding: Padding | None,
-    styles: Styles,
+    padding: Padding | None = None,
+    styles: Styles = "live",
     finish: bool = True,
     batch_size: int = 8,
     progress: Count | None = None,
@@ -304,30 +257,21 @@ def _draw(
     """Draw batches of pictures, uint8 on the CPU, from `carried` `[1, ...]` before stage `start`."""
     if styles not in ("live", "train"):
         raise UsageError(f"styles is {styles!r}; choose live or train")
-    device, sizes = pyramid.amplitudes.device, pyramid.stage_sizes(size)
     given = pyramid.training_styles() if styles == "train" else None
+    how: dict[str, Any] = {"start": start, "sizes": pyramid.stage_sizes(size), "padding": padding, "styles": given}
     parts = []
-    for first in range(0, len(seeds), batch_size):
-        inputs = draw_inputs(pyramid, seeds[first : first + batch_size], noise=noise, size=size)
-        maps = _by_stage(pyramid, inputs, device)
-        how: dict[str, Any] = {"start": start, "sizes": sizes, "padding": padding, "styles": given}
+    for part in batches(seeds, batch_size, progress):
+        inputs = draw_inputs(pyramid, part, noise=noise, size=size).to(pyramid.amplitudes.device)
+        maps = pyramid.inputs(*inputs)
         if finish and pyramid.finished_stages > 0:
             drawn = draw_finished(pyramid, maps, carried=carried, **how)
         else:
             each = None if carried is None else carried.expand(len(inputs.z), -1, -1, -1)
             drawn = pyramid.climb(maps, carried=each, **how).big
         parts.append(to_uint8(drawn).cpu())
-        if progress is not None:
-            progress(min(first + batch_size, len(seeds)), len(seeds))
     if not parts:
         raise UsageError("no seed was given; give at least one, for example 0-15")
     return torch.cat(parts)
-
-
-def _by_stage(pyramid: Pyramid, inputs: Inputs, device: torch.device) -> list[Tensor | None]:
-    if inputs.noise is None:
-        return [inputs.z.to(device)] + [None] * (pyramid.num_stages - 1)
-    return [inputs.z.to(device), *(noise.to(device) for noise in inputs.noise)]
 
 
 def _check_scale(pyramid: Pyramid, scale: int, *, least: int) -> None:
@@ -347,5 +291,5 @@ def _check_proportions(pyramid: Pyramid, image: Tensor, size: Size | None) -> No
     if size is None and abs(image.shape[2] * height / (image.shape[1] * width) - 1) > 0.05:
         raise UsageError(
             f"the picture is {image.shape[2]}x{image.shape[1]}, the model's {width}x{height}; crop it to the same "
-            f"proportions, or give a size for the result"
+            "proportions, or give a size for the result"
         )

@@ -7,25 +7,22 @@ others, "GANSpace" (2020). Local mixing of styles through SASE masks is ours, se
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from itertools import pairwise
+from collections.abc import Callable
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from sase_gan.drawing.gates import attentive_norms, block_size, rewired
-from sase_gan.drawing.sampling import Inputs, draw_images, evaluating, spherical_interpolation
+from sase_gan.drawing.sampling import Inputs, arcs, draw_images, evaluating
 from sase_gan.errors import UsageError
+from sase_gan.layers.excitation import SkipExcitation
 from sase_gan.layers.sase import SynthesisSASE
-from sase_gan.layers.skip_excitation import SkipExcitation
 from sase_gan.networks.generator import Generator
 from sase_gan.seeds import generator as random_generator
 
 DirectionMethod = Literal["factorisation", "components"]
 DIRECTION_METHODS: tuple[DirectionMethod, ...] = ("factorisation", "components")
-COMPONENT_SAMPLES = 256
-COMPONENT_SIZE = 8
 
 
 def neighbours(z: Tensor, *, side: int = 5, reach: float = 0.6, seed: int = 0) -> Tensor:
@@ -39,7 +36,6 @@ def neighbours(z: Tensor, *, side: int = 5, reach: float = 0.6, seed: int = 0) -
         side: points along an edge, odd.
         reach: of the middle of an edge, as the angle from `z` in radians; 0.6 is a clear difference, above 1.2 little
             of the original is left.
-        seed: of the two directions.
 
     Returns:
         `[side * side, latent_size]`, row by row.
@@ -64,13 +60,9 @@ def neighbours(z: Tensor, *, side: int = 5, reach: float = 0.6, seed: int = 0) -
 
 
 def variations(z: Tensor, count: int, *, amount: float = 0.5, seed: int = 0) -> Tensor:
-    """Vary a latent: `cos(a) z + sin(a) e` with normal `e`, so that the variations stay normal.
+    """Vary a latent, `[count, latent_size]`: `cos(a) z + sin(a) e` with normal `e`, so the variations stay normal.
 
-    Args:
-        amount: the angle `a` in radians; 0 gives `z`, pi/2 forgets it.
-
-    Returns:
-        `[count, latent_size]`.
+    The amount is the angle `a` in radians; 0 gives `z`, pi/2 forgets it.
 
     Raises:
         UsageError: an amount outside 0 to 1.6.
@@ -85,13 +77,8 @@ def variations(z: Tensor, count: int, *, amount: float = 0.5, seed: int = 0) -> 
 def closed_walk(stations: Tensor, steps: int, *, loop: bool = True) -> Tensor:
     """Walk from station to station along arcs, slowing down at each, so that neither a station nor the end jerks.
 
-    Args:
-        stations: `[n, latent_size]`, at least two.
-        steps: latents from each station to just before the next.
-        loop: return to the first station; else the last one ends the walk.
-
     Returns:
-        `[n * steps, latent_size]` for a loop, else `[(n - 1) * steps + 1, latent_size]`.
+        `[n * steps, latent_size]` for a loop back to the first station, else `[(n - 1) * steps + 1, latent_size]`.
 
     Raises:
         UsageError: fewer than two stations, or no step.
@@ -100,10 +87,8 @@ def closed_walk(stations: Tensor, steps: int, *, loop: bool = True) -> Tensor:
         raise UsageError(f"a walk needs at least two pictures; got {len(stations)}")
     if steps < 1:
         raise UsageError(f"steps is {steps}; at least 1 from picture to picture is required")
-    way = torch.cat([stations, stations[:1]]) if loop else stations
     shares = [(1 - torch.cos(torch.tensor(torch.pi * step / steps))).item() / 2 for step in range(steps)]
-    points = [spherical_interpolation(a, b, share) for a, b in pairwise(way) for share in shares]
-    return torch.stack(points if loop else [*points, stations[-1]])
+    return arcs(stations, shares, loop=loop)
 
 
 def directions(network: Generator, method: DirectionMethod, count: int = 6) -> Tensor:
@@ -130,47 +115,29 @@ def directions(network: Generator, method: DirectionMethod, count: int = 6) -> T
         found = _component_directions(network, count)
     else:
         raise UsageError(f"method is {method!r}; choose {' or '.join(DIRECTION_METHODS)}")
-    largest = found.gather(1, found.abs().argmax(1, keepdim=True))
-    return found * largest.sign()
+    return found * found.gather(1, found.abs().argmax(1, keepdim=True)).sign()
 
 
 def _component_directions(network: Generator, count: int) -> Tensor:
     latent_size = network.config.latent_size
-    z = torch.randn(max(COMPONENT_SAMPLES, 2 * latent_size), latent_size, generator=random_generator(0, "components"))
-    block = network.get_submodule(f"b{COMPONENT_SIZE}")
+    z = torch.randn(max(256, 2 * latent_size), latent_size, generator=random_generator(0, "components"))
+    block = network.get_submodule("b8")
     with evaluating(network):
         device = next(network.parameters()).device
         maps = torch.cat([block(network.b4(part.to(device)), ()).flatten(1).float().cpu() for part in z.split(64)])
-    centred = maps - maps.mean(0)
-    scores = torch.linalg.svd(centred, full_matrices=False)[0][:, :count]
+    scores = torch.linalg.svd(maps - maps.mean(0), full_matrices=False)[0][:, :count]
     back = torch.linalg.lstsq(z, scores).solution.T
     return back / back.norm(dim=1, keepdim=True)
 
 
-def draw_latents(network: Generator, z: Tensor, noise: Sequence[Tensor] | None, *, batch_size: int = 8) -> Tensor:
-    """Draw latents `[n, latent_size]`, all with the noise maps of one picture, as uint8 `[n, 3, S, S]`."""
-    parts = []
-    for part in z.split(batch_size):
-        shared = None if noise is None else [n[:1].expand(len(part), -1, -1, -1) for n in noise]
-        parts.append(draw_images(network, Inputs(part, shared)))
-    return torch.cat(parts)
-
-
 def mix(network: Generator, first: Inputs, second: Inputs, from_size: int) -> Tensor:
-    """Draw pictures of the first latents whose appearance comes from the second latents from a map size on.
+    """Draw pictures of the first latents, uint8, with the appearance of as many second ones from a map size on.
 
     A latent enters this generator at 4x4 alone, so maps cannot be crossed half way without losing the first picture.
     What crosses instead is what describes a picture as a whole: from `from_size` on, the mean and deviation of every
     channel after each activation (adaptive instance normalisation, Huang and Belongie 2017), the weights of attentive
     normalization, the channel gates of skip-layer excitation and the styles of SASE are those of the second. Masks and
-    noise, which say where things are, stay those of the first.
-
-    Args:
-        first, second: of equal batch sizes.
-        from_size: a map size of the network; above the picture's size nothing is mixed.
-
-    Returns:
-        uint8 `[batch, 3, image_size, image_size]`.
+    noise, which say where things are, stay those of the first; above the picture's size nothing is mixed.
 
     Raises:
         UsageError: unequal numbers of latents.
@@ -193,12 +160,7 @@ def mix(network: Generator, first: Inputs, second: Inputs, from_size: int) -> Te
             return lambda x: _with_statistics_of(method(x), notes[path].pop(0))
         return lambda *arguments: notes[path].pop(0)
 
-    device = next(network.parameters()).device
-    noise = None if second.noise is None else [n.to(device) for n in second.noise]
-    with evaluating(network):
-        rewired(network, {p: {name: noting(p, method)} for p, (name, method) in crossing.items()})(
-            second.z.to(device), noise
-        )
+    draw_images(rewired(network, {p: {name: noting(p, m)} for p, (name, m) in crossing.items()}), second)
     return draw_images(rewired(network, {p: {name: taking(p, m)} for p, (name, m) in crossing.items()}), first)
 
 
@@ -217,8 +179,8 @@ def _appearance(network: Generator) -> dict[str, tuple[str, Callable[..., Tensor
     return found
 
 
-def _with_statistics_of(x: Tensor, other: Tensor, eps: float = 1e-5) -> Tensor:
+def _with_statistics_of(x: Tensor, other: Tensor) -> Tensor:
     """Give `x` the mean and deviation of every channel of `other`, for each picture."""
     deviation, mean = torch.std_mean(x, (2, 3), correction=0, keepdim=True)
     other_deviation, other_mean = torch.std_mean(other, (2, 3), correction=0, keepdim=True)
-    return (x - mean) / (deviation + eps) * other_deviation + other_mean
+    return (x - mean) / (deviation + 1e-5) * other_deviation + other_mean

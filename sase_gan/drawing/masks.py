@@ -48,10 +48,8 @@ def blend(base: Tensor, drawn: Tensor, weights: Tensor) -> Tensor:
     return to_uint8((1 - weights) * to_float(base) + weights * to_float(drawn))
 
 
-def main_colours(picture: Tensor, count: int, *, rounds: int = 20) -> Tensor:
-    """Find the main colours of a picture uint8 `[3, height, width]` by k-means: uint8 `[count, 3]`.
-
-    Nothing is random.
+def main_colours(picture: Tensor, count: int) -> Tensor:
+    """Find the main colours of a picture uint8 `[3, height, width]` by k-means without chance: uint8 `[count, 3]`.
 
     Raises:
         UsageError: for fewer than 1 or more than 64 colours.
@@ -61,7 +59,7 @@ def main_colours(picture: Tensor, count: int, *, rounds: int = 20) -> Tensor:
         raise UsageError(f"colours is {count}; it must be between 1 and 64 (5 serves most paintings)")
     order = pixels.sum(1).argsort()
     centres = pixels[order[((torch.arange(count) + 0.5) / count * len(order)).long()]]
-    for _ in range(rounds):
+    for _ in range(20):
         nearest = torch.cdist(pixels, centres).argmin(1)
         for index in range(count):
             if (chosen := nearest == index).any():
@@ -76,15 +74,12 @@ def nearest_colours(picture: Tensor, colours: Tensor) -> Tensor:
 
 
 def move_region(image: Tensor, box: tuple[int, int, int, int], offset: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """Copy a rectangle to another place: a rough edit for `edit`.
+    """Copy a rectangle to another place, a rough edit for `edit`; return the mask `[height, width]` of the change too.
 
     Args:
         image: uint8 `[3, height, width]`.
         box: left, top, width, height in pixels.
         offset: right and down, in pixels; what leaves the picture is cut off.
-
-    Returns:
-        The edited picture, and the mask `[height, width]` bool of what changed.
 
     Raises:
         UsageError: if the rectangle or its new place lies outside the picture.

@@ -20,7 +20,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from itertools import product
 
 import torch
 import torch.nn.functional as F
@@ -58,7 +58,6 @@ class _Level:
 
     @property
     def places(self) -> Size:
-        """Count the rows and columns of patches."""
         return _places(self.size)
 
 
@@ -77,20 +76,15 @@ class PatchPainter:
     """
 
     def __init__(self, example: Tensor, sizes: Sequence[Size], *, padding: Padding = "zero") -> None:
-        self.padding = padding
+        self.padding, self.rim = padding, PATCH - 1 if padding == "circular" else 0
         self.guide = _guide(example, sizes[0])
         self.levels = [_level(example, size, before) for before, size in zip([None, *sizes[:-1]], sizes, strict=True)]
 
     @torch.no_grad()
     def redraw(self, pictures: Tensor, sizes: Sequence[Size]) -> Tensor:
-        """Draw pictures of the same layout out of patches of the example.
+        """Draw pictures `[batch, 3, h, w]` of the same layout out of patches of the example, `[batch, 3, *sizes[-1]]`.
 
-        Args:
-            pictures: float `[batch, 3, h, w]`; read at the first size.
-            sizes: of the pictures at each level; the example's own for pictures of its size.
-
-        Returns:
-            `[batch, 3, *sizes[-1]]`, within the example's range.
+        They are read at the first size; `sizes` are theirs at each level, the example's own for pictures of its size.
         """
         return torch.cat([self._redraw(picture[None], sizes) for picture in pictures])
 
@@ -104,19 +98,15 @@ class PatchPainter:
         for level, size in zip(self.levels, sizes, strict=True):
             x = resize(x, size, self.padding)
             if match is not None and before is not None:
-                match = _carried(match, before, level, self._query_places(size))
+                match = _carried(match, before, level, _places([side + 2 * self.rim for side in size]))
             for round_ in range(ROUNDS):
                 x, match = self._swap(x, level, level.blurred if round_ == 0 else level.sharp, match)
             before = level
         return x
 
-    def _query_places(self, size: Sequence[int]) -> Size:
-        extra = 2 * (PATCH - 1) if self.padding == "circular" else 0
-        return _places((size[0] + extra, size[1] + extra))
-
     def _swap(self, x: Tensor, level: _Level, keys: Tensor, match: Tensor | None) -> tuple[Tensor, Tensor]:
         """Replace every patch of a picture; return where the patches came from too, `[rows, columns, 2]`."""
-        rim = PATCH - 1 if self.padding == "circular" else 0
+        rim = self.rim
         if rim:
             x = wrap(x, rim)
         height, width = x.shape[2:]
@@ -160,8 +150,7 @@ def _guide(example: Tensor, size: Size) -> _Level | None:
 def _level(example: Tensor, size: Size, before: Size | None) -> _Level:
     sharp = resize(example, size)
     blurred = sharp if before is None else resize(resize(sharp, before), size)
-    patches = F.unfold(sharp, PATCH)[0]
-    blurred_patches = F.unfold(blurred, PATCH)[0]
+    patches, blurred_patches = (F.unfold(x, PATCH)[0] for x in (sharp, blurred))
     centred = blurred_patches - blurred_patches.mean(1, keepdim=True)
     directions = torch.linalg.eigh((centred @ centred.T).double()).eigenvectors[:, -COMPONENTS:].to(example.dtype)
     return _Level(size, directions, blurred_patches.T @ directions, patches.T @ directions, patches)
@@ -178,8 +167,7 @@ def _nearest(queries: Tensor, keys: Tensor) -> Tensor:
         pairs = torch.addmm(lengths, block, keys.T, alpha=-2)
         return pairs.add_(block.square().sum(1, keepdim=True)).clamp_min_(0)
 
-    blocks = queries.split(_BLOCK)
-    whole = [distances(block) for block in blocks]
+    whole = [distances(block) for block in queries.split(_BLOCK)]
     least = torch.stack([block.min(0).values for block in whole]).min(0).values
     weights = 1 / (least + COMPLETENESS * 3 * PATCH**2)
     return torch.cat([(block * weights).argmin(1) for block in whole])
@@ -187,28 +175,22 @@ def _nearest(queries: Tensor, keys: Tensor) -> Tensor:
 
 def _carried(match: Tensor, before: _Level, level: _Level, places: Size) -> Tensor:
     """Turn a match of the level before into a guess for this one, `[*places, 2]`: the same displacement, enlarged."""
-    rows, columns = (_nearest_places(places[axis], match.shape[axis], match.device) for axis in range(2))
-    coarse = match[rows.there][:, columns.there].float()
+    rows, below = _nearest_places(places[0], match.shape[0], match.device)
+    columns, beside = _nearest_places(places[1], match.shape[1], match.device)
+    coarse = match[rows][:, columns].float()
     guesses = []
-    for axis, rest in enumerate((rows.rest[:, None], columns.rest[None, :])):
-        scale = level.places[axis] / before.places[axis]
-        guess = (coarse[..., axis] + 0.5) * scale + rest - 0.5
+    for axis, further in enumerate((below[:, None], beside[None, :])):
+        guess = (coarse[..., axis] + 0.5) * (level.places[axis] / before.places[axis]) + further - 0.5
         guesses.append(guess.round().clamp(0, level.places[axis] - 1))
     return torch.stack(guesses, -1).long()
 
 
-class _NearestPlaces(NamedTuple):
-    there: Tensor
-    """For every place on a fine axis the nearest one on a coarse axis."""
-    rest: Tensor
-    """How much further it lies, in fine places."""
-
-
-def _nearest_places(fine: int, coarse: int, device: torch.device) -> _NearestPlaces:
+def _nearest_places(fine: int, coarse: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Find for every place on a fine axis the nearest one on a coarse axis, and how many fine places it lies off."""
     ratio = fine / coarse
     here = torch.arange(fine, device=device) + 0.5
     there = (here / ratio).long().clamp(max=coarse - 1)
-    return _NearestPlaces(there, here - (there + 0.5) * ratio)
+    return there, here - (there + 0.5) * ratio
 
 
 def _nearest_around(queries: Tensor, keys: Tensor, match: Tensor) -> Tensor:
@@ -220,9 +202,6 @@ def _nearest_around(queries: Tensor, keys: Tensor, match: Tensor) -> Tensor:
     Args:
         queries: `[rows, columns, components]`; keys: `[key_rows, key_columns, components]`.
         match: `[rows, columns, 2]`, row and column of a key.
-
-    Returns:
-        another match.
     """
     limit = torch.tensor(keys.shape[:2], device=match.device) - 1
     flat = keys.reshape(-1, keys.shape[2])
@@ -236,12 +215,7 @@ def _nearest_around(queries: Tensor, keys: Tensor, match: Tensor) -> Tensor:
             distance = distance / (least[index] + COMPLETENESS * 3 * PATCH**2)
         return distance.view(match.shape[:2])
 
-    steps = [
-        torch.tensor((row, column), device=match.device)
-        for row in (-1, 0, 1)
-        for column in (-1, 0, 1)
-        if (row, column) != (0, 0)
-    ]
+    steps = [torch.tensor(step, device=match.device) for step in product((-1, 0, 1), repeat=2) if any(step)]
     for normalised in (False, True):
         for _ in range(_SEARCH_ROUNDS):
             best = score(match, normalised)

@@ -8,9 +8,8 @@ neighbours with reach 0.60 in plane 0.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -28,12 +27,11 @@ from sase_gan.drawing.sampling import (
     walk_between,
 )
 from sase_gan.errors import UsageError
+from sase_gan.progress import Count, batches
 
 MAP_SIDE = 5
 MOST_VARIATIONS = 64
 MOST_MOVES = 32
-LONGEST_FILE_NAME = 255
-"""In bytes, on all usual file systems."""
 _MOVE = re.compile(r"([~@])(\d{1,3})\.(\d{1,10})\.(\d{1,2})")
 _NAME = re.compile(rf"(\d{{1,10}})((?:{_MOVE.pattern})*)")
 
@@ -45,8 +43,6 @@ class Move:
     Attributes:
         kind: "~", a variation; "@", a place on the map of neighbours.
         percent: amount or reach in hundredths of a radian.
-        seed: of the variation or the plane.
-        place: which of them.
     """
 
     kind: str
@@ -90,7 +86,7 @@ class Recipe:
             'seed000017~50.3.2.png'
         """
         name = f"seed{self.seed:06d}{''.join(map(str, self.moves))}.png"
-        if len(name) > LONGEST_FILE_NAME:
+        if len(name) > 255:  # bytes, on all usual file systems
             raise UsageError(
                 f"picture {self.name} has {len(self.moves)} steps, and a file may not have so long a name; take fewer "
                 "steps, or write the grid alone (--grid-only)"
@@ -182,9 +178,7 @@ def parse_recipes(text: object, *, most: int, least: int = 1) -> list[Recipe]:
     if not isinstance(text, str) or len(text) > 2000:
         raise UsageError("Write the pictures as a list of seeds, such as 0, 5, 12.")
     found: list[Recipe] = []
-    for part in (part.strip() for part in text.split(",")):
-        if not part:
-            continue
+    for part in filter(None, map(str.strip, text.split(","))):
         first, _, last = part.partition("-")
         if last.isdecimal() and first.isdecimal() and int(last) - int(first) >= most:
             raise UsageError(f"{part} are too many pictures; at most {most} are possible here.")
@@ -195,10 +189,10 @@ def parse_recipes(text: object, *, most: int, least: int = 1) -> list[Recipe]:
 
 
 def _checked(recipe: Recipe, part: str) -> Recipe:
-    places = {"~": MOST_VARIATIONS, "@": MAP_SIDE**2}
-    limits = {"~": 160, "@": 300}
+    limits = {"~": (MOST_VARIATIONS, 160), "@": (MAP_SIDE**2, 300)}
     for move in recipe.moves:
-        if move.place >= places[move.kind] or move.percent > limits[move.kind] or move.seed > MAX_SEED:
+        places, percent = limits[move.kind]
+        if move.place >= places or move.percent > percent or move.seed > MAX_SEED:
             raise UsageError(f"{part} names a variation that does not exist.")
     if recipe.seed > MAX_SEED or len(recipe.moves) > MOST_MOVES:
         raise UsageError(f"{part} is no picture: seeds go up to {MAX_SEED}, and steps up to {MOST_MOVES}.")
@@ -206,11 +200,7 @@ def _checked(recipe: Recipe, part: str) -> Recipe:
 
 
 def draw_recipes(
-    network: Network,
-    recipes: Sequence[Recipe],
-    *,
-    batch_size: int = 8,
-    progress: Callable[[int, int], Any] | None = None,
+    network: Network, recipes: Sequence[Recipe], *, batch_size: int = 8, progress: Count | None = None
 ) -> Tensor:
     """Draw the pictures, uint8 `[n, 3, height, width]`.
 
@@ -220,14 +210,12 @@ def draw_recipes(
     for recipe in recipes:
         check_truncation(recipe.truncation)
     parts = []
-    for start in range(0, len(recipes), batch_size):
-        inputs = [recipe.inputs(network) for recipe in recipes[start : start + batch_size]]
+    for part in batches(recipes, batch_size, progress):
+        inputs = [recipe.inputs(network) for recipe in part]
         # A batch may mix pictures with and without noise only through a caller's mistake: one setting serves all.
         noises = [item.noise for item in inputs]
         noise = None if noises[0] is None else [torch.cat(maps) for maps in zip(*noises, strict=True)]
         parts.append(draw_images(network, Inputs(torch.cat([item.z for item in inputs]), noise)))
-        if progress is not None:
-            progress(min(start + batch_size, len(recipes)), len(recipes))
     return torch.cat(parts)
 
 

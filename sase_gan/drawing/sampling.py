@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
-from sase_gan.drawing.finish import draw_finished
+from sase_gan.drawing.patch_matching import PATCH, PatchPainter
 from sase_gan.errors import UsageError
 from sase_gan.networks.generator import Generator
 from sase_gan.networks.pyramid import Pyramid
 from sase_gan.networks.pyramid_sizes import Size
-from sase_gan.pixels import to_uint8
-from sase_gan.progress import Count
+from sase_gan.pixels import to_float, to_uint8
+from sase_gan.progress import Count, batches
+from sase_gan.resizing import Padding
 from sase_gan.seeds import generator as random_generator
 
 Network = Generator | Pyramid
@@ -32,6 +33,10 @@ class Inputs(NamedTuple):
 
     z: Tensor
     noise: list[Tensor] | None
+
+    def to(self, device: torch.device) -> Inputs:
+        """Bring them to a device."""
+        return Inputs(self.z.to(device), None if self.noise is None else [noise.to(device) for noise in self.noise])
 
 
 def draw_inputs(
@@ -49,21 +54,15 @@ def draw_inputs(
     if noise not in ("random", "fixed", "off"):
         raise UsageError(f"noise is {noise!r}; choose random, fixed or off")
     check_seeds(seeds)
-    z = torch.stack(
-        [torch.randn(network.latent_shape(size), generator=random_generator(seed, "latent")) for seed in seeds]
-    )
+
+    def stacked(shape: tuple[int, ...], sources: Sequence[torch.Generator]) -> Tensor:
+        return torch.stack([torch.randn(shape, generator=source) for source in sources])
+
+    z = stacked(network.latent_shape(size), [random_generator(seed, "latent") for seed in seeds])
     if noise == "off":
         return Inputs(z, None)
-    owners = seeds if noise == "random" else [0] * len(seeds)
-    return Inputs(z, _noise_maps(network, owners, size))
-
-
-def _noise_maps(network: Network, seeds: Sequence[int], size: Size | None = None) -> list[Tensor]:
-    sources = [random_generator(seed, "noise") for seed in seeds]
-    return [
-        torch.stack([torch.randn(shape, generator=source) for source in sources])
-        for shape in network.noise_shapes(size)
-    ]
+    sources = [random_generator(seed if noise == "random" else 0, "noise") for seed in seeds]
+    return Inputs(z, [stacked(shape, sources) for shape in network.noise_shapes(size)])
 
 
 def check_seeds(seeds: Sequence[int]) -> None:
@@ -104,7 +103,6 @@ def sample_images(
 
     Args:
         truncation: latents are multiplied by it; below 1 pictures are more typical and less varied.
-        progress: called with (done, total) after each batch.
 
     Returns:
         uint8 `[len(seeds), 3, height, width]` on the CPU. Batches of another size may change the last bit of a
@@ -115,11 +113,9 @@ def sample_images(
     """
     check_truncation(truncation)
     parts = []
-    for start in range(0, len(seeds), batch_size):
-        inputs = draw_inputs(network, seeds[start : start + batch_size], noise=noise)
+    for part in batches(seeds, batch_size, progress):
+        inputs = draw_inputs(network, part, noise=noise)
         parts.append(draw_images(network, Inputs(inputs.z * truncation, inputs.noise)))
-        if progress is not None:
-            progress(min(start + batch_size, len(seeds)), len(seeds))
     if not parts:
         check_seeds(seeds)
     return torch.cat(parts)
@@ -136,19 +132,23 @@ def check_truncation(truncation: float) -> None:
 
 
 def draw_images(network: Network, inputs: Inputs, *, finish: bool = True) -> Tensor:
-    """Draw one batch of pictures, uint8 on the CPU, from given latents and noise.
-
-    Args:
-        finish: whether a pyramid's pictures are finished, as it is set; films are not, in which patches would jump.
-    """
-    device = next(network.parameters()).device
-    z = inputs.z.to(device)
-    noise = None if inputs.noise is None else [noise.to(device) for noise in inputs.noise]
+    """Draw one batch of pictures, uint8 on the CPU; a pyramid's are finished, as it is set, but not in films."""
+    inputs = inputs.to(next(network.parameters()).device)
     with evaluating(network):
         if finish and isinstance(network, Pyramid) and network.finished_stages > 0:
-            none: list[Tensor | None] = [None] * (network.num_stages - 1)
-            return to_uint8(draw_finished(network, [z, *(none if noise is None else noise)])).cpu()
-        return to_uint8(network(z, noise).big).cpu()
+            return to_uint8(draw_finished(network, network.inputs(*inputs))).cpu()
+        return to_uint8(network(*inputs).big).cpu()
+
+
+def draw_latents(
+    network: Network, z: Tensor, noise: Sequence[Tensor] | None, *, batch_size: int = 8, finish: bool = True
+) -> Tensor:
+    """Draw latents, all with the noise maps of one picture, as uint8 `[n, 3, height, width]`."""
+    parts = []
+    for part in batches(z, batch_size):
+        shared = None if noise is None else [maps[:1].expand(len(part), -1, -1, -1) for maps in noise]
+        parts.append(draw_images(network, Inputs(part, shared), finish=finish))
+    return torch.cat(parts)
 
 
 def latent_walk(
@@ -157,19 +157,15 @@ def latent_walk(
     """Draw pictures on the way from seed to seed, with the first seed's noise throughout; a pyramid's not finished.
 
     Args:
-        seeds: the stations, at least two.
-        steps: pictures from each station to just before the next.
-        loop: also walk back from the last station to the first; otherwise the last station ends the walk.
-
-    Returns:
-        uint8 `[n, 3, height, width]`.
+        steps: pictures from each seed to just before the next.
+        loop: also walk back from the last seed to the first; otherwise the last one ends the walk.
 
     Raises:
         UsageError: fewer than two seeds, or no step.
     """
     if len(seeds) < 2:
         raise UsageError(f"a walk needs at least two seeds; got {len(seeds)}")
-    stations = Inputs(draw_inputs(network, seeds, noise="off").z, _noise_maps(network, seeds[:1]))
+    stations = Inputs(draw_inputs(network, seeds, noise="off").z, draw_inputs(network, seeds[:1]).noise)
     return walk_between(network, stations, steps=steps, loop=loop, batch_size=batch_size)
 
 
@@ -183,24 +179,21 @@ def walk_between(
     """
     if steps < 1:
         raise UsageError(f"steps is {steps}; at least 1 picture from seed to seed is required")
-    way = torch.cat([stations.z, stations.z[:1]]) if loop else stations.z
-    ways = [spherical_interpolation(a, b, step / steps) for a, b in pairwise(way) for step in range(steps)]
-    if not loop:
-        ways.append(way[-1])
-    noise = None if stations.noise is None else [n[:1] for n in stations.noise]
-    parts = []
-    for start in range(0, len(ways), batch_size):
-        z = torch.stack(ways[start : start + batch_size])
-        shared = None if noise is None else [n.expand(len(z), -1, -1, -1) for n in noise]
-        parts.append(draw_images(network, Inputs(z, shared), finish=False))
-    return torch.cat(parts)
+    z = arcs(stations.z, [step / steps for step in range(steps)], loop=loop)
+    return draw_latents(network, z, stations.noise, batch_size=batch_size, finish=False)
+
+
+def arcs(stations: Tensor, shares: Sequence[float], *, loop: bool) -> Tensor:
+    """Stack the latents at these shares of each arc from station to station; the last station ends an open way."""
+    way = torch.cat([stations, stations[:1]]) if loop else stations
+    points = [spherical_interpolation(a, b, share) for a, b in pairwise(way) for share in shares]
+    return torch.stack(points if loop else [*points, way[-1]])
 
 
 def spherical_interpolation(a: Tensor, b: Tensor, share: float) -> Tensor:
     """Go from one latent to another on the arc, lengths too; it stays where normal latents lie, unlike the chord."""
     norm_a, norm_b = a.norm(), b.norm()
-    cosine = (a.flatten() @ b.flatten() / (norm_a * norm_b)).clamp(-1, 1)
-    angle = torch.arccos(cosine)
+    angle = torch.arccos((a.flatten() @ b.flatten() / (norm_a * norm_b)).clamp(-1, 1))
     if angle < 1e-4 or angle > torch.pi - 1e-4:  # no arc, or none that is shortest: the chord serves
         return torch.lerp(a, b, share)
     direction = (torch.sin((1 - share) * angle) * a / norm_a + torch.sin(share * angle) * b / norm_b) / torch.sin(angle)
@@ -228,3 +221,46 @@ def parse_seeds(text: str) -> list[int]:
         check_seeds((start, end))  # before a range of any length is written out
         seeds.extend(range(start, end + 1))
     return seeds
+
+
+def draw_finished(pyramid: Pyramid, noise: Sequence[Tensor | None], **how: Any) -> Tensor:
+    """Draw the finest pictures of `Pyramid.climb` and finish them; arguments as there, `carried` one picture for all.
+
+    Each is climbed to by itself: which patch is nearest may turn on a float's last bit, and that on the batch.
+    """
+    count = next(len(part) for part in noise if part is not None)
+    alone = [
+        pyramid.climb([None if part is None else part[index : index + 1] for part in noise], **how).big
+        for index in range(count)
+    ]
+    where = {key: value for key, value in how.items() if key in ("start", "sizes", "padding")}
+    return finish(pyramid, torch.cat(alone), **where)
+
+
+def finish(
+    pyramid: Pyramid,
+    drawn: Tensor,
+    *,
+    start: int = 0,
+    sizes: Sequence[Sequence[int]] | None = None,
+    padding: Padding | None = None,
+) -> Tensor:
+    """Draw pictures `[batch, 3, height, width]` again, at their last sizes, out of patches of the training picture.
+
+    What a sample looks like at the last `finished_stages` sizes is replaced by the nearest patches
+    (`drawing.patch_matching`). Short trainings place things well and blur them; this costs a tenth of a second a
+    picture. Never at the coarsest size: a patch there is a quarter of the picture, and the result a copy.
+
+    Args:
+        start: the first stage that drew; sizes before it are left alone.
+        sizes, padding: as given to `Pyramid.climb`.
+    """
+    trained_sizes = pyramid.config.sizes
+    first = max(start, 1, pyramid.num_stages - pyramid.finished_stages)
+    pairs = zip((sizes or trained_sizes)[first:], trained_sizes[first:], strict=True)
+    levels = [(size, trained) for size, trained in pairs if min(size) >= PATCH]
+    if not levels:
+        return drawn
+    example = to_float(pyramid.picture)[None].to(drawn.device)
+    painter = PatchPainter(example, [trained for _, trained in levels], padding=padding or pyramid.config.padding)
+    return painter.redraw(drawn, [(int(size[0]), int(size[1])) for size, _ in levels])

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import torch
 
-from sase_gan.datasets.images import ImageSet, load_image_set
-from sase_gan.datasets.one_shot import fitted
+from sase_gan.datasets.images import ImageSet, fitted, load_image_set
 from sase_gan.errors import DataError
 from sase_gan.evaluation.options import EvaluationOptions, GeneratedSource, Plan, resolve_pairs
 from sase_gan.evaluation.pictures import at_size, resized

@@ -13,9 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sase_gan.datasets.fit import Fit
-from sase_gan.datasets.images import ImageSet, ImageSource, load_image_set, open_images
-from sase_gan.datasets.prepare import split_holdout
+from sase_gan.datasets.images import Fit, ImageSet, load_image_set, split_holdout
+from sase_gan.datasets.sources import ImageSource, open_images
 from sase_gan.drawing.sampling import latent_walk, sample_images
 from sase_gan.errors import DataError, UsageError
 from sase_gan.evaluation.options import Asked, GeneratedSource, RealSource

@@ -1,14 +1,12 @@
-"""The exchangeable layers: one family a file, channels first, nothing but `ops` beneath."""
+"""The exchangeable layers: one family a file, channels first, nothing of ours beneath."""
 
 from sase_gan.layers.attentive_norm import AttentiveNorm
 from sase_gan.layers.aw_conv import AWConv2d, AWUpsampleConv
 from sase_gan.layers.efficient_multi_scale_attention import EfficientMultiScaleAttention
-from sase_gan.layers.primitives import GatedLinearUnit, NoiseInjection
+from sase_gan.layers.excitation import SkipExcitation, SqueezeExcitation
+from sase_gan.layers.primitives import GatedLinearUnit, NoiseInjection, UpsampleConv
 from sase_gan.layers.sase import SynthesisSASE
 from sase_gan.layers.sase_recognition import SASEConv2d
-from sase_gan.layers.skip_excitation import SkipExcitation
-from sase_gan.layers.squeeze_excitation import SqueezeExcitation
-from sase_gan.layers.upsample import UpsampleConv
 
 __all__ = [
     "AWConv2d",

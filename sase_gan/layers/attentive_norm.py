@@ -11,7 +11,6 @@ Deviations, each an option or a guard:
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Literal
 
 import torch
@@ -19,7 +18,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from sase_gan.layers.statistics import normalise, wide, without_autocast
+from sase_gan.layers.statistics import check_choice, check_counts, normalise, wide, without_autocast
 
 Activation = Literal["hard_sigmoid", "sigmoid", "softmax"]
 
@@ -77,36 +76,26 @@ class AttentiveNorm(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        if channels < 1 or num_components < 1:
-            raise ValueError(
-                f"channels is {channels} and num_components {num_components}; both must be at least 1 (usual: 10)"
-            )
-        if norm not in ("batch", "group"):
-            raise ValueError(f"norm is {norm!r}; choose 'batch' or 'group'")
+        check_counts(channels=channels, num_components=num_components)
+        check_choice("norm", norm, ("batch", "group"))
         if norm == "group" and channels % num_groups:
             raise ValueError(f"num_groups is {num_groups}; it must divide the {channels} channels")
-        if attention_norm not in ("batch", "group", "none"):
-            raise ValueError(f"attention_norm is {attention_norm!r}; choose 'batch', 'group' or 'none'")
-        if activation not in ("hard_sigmoid", "sigmoid", "softmax"):
-            raise ValueError(f"activation is {activation!r}; choose 'hard_sigmoid', 'sigmoid' or 'softmax'")
-        if init_scale not in ("paper", "unit"):
-            raise ValueError(f"init_scale is {init_scale!r}; choose 'paper' or 'unit'")
+        check_choice("attention_norm", attention_norm, ("batch", "group", "none"))
+        check_choice("activation", activation, ("hard_sigmoid", "sigmoid", "softmax"))
+        check_choice("init_scale", init_scale, ("paper", "unit"))
         factory: dict[str, Any] = {"device": device, "dtype": dtype}
         self.channels, self.num_components = channels, num_components
         self.activation, self.descriptor_eps = activation, descriptor_eps
         self.init_scale, self.decay_affine = init_scale, decay_affine
-        self.norm: nn.Module = (
-            nn.BatchNorm2d(channels, eps=eps, momentum=momentum, affine=False, **factory)
-            if norm == "batch"
-            else nn.GroupNorm(num_groups, channels, eps=eps, affine=False, **factory)
-        )
+        self.norm: nn.Module = nn.BatchNorm2d(channels, eps, momentum, affine=False, **factory)
+        if norm == "group":
+            self.norm = nn.GroupNorm(num_groups, channels, eps, affine=False, **factory)
         self.proj = nn.Conv2d(channels, num_components, 1, bias=attention_norm == "none", **factory)
-        makers: dict[str, Callable[[], nn.Module]] = {
-            "batch": lambda: nn.BatchNorm2d(num_components, eps=eps, momentum=momentum, **factory),
-            "group": lambda: nn.GroupNorm(1, num_components, eps=eps, **factory),
-            "none": nn.Identity,
-        }
-        self.attn_norm = makers[attention_norm]()
+        self.attn_norm: nn.Module = nn.Identity()
+        if attention_norm == "batch":
+            self.attn_norm = nn.BatchNorm2d(num_components, eps, momentum, **factory)
+        elif attention_norm == "group":
+            self.attn_norm = nn.GroupNorm(1, num_components, eps, **factory)
         self.scale = nn.Parameter(torch.empty(num_components, channels, **factory))
         self.shift = nn.Parameter(torch.empty(num_components, channels, **factory))
         self.reset_parameters()
@@ -125,9 +114,8 @@ class AttentiveNorm(nn.Module):
         if self.proj.bias is not None:
             nn.init.zeros_(self.proj.bias)
         for norm in (self.norm, self.attn_norm):
-            reset: Any = getattr(norm, "reset_parameters", None)
-            if reset is not None:
-                reset()
+            if not isinstance(norm, nn.Identity):
+                norm.reset_parameters()  # type: ignore[operator]
 
     def zero_init(self) -> None:
         """Zero both tables: the output is 0, the usual start of the last norm of a residual branch."""
@@ -146,11 +134,8 @@ class AttentiveNorm(nn.Module):
                 descriptor = mean * torch.rsqrt(variance + self.descriptor_eps)
             else:
                 descriptor = x * self.descriptor_eps**-0.5
-            logits = F.conv2d(
-                descriptor,
-                self.proj.weight.to(descriptor.dtype),
-                None if self.proj.bias is None else self.proj.bias.to(descriptor.dtype),
-            )
+            bias = None if self.proj.bias is None else self.proj.bias.to(descriptor.dtype)
+            logits = F.conv2d(descriptor, self.proj.weight.to(descriptor.dtype), bias)
             logits = normalise(self.attn_norm, logits).flatten(1)
             if self.activation == "hard_sigmoid":
                 return F.relu6(logits + 3) / 6
@@ -160,11 +145,10 @@ class AttentiveNorm(nn.Module):
         """Normalise a map; the result has the type and memory format of `x`."""
         weights = self.mixture_weights(x)
         with without_autocast(x):
-            gamma = weights @ self.scale.to(weights.dtype)
-            beta = weights @ self.shift.to(weights.dtype)
+            gamma, beta = (weights @ table.to(weights.dtype) for table in (self.scale, self.shift))
         standardised = normalise(self.norm, x)
-        gamma, beta = gamma.to(standardised.dtype), beta.to(standardised.dtype)
-        return torch.addcmul(beta[:, :, None, None], gamma[:, :, None, None], standardised)
+        gamma, beta = (affine.to(standardised.dtype)[:, :, None, None] for affine in (gamma, beta))
+        return torch.addcmul(beta, gamma, standardised)
 
     @classmethod
     def from_batchnorm(
@@ -191,11 +175,9 @@ class AttentiveNorm(nn.Module):
         """
         mean, variance = getattr(batch_norm, "running_mean", None), getattr(batch_norm, "running_var", None)
         if mean is None or variance is None:
-            raise ValueError(
-                f"got {type(batch_norm).__name__} without running statistics; pass a trained 2-D batch normalisation"
-            )
-        if mode not in ("exact", "expectation"):
-            raise ValueError(f"mode is {mode!r}; choose 'exact' or 'expectation'")
+            kind = type(batch_norm).__name__
+            raise ValueError(f"got {kind} without running statistics; pass a trained 2-D batch normalisation")
+        check_choice("mode", mode, ("exact", "expectation"))
         channels = mean.numel()
         layer = cls(
             channels,

@@ -10,6 +10,9 @@ call uses their running statistics.
 
 from __future__ import annotations
 
+import operator
+from functools import reduce
+from itertools import product
 from typing import Any, Literal
 
 import torch
@@ -17,7 +20,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from sase_gan.layers.statistics import normalise
+from sase_gan.layers.statistics import check_choice, check_counts, like, normalise
 
 Activation = Literal["sigmoid", "tanh", "none"]
 Backend = Literal["auto", "grouped", "taps"]
@@ -74,13 +77,14 @@ class AWConv2d(nn.Conv2d):
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        _check(in_channels, out_channels, reduction, rd_min, activation, backend, chunk)
+        check_counts(in_channels=in_channels, out_channels=out_channels, reduction=reduction, rd_min=rd_min)
+        check_counts(chunk=1 if chunk is None else chunk)
+        check_choice("activation", activation, ("sigmoid", "tanh", "none"))
+        check_choice("backend", backend, ("auto", "grouped", "taps"))
         where: dict[str, Any] = {"device": device, "dtype": dtype}
-        super().__init__(
-            in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode, **where
-        )
-        self.activation, self.residual, self.backend = activation, residual, backend
-        self.chunk = chunk
+        geometry = kernel_size, stride, padding, dilation, groups
+        super().__init__(in_channels, out_channels, *geometry, bias, padding_mode, **where)
+        self.activation, self.residual, self.backend, self.chunk = activation, residual, backend, chunk
         inner = max(rd_min, in_channels // reduction)
         self.squeeze = nn.Conv2d(in_channels, inner, 1, bias=False, **where)
         self.squeeze_norm = nn.BatchNorm2d(inner, **where)
@@ -103,13 +107,15 @@ class AWConv2d(nn.Conv2d):
             return raw
         return raw.sigmoid() if self.activation == "sigmoid" else raw.tanh()
 
+    def factor(self, x: Tensor) -> Tensor:
+        """Return what the kernel is scaled by, 1 + A or A [N, C2, kh, kw]."""
+        return 1.0 + self.attention(x) if self.residual else self.attention(x)
+
     def forward(
         self, input: Float[Tensor, "batch in_channels height width"]
     ) -> Float[Tensor, "batch out_channels out_height out_width"]:
         """Convolve as `torch.nn.Conv2d` would, each sample with its own kernel."""
-        factor = self.attention(input)
-        if self.residual:
-            factor = 1.0 + factor
+        factor = self.factor(input)
         if self.chunk is None or input.shape[0] <= self.chunk:
             return self._convolve(input, factor)
         pieces = zip(input.split(self.chunk), factor.split(self.chunk), strict=True)
@@ -124,11 +130,8 @@ class AWConv2d(nn.Conv2d):
     def _convolve(self, x: Tensor, factor: Tensor) -> Tensor:
         x = self._padded(x)
         size = self._output_size(x)
-        form = self._taps if self._backend(x, size) == "taps" else self._grouped
-        result = form(x, factor, size)
-        if self.bias is not None:
-            result = result + self.bias.to(result.dtype).reshape(1, -1, 1, 1)
-        return result
+        result = (self._taps if self._backend(x, size) == "taps" else self._grouped)(x, factor, size)
+        return result if self.bias is None else result + self.bias.to(result.dtype).reshape(1, -1, 1, 1)
 
     def _backend(self, x: Tensor, size: tuple[int, int]) -> str:
         if self.backend != "auto":
@@ -136,9 +139,7 @@ class AWConv2d(nn.Conv2d):
         if x.shape[0] == 0 or torch.compiler.is_exporting() or torch._C._get_tracing_state():
             return "taps"
         # What is kept for the backward pass: kh kw maps of the output, or one kernel for each sample.
-        if size[0] * size[1] <= self.in_channels // self.groups:
-            return "taps"
-        return "grouped"
+        return "taps" if size[0] * size[1] <= self.in_channels // self.groups else "grouped"
 
     def _padded(self, x: Tensor) -> Tensor:
         # torch has already resolved "same", "valid" and numbers into one list for torch.nn.functional.pad.
@@ -148,10 +149,9 @@ class AWConv2d(nn.Conv2d):
         return F.pad(x, pads, mode="constant" if self.padding_mode == "zeros" else self.padding_mode)
 
     def _output_size(self, padded: Tensor) -> tuple[int, int]:
-        spans = [d * (k - 1) for d, k in zip(self.dilation, self.kernel_size, strict=True)]
         height, width = (
-            (side - span - 1) // stride + 1
-            for side, span, stride in zip(padded.shape[-2:], spans, self.stride, strict=True)
+            (padded.shape[axis - 2] - self.dilation[axis] * (self.kernel_size[axis] - 1) - 1) // self.stride[axis] + 1
+            for axis in range(2)
         )
         return height, width
 
@@ -162,26 +162,26 @@ class AWConv2d(nn.Conv2d):
         # Contiguous, like the folded input: with kernels kept channels-last this convolution is twice as slow.
         kernels = self.kernels(factor).flatten(0, 1).contiguous()
         result = F.conv2d(folded, kernels, None, self.stride, 0, self.dilation, num * self.groups)
-        return _like(result.reshape(num, self.out_channels, *size), x)
+        return like(result.reshape(num, self.out_channels, *size), x)
 
     def _taps(self, x: Tensor, factor: Tensor, size: tuple[int, int]) -> Tensor:
-        result: Tensor | None = None
         weight = self.weight
-        for i in range(self.kernel_size[0]):
-            for j in range(self.kernel_size[1]):
-                window = x[:, :, _positions(i, 0, self, size), _positions(j, 1, self, size)]
-                tap = F.conv2d(window, weight[:, :, i : i + 1, j : j + 1], groups=self.groups)
-                tap = tap * factor[:, :, i : i + 1, j : j + 1].to(tap.dtype)
-                result = tap if result is None else result + tap
-        assert result is not None
-        return result
+
+        def tap(i: int, j: int) -> Tensor:
+            window = x[:, :, self._positions(i, 0, size), self._positions(j, 1, size)]
+            convolved = F.conv2d(window, weight[:, :, i : i + 1, j : j + 1], groups=self.groups)
+            return convolved * factor[:, :, i : i + 1, j : j + 1].to(convolved.dtype)
+
+        return reduce(operator.add, (tap(i, j) for i, j in product(*map(range, self.kernel_size))))
+
+    def _positions(self, tap: int, axis: int, size: tuple[int, int]) -> slice:
+        start = tap * self.dilation[axis]
+        return slice(start, start + (size[axis] - 1) * self.stride[axis] + 1, self.stride[axis])
 
     def extra_repr(self) -> str:
         """Add the options of the map to torch's text."""
-        return (
-            f"{nn.Conv2d.extra_repr(self)}, activation={self.activation!r}, "
-            f"residual={self.residual}, backend={self.backend!r}"
-        )
+        options = f"activation={self.activation!r}, residual={self.residual}, backend={self.backend!r}"
+        return f"{nn.Conv2d.extra_repr(self)}, {options}"
 
 
 class AWUpsampleConv(AWConv2d):
@@ -192,12 +192,8 @@ class AWUpsampleConv(AWConv2d):
     size, scaled, and summed where they belong: 9 multiplications for each input pixel and pair of channels, where the
     definition needs 36 and the fused plain convolution 16. Kept for the backward pass: nine small maps.
 
-    Args:
-        in_channels, out_channels: as in torch.
-        reduction, rd_min, activation, residual: as in `AWConv2d`.
-
     Raises:
-        ValueError: for an argument out of its range.
+        ValueError: as `AWConv2d`, whose arguments these are.
 
     Example:
         >>> AWUpsampleConv(8, 16)(torch.zeros(2, 8, 4, 5)).shape
@@ -209,24 +205,19 @@ class AWUpsampleConv(AWConv2d):
         in_channels: int,
         out_channels: int,
         *,
-        reduction: int = 16,
-        rd_min: int = 4,
         activation: Activation = "sigmoid",
         residual: bool = True,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        options: dict[str, Any] = {"reduction": reduction, "rd_min": rd_min, "activation": activation}
         where: dict[str, Any] = {"device": device, "dtype": dtype}
-        super().__init__(in_channels, out_channels, 3, padding=1, residual=residual, **options, **where)
+        super().__init__(in_channels, out_channels, 3, padding=1, activation=activation, residual=residual, **where)
 
     def forward(
         self, input: Float[Tensor, "batch in_channels height width"]
     ) -> Float[Tensor, "batch out_channels double_height double_width"]:
         """Convolve at twice the size, each sample with its own kernel."""
-        factor = self.attention(input)
-        if self.residual:
-            factor = 1.0 + factor
+        factor = self.factor(input)
         num, (height, width) = input.shape[0], input.shape[-2:]
         taps = F.conv2d(input, self.weight.permute(2, 3, 0, 1).reshape(9 * self.out_channels, self.in_channels, 1, 1))
         taps = taps.reshape(num, 3, 3, self.out_channels, height, width)
@@ -236,50 +227,11 @@ class AWUpsampleConv(AWConv2d):
         columns = [[_phase(row, 1, -1, phase, width) for phase in range(2)] for row in rows]
         # From [b, o, h, w] of each phase to interleaved pixels.
         wide = [torch.stack(pair, -1).flatten(-2) for pair in columns]
-        return _like(torch.stack(wide, -2).flatten(2, 3), input)
+        return like(torch.stack(wide, -2).flatten(2, 3), input)
 
 
 def _phase(taps: Tensor, tap_axis: int, side_axis: int, phase: int, side: int) -> Tensor:
     """Sum three taps of one axis for the upsampled pixels 2 h + phase; `taps` has a border of one zero."""
-    total: Tensor | None = None
-    for tap in range(3):
-        # Upsampled pixel 2 h + phase + tap - 1 is a copy of this small one.
-        offset = (phase + tap - 1) // 2
-        part = taps.select(tap_axis, tap).narrow(side_axis, 1 + offset, side)
-        total = part if total is None else total + part
-    assert total is not None
-    return total
-
-
-def _positions(offset: int, axis: int, layer: AWConv2d, size: tuple[int, int]) -> slice:
-    start = offset * layer.dilation[axis]
-    return slice(start, start + (size[axis] - 1) * layer.stride[axis] + 1, layer.stride[axis])
-
-
-def _like(result: Tensor, x: Tensor) -> Tensor:
-    channels_last = x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
-    return result.contiguous(memory_format=torch.channels_last) if channels_last else result
-
-
-def _check(
-    in_channels: int,
-    out_channels: int,
-    reduction: int,
-    rd_min: int,
-    activation: str,
-    backend: str,
-    chunk: int | None,
-) -> None:
-    for name, value in (
-        ("in_channels", in_channels),
-        ("out_channels", out_channels),
-        ("reduction", reduction),
-        ("rd_min", rd_min),
-        ("chunk", 1 if chunk is None else chunk),
-    ):
-        if value < 1:
-            raise ValueError(f"{name} is {value}; it must be at least 1")
-    if activation not in ("sigmoid", "tanh", "none"):
-        raise ValueError(f'activation is {activation!r}; it must be "sigmoid", "tanh" or "none"')
-    if backend not in ("auto", "grouped", "taps"):
-        raise ValueError(f'backend is {backend!r}; it must be "auto", "grouped" or "taps"')
+    # Upsampled pixel 2 h + phase + tap - 1 is a copy of the small one at h + (phase + tap - 1) // 2.
+    parts = (taps.select(tap_axis, tap).narrow(side_axis, 1 + (phase + tap - 1) // 2, side) for tap in range(3))
+    return reduce(operator.add, parts)

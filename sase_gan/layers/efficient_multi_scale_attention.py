@@ -22,7 +22,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from sase_gan.layers.statistics import wide
+from sase_gan.layers.statistics import check_choice, check_counts, like, wide
 
 Variant = Literal["released", "pre_norm_pool", "layer_gn"]
 
@@ -38,7 +38,6 @@ class EfficientMultiScaleAttention(nn.Module):
     parameters, not in compute (ResNet-50: 5.04 instead of 4.09 G).
 
     Args:
-        channels: of input and output.
         groups: wanted number of groups.
         variant: where the first descriptor comes from, see the module's text.
         divisor_fallback: whether to take fewer groups when `groups` does not divide `channels`.
@@ -64,10 +63,8 @@ class EfficientMultiScaleAttention(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        if channels < 1 or groups < 1:
-            raise ValueError(f"channels is {channels} and groups is {groups}; both must be at least 1")
-        if variant not in ("released", "pre_norm_pool", "layer_gn"):
-            raise ValueError(f'variant is {variant!r}; it must be "released", "pre_norm_pool" or "layer_gn"')
+        check_counts(channels=channels, groups=groups)
+        check_choice("variant", variant, ("released", "pre_norm_pool", "layer_gn"))
         if channels % groups:
             if not divisor_fallback:
                 raise ValueError(
@@ -76,29 +73,26 @@ class EfficientMultiScaleAttention(nn.Module):
                 )
             groups = max(divisor for divisor in range(1, min(groups, channels) + 1) if channels % divisor == 0)
         self.channels, self.groups, self.variant = channels, groups, variant
-        self.group_channels = channels // groups
-        if self.group_channels == 1:
+        self.group_channels = inner = channels // groups
+        if inner == 1:
             warnings.warn(
                 f"{channels} channels in {groups} groups leave one channel a group: both softmaxes are 1; "
                 "use fewer groups",
                 stacklevel=2,
             )
-        inner = self.group_channels
         self.conv1x1 = nn.Conv2d(inner, inner, 1, device=device, dtype=dtype)
         self.conv3x3 = nn.Conv2d(inner, inner, 3, padding=1, device=device, dtype=dtype)
         self.norm = nn.GroupNorm(1 if variant == "layer_gn" else inner, inner, device=device, dtype=dtype)
 
     def reset_parameters(self) -> None:
         """Draw all weights as torch does by default, as the released module leaves them."""
-        self.conv1x1.reset_parameters()
-        self.conv3x3.reset_parameters()
-        self.norm.reset_parameters()
+        for part in (self.conv1x1, self.conv3x3, self.norm):
+            part.reset_parameters()
 
     def descriptors(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return p and q, each [N, groups, c] and summing to 1 over c, for x [N, channels, H, W]."""
-        _, _, _, p, q = self._branches(x)
-        shape = (x.shape[0], self.groups, self.group_channels)
-        return p.reshape(shape), q.reshape(shape)
+        p, q = (part.reshape(x.shape[0], self.groups, self.group_channels) for part in self._branches(x)[3:])
+        return p, q
 
     def forward(self, x: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch channels height width"]:
         """Gate every position of every group of channels."""
@@ -106,7 +100,7 @@ class EfficientMultiScaleAttention(nn.Module):
         m = torch.matmul(p.unsqueeze(1), b.flatten(2)) + torch.matmul(q.unsqueeze(1), a.flatten(2))
         gate = m.reshape(m.shape[0], 1, *x.shape[-2:]).sigmoid().to(u.dtype)
         # The reshape of a channels_last map may be another layout than the input's: the copy keeps the caller's.
-        return (u * gate).reshape(x.shape).contiguous(memory_format=_memory_format(x))
+        return like((u * gate).reshape(x.shape), x)
 
     def _branches(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         # The batch size is written out: with an empty batch a -1 would be ambiguous.
@@ -128,8 +122,3 @@ class EfficientMultiScaleAttention(nn.Module):
     def extra_repr(self) -> str:
         """Name what the submodules do not show."""
         return f"{self.channels}, groups={self.groups}, variant={self.variant!r}"
-
-
-def _memory_format(x: Tensor) -> torch.memory_format:
-    channels_last = x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
-    return torch.channels_last if channels_last else torch.contiguous_format

@@ -22,9 +22,16 @@ from torch import Tensor, nn
 
 from sase_gan.layers.primitives import WEIGHT_STD, batch_norm
 from sase_gan.layers.spectral_norm import spectral_norm
-from sase_gan.layers.statistics import normalise, wide
+from sase_gan.layers.statistics import check_choice, check_counts, normalise, wide
 
 MASK_EPS = 1e-6
+
+Source = Float[Tensor, "batch source_channels source_height source_width"]
+Styles = Float[Tensor, "batch groups target_channels"]
+Masks = Float[Tensor, "batch groups source_height source_width"]
+Noise = Float[Tensor, "batch 1 source_height source_width"]
+Scale = Float[Tensor, "batch target_channels source_height source_width"]
+Target = Float[Tensor, "batch target_channels height width"]
 
 
 class SynthesisSASE(nn.Module):
@@ -79,24 +86,18 @@ class SynthesisSASE(nn.Module):
         min_width: int = 2,
     ) -> None:
         super().__init__()
-        counts = (source_channels, target_channels, groups, reduction, dilation, num_dilated, min_width)
-        if min(counts) < 1:
-            raise ValueError(
-                "source_channels, target_channels, groups, reduction, dilation, num_dilated and min_width are "
-                f"{counts}; each must be at least 1"
-            )
+        check_counts(source_channels=source_channels, target_channels=target_channels, groups=groups)
+        check_counts(reduction=reduction, dilation=dilation, num_dilated=num_dilated, min_width=min_width)
         if source_channels % groups:
             raise ValueError(f"groups is {groups}; it must divide the {source_channels} source channels")
-        if norm not in ("batch", "instance"):
-            raise ValueError(f"norm is {norm!r}; choose 'batch' or 'instance'")
+        check_choice("norm", norm, ("batch", "instance"))
         if norm == "instance" and style_norm:
             raise ValueError(
                 "norm is 'instance' with style_norm; a pooled vector has one value per channel, so instance statistics "
                 "would leave a constant: pass style_norm=False"
             )
         self.groups, self.target_channels = groups, target_channels
-        width = max(min_width, source_channels // groups // reduction)
-        inner = groups * width
+        inner = groups * max(min_width, source_channels // groups // reduction)
 
         def grouped(ins: int, outs: int, size: int = 1, *, dilate: int = 1, linear: bool = False) -> nn.Conv2d:
             module = nn.Conv2d(ins, outs, size, padding=dilate * (size // 2), dilation=dilate, groups=groups)
@@ -117,19 +118,13 @@ class SynthesisSASE(nn.Module):
         self.mask_logit = grouped(inner, groups)
         self.noise_strength = nn.Parameter(torch.zeros(())) if noise else None
 
-    def styles(
-        self, source: Float[Tensor, "batch source_channels height width"]
-    ) -> Float[Tensor, "batch groups target_channels"]:
+    def styles(self, source: Source) -> Styles:
         """Read the style vectors `v_k` from the source."""
         squeezed = self.style_squeeze(source.mean((2, 3), keepdim=True))
         excited = self.style_excite(F.relu(normalise(self.style_norm, squeezed)))
         return excited.reshape(-1, self.groups, self.target_channels)
 
-    def masks(
-        self,
-        source: Float[Tensor, "batch source_channels height width"],
-        noise: Float[Tensor, "batch 1 height width"] | None = None,
-    ) -> Float[Tensor, "batch groups height width"]:
+    def masks(self, source: Source, noise: Noise | None = None) -> Masks:
         """Read the masks `m_k` in (0, 1), at the source's size; `noise` is one map shared by all masks."""
         x = F.relu(normalise(self.mask_squeeze_norm, self.mask_squeeze(source)))
         for dilated, norm in zip(self.mask_dilated, self.mask_dilated_norms, strict=True):
@@ -139,20 +134,13 @@ class SynthesisSASE(nn.Module):
             logits = logits + self.noise_strength * noise
         return logits.sigmoid()
 
-    def gate(
-        self, masks: Float[Tensor, "batch groups height width"], styles: Float[Tensor, "batch groups target_channels"]
-    ) -> Float[Tensor, "batch target_channels height width"]:
+    def gate(self, masks: Masks, styles: Styles) -> Scale:
         """Compute `1 + sum_k m_k v_k / (sum_k m_k + 1e-6)` at the masks' size."""
         weights = masks / (masks.sum(1, keepdim=True) + MASK_EPS)
         mixed = torch.bmm(styles.to(weights.dtype).transpose(1, 2), weights.flatten(2))
         return 1 + mixed.reshape(*mixed.shape[:2], *masks.shape[2:])
 
-    def forward(
-        self,
-        source: Float[Tensor, "batch source_channels source_height source_width"],
-        target: Float[Tensor, "batch target_channels height width"],
-        noise: Float[Tensor, "batch 1 source_height source_width"] | None = None,
-    ) -> Float[Tensor, "batch target_channels height width"]:
+    def forward(self, source: Source, target: Target, noise: Noise | None = None) -> Target:
         """Scale the target; the result has its type."""
         return self.apply_gate(self.masks(source, noise), self.styles(source), target)
 

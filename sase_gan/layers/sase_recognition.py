@@ -20,7 +20,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from sase_gan.layers.statistics import normalise, wide
+from sase_gan.layers.statistics import check_choice, check_counts, normalise, wide
 
 GateScale = Literal["none", "channels"]
 
@@ -42,7 +42,6 @@ class SASEConv2d(nn.Module):
     `gate_scale`. In training a batch of one uses the running statistics of the key's norm.
 
     Args:
-        channels: of the input and of the output.
         groups: at most; halved until it divides `channels`.
         ratio: c / r of the inner layers.
         stride: of the output, 1 or more.
@@ -68,14 +67,14 @@ class SASEConv2d(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        _check(channels, groups, ratio, stride, gate_scale)
+        check_counts(channels=channels, groups=groups, ratio=ratio, stride=stride)
+        check_choice("gate_scale", gate_scale, ("none", "channels"))
         while channels % groups:
             groups //= 2
         self.channels, self.groups, self.stride = channels, groups, stride
         self.ratio, self.gate_scale = ratio, gate_scale
         self.group_channels = channels // groups
         inner = groups * max(4, self.group_channels // ratio)
-        self.inner_channels = inner
         where: dict[str, Any] = {"device": device, "dtype": dtype}
 
         def conv(source: int, target: int, size: int, *, bias: bool) -> nn.Conv2d:
@@ -91,9 +90,8 @@ class SASEConv2d(nn.Module):
 
         self.query, self.key = branch(3), branch(1)
         self.value = conv(channels, channels, 3, bias=True)
-        self.pool: nn.Module = nn.Identity()
-        if stride > 1:
-            self.pool = nn.AvgPool2d(stride, stride, ceil_mode=True, count_include_pad=False)
+        pool = nn.AvgPool2d(stride, stride, ceil_mode=True, count_include_pad=False)
+        self.pool: nn.Module = pool if stride > 1 else nn.Identity()
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -119,16 +117,13 @@ class SASEConv2d(nn.Module):
 
     def gate(self, x: Tensor) -> Tensor:
         """Compute the attention of x [N, C, H, W], summing to 1 over the channels of each group: [N, G, c, H, W]."""
-        query = _run(self.query, x)
-        logits = query * _run(self.key, x.mean((2, 3), keepdim=True))
+        logits = _run(self.query, x) * _run(self.key, x.mean((2, 3), keepdim=True))
         return wide(logits).unflatten(1, (self.groups, self.group_channels)).softmax(2)
 
     def extra_repr(self) -> str:
         """Name what the submodules do not show."""
-        return (
-            f"{self.channels}, groups={self.groups}, ratio={self.ratio}, stride={self.stride}, "
-            f"gate_scale={self.gate_scale!r}"
-        )
+        options = f"ratio={self.ratio}, stride={self.stride}, gate_scale={self.gate_scale!r}"
+        return f"{self.channels}, groups={self.groups}, {options}"
 
 
 def _run(branch: nn.Module, x: Tensor) -> Tensor:
@@ -136,13 +131,3 @@ def _run(branch: nn.Module, x: Tensor) -> Tensor:
     for layer in branch.children():
         x = normalise(layer, x)
     return x
-
-
-def _check(channels: int, groups: int, ratio: int, stride: int, gate_scale: str) -> None:
-    for name, value in (("channels", channels), ("groups", groups), ("stride", stride)):
-        if value < 1:
-            raise ValueError(f"{name} is {value}; it must be at least 1")
-    if ratio < 1:
-        raise ValueError(f"ratio is {ratio}; it must be at least 1 (the usual value is 4)")
-    if gate_scale not in ("none", "channels"):
-        raise ValueError(f'gate_scale is {gate_scale!r}; it must be "none" or "channels"')

@@ -16,6 +16,7 @@ from torch.nn.utils import parametrizations, parametrize
 
 from sase_gan.layers.statistics import without_autocast
 
+EPS = 1e-12
 ModuleType = TypeVar("ModuleType", bound=nn.Module)
 
 
@@ -40,21 +41,20 @@ def spectral_norm(module: ModuleType, *, groups: int = 1, dim: int = 0) -> Modul
 class GroupedSpectralNorm(nn.Module):
     """Compute `weight[g] / sigma(weight[g])` for each group g, sigma by one power iteration a training forward.
 
-    Args:
-        weight: `[out_channels, ...]`; its initial value starts the iteration with 15 steps, as torch's does.
+    The weight is `[out_channels, ...]`; its initial value starts the iteration with 15 steps, as torch's does.
     """
 
     left: Tensor
     right: Tensor
 
-    def __init__(self, weight: Tensor, groups: int, *, eps: float = 1e-12) -> None:
+    def __init__(self, weight: Tensor, groups: int) -> None:
         super().__init__()
         if weight.shape[0] % groups:
             raise ValueError(f"groups is {groups}; it must divide the {weight.shape[0]} output channels")
-        self.groups, self.eps = groups, eps
+        self.groups = groups
         matrix = self._matrix(weight.detach())
-        self.register_buffer("left", F.normalize(torch.randn_like(matrix[:, :, 0]), dim=1, eps=eps))
-        self.register_buffer("right", F.normalize(torch.randn_like(matrix[:, 0, :]), dim=1, eps=eps))
+        self.register_buffer("left", F.normalize(torch.randn_like(matrix[:, :, 0]), dim=1, eps=EPS))
+        self.register_buffer("right", F.normalize(torch.randn_like(matrix[:, 0, :]), dim=1, eps=EPS))
         self._iterate(matrix, 15)
 
     def _matrix(self, weight: Tensor) -> Tensor:
@@ -63,10 +63,8 @@ class GroupedSpectralNorm(nn.Module):
     @torch.no_grad()
     def _iterate(self, matrix: Tensor, steps: int) -> None:
         for _ in range(steps):
-            right = torch.einsum("gor,go->gr", matrix, self.left)
-            self.right.copy_(F.normalize(right, dim=1, eps=self.eps))
-            left = torch.einsum("gor,gr->go", matrix, self.right)
-            self.left.copy_(F.normalize(left, dim=1, eps=self.eps))
+            self.right.copy_(F.normalize(torch.einsum("gor,go->gr", matrix, self.left), dim=1, eps=EPS))
+            self.left.copy_(F.normalize(torch.einsum("gor,gr->go", matrix, self.right), dim=1, eps=EPS))
 
     def forward(self, weight: Tensor) -> Tensor:
         """Return the normalised weight, of the same shape; differentiable in `weight`."""

@@ -1,4 +1,4 @@
-"""Normalisation that survives a batch with a single value per channel or group."""
+"""What all layers share: refusing counts, and normalisation that survives a single value per channel or group."""
 
 from contextlib import AbstractContextManager, nullcontext
 
@@ -8,6 +8,27 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 
+def check_counts(**counts: int) -> None:
+    """Refuse counts below 1.
+
+    Raises:
+        ValueError: names the first.
+    """
+    for name, value in counts.items():
+        if value < 1:
+            raise ValueError(f"{name} is {value}; it must be at least 1")
+
+
+def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    """Refuse a name that is none of the choices.
+
+    Raises:
+        ValueError: lists them.
+    """
+    if value not in choices:
+        raise ValueError(f"{name} is {value!r}; choose {', '.join(map(repr, choices[:-1]))} or {choices[-1]!r}")
+
+
 def normalise(norm: nn.Module, x: Tensor) -> Tensor:
     """Apply `norm`, falling back to its running statistics where batch statistics do not exist.
 
@@ -15,13 +36,8 @@ def normalise(norm: nn.Module, x: Tensor) -> Tensor:
     which is what a global descriptor is. The variance of one value says nothing, so that single call uses the running
     statistics instead and leaves them as they are.
 
-    A norm whose parameters are half precision is given what it can take: `x` in float32 is normalised in the norm's own
-    type, and returned in float32.
-
-    Args:
-        norm: any normalisation; batch normalisations in training mode and group normalisations of one value a group
-            are treated specially.
-        x: `[batch, channels, ...]`.
+    A norm whose parameters are half precision is given what it can take: `x` `[batch, channels, ...]` in float32 is
+    normalised in the norm's own type, and returned in float32.
     """
     if (
         isinstance(norm, _BatchNorm)
@@ -51,3 +67,9 @@ def without_autocast(x: Tensor) -> AbstractContextManager[object]:
     if x.device.type == "meta":
         return nullcontext()
     return torch.autocast(device_type=x.device.type, enabled=False)
+
+
+def like(result: Tensor, x: Tensor) -> Tensor:
+    """Keep a result channels-last where `x` is."""
+    channels_last = x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
+    return result.contiguous(memory_format=torch.channels_last) if channels_last else result

@@ -5,7 +5,9 @@ arXiv 2101.04775; placement of the SASE gates: arXiv 2112.14804. Sizes below 256
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator
 
 IMAGE_SIZES = (32, 64, 128, 256, 512, 1024)
 
@@ -38,6 +40,9 @@ def check_image_size(image_size: int) -> int:
     return image_size
 
 
+ImageSize = Annotated[int, AfterValidator(check_image_size)]
+
+
 def scaled(channels: int, width: int) -> int:
     """Convert `channels` of the tables (for width 64) to another width, at least 1."""
     return max(1, channels * width // 64)
@@ -66,18 +71,14 @@ def generator_gates(image_size: int, skip: Literal["sase", "sle"]) -> tuple[Gate
     throughout no SASE gate would remain at 64 px. The gate from 4x4 is a skip-layer excitation in either case, as
     released. The dilation is 4 for the 32x32 source, else 2; masks take noise from 512 px on.
     """
-    factor = min(16, check_image_size(image_size) // 8)
-    return tuple(
-        Gate(
-            source=source,
-            target=source * factor,
-            kind="sle" if source == 4 else skip,
-            dilation=4 if source == 32 else 2,
-            noise=image_size >= 512,
-        )
-        for source in (4, 8, 16, 32)
-        if source * factor <= min(image_size, FINEST_GATE)
+    factor, noise = min(16, check_image_size(image_size) // 8), image_size >= 512
+    gates = (
+        Gate(4, 4 * factor, "sle", 2, noise),
+        Gate(8, 8 * factor, skip, 2, noise),
+        Gate(16, 16 * factor, skip, 2, noise),
+        Gate(32, 32 * factor, skip, 4, noise),
     )
+    return tuple(gate for gate in gates if gate.target <= min(image_size, FINEST_GATE))
 
 
 def generator_sizes(image_size: int) -> tuple[int, ...]:

@@ -13,37 +13,23 @@ branch for the small picture, heads and decoders stay plain.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import pairwise
 from typing import Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from pydantic import Field, field_validator
+from pydantic import Field
 from torch import Tensor, nn
 
 from sase_gan.config import FrozenRecord
-from sase_gan.layers.primitives import GatedLinearUnit, batch_norm, conv
-from sase_gan.layers.skip_excitation import SkipExcitation
-from sase_gan.layers.upsample import UpsampleConv
-from sase_gan.networks.channel_tables import (
-    DISCRIMINATOR_CHANNELS,
-    DISCRIMINATOR_GATES,
-    SMALL_BRANCH_CHANNELS,
-    check_image_size,
-    scaled,
-    small_image_size,
-)
+from sase_gan.layers.excitation import SkipExcitation
+from sase_gan.layers.primitives import GatedLinearUnit, UpsampleConv, batch_norm, conv
+from sase_gan.networks import channel_tables as tables
+from sase_gan.networks import parts as factories
+from sase_gan.networks.channel_tables import ImageSize, scaled
 from sase_gan.networks.generator import Pictures
-from sase_gan.networks.parts import (
-    AttentionFactory,
-    AttentionName,
-    ConvFactory,
-    ConvName,
-    attention_factory,
-    conv_factory,
-)
+from sase_gan.networks.parts import AttentionFactory, AttentionName, ConvFactory, ConvName
 
 PART_SIZE = 8
 """Side of the quadrant of the 16x16 map from which a quarter of the picture is rebuilt."""
@@ -54,17 +40,12 @@ QUADRANTS = ((0, 0), (0, 1), (1, 0), (1, 1))
 class DiscriminatorConfig(FrozenRecord):
     """A discriminator is built from this record."""
 
-    image_size: int = Field(256, description="side of the picture in pixels: 32, 64, 128, 256, 512 or 1024")
+    image_size: ImageSize = Field(256, description="side of the picture in pixels: 32, 64, 128, 256, 512 or 1024")
     width: int = Field(64, ge=4, description="64 is FastGAN's width; the decoders have their own")
     decoder_width: int = Field(64, ge=2, description="64 is FastGAN's; in narrow networks the decoders cost most")
     downsample: Literal["area", "nearest"] = Field("area", description="how real pictures are made smaller")
     conv: ConvName = Field("plain", description="3x3 convolutions of the down blocks; aw: scaled for each sample")
     attention: AttentionName = Field("none", description="attention at the end of the convolved way of a down block")
-
-    @field_validator("image_size")
-    @classmethod
-    def _known_size(cls, value: int) -> int:
-        return check_image_size(value)
 
 
 class Reconstruction(NamedTuple):
@@ -90,24 +71,19 @@ class Discriminator(nn.Module):
         super().__init__()
         self.config = config
         size = config.image_size
-        self.reconstruction_size = min(128, size)
-        self.stem = _stem(size, self.channels)
-        top = min(256, size)
-        self.sizes = tuple(side for side in DISCRIMINATOR_CHANNELS if side < top)
-        parts = conv_factory(config.conv, spectral=True), attention_factory(config.attention)
+        self.reconstruction_size, self.top = min(128, size), min(256, size)
+        self.stem = _stem(size, self.channels(self.top))
+        self.sizes = tuple(side for side in tables.DISCRIMINATOR_CHANNELS if side < self.top)
+        parts = factories.conv_factory(config.conv, spectral=True), factories.attention_factory(config.attention)
         for side in self.sizes:
             self.add_module(f"b{side}", _DownBlock(self.channels(side * 2), self.channels(side), *parts))
-        self.gates = {target: source for source, target in DISCRIMINATOR_GATES if source <= top}
+        self.gates = {target: source for source, target in tables.DISCRIMINATOR_GATES if source <= self.top}
         for target, source in self.gates.items():
-            gate = SkipExcitation(self.channels(source), self.channels(target))
-            self.add_module(f"gate{source}to{target}", gate)
-        self.head = nn.Sequential(
-            conv(self.channels(8), scaled(1024, config.width), 1),
-            batch_norm(scaled(1024, config.width)),
-            nn.LeakyReLU(0.2),
-            conv(scaled(1024, config.width), 1, 4),
-        )
-        self.small_branch, small_channels = _small_branch(small_image_size(size), config.width)
+            self.add_module(f"gate{source}to{target}", SkipExcitation(self.channels(source), self.channels(target)))
+        widest = scaled(1024, config.width)
+        head = conv(self.channels(8), widest, 1), batch_norm(widest), nn.LeakyReLU(0.2), conv(widest, 1, 4)
+        self.head = nn.Sequential(*head)
+        self.small_branch, small_channels = _small_branch(tables.small_image_size(size), config.width)
         self.small_head = conv(small_channels, 1, 4)
         side, width = self.reconstruction_size, config.decoder_width
         self.decode_big = _Decoder(self.channels(8), side, width)
@@ -116,11 +92,11 @@ class Discriminator(nn.Module):
 
     def channels(self, size: int) -> int:
         """Return the channels of the main branch's map of this size."""
-        return scaled(DISCRIMINATOR_CHANNELS[size], self.config.width)
+        return scaled(tables.DISCRIMINATOR_CHANNELS[size], self.config.width)
 
     def pictures(self, images: Tensor) -> Pictures:
         """Bring real pictures `[batch, 3, image_size, image_size]` to both sizes."""
-        return Pictures(images, self._reduce(images, small_image_size(self.config.image_size)))
+        return Pictures(images, self._reduce(images, tables.small_image_size(self.config.image_size)))
 
     def forward(self, pictures: Pictures, quadrant: int | None = None) -> Judgement:
         """Judge a batch, and rebuild it if a quadrant is given.
@@ -137,12 +113,10 @@ class Discriminator(nn.Module):
         return Judgement(torch.cat(logits, dim=1), reconstructions)
 
     def _features(self, images: Tensor) -> dict[int, Tensor]:
-        top = min(256, self.config.image_size)
-        maps = {top: self.stem(images)}
+        maps = {self.top: self.stem(images)}
         for side in self.sizes:
             x = self.get_submodule(f"b{side}")(maps[side * 2])
-            if side in self.gates:
-                source = self.gates[side]
+            if source := self.gates.get(side):
                 x = self.get_submodule(f"gate{source}to{side}")(maps[source], x)
             maps[side] = x
         return maps
@@ -172,29 +146,28 @@ class Discriminator(nn.Module):
         return F.avg_pool2d(images, images.shape[-1] // size)
 
 
-def _stem(image_size: int, channels: Callable[[int], int]) -> nn.Sequential:
+def _halving(in_channels: int, out_channels: int, *, norm: bool = True) -> list[nn.Module]:
+    layers: list[nn.Module] = [conv(in_channels, out_channels, 4, stride=2, padding=1)]
+    return [*layers, *([batch_norm(out_channels)] if norm else []), nn.LeakyReLU(0.2)]
+
+
+def _stem(image_size: int, width: int) -> nn.Sequential:
     """Build the way from the picture to the widest map: 256x256, or the picture's own size below."""
-    width = channels(min(256, image_size))
     if image_size <= 256:
         return nn.Sequential(conv(3, width, 3, padding=1), nn.LeakyReLU(0.2))
     if image_size == 512:
-        return nn.Sequential(conv(3, width, 4, stride=2, padding=1), nn.LeakyReLU(0.2))
-    return nn.Sequential(
-        conv(3, max(1, width // 2), 4, stride=2, padding=1),
-        nn.LeakyReLU(0.2),
-        conv(max(1, width // 2), width, 4, stride=2, padding=1),
-        batch_norm(width),
-        nn.LeakyReLU(0.2),
-    )
+        return nn.Sequential(*_halving(3, width, norm=False))
+    half = max(1, width // 2)
+    return nn.Sequential(*_halving(3, half, norm=False), *_halving(half, width))
 
 
 def _small_branch(image_size: int, width: int) -> tuple[nn.Sequential, int]:
     """Build four, or below 256 px fewer, halvings from the small picture to an 8x8 map; return its channels too."""
-    sides = [side for side in SMALL_BRANCH_CHANNELS if side < image_size]
-    widths = [scaled(SMALL_BRANCH_CHANNELS[side], width) for side in sides]
-    layers: list[nn.Module] = [conv(3, widths[0], 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
+    sides = [side for side in tables.SMALL_BRANCH_CHANNELS if side < image_size]
+    widths = [scaled(tables.SMALL_BRANCH_CHANNELS[side], width) for side in sides]
+    layers = _halving(3, widths[0], norm=False)
     for before, after in pairwise(widths):
-        layers += [conv(before, after, 4, stride=2, padding=1), batch_norm(after), nn.LeakyReLU(0.2)]
+        layers += _halving(before, after)
     return nn.Sequential(*layers), widths[-1]
 
 
@@ -204,9 +177,7 @@ class _DownBlock(nn.Module):
     def __init__(self, in_channels: int, out_channels: int, conv3x3: ConvFactory, attention: AttentionFactory) -> None:
         super().__init__()
         self.main = nn.Sequential(
-            conv(in_channels, out_channels, 4, stride=2, padding=1),
-            batch_norm(out_channels),
-            nn.LeakyReLU(0.2),
+            *_halving(in_channels, out_channels),
             conv3x3(out_channels, out_channels),
             batch_norm(out_channels),
             nn.LeakyReLU(0.2),

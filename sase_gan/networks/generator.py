@@ -14,11 +14,12 @@ Deviation: the noise maps are an input, so that a picture is named by (snapshot,
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple, Self
+from functools import partial
+from typing import Any, Literal, NamedTuple, Self
 
 import torch
 from jaxtyping import Float
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from sase_gan.config import FrozenRecord
@@ -26,34 +27,17 @@ from sase_gan.errors import UsageError
 from sase_gan.layers.primitives import WEIGHT_STD, GatedLinearUnit, NoiseInjection, NormFactory, conv
 from sase_gan.layers.sase import SynthesisSASE
 from sase_gan.layers.spectral_norm import fold_spectral_norm, spectral_norm
-from sase_gan.networks.channel_tables import (
-    GENERATOR_CHANNELS,
-    TWO_CONVOLUTION_SIZES,
-    Gate,
-    check_image_size,
-    generator_gates,
-    generator_sizes,
-    scaled,
-    small_image_size,
-)
-from sase_gan.networks.parts import (
-    AttentionFactory,
-    AttentionName,
-    ConvFactory,
-    ConvName,
-    attention_factory,
-    conv_factory,
-    norm_factory,
-    skip_factory,
-    upsample_conv_factory,
-)
+from sase_gan.networks import channel_tables as tables
+from sase_gan.networks import parts as factories
+from sase_gan.networks.channel_tables import ImageSize, scaled
+from sase_gan.networks.parts import AttentionFactory, AttentionName, ConvFactory, ConvName
 from sase_gan.snapshot import SnapshotMixin
 
 
 class GeneratorConfig(FrozenRecord):
     """A generator is built from this record."""
 
-    image_size: int = Field(256, description="side of the picture in pixels: 32, 64, 128, 256, 512 or 1024")
+    image_size: ImageSize = Field(256, description="side of the picture in pixels: 32, 64, 128, 256, 512 or 1024")
     latent_size: int = Field(256, ge=1, description="length of the latent z")
     width: int = Field(64, ge=4, description="64 is FastGAN's width; channels grow with it")
     norm: Literal["attentive", "batch"] = Field("attentive", description="normalisation of every block")
@@ -66,15 +50,10 @@ class GeneratorConfig(FrozenRecord):
     output: Literal["raw", "tanh"] = Field("raw", description="tanh bounds the picture; raw is clamped when saved")
     spectral_norm: bool = Field(True, description="False for a snapshot, whose weights are already divided")
 
-    @field_validator("image_size")
-    @classmethod
-    def _known_size(cls, value: int) -> int:
-        return check_image_size(value)
-
     @model_validator(mode="after")
     def _groups_fit(self) -> Self:
-        for gate in generator_gates(self.image_size, self.skip):
-            channels = scaled(GENERATOR_CHANNELS[gate.source], self.width)
+        for gate in tables.generator_gates(self.image_size, self.skip):
+            channels = scaled(tables.GENERATOR_CHANNELS[gate.source], self.width)
             if gate.kind == "sase" and channels % self.sase_groups:
                 raise ValueError(
                     f"sase_groups is {self.sase_groups}; it must divide the {channels} channels of the {gate.source}x"
@@ -98,9 +77,6 @@ class Generator(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-gene
     At 256 px, width 64: 28,646,630 parameters; 28,486,942 with batch normalisation; 29,127,846 with skip-layer
     excitation too, which is FastGAN.
 
-    Args:
-        config: see `GeneratorConfig`.
-
     Example:
         >>> generator = Generator(GeneratorConfig(image_size=32, width=8)).eval()
         >>> generator(torch.randn(2, 256)).big.shape
@@ -115,47 +91,42 @@ class Generator(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-gene
     def __init__(self, config: GeneratorConfig) -> None:
         super().__init__()
         self.config = config
-        norm = norm_factory(config.norm, num_components=config.num_components, init_scale=config.init_scale)
+        norm = factories.norm_factory(config.norm, num_components=config.num_components, init_scale=config.init_scale)
         spectral = config.spectral_norm
         self.b4 = _FirstBlock(config.latent_size, self.channels(4), norm, spectral)
         parts = _Parts(
             norm,
-            conv_factory(config.conv, spectral=spectral),
-            upsample_conv_factory(config.conv, spectral=spectral),
-            attention_factory(config.attention),
+            factories.conv_factory(config.conv, spectral=spectral),
+            factories.upsample_conv_factory(config.conv, spectral=spectral),
+            factories.attention_factory(config.attention),
         )
-        for size in generator_sizes(config.image_size):
-            block = _NoisyBlock if size in TWO_CONVOLUTION_SIZES else _PlainBlock
+        for size in tables.generator_sizes(config.image_size):
+            block = _NoisyBlock if size in tables.TWO_CONVOLUTION_SIZES else _PlainBlock
             self.add_module(f"b{size}", block(self.channels(size // 2), self.channels(size), parts))
-        self.gates = generator_gates(config.image_size, config.skip)
+        self.gates = tables.generator_gates(config.image_size, config.skip)
         for gate in self.gates:
             self.add_module(f"gate{gate.source}to{gate.target}", self._make_gate(gate))
-        self.small_size = small_image_size(config.image_size)
+        self.small_size = tables.small_image_size(config.image_size)
         self.to_small = conv(self.channels(self.small_size), 3, 1, spectral=spectral)
         self.to_big = conv(self.channels(config.image_size), 3, 3, padding=1, spectral=spectral)
 
     def channels(self, size: int) -> int:
         """Return the channels of the map of this size."""
-        return scaled(GENERATOR_CHANNELS[size], self.config.width)
+        return scaled(tables.GENERATOR_CHANNELS[size], self.config.width)
 
-    def _make_gate(self, gate: Gate) -> nn.Module:
-        source, target = self.channels(gate.source), self.channels(gate.target)
-        if gate.kind == "sle":
-            return skip_factory("sle")(
-                source, target, conv=lambda i, o, k: conv(i, o, k, spectral=self.config.spectral_norm)
-            )
-        return skip_factory("sase")(
-            source,
-            target,
-            groups=self.config.sase_groups,
-            dilation=gate.dilation,
-            noise=gate.noise,
-            spectral=self.config.spectral_norm,
-        )
+    def _make_gate(self, gate: tables.Gate) -> nn.Module:
+        spectral = self.config.spectral_norm
+        options: dict[str, Any] = {"conv": partial(conv, spectral=spectral)}
+        if gate.kind == "sase":
+            options = {"groups": self.config.sase_groups, "dilation": gate.dilation, "noise": gate.noise}
+            options["spectral"] = spectral
+        return factories.skip_factory(gate.kind)(self.channels(gate.source), self.channels(gate.target), **options)
 
     def noise_sizes(self) -> tuple[int, ...]:
         """List the sides of the noise maps of `forward`, in order: two for each noisy block, then the gates'."""
-        blocks = [size for size in generator_sizes(self.config.image_size) if size in TWO_CONVOLUTION_SIZES]
+        blocks = [
+            size for size in tables.generator_sizes(self.config.image_size) if size in tables.TWO_CONVOLUTION_SIZES
+        ]
         return tuple(size for size in blocks for _ in range(2)) + self._noisy_gate_sources()
 
     def latent_shape(self, size: tuple[int, int] | None = None) -> tuple[int, ...]:
@@ -186,20 +157,13 @@ class Generator(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-gene
         if len(noise) != len(sizes):
             raise ValueError(f"got {len(noise)} noise maps; this generator takes {len(sizes)}, of sides {sizes}")
         num_block_maps = len(sizes) - len(sources)
-        blocks: dict[int, tuple[Tensor, ...]] = {
-            sizes[i]: (noise[i], noise[i + 1]) for i in range(0, num_block_maps, 2)
-        }
+        blocks = {sizes[i]: tuple(noise[i : i + 2]) for i in range(0, num_block_maps, 2)}
         return blocks, dict(zip(sources, noise[num_block_maps:], strict=True))
 
     def forward(
         self, z: Float[Tensor, "batch latent"], noise: Sequence[Float[Tensor, "_ 1 _ _"]] | None = None
     ) -> Pictures:
-        """Draw pictures.
-
-        Args:
-            z: latents `[batch, latent_size]`, standard normal.
-            noise: maps `[batch, 1, size, size]` for each of `noise_sizes()`; None leaves the noise out.
-        """
+        """Draw pictures from standard normal latents, and a noise map for each of `noise_sizes()` or none at all."""
         return self.to_pictures(self.feature_maps(z, noise))
 
     def feature_maps(
@@ -209,7 +173,7 @@ class Generator(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-gene
         block_noise, gate_noise = self._noise_by_part(noise)
         gates = {gate.target: gate for gate in self.gates}
         maps = {4: self.b4(z)}
-        for size in generator_sizes(self.config.image_size):
+        for size in tables.generator_sizes(self.config.image_size):
             x = self.get_submodule(f"b{size}")(maps[size // 2], block_noise.get(size, ()))
             if size in gates:
                 source = gates[size].source
@@ -240,8 +204,6 @@ class Generator(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-gene
 
 
 class _Parts(NamedTuple):
-    """Blocks are made of these parts."""
-
     norm: NormFactory
     conv: ConvFactory
     upsample_conv: ConvFactory

@@ -23,7 +23,7 @@ def network_class(folder: Path | str) -> type[Generator] | type[Pyramid]:
     """The class of a snapshot folder's network.
 
     Raises:
-        DataError: if the folder holds no snapshot, or one of a kind that this version does not know.
+        DataError: as `load_network`.
     """
     kind = read_header(Path(folder) / WEIGHTS_FILE)["kind"]
     if kind not in KINDS:

@@ -9,12 +9,10 @@ from torch import nn
 from sase_gan.layers.attentive_norm import AttentiveNorm
 from sase_gan.layers.aw_conv import AWConv2d, AWUpsampleConv
 from sase_gan.layers.efficient_multi_scale_attention import EfficientMultiScaleAttention
-from sase_gan.layers.primitives import WEIGHT_STD, NormFactory, batch_norm, conv, instance_norm
+from sase_gan.layers.excitation import SkipExcitation, SqueezeExcitation
+from sase_gan.layers.primitives import WEIGHT_STD, NormFactory, UpsampleConv, batch_norm, conv, instance_norm
 from sase_gan.layers.sase import SynthesisSASE
-from sase_gan.layers.skip_excitation import SkipExcitation
 from sase_gan.layers.spectral_norm import spectral_norm
-from sase_gan.layers.squeeze_excitation import SqueezeExcitation
-from sase_gan.layers.upsample import UpsampleConv
 
 ConvFactory = Callable[[int, int], nn.Module]
 AttentionFactory = Callable[[int], nn.Module]
@@ -31,26 +29,21 @@ def norm_factory(
 ) -> NormFactory:
     """Return a factory `channels -> module` of the named normalisation.
 
-    Args:
-        statistics: "batch" keeps running ones for evaluation; "instance" takes each sample's own, always.
+    Statistics of the "batch" keep running ones for evaluation; those of the "instance" are each sample's own, always.
 
     Raises:
-        ValueError: for an unknown name; the message lists the known ones.
+        ValueError: for an unknown name.
     """
-    attentive: NormFactory = partial(AttentiveNorm, num_components=num_components, init_scale=init_scale)  # type: ignore[arg-type]
-    known: Mapping[str, NormFactory] = {"batch": batch_norm, "attentive": attentive, "none": _no_norm}
+    attentive = partial(AttentiveNorm, num_components=num_components, init_scale=init_scale)  # type: ignore[arg-type]
+
+    def by_instance(channels: int) -> nn.Module:
+        # The attention norm goes: over a batch of one it would have one value per component.
+        return attentive(channels, norm="group", num_groups=channels, attention_norm="none")
+
+    known: Mapping[str, NormFactory] = {"batch": batch_norm, "attentive": attentive, "none": nn.Identity}
     if statistics == "instance":
-        known = {**known, "batch": instance_norm, "attentive": partial(_instance_attentive, attentive)}
+        known = {"batch": instance_norm, "attentive": by_instance, "none": nn.Identity}
     return _look_up(known, name, "norm")
-
-
-def _instance_attentive(attentive: Callable[..., nn.Module], channels: int) -> nn.Module:
-    # The attention norm goes: over a batch of one it would have one value per component.
-    return attentive(channels, norm="group", num_groups=channels, attention_norm="none")
-
-
-def _no_norm(channels: int) -> nn.Module:
-    return nn.Identity()
 
 
 def conv_factory(name: ConvName, *, spectral: bool) -> ConvFactory:
@@ -60,7 +53,7 @@ def conv_factory(name: ConvName, *, spectral: bool) -> ConvFactory:
     convolutions that read its scale are followed by norms.
 
     Raises:
-        ValueError: for an unknown name; the message lists the known ones.
+        ValueError: for an unknown name.
     """
     known: Mapping[str, ConvFactory] = {
         "plain": lambda i, o: conv(i, o, 3, padding=1, spectral=spectral),
@@ -73,7 +66,7 @@ def upsample_conv_factory(name: ConvName, *, spectral: bool) -> ConvFactory:
     """Return a factory as `conv_factory` does, for the 3x3 convolution after an upsampling by 2.
 
     Raises:
-        ValueError: for an unknown name; the message lists the known ones.
+        ValueError: for an unknown name.
     """
     known: Mapping[str, ConvFactory] = {
         "plain": partial(UpsampleConv, spectral=spectral),
@@ -91,29 +84,25 @@ def attention_factory(name: AttentionName) -> AttentionFactory:
     """Return a factory `channels -> module` of the named attention, which keeps the shape; "none": the identity.
 
     Raises:
-        ValueError: for an unknown name; the message lists the known ones.
+        ValueError: for an unknown name.
     """
+
+    def multi_scale(channels: int) -> nn.Module:
+        return EfficientMultiScaleAttention(channels, groups=max(1, min(32, channels // GROUP_CHANNELS)))
+
     known: Mapping[str, AttentionFactory] = {
-        "none": _no_attention,
-        "efficient_multi_scale": _multi_scale,
+        "none": nn.Identity,
+        "efficient_multi_scale": multi_scale,
         "se": SqueezeExcitation,
     }
     return _look_up(known, name, "attention")
-
-
-def _no_attention(channels: int) -> nn.Module:
-    return nn.Identity()
-
-
-def _multi_scale(channels: int) -> nn.Module:
-    return EfficientMultiScaleAttention(channels, groups=max(1, min(32, channels // GROUP_CHANNELS)))
 
 
 def skip_factory(name: str) -> Callable[..., nn.Module]:
     """Return the class of the named skip gate, called with (source_channels, target_channels, ...).
 
     Raises:
-        ValueError: for an unknown name; the message lists the known ones.
+        ValueError: for an unknown name.
     """
     known: Mapping[str, Callable[..., nn.Module]] = {"sase": SynthesisSASE, "sle": SkipExcitation}
     return _look_up(known, name, "skip")

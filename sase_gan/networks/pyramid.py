@@ -25,7 +25,6 @@ from torch import Tensor, nn
 
 from sase_gan.config import FrozenRecord
 from sase_gan.errors import UsageError
-from sase_gan.layers.primitives import NormFactory
 from sase_gan.networks.parts import norm_factory
 from sase_gan.networks.pyramid_sizes import Size
 from sase_gan.networks.pyramid_stages import PyramidStage
@@ -37,11 +36,7 @@ from sase_gan.snapshot import SnapshotMixin
 class PyramidConfig(FrozenRecord):
     """A pyramid is built from this record."""
 
-    removed_keys: ClassVar[Mapping[str, object]] = {
-        "handover": "image",
-        "output": "direct",
-        "reconstruction": "latent",
-    }
+    removed_keys: ClassVar[Mapping[str, object]] = {"handover": "image", "output": "direct", "reconstruction": "latent"}
 
     sizes: tuple[Size, ...] = Field((), description="height and width of each stage, coarse to fine; from the picture")
     width: int = Field(32, ge=4, multiple_of=4, description="channels of the coarsest stage")
@@ -54,11 +49,7 @@ class PyramidConfig(FrozenRecord):
     statistics: Literal["instance", "running"] = Field("instance", description="of norms; released: running")
     resize: Literal["bicubic", "bytes"] = Field("bicubic", description="between stages; released: through bytes")
     padding: Padding = Field("zero", description="of every stage's input")
-    finished_stages: int = Field(
-        2,
-        ge=0,
-        description="finest stages whose picture is drawn again out of patches of the training picture; 0: none",
-    )
+    finished_stages: int = Field(2, ge=0, description="finest stages drawn again out of the picture's patches; 0: none")
 
     def channels(self, stage: int) -> int:
         """Return the channels of a stage."""
@@ -72,17 +63,6 @@ class PyramidConfig(FrozenRecord):
     def released_statistics(self) -> bool:
         """Tell whether norms keep running statistics."""
         return self.statistics == "running"
-
-    @property
-    def sample_statistics(self) -> Literal["batch", "instance"]:
-        """Name what norms normalise by in training: the whole batch, or each sample by itself."""
-        return "batch" if self.released_statistics else "instance"
-
-    def norm_factory(self) -> NormFactory:
-        """Return a factory of the norm of every block."""
-        return norm_factory(
-            self.norm, num_components=self.num_components, init_scale="unit", statistics=self.sample_statistics
-        )
 
 
 class PyramidPictures(NamedTuple):
@@ -105,9 +85,6 @@ class Pyramid(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-genera
     batch normalisation.
 
     The snapshot holds the training picture (bytes, at training size), because harmonising and editing blend with it.
-
-    Args:
-        config: see `PyramidConfig`; its sizes must be known.
 
     Attributes:
         picture: uint8 `[3, height, width]`, the training picture at the finest size.
@@ -152,8 +129,6 @@ class Pyramid(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-genera
         """Return height and width of the finest stage in training."""
         return self.config.sizes[-1]
 
-    # -- what goes in ------------------------------------------------------------------------------------------------
-
     def stage_sizes(self, size: Size | None = None) -> tuple[Size, ...]:
         """List the sizes of all stages for a picture of `size`: the training sizes, each side times its own factor.
 
@@ -164,11 +139,8 @@ class Pyramid(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-genera
             return self.config.sizes
         if min(size) < 1:
             raise UsageError(f"size is {size[1]}x{size[0]}; both sides must be at least 1 px")
-        factors = [wanted / trained for wanted, trained in zip(size, self.size, strict=True)]
-        coarse = [
-            (max(1, round(height * factors[0])), max(1, round(width * factors[1])))
-            for height, width in self.config.sizes[:-1]
-        ]
+        rows, columns = size[0] / self.size[0], size[1] / self.size[1]
+        coarse = ((max(1, round(h * rows)), max(1, round(w * columns))) for h, w in self.config.sizes[:-1])
         return (*coarse, (size[0], size[1]))
 
     def latent_shape(self, size: Size | None = None) -> tuple[int, int, int]:
@@ -177,23 +149,21 @@ class Pyramid(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-genera
 
     def noise_shapes(self, size: Size | None = None) -> tuple[tuple[int, int, int], ...]:
         """List the shapes of the noise maps of the stages after the first, as `forward` takes them."""
-        sizes = self.stage_sizes(size)
-        return tuple((3, *fine) for fine in sizes[1:])
-
-    # -- drawing -----------------------------------------------------------------------------------------------------
+        return tuple((3, *fine) for fine in self.stage_sizes(size)[1:])
 
     def forward(
         self, z: Float[Tensor, "batch 1 _ _"], noise: Sequence[Float[Tensor, "batch 3 _ _"]] | None = None
     ) -> PyramidPictures:
-        """Draw pictures.
+        """Draw pictures from latents of `latent_shape` and noise of `noise_shapes`, whose sizes decide the pictures'.
 
-        Args:
-            z: latents `[batch, 1, height, width]` of `latent_shape`, standard normal.
-            noise: maps of `noise_shapes`; None leaves the noise out. Their sizes decide the pictures' size; without
-                them it is the training size.
+        Without noise the pictures have the training size.
         """
         sizes = self.config.sizes if noise is None else (z.shape[2:], *(part.shape[2:] for part in noise))
-        return self.climb([z, *([None] * (self.num_stages - 1) if noise is None else noise)], sizes=sizes)
+        return self.climb(self.inputs(z, noise), sizes=sizes)
+
+    def inputs(self, z: Tensor, noise: Sequence[Tensor] | None = None) -> list[Tensor | None]:
+        """List the inputs of all stages, as `climb` takes them."""
+        return [z, *([None] * (self.num_stages - 1) if noise is None else noise)]
 
     def climb(
         self,
@@ -238,7 +208,7 @@ class Pyramid(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-genera
 
     def fixed_noise(self) -> list[Tensor | None]:
         """List the inputs that reconstruct the training picture, one for each stage: a fixed latent, and no noise."""
-        return [self.fixed0, *([None] * (self.num_stages - 1))]
+        return self.inputs(self.fixed0)
 
     def reconstruct(self, stop: int | None = None) -> PyramidPictures:
         """Draw the training picture with the stages before `stop`."""
@@ -258,8 +228,6 @@ class Pyramid(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-genera
                 styles[index] = read
         return styles
 
-    # -- training ----------------------------------------------------------------------------------------------------
-
     @torch.no_grad()
     def draw_fixed_noise(self, seed: int) -> None:
         """Draw the latent that reconstructs the training picture."""
@@ -269,18 +237,12 @@ class Pyramid(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-genera
         """Start a stage as a copy of the one before, but for what only one of them has; False if the widths differ."""
         if index == 0 or self.config.channels(index) != self.config.channels(index - 1):
             return False
-        current, before = self.stages[index], self.stages[index - 1]
-        shared = current.state_dict().keys()
-        current.load_state_dict({k: v for k, v in before.state_dict().items() if k in shared}, strict=False)
+        self.stages[index].load_state_dict(self.stages[index - 1].state_dict(), strict=False)
         return True
 
     @torch.no_grad()
     def first_stages(self, count: int, picture: Tensor) -> Pyramid:
-        """Copy the first stages, in evaluation mode: what is published while finer ones are not trained yet.
-
-        Args:
-            picture: uint8 `[3, h, w]`, the training picture at the size of the last of them.
-        """
+        """Copy the first stages, in evaluation mode, with the training picture at the size of the last of them."""
         # Unfinished pyramids show what their stages have learnt.
         finished = self.config.finished_stages if count == self.num_stages else 0
         part = Pyramid(self.config.model_copy(update={"sizes": self.config.sizes[:count], "finished_stages": finished}))
@@ -293,9 +255,10 @@ class Pyramid(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-genera
 
 def _stage(config: PyramidConfig, index: int) -> PyramidStage:
     gated = config.gate == "sase" and index > 0
+    statistics: Literal["batch", "instance"] = "batch" if config.released_statistics else "instance"
     return PyramidStage(
         config.channels(index),
-        norm=config.norm_factory(),
+        norm=norm_factory(config.norm, num_components=config.num_components, init_scale="unit", statistics=statistics),
         dilation=config.dilation(index) if gated else None,
-        gate_norm=config.sample_statistics,
+        gate_norm=statistics,
     )

@@ -32,17 +32,12 @@ def training_size(height: int, width: int, max_size: int) -> Size:
     return round_up(height * shrink), round_up(width * shrink)
 
 
-def released_sizes(
-    height: int, width: int, *, smallest_side: int = 25, max_size: int = 250, factor: float = 0.75
-) -> tuple[Size, ...]:
+def released_sizes(height: int, width: int, *, smallest_side: int = 25, max_size: int = 250) -> tuple[Size, ...]:
     """Take equal steps, as released with arXiv 2112.14804 and, before it, SinGAN (arXiv 1905.01164).
 
-    With `num = ceil(log_f(smallest / min(h, w))) + 1`, `drop = ceil(log_f(min(max_size, max(h, w)) / max(h, w)))` and
-    `N = num - drop`, the picture is shrunk to `max_size` and stage i of 0..N is `r^(N - i)` of it,
-    `r = (smallest / short side)^(1 / N)`.
-
-    Returns:
-        (height, width) of each stage, coarse to fine.
+    With f = 0.75, `num = ceil(log_f(smallest / min(h, w))) + 1`,
+    `drop = ceil(log_f(min(max_size, max(h, w)) / max(h, w)))` and `N = num - drop`, the picture is shrunk to `max_size`
+    and stage i of 0..N is `r^(N - i)` of it, `r = (smallest / short side)^(1 / N)`.
 
     Raises:
         DataError: for a picture too small or too long for a pyramid.
@@ -51,9 +46,9 @@ def released_sizes(
         >>> len(released_sizes(750, 1000)), released_sizes(750, 1000)[0]
         (9, (25, 34))
     """
-    full = _checked(training_size(height, width, max_size), smallest_side, (height, width), max_size)
-    number = round_up(math.log(smallest_side / min(height, width), factor)) + 1
-    dropped = round_up(math.log(min(max_size, max(height, width)) / max(height, width), factor))
+    full = _full_size(height, width, smallest_side, max_size)
+    number = round_up(math.log(smallest_side / min(height, width), 0.75)) + 1
+    dropped = round_up(math.log(min(max_size, max(height, width)) / max(height, width), 0.75))
     last = max(0, number - dropped)
     return tuple(_scaled(full, smallest_side, (last - stage) / last if last else 0.0) for stage in range(last + 1))
 
@@ -67,9 +62,6 @@ def dense_sizes(
     `r^((M - 1) / ln M * ln(M - n) + 1)`. A picture too small for so many gets fewer stages, each at least an
     eighth larger than the one before.
 
-    Returns:
-        (height, width) of each stage, coarse to fine.
-
     Raises:
         DataError: for a picture too small or too long for a pyramid.
 
@@ -77,11 +69,10 @@ def dense_sizes(
         >>> [min(size) for size in dense_sizes(188, 250)]
         [25, 32, 42, 63, 126, 188]
     """
-    full = _checked(training_size(height, width, max_size), smallest_side, (height, width), max_size)
+    full = _full_size(height, width, smallest_side, max_size)
     for count in range(stages, 1, -1):
         sizes = tuple(_scaled(full, smallest_side, share) for share in _dense_shares(count))
-        sides = [max(size) for size in sizes]
-        if all(fine >= LEAST_GROWTH * coarse for coarse, fine in pairwise(sides)):
+        if all(max(fine) >= LEAST_GROWTH * max(coarse) for coarse, fine in pairwise(sizes)):
             return sizes
     return (full,)
 
@@ -98,15 +89,16 @@ def _scaled(full: Size, smallest_side: int, share: float) -> Size:
     return round_up(full[0] * scale), round_up(full[1] * scale)
 
 
-def _checked(full: Size, smallest_side: int, original: Size, max_size: int) -> Size:
+def _full_size(height: int, width: int, smallest_side: int, max_size: int) -> Size:
     if smallest_side < LEAST_SIDE:
         raise DataError(f"smallest_side is {smallest_side} px; it must be at least {LEAST_SIDE}, what the critic sees")
-    if min(full) >= smallest_side:
-        return full
-    picture = f"the picture is {original[1]}x{original[0]} px"
-    if min(original) < smallest_side:
+    full = training_size(height, width, max_size)
+    picture = f"the picture is {width}x{height} px"
+    if min(height, width) < smallest_side:
         raise DataError(f"{picture}; its shorter side must be at least {smallest_side} px: take a larger picture")
-    raise DataError(
-        f"{picture}, at a longer side of {max_size} px {full[1]}x{full[0]}; its shorter side must stay at least "
-        f"{smallest_side} px: crop it, or raise pyramid.max_size"
-    )
+    if min(full) < smallest_side:
+        raise DataError(
+            f"{picture}, at a longer side of {max_size} px {full[1]}x{full[0]}; its shorter side must stay at least "
+            f"{smallest_side} px: crop it, or raise pyramid.max_size"
+        )
+    return full

@@ -8,7 +8,7 @@ start.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -28,10 +28,7 @@ class PyramidStage(nn.Module):
     """A stage is handed a picture and draws one: head, three blocks, gate, tail; only the input is padded.
 
     Args:
-        channels: of every block.
-        norm: of every block.
         dilation: of the gate's mask branch, whose masks see `1 + 4 * dilation` pixels; None for a stage without a gate.
-        gate_norm: statistics of the gate's mask branch.
     """
 
     def __init__(
@@ -40,8 +37,11 @@ class PyramidStage(nn.Module):
         super().__init__()
         self.head = _block(3, channels, norm)
         self.body = nn.Sequential(*(_block(channels, channels, norm) for _ in range(NUM_BODY_BLOCKS)))
-        self.gate = None if dilation is None else _gate(channels, dilation, gate_norm)
-        self.reach = 0 if dilation is None else 2 * dilation
+        self.gate: SynthesisSASE | None = None
+        if dilation is not None:
+            how: dict[str, Any] = {"norm": gate_norm, "style_norm": False, "spectral": False}
+            self.gate = SynthesisSASE(channels, channels, reduction=1, dilation=dilation, **how)
+        self.reach = 2 * (dilation or 0)
         self.tail = conv(channels, 3, 3, bias=True, spectral=False)
 
     def forward(
@@ -56,16 +56,15 @@ class PyramidStage(nn.Module):
         late = self.body(early)
         if self.gate is not None:
             late = _gated(self.gate, early, late, styles, padding, self.reach)
-        picture: Tensor = self.tail(late).tanh()
-        return picture
+        return self.tail(late).tanh()
 
     def styles(self, carried: Tensor | None, noise: Tensor | None, padding: Padding) -> Tensor | None:
         """Read the gate's style vectors `[batch, groups, channels]`; None without a gate."""
         return None if self.gate is None else self.gate.styles(self._early(carried, noise, padding))
 
     def _early(self, carried: Tensor | None, noise: Tensor | None, padding: Padding) -> Tensor:
-        early: Tensor = self.head(pad(_sum(carried, noise).expand(-1, 3, -1, -1), MARGIN, padding))
-        return early
+        given = [x for x in (carried, noise) if x is not None]
+        return self.head(pad(sum(given[1:], given[0]).expand(-1, 3, -1, -1), MARGIN, padding))
 
 
 class PatchDiscriminator(nn.Module):
@@ -96,12 +95,6 @@ def _block(in_channels: int, out_channels: int, norm: NormFactory) -> nn.Sequent
     return nn.Sequential(convolution, normalisation, nn.LeakyReLU(_SLOPE, inplace=True))
 
 
-def _gate(channels: int, dilation: int, norm: Literal["batch", "instance"]) -> SynthesisSASE:
-    return SynthesisSASE(
-        channels, channels, reduction=1, dilation=dilation, norm=norm, style_norm=False, spectral=False
-    )
-
-
 def _gated(
     gate: SynthesisSASE, source: Tensor, target: Tensor, styles: Tensor | None, padding: Padding, reach: int
 ) -> Tensor:
@@ -124,11 +117,3 @@ def _gated(
 
 def _crop(x: Tensor, margin: int) -> Tensor:
     return x[..., margin : x.shape[2] - margin, margin : x.shape[3] - margin]
-
-
-def _sum(carried: Tensor | None, noise: Tensor | None) -> Tensor:
-    if carried is None or noise is None:
-        x = noise if carried is None else carried
-        assert x is not None
-        return x
-    return carried + noise

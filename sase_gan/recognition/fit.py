@@ -26,7 +26,7 @@ from sase_gan.hardware import choose_hardware
 from sase_gan.recognition.randomness import EpochOrder, seed_all
 from sase_gan.recognition.settings import FitConfig
 from sase_gan.seeds import derive_seed
-from sase_gan.training.quiet import quiet_lightning
+from sase_gan.training.clock import quiet_lightning
 
 logger = logging.getLogger(__name__)
 

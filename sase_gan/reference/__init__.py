@@ -1,1 +1,1 @@
-"""The plain forms of layers and training steps: what tests compare with and benchmarks time beside."""
+"""Plain and slow forms of what is computed faster elsewhere, for tests and benchmarks alone."""

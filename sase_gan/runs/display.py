@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from sase_gan.metrics.records import EvaluationRecord, in_order
+from sase_gan.progress import readable_seconds
 from sase_gan.runs.callbacks import MetricsTable
-from sase_gan.runs.durations import readable_seconds
 from sase_gan.runs.snapshots import Snapshots
 
 

@@ -26,7 +26,7 @@ from sase_gan.runs.folder import RunFolder
 from sase_gan.runs.snapshots import Snapshots
 from sase_gan.runs.tasks import task_of
 from sase_gan.runs.tasks.base import Measure, RunConfig, RunPlan
-from sase_gan.training.quiet import quiet_lightning
+from sase_gan.training.clock import quiet_lightning
 
 if TYPE_CHECKING:
     from sase_gan.runs.tasks.base import Module

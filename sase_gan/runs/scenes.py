@@ -14,7 +14,7 @@ import shutil
 from pathlib import Path
 
 from sase_gan.config import resolve
-from sase_gan.datasets.images import open_images
+from sase_gan.datasets.sources import open_images
 from sase_gan.drawing.sampling import sample_images
 from sase_gan.errors import DataError, UsageError
 from sase_gan.networks.load import load_pyramid
@@ -23,7 +23,7 @@ from sase_gan.progress import Progress
 from sase_gan.runs.folder import RunFolder
 from sase_gan.runs.run import RunOptions, resume_run, start_run
 from sase_gan.runs.tasks.one_shot import OneShotTask
-from sase_gan.training.one_shot_config import OneShotConfig
+from sase_gan.training.config import OneShotConfig
 
 logger = logging.getLogger(__name__)
 

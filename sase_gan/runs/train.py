@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sase_gan.config import to_yaml
 from sase_gan.hardware import Hardware, choose_hardware, is_first_process
-from sase_gan.runs.durations import readable_seconds
+from sase_gan.progress import readable_seconds
 from sase_gan.runs.folder import RunFolder, next_free, open_run
 from sase_gan.runs.loggers import make_loggers
 from sase_gan.runs.request import Report, TrainRequest

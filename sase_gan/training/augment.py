@@ -37,13 +37,11 @@ def contrast(images: Tensor, u: Tensor) -> Tensor:
 def translation(images: Tensor, u: Tensor) -> Tensor:
     """Shift by whole pixels, up to an eighth of the side each way; what comes in is 0 (mid-grey)."""
     height, width = images.shape[2:]
-    rows = _shifted_index(u[:, 0], height)
-    columns = _shifted_index(u[:, 1], width)
+    rows, columns = _shifted_index(u[:, 0], height), _shifted_index(u[:, 1], width)
     inside = ((rows >= 0) & (rows < height))[:, None, :, None] & ((columns >= 0) & (columns < width))[:, None, None, :]
     batch = torch.arange(len(images), device=images.device)[:, None, None]
     rows, columns = rows.clamp(0, height - 1)[:, :, None], columns.clamp(0, width - 1)[:, None, :]
-    shifted = images.permute(0, 2, 3, 1)[batch, rows, columns].permute(0, 3, 1, 2)
-    return shifted * inside
+    return images.permute(0, 2, 3, 1)[batch, rows, columns].permute(0, 3, 1, 2) * inside
 
 
 def cutout(images: Tensor, u: Tensor) -> Tensor:
@@ -63,11 +61,7 @@ TRANSFORMATIONS: dict[str, tuple[int, Callable[[Tensor, Tensor], Tensor]]] = {
 }
 """By name, in the order of application: how many numbers it takes, and the function."""
 
-POLICIES = {
-    "color": ("brightness", "saturation", "contrast"),
-    "translation": ("translation",),
-    "cutout": ("cutout",),
-}
+POLICIES = {"color": ("brightness", "saturation", "contrast"), "translation": ("translation",), "cutout": ("cutout",)}
 """What a policy's name stands for."""
 
 

@@ -23,7 +23,6 @@ class WeightAverage(AveragedModel):
     shortened to `ramp_up * images_seen`, so that the first weights are forgotten quickly (StyleGAN2, arXiv 1912.04958).
 
     Args:
-        network: what is averaged; deep-copied.
         half_life: in images.
         ramp_up: share of the images seen that the half-life may not exceed; 0 turns the ramp off.
 
@@ -61,28 +60,22 @@ def recalibrated(network: Network, batches: Iterable[tuple[Any, ...]]) -> Networ
     """Copy a network, in evaluation mode, with batch-norm statistics that are those of its own weights.
 
     An averaged network carries the running statistics of the network that it follows, and they do not belong to the
-    averaged weights. The copy draws the given batches in training mode and keeps the plain mean of their statistics.
-
-    Args:
-        batches: arguments of `network`'s forward, a tuple a batch.
+    averaged weights. The copy draws the given batches (arguments of its forward, a tuple a batch) in training mode and
+    keeps the plain mean of their statistics.
     """
     copied = copy.deepcopy(network).train()
     norms = [module for module in copied.modules() if isinstance(module, _BatchNorm)]
     for norm in norms:
         norm.reset_running_stats()
         norm.momentum = None  # plain mean over the batches instead of a running one
-    _settle_spectral_norms(copied)
+    for module in copied.modules():
+        if hasattr(module, "parametrizations"):
+            # The power iterations converge on averaged weights: each reading of a parametrised weight is a step.
+            for _ in range(10):
+                _ = module.weight
     with frozen_power_iteration(copied):
         for arguments in batches:
             copied(*arguments)
     for norm, original in zip(norms, (m for m in network.modules() if isinstance(m, _BatchNorm)), strict=True):
         norm.momentum = original.momentum
     return copied.eval()
-
-
-def _settle_spectral_norms(network: nn.Module, steps: int = 10) -> None:
-    """Let the power iterations converge on averaged weights: each reading of a parametrised weight is a step."""
-    for module in network.modules():
-        if hasattr(module, "parametrizations"):
-            for _ in range(steps):
-                _ = module.weight

@@ -1,7 +1,11 @@
-"""What both training modules share: the clock that a run goes by, and the figures of its steps."""
+"""What both training modules share: the clock that a run goes by, the figures of its steps, and a quiet Lightning."""
 
 from __future__ import annotations
 
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from lightning import LightningModule
@@ -15,16 +19,13 @@ class TrainingClock(LightningModule):
 
     Attributes:
         images_seen: by the discriminator, on all devices together.
-        steps: finished ones.
         data_digest: hash of the training pictures, which the clock belongs to.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.automatic_optimization = False
-        self.images_seen = 0
-        self.steps = 0
-        self.data_digest = ""
+        self.images_seen, self.steps, self.data_digest = 0, 0, ""
         self._sums: dict[str, Tensor] = {}
         self._sum_counts: dict[str, int] = {}
 
@@ -34,8 +35,7 @@ class TrainingClock(LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Restore the clock."""
-        self.images_seen = checkpoint["clock"]["images_seen"]
-        self.steps = checkpoint["clock"]["steps"]
+        self.images_seen, self.steps = checkpoint["clock"]["images_seen"], checkpoint["clock"]["steps"]
 
     def advance(self, images: int) -> None:
         """Count a finished step on so many images."""
@@ -58,3 +58,30 @@ class TrainingClock(LightningModule):
     def optimiser(self, index: int) -> Any:
         """Return optimiser 0, the generator's, or 1, the discriminator's, as Lightning wraps it."""
         return self.optimizers()[index]  # type: ignore[index]
+
+
+_LOGGERS = ("lightning.pytorch", "lightning.fabric")
+_BESIDE_THE_POINT = (
+    ".*does not have many workers.*",
+    ".*resume from a checkpoint that ended before.*",  # our loaders have no end
+    ".*LeafSpec.*",
+    ".*module\\(s\\) in eval mode.*",  # frozen statistics are meant so
+    ".*GPU available but not used.*",
+    ".*Checkpoint directory .* exists.*",
+)
+
+
+@contextmanager
+def quiet_lightning() -> Iterator[None]:
+    """Silence Lightning's tips, and its warnings about what nobody here can set or what is meant so."""
+    levels = {logger: logger.level for logger in map(logging.getLogger, _LOGGERS)}
+    try:
+        for logger in levels:
+            logger.setLevel(logging.ERROR)
+        with warnings.catch_warnings():
+            for text in _BESIDE_THE_POINT:
+                warnings.filterwarnings("ignore", message=text)
+            yield
+    finally:
+        for logger, level in levels.items():
+            logger.setLevel(level)

@@ -11,8 +11,7 @@ Terms = dict[str, Tensor]
 
 def random_margins(logits: Tensor, *, generator: torch.Generator) -> Tensor:
     """Draw a margin in [0.8, 1) for each logit: FastGAN's softened hinge, arXiv 2101.04775."""
-    uniform = torch.rand(logits.shape, generator=generator, device=logits.device)
-    return 0.8 + 0.2 * uniform
+    return 0.8 + 0.2 * torch.rand(logits.shape, generator=generator, device=logits.device)
 
 
 def discriminator_hinge(real_logits: Tensor, fake_logits: Tensor, real_margin: Tensor, fake_margin: Tensor) -> Terms:
@@ -56,11 +55,7 @@ def pixel_gradient_penalty(
     """Take `mean (|g| - 1)^2` at `mix * real + (1 - mix) * fake`, |g| over the three channels of every pixel.
 
     The penalty of SinGAN (arXiv 1905.01164), which differs from that of Gulrajani et al. 2017 (arXiv 1704.00028): there
-    the norm is over the whole picture. The gradient is that of the summed scores.
-
-    Args:
-        real: `[batch, 3, height, width]`; fake: the same.
-        mix: in [0, 1], of any shape that broadcasts.
+    the norm is over the whole picture. The gradient is that of the summed scores; `mix` in [0, 1] is broadcast.
     """
     between = torch.lerp(fake.detach(), real, mix).requires_grad_()
     (gradient,) = torch.autograd.grad(discriminator(between).float().sum(), between, create_graph=True)
@@ -69,18 +64,15 @@ def pixel_gradient_penalty(
     return (length - 1).square().mean()
 
 
-def sliced_patch_distance(fake: Tensor, real: Tensor, *, generator: torch.Generator, count: int = 64) -> Tensor:
+def sliced_patch_distance(fake: Tensor, real: Tensor, *, generator: torch.Generator) -> Tensor:
     """Measure how differently the 7x7 patches of two pictures are distributed: mean |difference| of sorted projections.
 
-    Each of `count` random unit directions maps every patch to a number; sorted, the numbers of both pictures are two
+    Each of 64 random unit directions maps every patch to a number; sorted, the numbers of both pictures are two
     ways of writing a one-dimensional distribution, and their mean distance is exactly Wasserstein's. It needs no
     training: Elnekave and Weiss, "Generating natural images with direct patch distribution matching", 2022, arXiv
     2203.11862, there minimised over pixels instead of weights.
-
-    Args:
-        fake: `[1, 3, height, width]`; real: the same.
     """
-    kernels = torch.randn(count, 3, 7, 7, generator=generator, device=fake.device, dtype=fake.dtype)
+    kernels = torch.randn(64, 3, 7, 7, generator=generator, device=fake.device, dtype=fake.dtype)
     kernels = kernels / kernels.flatten(1).norm(dim=1)[:, None, None, None]
     sorted_fake, sorted_real = (F.conv2d(x, kernels).flatten(2).sort(2).values for x in (fake, real))
     return (sorted_fake - sorted_real).abs().mean()

@@ -12,24 +12,25 @@ run repeats an uninterrupted one bit for bit on the same CPU and thread count.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from sase_gan.drawing.sampling import draw_inputs
+from sase_gan.drawing.sampling import Inputs, draw_inputs
 from sase_gan.features.reconstruction import reconstruction_loss
 from sase_gan.layers.spectral_norm import frozen_power_iteration
 from sase_gan.networks.discriminator import QUADRANTS, Discriminator
 from sase_gan.networks.generator import Generator, Pictures
 from sase_gan.pixels import to_float
 from sase_gan.seeds import derive_seed
+from sase_gan.seeds import generator as random_generator
 from sase_gan.training import augment, losses
 from sase_gan.training.averaging import WeightAverage, recalibrated
 from sase_gan.training.clock import TrainingClock
-from sase_gan.training.low_shot_config import LowShotConfig
+from sase_gan.training.config import LowShotConfig
 
 
 class LowShotModule(TrainingClock):
@@ -57,26 +58,16 @@ class LowShotModule(TrainingClock):
         self.register_buffer("real_logit_average", torch.zeros(()))
         self.register_buffer("fake_logit_average", torch.zeros(()))
         self.memory_format = torch.contiguous_format
+        name = self.config.loss.reconstruction
         # Not a submodule: its weights belong neither into checkpoints nor to the optimisers.
-        self._reconstruction = [
-            reconstruction_loss(
-                self.config.loss.reconstruction, weights_dir=weights_dir, untrained=untrained_perceptual
-            )
-        ]
-
-    # -- Lightning's hooks -------------------------------------------------------------------------------------------
+        self._reconstruction = [reconstruction_loss(name, weights_dir=weights_dir, untrained=untrained_perceptual)]
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         """Build Adam for generator and discriminator."""
         section = self.config.optimiser
         # The fused kernel saves a third of the optimiser's time on CPUs, and is as deterministic.
-        return [
-            torch.optim.Adam(network.parameters(), lr=rate, betas=section.betas, fused=True)
-            for network, rate in (
-                (self.generator, section.generator_rate),
-                (self.discriminator, section.discriminator_rate),
-            )
-        ]
+        rates = ((self.generator, section.generator_rate), (self.discriminator, section.discriminator_rate))
+        return [torch.optim.Adam(net.parameters(), lr=rate, betas=section.betas, fused=True) for net, rate in rates]
 
     def on_fit_start(self) -> None:
         """Bring the unregistered loss network to the device, and the weights into the layout that is fast there."""
@@ -86,9 +77,8 @@ class LowShotModule(TrainingClock):
 
     def training_step(self, batch: Tensor, batch_idx: int) -> None:
         """Take a step of both players on a uint8 batch `[batch, 3, image_size, image_size]`."""
-        source = torch.Generator(self.device).manual_seed(
-            derive_seed(self.config.seed, "step", self.images_seen, self.global_rank)
-        )
+        clock = self.images_seen, self.global_rank
+        source = random_generator(self.config.seed, "step", *clock, device=self.device)
         self._set_rates()
         real = to_float(batch).contiguous(memory_format=self.memory_format)
         fake = self.generator(*self._latents(len(real), source))
@@ -98,39 +88,30 @@ class LowShotModule(TrainingClock):
         self.advance(images)
         self.average.update(self.generator, batch=images, images_seen=self.images_seen)
 
-    # -- the two halves of a step ------------------------------------------------------------------------------------
-
     def _latents(self, batch_size: int, source: torch.Generator) -> tuple[Tensor, list[Tensor]]:
-        config = self.generator.config
+        def normal(shape: tuple[int, ...]) -> Tensor:
+            return torch.randn(batch_size, *shape, generator=source, device=self.device)
 
-        def normal(*shape: int) -> Tensor:
-            return torch.randn(*shape, generator=source, device=self.device)
-
-        noise = [normal(batch_size, 1, size, size) for size in self.generator.noise_sizes()]
-        return normal(batch_size, config.latent_size), noise
+        noise = [normal(shape) for shape in self.generator.noise_shapes()]
+        return normal(self.generator.latent_shape()), noise
 
     def _discriminator_step(self, real: Tensor, fake: Pictures, source: torch.Generator) -> None:
-        section = self.config.loss
-        optimiser = self.optimiser(1)
+        section, optimiser = self.config.loss, self.optimiser(1)
         rebuild = self.steps % section.reconstruction_every == 0
         penalise = section.r1 > 0 and self.steps % section.r1_every == 0
         real_big = self._augmented(Pictures(real, real), source).big
         real_big.requires_grad_(penalise)
         fake = self._augmented(Pictures(fake.big.detach(), fake.small.detach()), source)
         with self.toggled_optimizer(optimiser), self._weights_read_once():
-            judged = self.discriminator(
-                self.discriminator.pictures(real_big), self._quadrant(source) if rebuild else None
-            )
+            judged = self.discriminator(self.discriminator.pictures(real_big), self._quadrant() if rebuild else None)
             fake_logits = self.discriminator(fake).logits
             margins = [losses.random_margins(judged.logits, generator=source) for _ in range(2)]
             terms = losses.discriminator_hinge(judged.logits, fake_logits, *margins)
             total = torch.stack(list(terms.values())).sum()
             for name, (rebuilt, target) in judged.reconstructions.items():
                 # The decoders' outputs are autocast; perceptual distances are taken in float32.
-                terms[f"d_rebuild_{name}"] = self._reconstruction[0](rebuilt.float(), target.float()).mean()
-                total = (
-                    total + section.reconstruction_weight * section.reconstruction_every * terms[f"d_rebuild_{name}"]
-                )
+                loss = terms[f"d_rebuild_{name}"] = self._reconstruction[0](rebuilt.float(), target.float()).mean()
+                total = total + section.reconstruction_weight * section.reconstruction_every * loss
             if section.lecam > 0:
                 terms |= losses.lecam(judged.logits, fake_logits, self.real_logit_average, self.fake_logit_average)
                 total = total + section.lecam * terms["d_lecam"]
@@ -157,11 +138,9 @@ class LowShotModule(TrainingClock):
         optimiser.zero_grad(set_to_none=True)
         self.collect(terms)
 
-    @contextmanager
-    def _weights_read_once(self) -> Iterator[None]:
+    def _weights_read_once(self) -> AbstractContextManager[None]:
         """Divide each weight by its spectral norm once within the block, however often it is read."""
-        with parametrize.cached() if self.config.optimiser.power_iteration == "step" else nullcontext():
-            yield
+        return parametrize.cached() if self.config.optimiser.power_iteration == "step" else nullcontext()
 
     def _augmented(self, pictures: Pictures, source: torch.Generator) -> Pictures:
         """Augment both sizes, alike or independently as configured; equal entries are augmented once."""
@@ -174,7 +153,7 @@ class LowShotModule(TrainingClock):
             draws = augment.draw(section.policy, count, generator=source, device=pictures.big.device)
         return Pictures(big, augment.apply(pictures.small, draws))
 
-    def _quadrant(self, source: torch.Generator) -> int:
+    def _quadrant(self) -> int:
         """Draw a quadrant on the host, from the clock, so that no value is read back from the device."""
         return derive_seed(self.config.seed, "quadrant", self.images_seen, self.global_rank) % len(QUADRANTS)
 
@@ -192,21 +171,16 @@ class LowShotModule(TrainingClock):
         self.fake_logit_average.lerp_(fake.float().mean(), 0.01)
         self.collect({"real_logit": real, "fake_logit": fake})
 
-    # -- what is published -------------------------------------------------------------------------------------------
-
     def published_generator(self) -> Generator:
         """Build the averaged generator with statistics of its own, spectral norms folded in, in evaluation mode."""
-        average = self.average.module
-        assert isinstance(average, Generator)
+        average: Any = self.average.module
         return recalibrated(average, self._recalibration_batches(average)).folded()
 
-    def _recalibration_batches(self, network: Generator) -> Iterator[tuple[Tensor, list[Tensor]]]:
+    def _recalibration_batches(self, network: Generator) -> Iterator[Inputs]:
         size = max(2, self.config.optimiser.batch_size)
         for start in range(0, self.config.averaging.recalibration_images, size):
             seeds = [derive_seed("recalibration", start + i) % 2**31 for i in range(size)]
-            inputs = draw_inputs(network, seeds)
-            assert inputs.noise is not None
-            yield inputs.z.to(self.device), [noise.to(self.device) for noise in inputs.noise]
+            yield draw_inputs(network, seeds).to(self.device)
 
 
 def fast_memory_format(device: torch.device, width: int) -> torch.memory_format:
@@ -224,9 +198,7 @@ def rate_factor(images_seen: int, total_images: int, decay: float) -> float:
     The released loops keep their rates; that is decay = 0. Falling rates let short runs take large steps first: see the
     preset `demo`.
     """
-    if decay == 0:
-        return 1.0
-    return min(1.0, max(0.0, (1 - images_seen / total_images) / decay))
+    return 1.0 if decay == 0 else min(1.0, max(0.0, (1 - images_seen / total_images) / decay))
 
 
 def parameter_count(network: nn.Module) -> int:

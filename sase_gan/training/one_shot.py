@@ -31,20 +31,18 @@ from sase_gan.networks.pyramid_stages import PatchDiscriminator
 from sase_gan.pixels import to_float, to_uint8
 from sase_gan.resizing import resize
 from sase_gan.seeds import derive_seed
+from sase_gan.seeds import generator as random_generator
 from sase_gan.training import losses
 from sase_gan.training.averaging import WeightAverage
 from sase_gan.training.clock import TrainingClock
-from sase_gan.training.one_shot_config import OneShotConfig
+from sase_gan.training.config import OneShotConfig
 
 
 class OneShotModule(TrainingClock):
     """The module holds the pyramid, its discriminators, and the iteration that trains them.
 
-    Args:
-        config: a `OneShotConfig` as a plain dictionary, with the pyramid's sizes.
-
-    Attributes:
-        phase: the stage that is newest; -1 before the first iteration.
+    The configuration is a `OneShotConfig` as a plain dictionary, with the pyramid's sizes; `phase` is the stage that is
+    newest, -1 before the first iteration.
     """
 
     def __init__(self, config: dict[str, Any]) -> None:
@@ -53,10 +51,9 @@ class OneShotModule(TrainingClock):
         self.config = OneShotConfig(**config)
         torch.manual_seed(derive_seed(self.config.seed, "initialisation"))
         self.generator = Pyramid(self.config.generator)
-        widths = dict.fromkeys(self._width(stage) for stage in range(self.config.num_stages))
-        self.discriminators = nn.ModuleDict(
-            {str(width): PatchDiscriminator(width, norm=self.config.discriminator.norm) for width in widths}
-        )
+        norm = self.config.discriminator.norm
+        widths = dict.fromkeys(map(self.config.generator.channels, range(self.config.num_stages)))
+        self.discriminators = nn.ModuleDict({str(width): PatchDiscriminator(width, norm=norm) for width in widths})
         half_life = self.config.averaging.half_life
         # Without a ramp: at the start of a phase the average takes the new stage over, and follows from there.
         self.average = None if half_life is None else WeightAverage(self.generator, half_life=half_life, ramp_up=0)
@@ -72,14 +69,8 @@ class OneShotModule(TrainingClock):
         if self.average is not None:
             self._published_source().load_state_dict(self.generator.state_dict())
 
-    def _width(self, stage: int) -> int:
-        return self.config.generator.channels(stage)
-
     def _picture_at(self, stage: int) -> Tensor:
-        whole = to_float(self.generator.picture)[None]
-        return resize(whole, self.config.generator.sizes[stage]).clamp(-1, 1)
-
-    # -- Lightning's hooks -------------------------------------------------------------------------------------------
+        return resize(to_float(self.generator.picture)[None], self.config.generator.sizes[stage]).clamp(-1, 1)
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         """Build Adam for the generator, a group of parameters for each stage, and for the discriminators."""
@@ -100,7 +91,7 @@ class OneShotModule(TrainingClock):
         if phase != self.phase:
             self._enter(phase, first=iteration == 0)
         self._set_rates(iteration)
-        source = torch.Generator(self.device).manual_seed(derive_seed(self.config.seed, "step", self.images_seen))
+        source = random_generator(self.config.seed, "step", self.images_seen, device=self.device)
         section = self.config.optimiser
         if self.config.loss.adversarial == 0:
             drawn = self._draw(source)
@@ -113,13 +104,10 @@ class OneShotModule(TrainingClock):
         if self.average is not None:
             self.average.update(self.generator, batch=1, images_seen=self.images_seen)
 
-    # -- phases ------------------------------------------------------------------------------------------------------
-
     @property
     def discriminator(self) -> PatchDiscriminator:
         """Return the discriminator of this phase; phases of the same width share one."""
-        module = self.discriminators[str(self._width(self.phase))]
-        assert isinstance(module, PatchDiscriminator)
+        module: Any = self.discriminators[str(self.config.generator.channels(self.phase))]
         return module
 
     @property
@@ -137,10 +125,9 @@ class OneShotModule(TrainingClock):
             stage.train(trained)
         if first:
             self._begin(phase)
-        self._frozen_reconstruction = None
-        if self._first_trained > 0:
-            with torch.no_grad():
-                self._frozen_reconstruction = self.generator.reconstruct(self._first_trained).stages[-1]
+        stop = self._first_trained
+        with torch.no_grad():
+            self._frozen_reconstruction = self.generator.reconstruct(stop).stages[-1] if stop > 0 else None
 
     def _begin(self, phase: int) -> None:
         for index in range(2):
@@ -148,28 +135,22 @@ class OneShotModule(TrainingClock):
         if phase == 0:
             return
         self.generator.begin_stage(phase)
+        config = self.config.generator
         with torch.no_grad():
             rebuilt = self.generator.reconstruct(phase).big
-            enlarged = self.generator.enlarge(rebuilt, self.config.generator.sizes[phase], self._padding)
+            enlarged = self.generator.enlarge(rebuilt, config.sizes[phase], config.padding)
             error = (enlarged - self._real).square().mean().sqrt()
             self.generator.amplitudes[phase] = self.config.loss.noise * error
         if self.average is not None:
             self._published_source().stages[phase].load_state_dict(self.generator.stages[phase].state_dict())
-
-    @property
-    def _padding(self) -> Any:
-        return self.config.generator.padding
 
     def _set_rates(self, iteration: int) -> None:
         section = self.config.optimiser
         late = iteration >= section.milestone * self.config.iterations(self.phase)
         rate = section.rate * (0.1 if late else 1.0)
         for index, group in enumerate(self.optimiser(0).optimizer.param_groups):
-            behind = max(0, self.phase - index)
-            group["lr"] = rate * section.rate_scale**behind
+            group["lr"] = rate * section.rate_scale ** max(0, self.phase - index)
         self.optimiser(1).optimizer.param_groups[0]["lr"] = rate
-
-    # -- the two halves of an iteration ------------------------------------------------------------------------------
 
     def _draw(self, source: torch.Generator) -> Tensor:
         """Draw a picture and the reconstruction, `[2, 3, height, width]`, through the trained stages."""
@@ -179,24 +160,22 @@ class OneShotModule(TrainingClock):
             return torch.randn(1, *shape, generator=source, device=self.device)
 
         shapes = (generator.latent_shape(), *generator.noise_shapes())[: phase + 1]
-        noise: list[Tensor | None] = [normal(shape) for shape in shapes]
+        noise = [normal(shape) for shape in shapes]
         fixed = generator.fixed_noise()[: phase + 1]
         if not self.config.loss.fixed_latent and phase == 0:
             fixed[0] = normal(shapes[0])
         return self._climb(noise, fixed)
 
-    def _climb(self, noise: list[Tensor | None], fixed: list[Tensor | None]) -> Tensor:
+    def _climb(self, noise: list[Tensor], fixed: list[Tensor | None]) -> Tensor:
         """Climb in two passes where statistics of a batch are taken, in one where samples do not meet."""
         generator, first, stop = self.generator, self._first_trained, self.phase + 1
-        carried = None
-        if first > 0:
-            with torch.no_grad():
-                carried = generator.climb(noise, stop=first).stages[-1]
+        with torch.no_grad():
+            carried = generator.climb(noise, stop=first).stages[-1] if first > 0 else None
         if self.config.generator.released_statistics:
             fake = generator.climb(noise, start=first, stop=stop, carried=carried)
             rebuilt = generator.climb(fixed, start=first, stop=stop, carried=self._frozen_reconstruction)
             return torch.cat([fake.big, rebuilt.big])
-        both = [_stacked(a, b) for a, b in zip(noise, fixed, strict=True)]
+        both = [torch.cat([a, torch.zeros_like(a) if b is None else b]) for a, b in zip(noise, fixed, strict=True)]
         if carried is not None:
             assert self._frozen_reconstruction is not None
             carried = torch.cat([carried, self._frozen_reconstruction])
@@ -241,10 +220,7 @@ class OneShotModule(TrainingClock):
                     if weight > 0:
                         total = total + weight * terms[name]
                 self.manual_backward(total)
-            if section.generator_update == "repeat_step":
-                for _ in range(section.generator_steps):
-                    optimiser.step()
-            else:
+            for _ in range(section.generator_steps if section.generator_update == "repeat_step" else 1):
                 optimiser.step()
             optimiser.zero_grad(set_to_none=True)
         self.collect({**terms, "reconstruction_rmse": terms["g_reconstruction"].detach().sqrt()})
@@ -258,22 +234,11 @@ class OneShotModule(TrainingClock):
             terms["g_patches"] = losses.sliced_patch_distance(drawn[:1], self._real, generator=source)
         return terms
 
-    # -- what is published -------------------------------------------------------------------------------------------
-
     def _published_source(self) -> Pyramid:
-        source = self.generator if self.average is None else self.average.module
-        assert isinstance(source, Pyramid)
+        source: Any = self.generator if self.average is None else self.average.module
         return source
 
     def published_generator(self) -> Pyramid:
         """Copy the stages trained so far, in evaluation mode."""
         count = max(1, bisect_left(self._starts, self.images_seen))
         return self._published_source().first_stages(count, to_uint8(self._picture_at(count - 1))[0])
-
-
-def _stacked(drawn: Tensor | None, fixed: Tensor | None) -> Tensor:
-    """Put a map for the drawn picture and one for the reconstruction into one batch; none means zeros."""
-    assert drawn is not None
-    if fixed is None:
-        return torch.cat([drawn, torch.zeros_like(drawn)])
-    return torch.cat([drawn, fixed])

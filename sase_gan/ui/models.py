@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import torch
 import yaml
 
-from sase_gan.datasets.bundled import bundled_data
-from sase_gan.datasets.images import ImageSet, load_image_set
-from sase_gan.datasets.prepare import split_holdout
+from sase_gan.datasets.images import ImageSet, load_image_set, split_holdout
+from sase_gan.datasets.sources import bundled_data
 from sase_gan.errors import DataError, SaseGanError, UsageError
 from sase_gan.networks.generator import Generator
 from sase_gan.networks.load import load_generator, load_pyramid

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import gradio as gr
 
-from sase_gan.datasets.bundled import bundled_data
+from sase_gan.datasets.sources import bundled_data
 from sase_gan.drawing.sampling import MAX_SEED
 from sase_gan.errors import DataError
 from sase_gan.ui.events import at_once

@@ -6,8 +6,8 @@ import pytest
 
 import sase_gan
 from sase_gan.api.train import Run
-from sase_gan.datasets.bundled import bundled_data
 from sase_gan.datasets.images import load_image_set
+from sase_gan.datasets.sources import bundled_data
 from sase_gan.errors import DataError, UsageError
 from sase_gan.evaluation.options import EvaluationOptions
 from sase_gan.evaluation.run import run_evaluation

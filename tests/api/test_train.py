@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 import sase_gan
-from sase_gan.datasets.bundled import bundled_data
+from sase_gan.datasets.sources import bundled_data
 from sase_gan.errors import DataError, UsageError
 from sase_gan.runs.folder import RunFolder
 

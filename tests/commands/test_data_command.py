@@ -7,8 +7,8 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from sase_gan.commands import data
-from sase_gan.datasets.bundled import bundled_data
 from sase_gan.datasets.images import load_image_set
+from sase_gan.datasets.sources import bundled_data
 from sase_gan.errors import DataError, UsageError
 from sase_gan.pixels import read_image
 

@@ -7,11 +7,17 @@ import pytest
 import torch
 from PIL import Image
 
-from sase_gan.datasets.bundled import bundled_data
 from sase_gan.datasets.duplicates import find_duplicates, thumbnail
-from sase_gan.datasets.fit import fit_square
-from sase_gan.datasets.images import ImageSet, load_image_set, pixel_digest, survey
-from sase_gan.datasets.prepare import split_holdout, write_image_set
+from sase_gan.datasets.images import (
+    ImageSet,
+    fit_square,
+    load_image_set,
+    pixel_digest,
+    split_holdout,
+    survey,
+    write_image_set,
+)
+from sase_gan.datasets.sources import bundled_data
 from sase_gan.errors import DataError, UsageError
 from sase_gan.pixels import read_image, to_pillow
 

@@ -5,10 +5,9 @@ import torch
 from torch import Tensor
 
 from sase_gan.drawing import injection as applications
-from sase_gan.drawing.finish import finish
 from sase_gan.drawing.injection import animate, edit, harmonise, inject, inject_strip, paint_to_image, sample, tile
 from sase_gan.drawing.masks import blend, main_colours, move_region, nearest_colours, soft_mask
-from sase_gan.drawing.sampling import latent_walk, sample_images
+from sase_gan.drawing.sampling import finish, latent_walk, sample_images
 from sase_gan.errors import UsageError
 from sase_gan.networks.pyramid import Pyramid, PyramidConfig
 from sase_gan.pixels import to_float, to_uint8

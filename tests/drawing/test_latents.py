@@ -7,8 +7,8 @@ import torch.nn.functional as F
 from sase_gan.drawing.gates import (
     rewired,
 )
-from sase_gan.drawing.latents import closed_walk, directions, draw_latents, mix, neighbours, variations
-from sase_gan.drawing.sampling import Inputs, draw_images, draw_inputs
+from sase_gan.drawing.latents import closed_walk, directions, mix, neighbours, variations
+from sase_gan.drawing.sampling import Inputs, draw_images, draw_inputs, draw_latents
 from sase_gan.errors import UsageError
 
 

@@ -342,7 +342,7 @@ def test_gradients_are_right():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"num_components": 0}, "both must be at least 1"),
+        ({"num_components": 0}, "num_components is 0; it must be at least 1"),
         ({"norm": "layer"}, "norm is 'layer'; choose 'batch' or 'group'"),
         ({"norm": "group", "num_groups": 4}, "num_groups is 4; it must divide the 6 channels"),
         ({"attention_norm": "layer"}, "attention_norm is 'layer'"),

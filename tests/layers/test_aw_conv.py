@@ -9,7 +9,7 @@ from torch import nn
 
 from sase_gan.layers.aw_conv import AWConv2d, AWUpsampleConv
 from sase_gan.layers.spectral_norm import spectral_norm
-from sase_gan.reference.layers import upsample_conv_plain
+from sase_gan.reference.plain import upsample_conv_plain
 
 GEOMETRIES = [
     {"kernel_size": 3, "padding": 1},

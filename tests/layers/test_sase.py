@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from sase_gan.layers.sase import SynthesisSASE
-from sase_gan.reference.layers import plain_gate
+from sase_gan.reference.plain import plain_gate
 
 DOUBLE = torch.float64
 
@@ -265,7 +265,7 @@ def test_gradients_are_right():
     ("options", "message"),
     [
         ({"groups": 5}, "groups is 5; it must divide the 32 source channels"),
-        ({"dilation": 0}, "each must be at least 1"),
+        ({"dilation": 0}, "dilation is 0; it must be at least 1"),
         ({"norm": "layer"}, "norm is 'layer'; choose 'batch' or 'instance'"),
         ({"norm": "instance"}, "pass style_norm=False"),
     ],

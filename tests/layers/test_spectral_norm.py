@@ -4,14 +4,13 @@ import pytest
 import torch
 from torch import nn
 
-from sase_gan.layers.primitives import conv
+from sase_gan.layers.primitives import UpsampleConv, conv
 from sase_gan.layers.spectral_norm import (
     GroupedSpectralNorm,
     fold_spectral_norm,
     frozen_power_iteration,
     spectral_norm,
 )
-from sase_gan.layers.upsample import UpsampleConv
 
 
 def grouped_conv(groups: int = 4, *, in_channels: int = 8, out_channels: int = 12, size: int = 3) -> nn.Conv2d:

@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.nn.utils import parametrize
 
-from sase_gan.layers.upsample import UpsampleConv
+from sase_gan.layers.primitives import UpsampleConv
 from sase_gan.networks.discriminator import QUADRANTS, Discriminator, DiscriminatorConfig
 from sase_gan.networks.generator import Pictures
 

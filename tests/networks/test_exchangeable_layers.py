@@ -9,13 +9,13 @@ from sase_gan.config import build, load_preset, merge
 from sase_gan.drawing.sampling import sample_images
 from sase_gan.layers.aw_conv import AWConv2d, AWUpsampleConv
 from sase_gan.layers.efficient_multi_scale_attention import EfficientMultiScaleAttention
-from sase_gan.layers.squeeze_excitation import SqueezeExcitation
+from sase_gan.layers.excitation import SqueezeExcitation
 from sase_gan.networks.discriminator import Discriminator, DiscriminatorConfig
 from sase_gan.networks.generator import Generator, GeneratorConfig, Pictures
 from sase_gan.networks.load import load_generator
 from sase_gan.networks.parts import attention_factory, conv_factory, upsample_conv_factory
+from sase_gan.training.config import LowShotConfig
 from sase_gan.training.low_shot import LowShotModule
-from sase_gan.training.low_shot_config import LowShotConfig
 
 SMALL = {"image_size": 32, "width": 8, "latent_size": 8, "num_components": 2}
 BOTH = {"conv": "aw", "attention": "efficient_multi_scale"}

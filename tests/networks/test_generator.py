@@ -7,9 +7,9 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 from sase_gan.layers.attentive_norm import AttentiveNorm
-from sase_gan.layers.upsample import UpsampleConv
+from sase_gan.layers.primitives import UpsampleConv
 from sase_gan.networks.generator import Generator, GeneratorConfig
-from sase_gan.reference.layers import use_plain_layers
+from sase_gan.reference.plain import use_plain_layers
 from sase_gan.training.averaging import recalibrated
 
 TINY = {"width": 4, "latent_size": 8, "num_components": 2}

@@ -16,7 +16,7 @@ from sase_gan.networks.pyramid import Pyramid, PyramidConfig
 from sase_gan.networks.pyramid_sizes import dense_sizes, released_sizes
 from sase_gan.networks.pyramid_stages import PatchDiscriminator
 from sase_gan.snapshot import WEIGHTS_FILE, read_header
-from sase_gan.training.one_shot_config import OneShotConfig
+from sase_gan.training.config import OneShotConfig
 
 SMALL = ((12, 16), (15, 20), (18, 24))
 

@@ -8,8 +8,8 @@ from torch import nn
 from sase_gan.layers.attentive_norm import AttentiveNorm
 from sase_gan.layers.aw_conv import AWConv2d
 from sase_gan.layers.efficient_multi_scale_attention import EfficientMultiScaleAttention
+from sase_gan.layers.excitation import SqueezeExcitation
 from sase_gan.layers.sase_recognition import SASEConv2d
-from sase_gan.layers.squeeze_excitation import SqueezeExcitation
 
 
 def aw(channels: int, **kwargs) -> AWConv2d:

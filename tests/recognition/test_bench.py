@@ -11,7 +11,7 @@ from sase_gan.layers.aw_conv import AWConv2d
 from sase_gan.layers.efficient_multi_scale_attention import EfficientMultiScaleAttention
 from sase_gan.layers.sase_recognition import SASEConv2d
 from sase_gan.recognition.backbones import cost as bench
-from sase_gan.reference.layers import loop_attentive_norm, loop_aw, loop_multi_scale, loop_sase
+from sase_gan.reference.plain import loop_attentive_norm, loop_aw, loop_multi_scale, loop_sase
 
 
 @pytest.mark.parametrize("training", [True, False])

@@ -162,7 +162,7 @@ def test_every_kind_of_picture_is_trained_on(name: str, tmp_path: Path) -> None:
 
 def load_pyramid_picture_of(tmp_path: Path) -> torch.Tensor:
     """The opaque picture at the size of training."""
-    from sase_gan.datasets.one_shot import fitted, open_picture
+    from sase_gan.datasets.images import fitted, open_picture
 
     return fitted(open_picture(PICTURE), (22, 32)).images[0]
 

@@ -3,7 +3,7 @@ import pytest
 from sase_gan.config import build, load_preset
 from sase_gan.networks.channel_tables import IMAGE_SIZES
 from sase_gan.runs.presets import choose_preset, recommend_image_size
-from sase_gan.training.low_shot_config import LowShotConfig
+from sase_gan.training.config import LowShotConfig
 
 
 @pytest.mark.parametrize("side", [16, 64, 300, 4000])

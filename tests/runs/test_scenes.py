@@ -18,7 +18,7 @@ from sase_gan.pixels import read_image, write_png
 from sase_gan.runs.folder import RunFolder
 from sase_gan.runs.run import RunOptions
 from sase_gan.runs.scenes import train_scenes
-from sase_gan.training.one_shot_config import OneShotConfig
+from sase_gan.training.config import OneShotConfig
 
 OPTIONS = RunOptions(Hardware("cpu", "CPU", "32-true", 1))
 

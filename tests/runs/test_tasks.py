@@ -12,8 +12,7 @@ from sase_gan.pixels import read_image, write_png
 from sase_gan.runs.folder import RunFolder
 from sase_gan.runs.request import TrainRequest
 from sase_gan.runs.tasks import TASKS, is_of_one_picture, planned, task_for, task_of, task_of_run
-from sase_gan.training.low_shot_config import LowShotConfig
-from sase_gan.training.one_shot_config import OneShotConfig
+from sase_gan.training.config import LowShotConfig, OneShotConfig
 
 DATA = Path(__file__).resolve().parents[2] / "data"
 FACES, PICTURE = DATA / "emoji-faces", DATA / "single" / "coffee.png"

@@ -14,12 +14,12 @@ from sase_gan.datasets.low_shot import EndlessBatches
 from sase_gan.errors import UsageError
 from sase_gan.hardware import Hardware
 from sase_gan.pixels import to_float
-from sase_gan.reference.steps import PlainOneShotModule
+from sase_gan.reference.plain import PlainOneShotModule
 from sase_gan.runs.run import RunOptions, make_trainer
 from sase_gan.training import losses
+from sase_gan.training.clock import quiet_lightning
+from sase_gan.training.config import OneShotConfig, sized_for
 from sase_gan.training.one_shot import OneShotModule
-from sase_gan.training.one_shot_config import OneShotConfig, sized_for
-from sase_gan.training.quiet import quiet_lightning
 
 CPU = Hardware("cpu", "CPU", "32-true", 1)
 

@@ -6,7 +6,7 @@ import pytest
 
 from sase_gan.config import build, list_presets, load_preset
 from sase_gan.runs.presets import choose_one_shot_preset
-from sase_gan.training.one_shot_config import OneShotConfig, sized_for
+from sase_gan.training.config import OneShotConfig, sized_for
 
 NAMES = [*list_presets("one_shot"), "smoke/one_shot"]
 

@@ -20,8 +20,8 @@ from sase_gan.runs import run as run_module
 from sase_gan.runs.folder import RunFolder
 from sase_gan.runs.history import read_run
 from sase_gan.runs.run import RunOptions, RunResult, start_run
+from sase_gan.training.config import LowShotConfig
 from sase_gan.training.low_shot import LowShotModule
-from sase_gan.training.low_shot_config import LowShotConfig
 from tests.report.report_fixture import record
 
 FACES = Path(__file__).resolve().parents[2] / "data" / "emoji-faces"

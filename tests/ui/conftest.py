@@ -9,8 +9,8 @@ import pytest
 import torch
 import yaml
 
-from sase_gan.datasets.bundled import bundled_data
 from sase_gan.datasets.images import load_image_set
+from sase_gan.datasets.sources import bundled_data
 from sase_gan.networks.generator import GeneratorConfig
 from sase_gan.networks.pyramid import Pyramid, PyramidConfig
 from sase_gan.pixels import write_png

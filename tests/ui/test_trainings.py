@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from sase_gan.errors import UsageError
-from sase_gan.runs.durations import readable_seconds
+from sase_gan.progress import readable_seconds
 from sase_gan.ui import trainings as trainings_module
 from sase_gan.ui.handlers.train import TrainHandlers, Watched
 from sase_gan.ui.models import Models

@@ -13,8 +13,8 @@ from sase_gan.config import FrozenRecord
 from sase_gan.errors import UsageError
 from sase_gan.layers.aw_conv import AWConv2d
 from sase_gan.layers.efficient_multi_scale_attention import EfficientMultiScaleAttention, Variant
+from sase_gan.layers.excitation import SqueezeExcitation
 from sase_gan.layers.sase_recognition import GateScale, SASEConv2d
-from sase_gan.layers.squeeze_excitation import SqueezeExcitation
 
 Norm = Literal["batch", "attentive"]
 Conv = Literal["plain", "sase", "aw", "grouped"]

@@ -19,7 +19,7 @@ from sase_gan.layers.sase_recognition import SASEConv2d
 from sase_gan.recognition.backbones.backbone import create_backbone, offered_layers
 from sase_gan.recognition.backbones.choices import LAYERS
 from sase_gan.recognition.settings import BackboneSection
-from sase_gan.reference.layers import loop_attentive_norm, loop_aw, loop_multi_scale, loop_sase
+from sase_gan.reference.plain import loop_attentive_norm, loop_aw, loop_multi_scale, loop_sase
 
 
 @dataclass(frozen=True)

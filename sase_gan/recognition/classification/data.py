@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from torchvision.transforms import v2
 
-from sase_gan.datasets.images import open_images
+from sase_gan.datasets.sources import open_images
 from sase_gan.errors import DataError, UsageError
 from sase_gan.pixels import to_pillow, to_tensor
 from sase_gan.recognition.randomness import seed_cpu

@@ -25,7 +25,7 @@ def task_for(path: Path) -> Task[Any]:
     """
     from zipfile import is_zipfile
 
-    from sase_gan.datasets.images import open_images
+    from sase_gan.datasets.sources import open_images
 
     alone = (path.is_file() and not is_zipfile(path)) or len(open_images(path)) == 1
     return TASKS["one_shot" if alone else "low_shot"]

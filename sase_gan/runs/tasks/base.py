@@ -17,8 +17,7 @@ from sase_gan.hardware import Hardware
 from sase_gan.metrics.records import EvaluationRecord
 from sase_gan.runs.folder import RunFolder
 from sase_gan.runs.request import Report, TrainRequest
-from sase_gan.training.low_shot_config import LowShotConfig
-from sase_gan.training.one_shot_config import OneShotConfig
+from sase_gan.training.config import LowShotConfig, OneShotConfig
 
 if TYPE_CHECKING:
     from sase_gan.training.low_shot import LowShotModule

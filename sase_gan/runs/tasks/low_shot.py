@@ -6,17 +6,16 @@ from pathlib import Path
 from typing import Any
 
 from sase_gan.config import resolve
-from sase_gan.datasets.images import ImageSet, load_image_set, open_images
-from sase_gan.datasets.prepare import split_holdout
-from sase_gan.datasets.sources import ImageSource
+from sase_gan.datasets.images import ImageSet, load_image_set, split_holdout
+from sase_gan.datasets.sources import ImageSource, open_images
 from sase_gan.errors import DataError
 from sase_gan.hardware import Hardware
-from sase_gan.runs.durations import readable_seconds
+from sase_gan.progress import readable_seconds
 from sase_gan.runs.folder import RunFolder
 from sase_gan.runs.presets import FEWEST_IMAGES, choose_preset
 from sase_gan.runs.request import Report, TrainRequest, refuse_given
 from sase_gan.runs.tasks.base import Measure, RunPlan, Task, check_size, facts
-from sase_gan.training.low_shot_config import LowShotConfig
+from sase_gan.training.config import LowShotConfig
 
 
 class LowShotTask(Task[LowShotConfig]):

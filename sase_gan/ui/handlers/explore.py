@@ -10,9 +10,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from sase_gan.drawing.latents import DIRECTION_METHODS, closed_walk, directions, draw_latents
+from sase_gan.drawing.latents import DIRECTION_METHODS, closed_walk, directions
 from sase_gan.drawing.recipes import MAP_SIDE, Move, Recipe, parse_recipes
-from sase_gan.drawing.sampling import MAX_SEED
+from sase_gan.drawing.sampling import MAX_SEED, draw_latents
 from sase_gan.ui.checks import chosen, number, seed_number, sentences, switch, whole_number
 from sase_gan.ui.events import BAR, reporter
 from sase_gan.ui.markup import escaped, figures

@@ -11,7 +11,7 @@ import gradio as gr
 from PIL import Image
 from torch import Tensor
 
-from sase_gan.datasets.bundled import bundled_data
+from sase_gan.datasets.sources import bundled_data
 from sase_gan.drawing.injection import animate, edit, harmonise, inject_strip, paint_to_image, sample
 from sase_gan.drawing.masks import main_colours
 from sase_gan.errors import UsageError

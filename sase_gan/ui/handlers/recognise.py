@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from sase_gan.datasets.bundled import bundled_data
+from sase_gan.datasets.sources import bundled_data
 from sase_gan.drawing.gates import rewired
 from sase_gan.layers.attentive_norm import AttentiveNorm
 from sase_gan.layers.sase_recognition import SASEConv2d

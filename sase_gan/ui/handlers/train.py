@@ -12,7 +12,7 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
-from sase_gan.datasets.bundled import bundled_data
+from sase_gan.datasets.sources import bundled_data
 from sase_gan.networks.channel_tables import IMAGE_SIZES
 from sase_gan.pixels import grid, read_image
 from sase_gan.ui.checks import chosen, number, seed_number, sentences, time_limit

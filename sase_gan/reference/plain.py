@@ -1,7 +1,8 @@
-"""Layers by their definitions, which the faster forms in use equal to rounding."""
+"""The plain forms of layers and training steps, equal to rounding: tests compare with them, benchmarks time them."""
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from types import MethodType
 from typing import Any
 
@@ -12,9 +13,12 @@ from torch import Tensor, nn
 from sase_gan.layers.attentive_norm import AttentiveNorm
 from sase_gan.layers.aw_conv import AWConv2d
 from sase_gan.layers.efficient_multi_scale_attention import EfficientMultiScaleAttention
+from sase_gan.layers.primitives import UpsampleConv
 from sase_gan.layers.sase import SynthesisSASE
 from sase_gan.layers.sase_recognition import SASEConv2d
-from sase_gan.layers.upsample import UpsampleConv
+from sase_gan.networks.generator import Pictures
+from sase_gan.training.low_shot import LowShotModule
+from sase_gan.training.one_shot import OneShotModule
 
 
 def use_plain_layers(network: nn.Module) -> None:
@@ -96,11 +100,56 @@ def _branch_of_group(branch: nn.Module, x: Tensor, group: int, groups: int) -> T
         if isinstance(layer, nn.Conv2d):
             x = _conv_of_group(layer, x, group, groups)
         elif isinstance(layer, nn.BatchNorm2d):
-            weight, bias = layer.weight.chunk(groups)[group], layer.bias.chunk(groups)[group]
-            assert layer.running_mean is not None
-            assert layer.running_var is not None
-            mean, variance = layer.running_mean.chunk(groups)[group], layer.running_var.chunk(groups)[group]
+            kept: list[Any] = [layer.running_mean, layer.running_var, layer.weight, layer.bias]
+            mean, variance, weight, bias = (tensor.chunk(groups)[group] for tensor in kept)
             x = F.batch_norm(x, mean, variance, weight, bias, layer.training, layer.momentum or 0.1, layer.eps)
         else:
             x = x.relu()
     return x
+
+
+class PlainLowShotModule(LowShotModule):
+    """The low-shot step keeps weights channels first, and the generator's step sends gradients into the discriminator.
+
+    Nobody uses those gradients.
+    """
+
+    def on_fit_start(self) -> None:
+        """Bring the unregistered loss network to the device."""
+        self._reconstruction[0].to(self.device)
+
+    def toggled_optimizer(self, optimizer: Any) -> Any:
+        """Keep the gradients of the other player in the generator's step."""
+        return nullcontext() if optimizer is self.optimiser(0) else super().toggled_optimizer(optimizer)
+
+    def _generator_step(self, fake: Pictures, source: torch.Generator) -> None:
+        super()._generator_step(fake, source)
+        self.discriminator.zero_grad(set_to_none=True)
+
+
+class PlainOneShotModule(OneShotModule):
+    """The one-shot iteration keeps nothing between iterations, and every picture takes passes of its own.
+
+    Its generator's step sends gradients into the discriminator that nobody uses.
+    """
+
+    def toggled_optimizer(self, optimizer: Any) -> Any:
+        """Keep the gradients of the other player."""
+        return nullcontext()
+
+    def _climb(self, noise: list[Tensor], fixed: list[Tensor | None]) -> Tensor:
+        """Climb from the coarsest stage on, the two pictures one after the other."""
+        pictures = []
+        for inputs in (noise, fixed):
+            first = self._first_trained
+            with torch.no_grad():
+                carried = self.generator.climb(inputs, stop=first).stages[-1] if first > 0 else None
+            pictures.append(self.generator.climb(inputs, start=first, stop=self.phase + 1, carried=carried).big)
+        return torch.cat(pictures)
+
+    def _judge(self, fake: Tensor) -> tuple[Tensor, Tensor]:
+        return self.discriminator(self._real), self.discriminator(fake)
+
+    def _generator_step(self, drawn: Tensor, source: torch.Generator) -> None:
+        super()._generator_step(drawn, source)
+        self.discriminator.zero_grad(set_to_none=True)

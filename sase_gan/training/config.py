@@ -1,13 +1,115 @@
-"""The configuration of a one-shot run: every default stands here, once. Presets and flags state deviations only."""
+"""The configurations of both kinds of run: every default stands here, once. Presets and flags state deviations only."""
 
+from __future__ import annotations
+
+from copy import copy
+from functools import partial
 from itertools import accumulate
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from sase_gan.config import FrozenRecord
+from sase_gan.networks.discriminator import DiscriminatorConfig
+from sase_gan.networks.generator import GeneratorConfig
 from sase_gan.networks.pyramid import PyramidConfig
 from sase_gan.networks.pyramid_sizes import Size, dense_sizes, released_sizes
+
+
+class DataSection(FrozenRecord):
+    """The pictures."""
+
+    path: str | None = Field(None, description="folder or zip of pictures")
+    fit: Literal["crop", "pad"] = Field("crop", description="centre square crop, or pad to a square; never a stretch")
+    mirror: bool = Field(True, description="show each picture mirrored half of the time")
+    holdout: float = Field(0.0, ge=0, le=0.5, description="share of the pictures kept out of training")
+    licence: str | None = Field(None, description="licence of the pictures, carried into snapshots and reports")
+
+
+class AugmentSection(FrozenRecord):
+    """Differentiable augmentation before the discriminator."""
+
+    policy: tuple[Literal["color", "translation", "cutout"], ...] = ("color", "translation")
+    shared: bool = Field(True, description="both sizes of a generated picture are augmented alike; released: no")
+
+
+class LossSection(FrozenRecord):
+    """Weights of the terms."""
+
+    reconstruction: Literal["l1", "efflite0", "lpips-vgg", "lpips-squeeze"] = Field(
+        "efflite0", description="how the discriminator's rebuilt pictures are compared; released: lpips-vgg"
+    )
+    reconstruction_weight: float = Field(8.0, ge=0, description="on the mean; 8 is the released sum at batch 8")
+    reconstruction_every: int = Field(1, ge=1, description="rebuild in every n-th step only, with n times the weight")
+    lecam: float = Field(0.0, ge=0, description="weight of LeCam's regulariser")
+    r1: float = Field(0.0, ge=0, description="weight of the gradient penalty on real pictures")
+    r1_every: int = Field(16, ge=1, description="apply it in every n-th step, with n times the weight")
+
+
+class OptimiserSection(FrozenRecord):
+    """Adam for both networks."""
+
+    batch_size: int = Field(8, ge=2, description="on each device; statistics over a batch need at least 2")
+    generator_rate: float = Field(2e-4, gt=0)
+    discriminator_rate: float = Field(2e-4, gt=0)
+    betas: tuple[float, float] = (0.5, 0.999)
+    decay: float = Field(0.0, ge=0, le=1, description="share of the run, at its end, in which the rates fall to 0")
+    power_iteration: Literal["step", "forward"] = Field(
+        "step", description="spectral norms advance once a step, or in every forward pass as released"
+    )
+
+
+class AveragingSection(FrozenRecord):
+    """The running average of the generator that is published."""
+
+    half_life: float = Field(5000.0, gt=0, description="in images; the released 0.999 a step at batch 8 is 5541")
+    ramp_up: float = Field(0.05, ge=0, description="share of the images seen that the half-life may not exceed; 0: off")
+    recalibration_images: int = Field(128, ge=2, description="drawn to re-estimate batch-norm statistics of a snapshot")
+
+
+class ScheduleSection(FrozenRecord):
+    """How long, and how often something is written; the clock is images seen."""
+
+    total_images: int = Field(400_000, ge=1)
+    snapshot_images: int = Field(20_000, ge=1, description="between two snapshots with grid and figures")
+    checkpoint_images: int = Field(2_000, ge=1, description="between two checkpoints")
+    log_images: int = Field(400, ge=1, description="between two rows of metrics.csv")
+    evaluation_count: int = Field(500, ge=0, description="pictures drawn for the figures of a snapshot; 0: no figures")
+    patience: int | None = Field(None, ge=1, description="stop after so many snapshots without a better one")
+
+
+class LowShotConfig(FrozenRecord):
+    """Everything that a low-shot run depends on."""
+
+    task: Literal["low_shot"] = "low_shot"
+    seed: int = Field(0, ge=0)
+    image_size: int = Field(256, description="side of the picture in pixels; both networks take it from here")
+    data: DataSection = DataSection()
+    generator: GeneratorConfig = GeneratorConfig()
+    discriminator: DiscriminatorConfig = DiscriminatorConfig()
+    augment: AugmentSection = AugmentSection()
+    loss: LossSection = LossSection()
+    optimiser: OptimiserSection = OptimiserSection()
+    averaging: AveragingSection = AveragingSection()
+    schedule: ScheduleSection = ScheduleSection()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_image_size(cls, data: Any) -> Any:
+        """Hand the image size down, so that it is stated once; refuse a network of another size."""
+        if not isinstance(data, dict):
+            return data
+        size = data.get("image_size", cls.model_fields["image_size"].default)
+        data = dict(data)
+        for name in ("generator", "discriminator"):
+            section = data.get(name, {})
+            section = section.model_dump() if isinstance(section, BaseModel) else copy(section)
+            if not isinstance(section, dict):
+                continue  # refused afterwards, with its place named
+            if (own := section.setdefault("image_size", size)) != size:
+                raise ValueError(f"{name}.image_size is {own}, image_size {size}; set image_size only")
+            data[name] = section
+        return data
 
 
 class PictureSection(FrozenRecord):
@@ -20,13 +122,9 @@ class PictureSection(FrozenRecord):
 class StagesSection(FrozenRecord):
     """The sizes that the pyramid climbs through; stored in `generator.sizes` when a run begins."""
 
-    rule: Literal["dense", "released"] = Field(
-        "dense", description="few stages, dense at the coarse end; or equal steps"
-    )
+    rule: Literal["dense", "released"] = Field("dense", description="few stages, dense at the coarse end; equal steps")
     smallest_side: int = Field(25, ge=11, description="shorter side of the coarsest stage in pixels")
-    max_size: int = Field(
-        250, ge=16, description="longer side of the finest stage in pixels; never above the picture's"
-    )
+    max_size: int = Field(250, ge=16, description="longer side of the finest stage in pixels, at most the picture's")
     stages: int = Field(6, ge=1, description="of the dense rule; a small picture gets fewer")
     concurrent: int = Field(2, ge=1, description="newest stages that are trained together; 1: one after another")
 
@@ -54,9 +152,7 @@ class OneShotOptimiserSection(FrozenRecord):
     rate: float = Field(5e-4, gt=0, description="of the newest stage and of the discriminator")
     rate_scale: float = Field(0.1, ge=0, le=0.5, description="times the rate, for each stage further back")
     betas: tuple[float, float] = (0.5, 0.999)
-    milestone: float = Field(
-        0.8, gt=0, le=1, description="share of a stage's iterations after which rates fall tenfold"
-    )
+    milestone: float = Field(0.8, gt=0, le=1, description="share of a stage's iterations before rates fall tenfold")
     discriminator_steps: int = Field(3, ge=1, description="in an iteration")
     generator_steps: int = Field(3, ge=1, description="in an iteration")
     generator_update: Literal["repeat_step", "recompute", "single"] = Field(
@@ -65,10 +161,8 @@ class OneShotOptimiserSection(FrozenRecord):
 
     @model_validator(mode="after")
     def _steps_have_an_effect(self) -> "OneShotOptimiserSection":
-        if self.generator_update == "single" and self.generator_steps != 1:
-            raise ValueError(
-                f"generator_steps is {self.generator_steps}, generator_update 'single'; set generator_steps=1"
-            )
+        if self.generator_update == "single" and (steps := self.generator_steps) != 1:
+            raise ValueError(f"generator_steps is {steps}, generator_update 'single'; set generator_steps=1")
         return self
 
 
@@ -133,10 +227,8 @@ class OneShotConfig(FrozenRecord):
 
         Summed over the stages that are trained, twice for the newest one, which the discriminator judges.
         """
-        single = [
-            height * width * self.generator.channels(stage) ** 2
-            for stage, (height, width) in enumerate(self.generator.sizes)
-        ]
+        areas = [height * width for height, width in self.generator.sizes]
+        single = [area * self.generator.channels(stage) ** 2 for stage, area in enumerate(areas)]
         first = [max(0, stage - self.pyramid.concurrent + 1) for stage in range(self.num_stages)]
         return [float(sum(single[first[stage] : stage + 1]) + single[stage]) for stage in range(self.num_stages)]
 
@@ -160,10 +252,6 @@ def sized_for(config: OneShotConfig, picture: Size) -> OneShotConfig:
     if config.generator.sizes:
         return config
     section = config.pyramid
-    if section.rule == "released":
-        sizes = released_sizes(*picture, smallest_side=section.smallest_side, max_size=section.max_size)
-    else:
-        sizes = dense_sizes(
-            *picture, smallest_side=section.smallest_side, max_size=section.max_size, stages=section.stages
-        )
+    rule = released_sizes if section.rule == "released" else partial(dense_sizes, stages=section.stages)
+    sizes = rule(*picture, smallest_side=section.smallest_side, max_size=section.max_size)
     return config.model_copy(update={"generator": config.generator.model_copy(update={"sizes": sizes})})
