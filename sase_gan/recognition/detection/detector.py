@@ -27,7 +27,7 @@ from sase_gan.layers.primitives import NormFactory
 from sase_gan.pixels import to_float
 from sase_gan.recognition.backbones.backbone import create_backbone
 from sase_gan.recognition.backbones.networks import RecognitionResNet
-from sase_gan.recognition.backbones.norm_act import freeze_statistics
+from sase_gan.recognition.backbones.choices import freeze_statistics
 from sase_gan.recognition.settings import BackboneSection, DetectorSection
 from sase_gan.snapshot import SnapshotMixin
 
