@@ -8,6 +8,7 @@ import csv
 import json
 import logging
 import time
+from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,10 +38,8 @@ Network = TypeVar("Network", bound=nn.Module)
 class Evaluation:
     """Scores of a network on the pictures that it is tested on.
 
-    Attributes:
-        scores: everything, as `results.jsonl` keeps it.
-        columns: the few that are columns of `metrics.csv`.
-        predictions: of each picture, where they are wanted later.
+    `results.jsonl` keeps all scores, `metrics.csv` the columns; predictions of each picture are there where they are
+    wanted later.
     """
 
     scores: dict[str, Any]
@@ -67,6 +66,7 @@ class FitModule(LightningModule):
 
     config: FitConfig
     folder: Path
+    clip_norm: float | None
 
     def __init__(self) -> None:
         super().__init__()
@@ -75,13 +75,9 @@ class FitModule(LightningModule):
         self.evaluation: Evaluation | None = None
         self._sums: dict[str, float] = {}
 
+    @abstractmethod
     def evaluate(self) -> Evaluation:
-        """Score the network as it is; each kind of network says how.
-
-        Raises:
-            NotImplementedError: where a kind does not.
-        """
-        raise NotImplementedError
+        """Score the network as it is; each kind of network says how."""
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the clock."""
@@ -138,22 +134,25 @@ class FitModule(LightningModule):
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
-def open_run(config: FitConfig, folder: Path, *, count: int, resume: bool) -> None:
-    """Refuse what cannot be trained, write config.yaml, and seed what the network's first weights are drawn from.
+def open_run(
+    config: FitConfig, folder: Path, pictures: "Dataset[Any]", *, resume: bool, **options: Any
+) -> "DataLoader[Any]":
+    """Refuse what cannot be trained, write config.yaml, seed the network's first weights, and load the pictures.
+
+    Their order depends on (seed, epoch) only; an incomplete batch is left out.
 
     Args:
-        config: of the run.
-        folder: of the run; without a run in it unless `resume`.
-        count: of the training pictures.
-        resume: whether it goes on from checkpoints/last.ckpt.
+        folder: of the run; without a run in it unless `resume`, which goes on from its checkpoints/last.ckpt.
+        options: of the loader.
 
     Raises:
         UsageError: when the folder holds another run, nothing can be resumed, or a batch has more pictures than there
             are.
     """
+    count = len(pictures)  # type: ignore[arg-type]
     if count < config.batch_size:
         raise UsageError(f"batch_size is {config.batch_size} with {count} training pictures; make it at most that many")
-    checkpoint = last_checkpoint(folder)
+    checkpoint = _last_checkpoint(folder)
     if resume and not checkpoint.exists():
         raise UsageError(f"{checkpoint} does not exist, so there is nothing to resume; start without --resume")
     if not resume and (folder / "config.yaml").exists():
@@ -161,24 +160,12 @@ def open_run(config: FitConfig, folder: Path, *, count: int, resume: bool) -> No
     seed_everything(config.seed, workers=True, verbose=False)
     with write_atomically(folder / "config.yaml") as path:
         path.write_text(to_yaml(config))
+    options |= {"num_workers": config.workers, "persistent_workers": config.workers > 0}
+    return DataLoader(pictures, config.batch_size, sampler=EpochOrder(count, config.seed), drop_last=True, **options)
 
 
-def last_checkpoint(folder: Path) -> Path:
-    """Name the checkpoint that a run is resumed from."""
+def _last_checkpoint(folder: Path) -> Path:
     return folder / "checkpoints" / "last.ckpt"
-
-
-def training_batches(pictures: "Dataset[Any]", config: FitConfig, **options: Any) -> "DataLoader[Any]":
-    """Load training pictures in an order that depends on (seed, epoch) only; an incomplete batch is left out."""
-    return DataLoader(
-        pictures,
-        batch_size=config.batch_size,
-        sampler=EpochOrder(len(pictures), config.seed),  # type: ignore[arg-type]
-        drop_last=True,
-        num_workers=config.workers,
-        persistent_workers=config.workers > 0,
-        **options,
-    )
 
 
 def train(
@@ -186,14 +173,14 @@ def train(
     batches: "DataLoader[Any]",
     folder: Path,
     *,
-    clip_norm: float | None,
     resume: bool,
     device: str,
     show_progress: bool,
 ) -> float:
-    """Train to the end of the configured epochs, with checkpoints and evaluations on the way; return the seconds.
+    """Train to the end, with checkpoints and evaluations on the way, of which the module keeps the last.
 
-    The module keeps its last evaluation; there is none where a finished run is resumed.
+    Returns:
+        The seconds. A finished run that is resumed ends at once and leaves no evaluation.
 
     Raises:
         UsageError: for a device that this machine lacks.
@@ -205,13 +192,13 @@ def train(
             accelerator=choose_device(device),
             devices=1,
             precision=module.config.precision,
-            gradient_clip_val=clip_norm,
+            gradient_clip_val=module.clip_norm,
             logger=False,
             enable_progress_bar=show_progress,
             enable_model_summary=False,
             callbacks=[ModelCheckpoint(folder / "checkpoints", save_last=True, save_top_k=0)],
         )
-        trainer.fit(module, batches, ckpt_path=str(last_checkpoint(folder)) if resume else None)
+        trainer.fit(module, batches, ckpt_path=str(_last_checkpoint(folder)) if resume else None)
     return time.monotonic() - module.started
 
 
@@ -224,13 +211,10 @@ def publish(network: Any, module: FitModule, folder: Path, **provenance: Any) ->
 def choose_device(name: str, threads: int | None = None) -> str:
     """Resolve auto, cpu, cuda or mps, and set the number of CPU threads if one is given.
 
-    Args:
-        name: what the command line got; "gpu" is a former word for whichever there is.
-        threads: of the CPU.
-
     Raises:
         UsageError: for a device that this machine lacks, or a thread count below 1.
     """
+    # A former word for whichever there is.
     if name == "gpu":
         name = "mps" if torch.backends.mps.is_available() else "cuda"
     return choose_hardware(name, threads=threads).kind

@@ -28,10 +28,7 @@ class ClassifierConfig(FrozenRecord):
 class Classifier(nn.Module, SnapshotMixin, pipeline_tag="image-classification", tags=["image-classification", "timm"]):
     """A backbone with the names of its classes.
 
-    `forward` maps float pictures in [-1, 1], [N, channels, H, W], to logits [N, number of classes].
-
-    Args:
-        config: of the network; `save_pretrained` and `from_pretrained` write and read a snapshot folder.
+    `save_pretrained` and `from_pretrained` write and read a snapshot folder.
     """
 
     kind: ClassVar[str] = "classifier"
@@ -52,7 +49,7 @@ class Classifier(nn.Module, SnapshotMixin, pipeline_tag="image-classification", 
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Compute logits of float pictures in [-1, 1]."""
+        """Compute logits [N, number of classes] of float pictures in [-1, 1], [N, channels, H, W]."""
         return self.network(x)
 
     def prepare(self, image: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ import logging
 import shutil
 import statistics
 from collections.abc import Callable, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +20,14 @@ from sase_gan.recognition.settings import ClassifyConfig
 logger = logging.getLogger(__name__)
 
 
-def _for_small_networks(layers: LayerChoice, **changes: Any) -> LayerChoice:
-    groups = {"attention_groups": 8} if layers.attention == "emsa" else {}
-    return layers.model_copy(update=groups | changes)
-
-
+# Attention of as many groups as small networks have room for.
+_EMSA = LayerChoice(attention="emsa", attention_groups=8)
 VARIANTS = {
-    **{name: _for_small_networks(layers) for name, layers in LAYERS.items()},
-    "sase_scaled": _for_small_networks(LAYERS["sase"], gate_scale="channels"),
-    "emsa_mended": _for_small_networks(LAYERS["emsa"], attention_variant="pre_norm_pool"),
-    "an_emsa": _for_small_networks(LAYERS["emsa"], norm="attentive"),
+    **LAYERS,
+    "emsa": _EMSA,
+    "sase_scaled": LayerChoice(conv="sase", gate_scale="channels"),
+    "emsa_mended": _EMSA.model_copy(update={"attention_variant": "pre_norm_pool"}),
+    "an_emsa": _EMSA.model_copy(update={"norm": "attentive"}),
 }
 """Name of a variant to its layers."""
 
@@ -43,7 +42,7 @@ def run_study(
     Args:
         config: of every run; only the layers and the seed change.
         variants: names in `VARIANTS`.
-        seeds: one run each; seeds in the outer loop, so that an interrupted study has complete rounds.
+        seeds: one run each; in the outer loop, so that an interrupted study has complete rounds.
         folder: of the study; each run has a folder in it.
         fit: trains a config into a folder and returns its record.
 
@@ -60,13 +59,11 @@ def run_study(
         raise UsageError(f"{path} holds a study with another configuration; choose another folder")
     done = {(record["variant"], record["seed"]) for record in records}
     folder.mkdir(parents=True, exist_ok=True)
-    for seed in seeds:
-        for variant in variants:
-            if (variant, seed) in done:
-                continue
+    for seed, variant in product(seeds, variants):
+        if (variant, seed) not in done:
             chosen = merge(shared, {"seed": seed, "backbone": {"layers": VARIANTS[variant].model_dump(mode="json")}})
-            record = fit(build(ClassifyConfig, chosen), folder / f"{variant}-{seed}")
-            record = {"variant": variant, "seed": seed, **record, "config": shared}
+            scores = fit(build(ClassifyConfig, chosen), folder / f"{variant}-{seed}")
+            record = {"variant": variant, "seed": seed, **scores, "config": shared}
             records.append(record)
             with path.open("a") as file:
                 file.write(json.dumps(record) + "\n")

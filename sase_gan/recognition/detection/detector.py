@@ -26,8 +26,8 @@ from sase_gan.layers.attentive_norm import AttentiveNorm
 from sase_gan.layers.primitives import NormFactory
 from sase_gan.pixels import to_float
 from sase_gan.recognition.backbones.backbone import create_backbone
-from sase_gan.recognition.backbones.networks import RecognitionResNet
 from sase_gan.recognition.backbones.choices import freeze_statistics
+from sase_gan.recognition.backbones.networks import RecognitionResNet
 from sase_gan.recognition.settings import BackboneSection, DetectorSection
 from sase_gan.snapshot import SnapshotMixin
 
@@ -43,7 +43,6 @@ class PyramidBackbone(nn.Module):
 
     Args:
         network: of `create_backbone`; its classifier is dropped.
-        channels: of the pyramid.
         norm: of the pyramid's convolutions, which then have no bias.
     """
 
@@ -64,11 +63,9 @@ class PyramidBackbone(nn.Module):
     def forward(self, x: Tensor) -> dict[str, Tensor]:
         """Compute the five maps."""
         if self.by_children:
-            maps = self.body(x)
-        else:
-            found = self.body.forward_intermediates(x, indices=list(PYRAMID_STAGES), intermediates_only=True)
-            maps = OrderedDict((str(i), stage) for i, stage in enumerate(found))
-        return self.fpn(maps)
+            return self.fpn(self.body(x))
+        found = self.body.forward_intermediates(x, indices=list(PYRAMID_STAGES), intermediates_only=True)
+        return self.fpn(OrderedDict((str(i), stage) for i, stage in enumerate(found)))
 
 
 def fpn_backbone(
@@ -93,16 +90,12 @@ def _group_norm(channels: int) -> nn.Module:
     return nn.GroupNorm(_groups(channels), channels)
 
 
-class _AttentiveNorms:
-    """Attentive norms with the K of the published box head, in turn; one instance a model, because it counts."""
-
-    def __init__(self) -> None:
-        self.built = 0
-
-    def __call__(self, channels: int) -> nn.Module:
-        number = HEAD_COMPONENTS[min(self.built, len(HEAD_COMPONENTS) - 1)]
-        self.built += 1
-        return AttentiveNorm(channels, number, norm="group", num_groups=_groups(channels), attention_norm="none")
+def _attentive_norms() -> NormFactory:
+    """Build a factory of attentive norms with the K of the published box head, in turn: one for each model."""
+    numbers = iter(HEAD_COMPONENTS)
+    return lambda channels: AttentiveNorm(
+        channels, next(numbers), norm="group", num_groups=_groups(channels), attention_norm="none"
+    )
 
 
 class DetectorConfig(FrozenRecord):
@@ -118,7 +111,6 @@ def build_detector(backbone: PyramidBackbone, num_classes: int, section: Detecto
     """Build torchvision's Mask R-CNN (or Faster R-CNN) around a backbone.
 
     Args:
-        backbone: with a pyramid of five levels.
         num_classes: with the background.
         section: of the heads. Pictures come in as [-1, 1]; nothing is normalised again.
 
@@ -127,13 +119,13 @@ def build_detector(backbone: PyramidBackbone, num_classes: int, section: Detecto
     """
     channels = backbone.out_channels
     plain: NormFactory | None = None if section.head_norm == "none" else _group_norm
-    box_norm = _AttentiveNorms() if section.head_norm == "attentive" else plain
+    box_norm = _attentive_norms() if section.head_norm == "attentive" else plain
     box_head: nn.Module
     if section.box_head == "convolutions":
         box_head = FastRCNNConvFCHead((channels, 7, 7), [channels] * 4, [section.box_features], norm_layer=box_norm)
+    elif section.head_norm == "attentive":
+        raise UsageError("head_norm is 'attentive' with a linear box head; it needs box_head=convolutions")
     else:
-        if section.head_norm == "attentive":
-            raise UsageError("head_norm is 'attentive' with a linear box head; it needs box_head=convolutions")
         box_head = TwoMLPHead(channels * 49, section.box_features)
     anchors = AnchorGenerator(tuple((size,) for size in section.anchor_sizes), ((0.5, 1.0, 2.0),) * 5)
     options: dict[str, Any] = {
@@ -154,19 +146,15 @@ def build_detector(backbone: PyramidBackbone, num_classes: int, section: Detecto
     }
     if not section.masks:
         return FasterRCNN(backbone, **options)
-    return MaskRCNN(
-        backbone,
-        mask_head=MaskRCNNHeads(channels, [channels] * 4, 1, norm_layer=plain),
-        mask_predictor=MaskRCNNPredictor(channels, channels, num_classes),
-        **options,
-    )
+    options["mask_head"] = MaskRCNNHeads(channels, [channels] * 4, 1, norm_layer=plain)
+    options["mask_predictor"] = MaskRCNNPredictor(channels, channels, num_classes)
+    return MaskRCNN(backbone, **options)
 
 
 class Detector(nn.Module, SnapshotMixin, pipeline_tag="object-detection", tags=["object-detection", "torchvision"]):
     """A detector with the names of its classes.
 
-    Args:
-        config: of the network; `save_pretrained` and `from_pretrained` write and read a snapshot folder.
+    `save_pretrained` and `from_pretrained` write and read a snapshot folder.
     """
 
     kind: ClassVar[str] = "detector"
@@ -176,15 +164,9 @@ class Detector(nn.Module, SnapshotMixin, pipeline_tag="object-detection", tags=[
         super().__init__()
         self.config = config
         section = config.backbone
+        options = {"drop_path_rate": section.drop_path_rate, "width": section.width, **section.layers.model_dump()}
         norm = None if config.detector.head_norm == "none" else _group_norm
-        backbone = fpn_backbone(
-            section.name,
-            channels=config.detector.channels,
-            pyramid_norm=norm,
-            drop_path_rate=section.drop_path_rate,
-            width=section.width,
-            **section.layers.model_dump(),
-        )
+        backbone = fpn_backbone(section.name, channels=config.detector.channels, pyramid_norm=norm, **options)
         self.network = build_detector(backbone, len(config.classes) + 1, config.detector)
         self.frozen_stages, self.frozen_statistics = 0, False
 
@@ -235,13 +217,7 @@ def detect(model: Detector, images: list[Tensor]) -> list[dict[str, Tensor]]:
         found = model([to_float(image.to(device)) for image in images])
     finally:
         model.train(training)
-    results = []
-    for prediction in found:
-        result = {name: prediction[name].cpu() for name in ("boxes", "labels", "scores")}
-        if "masks" in prediction:
-            result["masks"] = prediction["masks"][:, 0].cpu() > 0.5
-        results.append(result)
-    return results
+    return [{k: v[:, 0].cpu() > 0.5 if k == "masks" else v.cpu() for k, v in result.items()} for result in found]
 
 
 def load_detector(folder: Path | str, *, device: torch.device | str = "cpu") -> Detector:

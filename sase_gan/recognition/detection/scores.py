@@ -50,8 +50,7 @@ def evaluate_detector(
         )
     predictions: list[dict[str, Tensor]] = []
     for start in range(0, len(data), batch_size):
-        indices = range(start, min(start + batch_size, len(data)))
-        predictions += detect(model, [data.read(i) for i in indices])
+        predictions += detect(model, [data.read(i) for i in range(len(data))[start : start + batch_size]])
     targets = [data.target(i, masks=model.config.detector.masks) for i in range(len(data))]
     return detection_scores(predictions, targets, model.config.classes), predictions
 
@@ -79,15 +78,9 @@ def detection_scores(
     kinds = {"bbox": "box", "segm": "mask"} if masks else {"bbox": "box"}
     # The thresholds in float64, as pycocotools has them: torchmetrics' own are rounded to float32, and a recall that
     # meets one exactly then falls on its other side.
-    options: Any = {
-        "box_format": "xyxy",
-        "iou_type": tuple(kinds),
-        "class_metrics": True,
-        "backend": "pycocotools",
-        "iou_thresholds": np.linspace(0.5, 0.95, 10).tolist(),
-        "rec_thresholds": np.linspace(0.0, 1.0, 101).tolist(),
-    }
-    metric = MeanAveragePrecision(**options)
+    overlaps, recalls = np.linspace(0.5, 0.95, 10).tolist(), np.linspace(0.0, 1.0, 101).tolist()
+    options: Any = {"iou_type": tuple(kinds), "class_metrics": True, "backend": "pycocotools"}
+    metric = MeanAveragePrecision(iou_thresholds=overlaps, rec_thresholds=recalls, **options)
     # Many detections a picture are cut to COCO's 100 anyway; the warning about it is not the user's doing.
     metric.warn_on_many_detections = False
     metric.update(list(predictions), [{k: v for k, v in t.items() if k != "image_id"} for t in targets])
@@ -123,11 +116,11 @@ def write_detections(
 
 def scores_in_words(scores: dict[str, Any]) -> str:
     """Summarise scores in a line."""
-    parts = []
-    for word in ("box", "mask"):
-        if word in scores:
-            ap, ap50 = (scores[word][key] for key in ("ap", "ap50"))
-            parts.append(f"{word} AP {ap or 0:.3f}, AP50 {ap50 or 0:.3f}")
+    parts = [
+        f"{word} AP {scores[word]['ap'] or 0:.3f}, AP50 {scores[word]['ap50'] or 0:.3f}"
+        for word in ("box", "mask")
+        if word in scores
+    ]
     return f"{scores['count']} test pictures: {'; '.join(parts)}"
 
 
@@ -147,9 +140,7 @@ def draw_detections(
     """Draw boxes, names, scores and masks on a uint8 picture [3, H, W]; small pictures are enlarged first.
 
     Args:
-        image: the picture.
         prediction: as `detect` gives it; targets of a `CocoSet`, without scores, work too.
-        classes: names of the classes 1, 2, ...
         threshold: least score that is drawn.
     """
     scores = prediction.get("scores", torch.ones(len(prediction["labels"])))
