@@ -169,13 +169,7 @@ def _last_checkpoint(folder: Path) -> Path:
 
 
 def train(
-    module: FitModule,
-    batches: "DataLoader[Any]",
-    folder: Path,
-    *,
-    resume: bool,
-    device: str,
-    show_progress: bool,
+    module: FitModule, batches: "DataLoader[Any]", folder: Path, *, resume: bool, device: str, show_progress: bool
 ) -> float:
     """Train to the end, with checkpoints and evaluations on the way, of which the module keeps the last.
 

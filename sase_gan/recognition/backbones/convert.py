@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from sase_gan.errors import UsageError
@@ -64,16 +65,16 @@ def convert(
     """
     if norm is None and conv is None:
         raise UsageError('nothing to convert; give norm="attentive", conv="aw" or both')
-    for name, value, known in (("norm", norm, (None, "attentive")), ("conv", conv, (None, "aw"))):
-        if value not in known:
-            raise UsageError(f"{name} is {value!r}; only {known[1]!r} can take over trained weights")
+    for name, value, known in (("norm", norm, "attentive"), ("conv", conv, "aw")):
+        if value not in (None, known):
+            raise UsageError(f"{name} is {value!r}; only {known!r} can take over trained weights")
     if norm is not None:
         for path in _find(model, _NORMS, _is_batch_norm, select):
             number = num_components if isinstance(num_components, int) else num_components(path)
-            _put(model, path, norm_from_trained(model.get_submodule(path), number, mode))
+            model.set_submodule(path, norm_from_trained(model.get_submodule(path), number, mode))
     if conv is not None:
         for path in _find(model, _CONVS, lambda module: type(module) is nn.Conv2d, select):
-            _put(model, path, _aw_from_conv(model.get_submodule(path)))
+            model.set_submodule(path, _aw_from_conv(model.get_submodule(path)))
     return model
 
 
@@ -101,34 +102,35 @@ def convert_pretrained(
     """
     fixed = {key: layers.pop(key) for key in ("num_classes", "in_channels") if key in layers}
     plain = create_backbone(name, **fixed)
+    if not isinstance(weights, Mapping):
+        path = Path(weights)
+        weights = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
     try:
-        plain.load_state_dict(dict(weights) if isinstance(weights, Mapping) else _read(Path(weights)))
+        plain.load_state_dict(dict(weights))
     except RuntimeError as error:
         raise UsageError(f"the weights are not those of {name} ({str(error).splitlines()[1].strip()})") from error
     target = create_backbone(name, **fixed, **layers)
     state = {key: value for key, value in plain.state_dict().items() if key in target.state_dict()}
     target.load_state_dict(state, strict=False)
-    for path, module in list(target.named_modules()):
-        source = _submodule(plain, path)
+    trained = dict(plain.named_modules())
+    for name, module in list(target.named_modules()):
         if isinstance(module, AttentiveNorm):
-            fresh = norm_from_trained(source, module.num_components, mode)
+            fresh = norm_from_trained(trained[name], module.num_components, mode)
             fresh.decay_affine = module.decay_affine
-            _put(target, path, fresh)
+            target.set_submodule(name, fresh)
         elif isinstance(module, AWConv2d) and mode == "exact":
-            _put(target, path, _aw_from_conv(source))
+            target.set_submodule(name, _aw_from_conv(trained[name]))
     return target
 
 
 def _find(
-    model: nn.Module, places: dict[str, tuple[str, ...]], fits: Callable[[nn.Module], bool], select: Select | None
+    model: nn.Module, places: dict[str, tuple[str, ...]], fits: Callable[[Any], bool], select: Select | None
 ) -> list[str]:
+    modules = dict(model.named_modules(remove_duplicate=False))
     if select is None:
-        found = [
-            f"{name}.{child}".removeprefix(".")
-            for name, block in model.named_modules()
-            for child in places.get(type(block).__name__, ())
-            if (module := _submodule(block, child)) is not None and fits(module)
-        ]
+        blocks = ((name, places.get(type(block).__name__, ())) for name, block in model.named_modules())
+        inner = (f"{name}.{child}".removeprefix(".") for name, children in blocks for child in children)
+        found = [path for path in inner if fits(modules.get(path))]
     else:
         chosen = select if callable(select) else lambda name, _: re.search(select, name) is not None
         found = [name for name, module in model.named_modules() if name and fits(module) and chosen(name, module)]
@@ -139,28 +141,7 @@ def _find(
     return found
 
 
-def _is_batch_norm(module: nn.Module) -> bool:
+def _is_batch_norm(module: nn.Module | None) -> bool:
     """Tell whether a module normalises by batch or frozen statistics of one vector."""
     mean = getattr(module, "running_mean", None)
     return isinstance(mean, Tensor) and mean.ndim == 1 and hasattr(module, "eps")
-
-
-def _submodule(model: nn.Module, path: str) -> nn.Module | None:
-    try:
-        return model.get_submodule(path)
-    except AttributeError:
-        return None
-
-
-def _put(model: nn.Module, path: str, module: nn.Module) -> None:
-    parent, _, name = path.rpartition(".")
-    setattr(model.get_submodule(parent), name, module)
-
-
-def _read(path: Path) -> dict[str, Tensor]:
-    if path.suffix == ".safetensors":
-        from safetensors.torch import load_file
-
-        return load_file(path)
-    state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
-    return state

@@ -17,7 +17,7 @@ from sase_gan.layers.aw_conv import AWConv2d
 from sase_gan.layers.efficient_multi_scale_attention import EfficientMultiScaleAttention
 from sase_gan.layers.sase_recognition import SASEConv2d
 from sase_gan.recognition.backbones.backbone import create_backbone, offered_layers
-from sase_gan.recognition.backbones.choices import LAYERS
+from sase_gan.recognition.backbones.choices import LAYERS, place
 from sase_gan.recognition.settings import BackboneSection
 from sase_gan.reference.layers import loop_attentive_norm, loop_aw, loop_multi_scale, loop_sase
 
@@ -105,8 +105,7 @@ def count_multiply_adds(model: nn.Module, image_size: int, *, in_channels: int =
         model: best on the meta device, where nothing is computed.
         image_size: side of the picture.
     """
-    parameter = next(model.parameters())
-    x = torch.zeros(1, in_channels, image_size, image_size, device=parameter.device, dtype=parameter.dtype)
+    x = torch.zeros(1, in_channels, image_size, image_size, **place(next(model.parameters())))
     training = model.training
     model.eval()
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
@@ -154,7 +153,7 @@ def bench_models(
             model = create_backbone(backbone, num_classes=classes, device="meta", **choice)
             speed = None
             if throughput:
-                built = create_backbone(backbone, num_classes=classes, device=device, **choice)
+                built = create_backbone(backbone, num_classes=classes, device=device, **choice).eval()
                 speed = _images_per_second(built, torch.zeros(batch_size, 3, size, size, device=device))
             counts = count_parameters(model), count_multiply_adds(model, size)
             costs.append(ModelCost(backbone, name, size, *counts, speed, PUBLISHED.get((backbone, name))))
@@ -223,23 +222,18 @@ def _seconds(function: Callable[[Tensor], Tensor], x: Tensor, repeats: int) -> f
 
 
 @torch.no_grad()
-def _images_per_second(model: nn.Module, x: Tensor, repeats: int = 3) -> float:
-    model.eval()
-    return len(x) / _median_seconds(lambda: model(x), x.device, repeats)
+def _images_per_second(model: nn.Module, x: Tensor) -> float:
+    return len(x) / _median_seconds(lambda: model(x), x.device, repeats=3)
 
 
 def _median_seconds(step: Callable[[], object], device: torch.device, repeats: int) -> float:
+    wait: Callable[[], None] = torch.cuda.synchronize if device.type == "cuda" else lambda: None
     step()
     times = []
     for _ in range(repeats):
-        _wait(device)
+        wait()
         started = time.perf_counter()
         step()
-        _wait(device)
+        wait()
         times.append(time.perf_counter() - started)
     return statistics.median(times)
-
-
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)

@@ -105,9 +105,9 @@ def open_labelled(path: str | Path, part: Part, *, held_out: float = 0.1, seed: 
         return _from_idx(root, part)
     if root.is_dir() and (root / "train").is_dir():
         own = next((root / name for name in ("test", "val") if (root / name).is_dir()), None)
-        if own is None:
-            return _split(_from_classes(root / "train"), part, held_out, seed)
-        return _from_classes(root / "train" if part == "train" else own)
+        if own is not None:
+            return _from_classes(root / "train" if part == "train" else own)
+        root = root / "train"
     return _split(_from_classes(root), part, held_out, seed)
 
 
@@ -178,13 +178,10 @@ def take_evenly(data: LabelledSet, count: int | None, *, seed: int = 0) -> Label
     order = torch.randperm(len(data), generator=generator("take", seed))
     ranks = torch.zeros(len(data), dtype=torch.long)
     for index in range(len(data.classes)):
-        members = order[data.labels[order] == index]
-        ranks[members] = torch.arange(len(members))
+        members = data.labels[order] == index
+        ranks[members] = torch.arange(int(members.sum()))
     # By rank within the class first: the first `count` then hold equally many of each.
-    position = torch.empty_like(order)
-    position[order] = torch.arange(len(data))
-    keys = ranks * len(data) + position
-    return data.subset(sorted(keys.argsort()[:count].tolist()))
+    return data.subset(sorted(order[ranks.argsort(stable=True)[:count]].tolist()))
 
 
 class TrainingPictures(Dataset[tuple[Tensor, int]]):
@@ -226,9 +223,9 @@ def training_transform(settings: PicturesSection) -> Callable[[Tensor], Tensor]:
     size, way = settings.image_size, v2.InterpolationMode(settings.interpolation)
     steps: list[Any] = []
     if settings.crop == "random_resized":
-        steps.append(v2.RandomResizedCrop(size, interpolation=way, antialias=True))
+        steps.append(v2.RandomResizedCrop(size, interpolation=way))
     else:
-        steps += [v2.Resize(size, interpolation=way, antialias=True), v2.CenterCrop(size)]
+        steps += [v2.Resize(size, way), v2.CenterCrop(size)]
         if settings.crop == "padded":
             steps.append(v2.RandomCrop(size, padding=max(1, size // 8)))
     if settings.flip:
@@ -244,10 +241,8 @@ def training_transform(settings: PicturesSection) -> Callable[[Tensor], Tensor]:
 def evaluation_transform(settings: PicturesSection, channels: int = 3) -> Callable[[Tensor], Tensor]:
     """Build the map of uint8 [3 or 1, H, W] to uint8 [channels, S, S]: grey, shorter side to `resize`, middle S."""
     size = settings.evaluation_size or settings.image_size
-    way = v2.InterpolationMode(settings.interpolation)
-    resize = v2.Resize(max(size, settings.resize or size), interpolation=way, antialias=True)
-    grey = [_to_grey] if channels == 1 else []
-    return v2.Compose([*grey, resize, v2.CenterCrop(size)])
+    resize = v2.Resize(max(size, settings.resize or size), v2.InterpolationMode(settings.interpolation))
+    return v2.Compose([*([_to_grey] if channels == 1 else []), resize, v2.CenterCrop(size)])
 
 
 def _to_grey(image: Tensor) -> Tensor:
