@@ -9,7 +9,7 @@ import json
 import logging
 import time
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -18,15 +18,15 @@ import torch
 from lightning import LightningModule, Trainer, seed_everything
 from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 from sase_gan.config import to_yaml
 from sase_gan.errors import UsageError
 from sase_gan.files import write_atomically
 from sase_gan.hardware import choose_hardware
-from sase_gan.recognition.randomness import EpochOrder, seed_all
+from sase_gan.recognition.randomness import seed_all
 from sase_gan.recognition.settings import FitConfig
-from sase_gan.seeds import derive_seed
+from sase_gan.seeds import derive_seed, generator
 from sase_gan.training.quiet import quiet_lightning
 
 logger = logging.getLogger(__name__)
@@ -77,7 +77,11 @@ class FitModule(LightningModule):
 
     @abstractmethod
     def evaluate(self) -> Evaluation:
-        """Score the network as it is; each kind of network says how."""
+        """Score the network as it is."""
+
+    @abstractmethod
+    def finish(self, batches: "DataLoader[Any]") -> Any:
+        """Return the network that is kept, in evaluation mode; it may be made with some of the training pictures."""
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the clock."""
@@ -134,6 +138,28 @@ class FitModule(LightningModule):
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
+class EpochOrder(Sampler[int]):
+    """A random order of `count` pictures that depends on (seed, epoch) only, so that a resumed run repeats it.
+
+    What it gives is `epoch * count + index`, the key of a training picture.
+    """
+
+    def __init__(self, count: int, seed: int) -> None:
+        self.count, self.seed, self.epoch = count, seed, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Take the epoch that Lightning announces at its start."""
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[int]:
+        """Draw the order of the current epoch."""
+        order = torch.randperm(self.count, generator=generator("order", self.seed, self.epoch))
+        return iter((order + self.epoch * self.count).tolist())
+
+    def __len__(self) -> int:
+        return self.count
+
+
 def open_run(
     config: FitConfig, folder: Path, pictures: "Dataset[Any]", *, resume: bool, **options: Any
 ) -> "DataLoader[Any]":
@@ -170,11 +196,8 @@ def _last_checkpoint(folder: Path) -> Path:
 
 def train(
     module: FitModule, batches: "DataLoader[Any]", folder: Path, *, resume: bool, device: str, show_progress: bool
-) -> float:
-    """Train to the end, with checkpoints and evaluations on the way, of which the module keeps the last.
-
-    Returns:
-        The seconds. A finished run that is resumed ends at once and leaves no evaluation.
+) -> FitResult[Any]:
+    """Train to the end, with checkpoints and evaluations on the way, and write the snapshot of what is kept.
 
     Raises:
         UsageError: for a device that this machine lacks.
@@ -193,13 +216,18 @@ def train(
             callbacks=[ModelCheckpoint(folder / "checkpoints", save_last=True, save_top_k=0)],
         )
         trainer.fit(module, batches, ckpt_path=str(_last_checkpoint(folder)) if resume else None)
-    return time.monotonic() - module.started
-
-
-def publish(network: Any, module: FitModule, folder: Path, **provenance: Any) -> None:
-    """Write the snapshot of a trained network, which moves to the CPU, with where it comes from."""
-    network.provenance = {"images_seen": module.images_seen, "epochs": module.config.epochs, **provenance}
+    seconds = time.monotonic() - module.started
+    network = module.finish(batches)
+    # A finished run that is resumed ends at once and has not been scored.
+    evaluation = module.evaluation or module.evaluate()
+    network.provenance = {
+        "images_seen": module.images_seen,
+        "epochs": module.config.epochs,
+        "num_train": len(batches.dataset),  # type: ignore[arg-type]
+        **{name: evaluation.scores[name] for name in ("top1",) if name in evaluation.scores},
+    }
     network.cpu().save_pretrained(folder / "snapshots" / f"{module.images_seen // 1000:06d}kimg")
+    return FitResult(network, evaluation, seconds)
 
 
 def choose_device(name: str, threads: int | None = None) -> str:

@@ -63,7 +63,6 @@ class ModelCost:
     Attributes:
         multiply_adds: of one picture in evaluation, convolutions and matrix products.
         images_per_second: in evaluation, None where it was not measured.
-        published: top-1 in percent and its source.
     """
 
     backbone: str
@@ -72,7 +71,6 @@ class ModelCost:
     parameters: int
     multiply_adds: int
     images_per_second: float | None
-    published: tuple[str, str] | None
 
 
 @dataclass(frozen=True)
@@ -145,8 +143,7 @@ def bench_models(
         raise UsageError(f"layers {', '.join(unknown)} are unknown; choose among {', '.join(LAYERS)}")
     costs = []
     for backbone in backbones:
-        small = backbone.startswith("cifar_")
-        size, classes = (32, 100) if small else (224, 1000)
+        size, classes = (32, 100) if backbone.startswith("cifar_") else (224, 1000)
         offered = offered_layers(backbone)
         for name in (name for name in layers if name in offered):
             choice = LAYERS[name].model_dump()
@@ -155,8 +152,8 @@ def bench_models(
             if throughput:
                 built = create_backbone(backbone, num_classes=classes, device=device, **choice).eval()
                 speed = _images_per_second(built, torch.zeros(batch_size, 3, size, size, device=device))
-            counts = count_parameters(model), count_multiply_adds(model, size)
-            costs.append(ModelCost(backbone, name, size, *counts, speed, PUBLISHED.get((backbone, name))))
+            adds = count_multiply_adds(model, size)
+            costs.append(ModelCost(backbone, name, size, count_parameters(model), adds, speed))
     return costs
 
 
@@ -169,8 +166,8 @@ def models_table(costs: Sequence[ModelCost]) -> str:
     ]
     for cost in costs:
         speed = "not measured" if cost.images_per_second is None else f"{cost.images_per_second:.1f}"
-        top1, source = cost.published or ("none known", "")
-        if cost.published:
+        top1, source = PUBLISHED.get((cost.backbone, cost.layers), ("none known", ""))
+        if source:
             top1 += " (CIFAR-100)" if cost.backbone.startswith("cifar_") else " (ImageNet-1k)"
         lines.append(
             f"| {cost.backbone} | {cost.layers} | {cost.image_size} | {cost.parameters:,} | "

@@ -8,7 +8,6 @@ Names are a backbone and a suffix: `an` attentive normalization, `sase` the SASE
 
 from typing import Any
 
-from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 from torch import nn
 
@@ -30,15 +29,11 @@ def _config(base: str) -> dict[str, Any]:
     small, mobile = base.startswith("cifar_"), base.startswith("mobilenet")
     size = 32 if small else 224
     first = "features.conv0" if base.startswith("dense") else "conv_stem" if mobile else "conv1"
-    return {
+    return {  # what differs from timm's defaults, which are ImageNet's
         "url": "",
-        "num_classes": 1000,
         "input_size": (3, size, size),
         "pool_size": (size // (8 if small else 32),) * 2,
-        "crop_pct": 0.875,
         "interpolation": "bilinear",
-        "mean": IMAGENET_DEFAULT_MEAN,
-        "std": IMAGENET_DEFAULT_STD,
         "first_conv": "conv1.0" if base.endswith("d") else first,
         "classifier": "fc" if base.startswith(("resnet", "cifar")) else "classifier",
         "license": "apache-2.0",

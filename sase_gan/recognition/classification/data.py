@@ -26,7 +26,6 @@ from sase_gan.seeds import derive_seed, generator
 
 FASHION = ("T-shirt/top", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
 _IDX_NAMES = {"train": "train", "test": "t10k", "images": "images-idx3-ubyte", "labels": "labels-idx1-ubyte"}
-_IDX_LIMIT = 2**31
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,7 @@ def read_idx(path: Path) -> Tensor:
     try:
         opener = gzip.open if path.suffix == ".gz" else open
         with opener(path, "rb") as file:
-            content = file.read(_IDX_LIMIT)
+            content = file.read(2**31)
     except (OSError, EOFError) as error:
         raise DataError(f"{path} cannot be read ({error}); the file is missing or damaged") from error
     if len(content) < 4 or content[:3] != b"\x00\x00\x08":

@@ -34,9 +34,7 @@ VARIANTS = {
 Fit = Callable[[ClassifyConfig, Path], dict[str, Any]]
 
 
-def run_study(
-    config: ClassifyConfig, variants: Sequence[str], seeds: Sequence[int], folder: Path, fit: Fit
-) -> list[dict[str, Any]]:
+def run_study(config: ClassifyConfig, variants: Sequence[str], seeds: Sequence[int], folder: Path, fit: Fit) -> None:
     """Train each variant with each seed and append a record each to `study.jsonl`; what is there already is kept.
 
     Args:
@@ -68,8 +66,7 @@ def run_study(
             with path.open("a") as file:
                 file.write(json.dumps(record) + "\n")
             logger.info("%s, seed %d: top-1 %.2f %%", variant, seed, 100 * record["top1"])
-    write_table(records, folder / "study.md")
-    return records
+    _write_table(records, folder / "study.md")
 
 
 def trained_record(
@@ -85,7 +82,7 @@ def trained_record(
     }
 
 
-def write_table(records: Sequence[dict[str, Any]], path: Path) -> None:
+def _write_table(records: Sequence[dict[str, Any]], path: Path) -> None:
     """Write mean and spread of each variant as a Markdown table.
 
     The spread is the sample standard deviation over seeds; the difference to `bn` is paired by seed, with the
@@ -95,21 +92,18 @@ def write_table(records: Sequence[dict[str, Any]], path: Path) -> None:
         "| layers | parameters | runs | top-1 % | std | difference to bn | standard error | seconds a run |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
-    by_variant: dict[str, list[dict[str, Any]]] = {}
-    for record in records:
-        by_variant.setdefault(record["variant"], []).append(record)
-    base = {record["seed"]: record["top1"] for record in by_variant.get("bn", [])}
-    for variant, runs in by_variant.items():
+    base = {record["seed"]: record["top1"] for record in records if record["variant"] == "bn"}
+    for variant in dict.fromkeys(record["variant"] for record in records):
+        runs = [record for record in records if record["variant"] == variant]
         scores = [100 * run["top1"] for run in runs]
         paired = [100 * (run["top1"] - base[run["seed"]]) for run in runs if run["seed"] in base]
-        few = len(scores) < 2
+        spread = f"{statistics.stdev(scores):.2f}" if len(scores) > 1 else ""
         difference = "" if variant == "bn" or not paired else f"{statistics.fmean(paired):+.2f}"
         known = difference and len(paired) > 1
         error = f"{statistics.stdev(paired) / len(paired) ** 0.5:.2f}" if known else ""
         lines.append(
             f"| {variant} | {runs[0]['parameters']:,} | {len(runs)} | {statistics.fmean(scores):.2f} | "
-            f"{'' if few else f'{statistics.stdev(scores):.2f}'} | {difference} | {error} | "
-            f"{statistics.fmean(run['seconds'] for run in runs):.0f} |"
+            f"{spread} | {difference} | {error} | {statistics.fmean(run['seconds'] for run in runs):.0f} |"
         )
     with write_atomically(path) as temporary:
         temporary.write_text("\n".join(lines) + "\n")

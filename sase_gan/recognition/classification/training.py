@@ -17,7 +17,7 @@ from sase_gan.pixels import to_float
 from sase_gan.recognition.classification.classifier import Classifier, ClassifierConfig
 from sase_gan.recognition.classification.data import LabelledSet, TrainingPictures, take_evenly
 from sase_gan.recognition.classification.scores import evaluate_classifier
-from sase_gan.recognition.fit import Evaluation, FitModule, FitResult, open_run, publish, train
+from sase_gan.recognition.fit import Evaluation, FitModule, FitResult, open_run, train
 from sase_gan.recognition.settings import ClassifyConfig, OptimiserSection
 from sase_gan.training.averaging import WeightAverage, recalibrated
 
@@ -113,11 +113,23 @@ class ClassifierModule(FitModule):
             batch = self.config.batch_size * self.trainer.world_size
             self.average.update(self.classifier, batch=batch, images_seen=self.images_seen)
 
-    def evaluate(self, classifier: Classifier | None = None) -> Evaluation:
-        """Score a classifier, by default the one in training, on the pictures held out."""
-        network, config = classifier or self.classifier, self.config
-        scores = evaluate_classifier(network, self.held_out, batch_size=config.batch_size, workers=config.workers)
+    def evaluate(self) -> Evaluation:
+        """Score the classifier on the pictures held out."""
+        config = self.config
+        scores = evaluate_classifier(
+            self.classifier, self.held_out, batch_size=config.batch_size, workers=config.workers
+        )
         return Evaluation(scores, {"test_loss": scores["loss"], "test_top1": scores["top1"]}, [])
+
+    def finish(self, batches: "DataLoader[Any]") -> Classifier:
+        """Take the averaged weights if any, with statistics of their own; the running ones belong to others."""
+        if self.average is not None:
+            taken = zip(batches, range(RECALIBRATION_BATCHES), strict=False)
+            images = ((to_float(images.to(self.device)),) for (images, _), _ in taken)
+            averaged: Any = self.average.module
+            self.classifier = recalibrated(averaged, images).requires_grad_(True)
+            self.evaluation = None  # of the weights that were averaged
+        return self.classifier.eval()
 
 
 def fit_classifier(
@@ -148,20 +160,4 @@ def fit_classifier(
     batches = open_run(config, folder, pictures, resume=resume)
     module = ClassifierModule(config.model_dump(mode="json"), list(train_set.classes), train_set.channels)
     module.held_out = held_out
-    seconds = train(module, batches, folder, resume=resume, device=device, show_progress=show_progress)
-    classifier = _final(module, batches)
-    # The averaged network has not been scored yet, nor has anything when a finished run is resumed.
-    evaluation = (module.evaluation if module.average is None else None) or module.evaluate(classifier)
-    publish(classifier, module, folder, num_train=len(train_set), top1=evaluation.scores["top1"])
-    return FitResult(classifier, evaluation, seconds)
-
-
-def _final(module: ClassifierModule, batches: "DataLoader[Any]") -> Classifier:
-    if module.average is None:
-        return module.classifier.eval()
-    # The averaged weights get statistics of their own; the running ones belong to the weights that were averaged.
-    device = next(module.parameters()).device
-    taken = zip(batches, range(RECALIBRATION_BATCHES), strict=False)
-    network = recalibrated(module.average.module, ((to_float(images.to(device)),) for (images, _), _ in taken))
-    assert isinstance(network, Classifier)
-    return network.requires_grad_(True)
+    return train(module, batches, folder, resume=resume, device=device, show_progress=show_progress)

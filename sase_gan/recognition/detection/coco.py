@@ -88,12 +88,10 @@ class CocoSet:
 def decode_mask(segmentation: Any, height: int, width: int) -> np.ndarray:
     """Draw polygons, run lengths or compressed run lengths of COCO as a bool array [height, width]."""
     if isinstance(segmentation, list):
-        region = coco_mask.merge(coco_mask.frPyObjects(segmentation, height, width))
+        segmentation = coco_mask.merge(coco_mask.frPyObjects(segmentation, height, width))
     elif isinstance(segmentation["counts"], list):
-        region = coco_mask.frPyObjects(segmentation, height, width)
-    else:
-        region = segmentation
-    return np.asarray(coco_mask.decode(region), dtype=bool)
+        segmentation = coco_mask.frPyObjects(segmentation, height, width)
+    return np.asarray(coco_mask.decode(segmentation), dtype=bool)
 
 
 def open_coco(path: Path | str, part: Part) -> CocoSet:
@@ -124,7 +122,7 @@ def _parse(path: Path, folder: Path) -> CocoSet:
         by_image = defaultdict(list)
         for annotation in content["annotations"]:
             by_image[annotation["image_id"]].append(annotation)
-        ids = tuple(category["id"] for category in categories)
+        ids = tuple(c["id"] for c in categories)
         strays = {a["category_id"] for a in content["annotations"]} - set(ids)
     except (json.JSONDecodeError, KeyError, TypeError) as error:
         raise DataError(f"{path} is not in COCO's format ({type(error).__name__}: {error})") from error

@@ -31,8 +31,7 @@ from sase_gan.recognition.backbones.networks import RecognitionResNet
 from sase_gan.recognition.settings import BackboneSection, DetectorSection
 from sase_gan.snapshot import SnapshotMixin
 
-HEAD_COMPONENTS = (10, 10, 20, 20)
-PYRAMID_STAGES = (1, 2, 3, 4)
+PYRAMID_STAGES = [1, 2, 3, 4]
 
 
 class PyramidBackbone(nn.Module):
@@ -55,7 +54,7 @@ class PyramidBackbone(nn.Module):
             self.body: Any = IntermediateLayerGetter(network, stages)
         else:
             # Drops what follows the last tap, which would have no gradient.
-            network.prune_intermediate_layers(list(PYRAMID_STAGES))
+            network.prune_intermediate_layers(PYRAMID_STAGES)
             self.body = network
         self.fpn = FeaturePyramidNetwork(widths, channels, LastLevelMaxPool(), norm)
         self.out_channels = channels
@@ -64,7 +63,7 @@ class PyramidBackbone(nn.Module):
         """Compute the five maps."""
         if self.by_children:
             return self.fpn(self.body(x))
-        found = self.body.forward_intermediates(x, indices=list(PYRAMID_STAGES), intermediates_only=True)
+        found = self.body.forward_intermediates(x, indices=PYRAMID_STAGES, intermediates_only=True)
         return self.fpn(OrderedDict((str(i), stage) for i, stage in enumerate(found)))
 
 
@@ -92,7 +91,7 @@ def _group_norm(channels: int) -> nn.Module:
 
 def _attentive_norms() -> NormFactory:
     """Build a factory of attentive norms with the K of the published box head, in turn: one for each model."""
-    numbers = iter(HEAD_COMPONENTS)
+    numbers = iter((10, 10, 20, 20))
     return lambda channels: AttentiveNorm(
         channels, next(numbers), norm="group", num_groups=_groups(channels), attention_norm="none"
     )

@@ -146,8 +146,7 @@ def draw_detections(
     scores = prediction.get("scores", torch.ones(len(prediction["labels"])))
     kept = scores >= threshold
     factor = max(1, round(DRAWN_SIDE / max(image.shape[-2:])))
-    size = [factor * side for side in image.shape[-2:]]
-    image = resize(image, size)
+    image = resize(image, [factor * side for side in image.shape[-2:]])
     labels = prediction["labels"][kept].tolist()
     if not labels:
         return image
@@ -159,13 +158,8 @@ def draw_detections(
         classes[label - 1] + (f" {score:.2f}" if "scores" in prediction else "")
         for label, score in zip(labels, scores[kept].tolist(), strict=True)
     ]
+    boxes, font = prediction["boxes"][kept] * factor, str(Path(matplotlib.get_data_path(), "fonts/ttf/DejaVuSans.ttf"))
+    size = max(14, min(image.shape[-2:]) // 28)
     return draw_bounding_boxes(
-        image,
-        prediction["boxes"][kept] * factor,
-        words,
-        colors=colours,
-        width=3,
-        font=str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"),
-        font_size=max(14, min(image.shape[-2:]) // 28),
-        fill_labels=True,
+        image, boxes, words, colors=colours, width=3, font=font, font_size=size, fill_labels=True
     )

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils.data import DataLoader
 
 from sase_gan.errors import UsageError
 from sase_gan.pixels import to_float
@@ -12,7 +13,7 @@ from sase_gan.recognition.backbones.convert import convert_pretrained
 from sase_gan.recognition.detection.coco import CocoSet, DetectionPictures, collate
 from sase_gan.recognition.detection.detector import Detector, DetectorConfig, PyramidBackbone
 from sase_gan.recognition.detection.scores import evaluate_detector
-from sase_gan.recognition.fit import Evaluation, FitModule, FitResult, open_run, publish, train
+from sase_gan.recognition.fit import Evaluation, FitModule, FitResult, open_run, train
 from sase_gan.recognition.settings import DetectConfig
 
 
@@ -45,8 +46,6 @@ class DetectorModule(FitModule):
 
     def load_pretrained(self) -> None:
         """Put the weights of `config.pretrained` into the backbone and freeze what the config says."""
-        if not self.config.pretrained:
-            return
         section = self.config.backbone
         network = convert_pretrained(section.name, self.config.pretrained, **section.layers.model_dump())
         self.detector.network.backbone.body.load_state_dict(PyramidBackbone(network).body.state_dict())
@@ -89,6 +88,10 @@ class DetectorModule(FitModule):
         columns = {f"{word}_{k}": scores[word][k] for word in kinds for k in ("ap", "ap50")}
         return Evaluation(scores, columns, predictions)
 
+    def finish(self, batches: "DataLoader[Any]") -> Detector:
+        """Return the detector as it is."""
+        return self.detector.eval()
+
 
 def fit_detector(
     config: DetectConfig,
@@ -114,11 +117,6 @@ def fit_detector(
     batches = open_run(config, folder, pictures, resume=resume, collate_fn=collate)
     module = DetectorModule(config.model_dump(mode="json"), list(train_set.classes), list(train_set.category_ids))
     module.test = test
-    if not resume:
+    if config.pretrained and not resume:
         module.load_pretrained()
-    seconds = train(module, batches, folder, resume=resume, device=device, show_progress=show_progress)
-    detector = module.detector.eval()
-    # A finished run that is resumed has not been scored.
-    evaluation = module.evaluation or module.evaluate()
-    publish(detector, module, folder, num_train=len(train_set))
-    return FitResult(detector, evaluation, seconds)
+    return train(module, batches, folder, resume=resume, device=device, show_progress=show_progress)
