@@ -172,8 +172,7 @@ def open_run(
         options: of the loader.
 
     Raises:
-        UsageError: when the folder holds another run, nothing can be resumed, or a batch has more pictures than there
-            are.
+        UsageError: when the folder holds another run, nothing can be resumed, or the pictures do not fill a batch.
     """
     count = len(pictures)  # type: ignore[arg-type]
     if count < config.batch_size:

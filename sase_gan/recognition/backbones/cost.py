@@ -151,7 +151,9 @@ def bench_models(
             speed = None
             if throughput:
                 built = create_backbone(backbone, num_classes=classes, device=device, **choice).eval()
-                speed = _images_per_second(built, torch.zeros(batch_size, 3, size, size, device=device))
+                x = torch.zeros(batch_size, 3, size, size, device=device)
+                with torch.no_grad():
+                    speed = batch_size / _median_seconds(partial(built, x), x.device, repeats=3)
             adds = count_multiply_adds(model, size)
             costs.append(ModelCost(backbone, name, size, count_parameters(model), adds, speed))
     return costs
@@ -216,11 +218,6 @@ def layers_table(costs: Sequence[LayerCost]) -> str:
 def _seconds(function: Callable[[Tensor], Tensor], x: Tensor, repeats: int) -> float:
     # A weighted sum: the plain one would let some layers skip work in the backward pass.
     return _median_seconds(lambda: (function(x) * x).sum().backward(), x.device, repeats)
-
-
-@torch.no_grad()
-def _images_per_second(model: nn.Module, x: Tensor) -> float:
-    return len(x) / _median_seconds(lambda: model(x), x.device, repeats=3)
 
 
 def _median_seconds(step: Callable[[], object], device: torch.device, repeats: int) -> float:

@@ -38,14 +38,9 @@ class Classifier(nn.Module, SnapshotMixin, pipeline_tag="image-classification", 
         super().__init__()
         self.config = config
         section = config.backbone
+        options = section.model_dump(exclude={"name", "layers"}) | section.layers.model_dump()
         self.network = create_backbone(
-            section.name,
-            num_classes=len(config.classes),
-            in_channels=config.channels,
-            drop_rate=section.drop_rate,
-            drop_path_rate=section.drop_path_rate,
-            width=section.width,
-            **section.layers.model_dump(),
+            section.name, num_classes=len(config.classes), in_channels=config.channels, **options
         )
 
     def forward(self, x: Tensor) -> Tensor:

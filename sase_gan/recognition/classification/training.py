@@ -124,8 +124,9 @@ class ClassifierModule(FitModule):
     def finish(self, batches: "DataLoader[Any]") -> Classifier:
         """Take the averaged weights if any, with statistics of their own; the running ones belong to others."""
         if self.average is not None:
+            device = next(self.parameters()).device
             taken = zip(batches, range(RECALIBRATION_BATCHES), strict=False)
-            images = ((to_float(images.to(self.device)),) for (images, _), _ in taken)
+            images = ((to_float(images.to(device)),) for (images, _), _ in taken)
             averaged: Any = self.average.module
             self.classifier = recalibrated(averaged, images).requires_grad_(True)
             self.evaluation = None  # of the weights that were averaged

@@ -163,11 +163,11 @@ class Detector(nn.Module, SnapshotMixin, pipeline_tag="object-detection", tags=[
         super().__init__()
         self.config = config
         section = config.backbone
-        options = {"drop_path_rate": section.drop_path_rate, "width": section.width, **section.layers.model_dump()}
+        options = section.model_dump(include={"width", "drop_path_rate"}) | section.layers.model_dump()
         norm = None if config.detector.head_norm == "none" else _group_norm
         backbone = fpn_backbone(section.name, channels=config.detector.channels, pyramid_norm=norm, **options)
         self.network = build_detector(backbone, len(config.classes) + 1, config.detector)
-        self.frozen_stages, self.frozen_statistics = 0, False
+        self._held: list[nn.Module] = []
 
     def forward(self, images: list[Tensor], targets: list[dict[str, Tensor]] | None = None) -> Any:
         """Compute losses by name in training, predictions in evaluation, of float pictures [3, H, W] in [-1, 1]."""
@@ -181,22 +181,18 @@ class Detector(nn.Module, SnapshotMixin, pipeline_tag="object-detection", tags=[
         """
         if stages and not self.network.backbone.by_children:
             raise UsageError(f"frozen_stages is {stages}; it is offered for ResNets only")
-        self.frozen_stages, self.frozen_statistics = stages, statistics
-        for module in self._frozen_parts():
+        names = {f"layer{stage}" for stage in range(1, stages + 1)}
+        parts = self.network.backbone.body.items() if stages else ()
+        frozen = [module for name, module in parts if name in names or not name.startswith("layer")]
+        for module in frozen:
             module.requires_grad_(False)
+        self._held = [self.network] if statistics else frozen
         self.train(self.training)
-
-    def _frozen_parts(self) -> list[nn.Module]:
-        if not self.frozen_stages:
-            return []
-        frozen = {f"layer{stage}" for stage in range(1, self.frozen_stages + 1)}
-        parts = self.network.backbone.body.items()
-        return [module for name, module in parts if name in frozen or not name.startswith("layer")]
 
     def train(self, mode: bool = True) -> "Detector":
         """Switch modes; frozen statistics stay in evaluation, the inner ones of our layers too."""
         super().train(mode)
-        for module in [self] if self.frozen_statistics else self._frozen_parts():
+        for module in self._held:
             freeze_statistics(module)
         return self
 
