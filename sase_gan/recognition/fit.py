@@ -24,13 +24,14 @@ from sase_gan.config import to_yaml
 from sase_gan.errors import UsageError
 from sase_gan.files import write_atomically
 from sase_gan.hardware import choose_hardware
-from sase_gan.recognition.randomness import seed_all
+from sase_gan.recognition.randomness import seed_cpu
 from sase_gan.recognition.settings import FitConfig
 from sase_gan.seeds import derive_seed, generator
 from sase_gan.training.quiet import quiet_lightning
 
 logger = logging.getLogger(__name__)
 
+CHECKPOINT = Path("checkpoints", "last.ckpt")
 Network = TypeVar("Network", bound=nn.Module)
 
 
@@ -93,7 +94,9 @@ class FitModule(LightningModule):
 
     def seed_step(self) -> None:
         """Seed the step from (seed, images seen), so that a resumed run repeats an uninterrupted one."""
-        seed_all(derive_seed("step", self.config.seed, self.images_seen, self.global_rank))
+        seed = derive_seed("step", self.config.seed, self.images_seen, self.global_rank)
+        torch.manual_seed(seed)
+        seed_cpu(seed)
 
     def count_step(self, images: int, terms: dict[str, Tensor]) -> None:
         """Count the images of a step on this device, and add its terms to the sums."""
@@ -103,10 +106,9 @@ class FitModule(LightningModule):
 
     def take_terms(self) -> dict[str, float]:
         """Return the mean terms of the steps since the last call, and start anew."""
-        steps = self._sums.pop("steps", 1.0)
-        means = {name: value / steps for name, value in self._sums.items()}
-        self._sums = {}
-        return means
+        sums, self._sums = self._sums, {}
+        steps = sums.pop("steps", 1.0)
+        return {name: value / steps for name, value in sums.items()}
 
     def on_train_epoch_end(self) -> None:
         """Evaluate after every so many epochs and after the last; add a row and a record to the run's files."""
@@ -177,7 +179,7 @@ def open_run(
     count = len(pictures)  # type: ignore[arg-type]
     if count < config.batch_size:
         raise UsageError(f"batch_size is {config.batch_size} with {count} training pictures; make it at most that many")
-    checkpoint = _last_checkpoint(folder)
+    checkpoint = folder / CHECKPOINT
     if resume and not checkpoint.exists():
         raise UsageError(f"{checkpoint} does not exist, so there is nothing to resume; start without --resume")
     if not resume and (folder / "config.yaml").exists():
@@ -187,10 +189,6 @@ def open_run(
         path.write_text(to_yaml(config))
     options |= {"num_workers": config.workers, "persistent_workers": config.workers > 0}
     return DataLoader(pictures, config.batch_size, sampler=EpochOrder(count, config.seed), drop_last=True, **options)
-
-
-def _last_checkpoint(folder: Path) -> Path:
-    return folder / "checkpoints" / "last.ckpt"
 
 
 def train(
@@ -212,9 +210,9 @@ def train(
             logger=False,
             enable_progress_bar=show_progress,
             enable_model_summary=False,
-            callbacks=[ModelCheckpoint(folder / "checkpoints", save_last=True, save_top_k=0)],
+            callbacks=[ModelCheckpoint(folder / CHECKPOINT.parent, save_last=True, save_top_k=0)],
         )
-        trainer.fit(module, batches, ckpt_path=str(_last_checkpoint(folder)) if resume else None)
+        trainer.fit(module, batches, ckpt_path=str(folder / CHECKPOINT) if resume else None)
     seconds = time.monotonic() - module.started
     network = module.finish(batches)
     # A finished run that is resumed ends at once and has not been scored.

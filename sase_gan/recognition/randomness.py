@@ -1,15 +1,9 @@
-"""Seeding the global generators that libraries draw from in training."""
+"""Seeding the global generators that libraries draw from in training, those of GPUs apart."""
 
 import random
 
 import numpy as np
 import torch
-
-
-def seed_all(seed: int) -> None:
-    """Seed every global generator, those of GPUs too."""
-    torch.manual_seed(seed)
-    seed_cpu(seed)
 
 
 def seed_cpu(seed: int) -> None:

@@ -101,7 +101,6 @@ def count_multiply_adds(model: nn.Module, image_size: int, *, in_channels: int =
 
     Args:
         model: best on the meta device, where nothing is computed.
-        image_size: side of the picture.
     """
     x = torch.zeros(1, in_channels, image_size, image_size, **place(next(model.parameters())))
     training = model.training

@@ -26,10 +26,7 @@ class ClassifierConfig(FrozenRecord):
 
 
 class Classifier(nn.Module, SnapshotMixin, pipeline_tag="image-classification", tags=["image-classification", "timm"]):
-    """A backbone with the names of its classes.
-
-    `save_pretrained` and `from_pretrained` write and read a snapshot folder.
-    """
+    """A backbone with the names of its classes; `save_pretrained` and `from_pretrained` write and read a snapshot."""
 
     kind: ClassVar[str] = "classifier"
     config_class: ClassVar[type[BaseModel]] = ClassifierConfig

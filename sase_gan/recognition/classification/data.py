@@ -15,6 +15,7 @@ from PIL import Image
 from timm.data.auto_augment import rand_augment_transform
 from torch import Tensor
 from torch.utils.data import Dataset
+from torchvision import datasets
 from torchvision.transforms import v2
 
 from sase_gan.datasets.images import open_images
@@ -151,15 +152,13 @@ def _split(data: LabelledSet, part: Part, held_out: float, seed: int) -> Labelle
 
 
 def _from_torchvision(text: str, part: Part) -> LabelledSet:
-    import torchvision.datasets
-
     words = text.split(":", 2)
     if len(words) != 3:
         raise UsageError(
             f"data is {text!r}; write torchvision:NAME:FOLDER, for example torchvision:CIFAR100:data/cifar"
         )
     _, name, folder = words
-    kind = getattr(torchvision.datasets, name, None)
+    kind = getattr(datasets, name, None)
     if kind is None:
         raise UsageError(f"torchvision has no data set {name!r}; check the spelling, e.g. CIFAR10, CIFAR100, MNIST")
     try:

@@ -115,10 +115,8 @@ class ClassifierModule(FitModule):
 
     def evaluate(self) -> Evaluation:
         """Score the classifier on the pictures held out."""
-        config = self.config
-        scores = evaluate_classifier(
-            self.classifier, self.held_out, batch_size=config.batch_size, workers=config.workers
-        )
+        size, workers = self.config.batch_size, self.config.workers
+        scores = evaluate_classifier(self.classifier, self.held_out, batch_size=size, workers=workers)
         return Evaluation(scores, {"test_loss": scores["loss"], "test_top1": scores["top1"]}, [])
 
     def finish(self, batches: "DataLoader[Any]") -> Classifier:

@@ -31,8 +31,7 @@ class CocoSet:
     Attributes:
         images: COCO's records, by id: `id`, `file_name`, `width`, `height`.
         annotations: COCO's records of each image id.
-        category_ids: COCO's, ascending; the network's class i is `category_ids[i - 1]`, class 0 the background.
-        classes: their names.
+        category_ids: COCO's of `classes`, ascending; the network's class i is `category_ids[i - 1]`, 0 the background.
     """
 
     folder: Path

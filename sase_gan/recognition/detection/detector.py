@@ -151,10 +151,7 @@ def build_detector(backbone: PyramidBackbone, num_classes: int, section: Detecto
 
 
 class Detector(nn.Module, SnapshotMixin, pipeline_tag="object-detection", tags=["object-detection", "torchvision"]):
-    """A detector with the names of its classes.
-
-    `save_pretrained` and `from_pretrained` write and read a snapshot folder.
-    """
+    """A detector with the names of its classes; `save_pretrained` and `from_pretrained` write and read a snapshot."""
 
     kind: ClassVar[str] = "detector"
     config_class: ClassVar[type[BaseModel]] = DetectorConfig

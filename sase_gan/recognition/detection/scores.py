@@ -29,10 +29,8 @@ _NAMES = {
     "mar_100": "ar100",
 }
 COLOURS = ("#e6550d", "#3182bd", "#31a354", "#756bb1", "#d62728", "#8c6d31", "#e377c2", "#17becf")
-DRAWN_PICTURES = 12
-"""So many pictures of an evaluation are drawn for its report."""
-DRAWN_SIDE = 480
-"""Smaller pictures are enlarged to about this side before they are drawn on."""
+DRAWN_PICTURES = 12  # of an evaluation, for its report
+DRAWN_SIDE = 480  # about which smaller pictures are enlarged to before they are drawn on
 
 
 def evaluate_detector(
@@ -98,8 +96,7 @@ def detection_scores(
 
 def _known(value: Tensor) -> float | None:
     # pycocotools says -1 where there was nothing to find.
-    number = float(value)
-    return None if number < 0 else number
+    return None if value < 0 else float(value)
 
 
 def write_detections(

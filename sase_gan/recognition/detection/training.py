@@ -43,21 +43,13 @@ class DetectorModule(FitModule):
         backbone, section = self.config.backbone, self.config.detector
         names, ids = tuple(classes), tuple(category_ids)
         self.detector = Detector(DetectorConfig(backbone=backbone, detector=section, classes=names, category_ids=ids))
+        self.detector.freeze(self.config.frozen_stages, statistics=self.config.frozen_statistics)
 
     def load_pretrained(self) -> None:
-        """Put the weights of `config.pretrained` into the backbone and freeze what the config says."""
+        """Put the weights of `config.pretrained` into the backbone."""
         section = self.config.backbone
         network = convert_pretrained(section.name, self.config.pretrained, **section.layers.model_dump())
         self.detector.network.backbone.body.load_state_dict(PyramidBackbone(network).body.state_dict())
-        self._freeze()
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Restore the clock and what is frozen."""
-        super().on_load_checkpoint(checkpoint)
-        self._freeze()
-
-    def _freeze(self) -> None:
-        self.detector.freeze(self.config.frozen_stages, statistics=self.config.frozen_statistics)
 
     def configure_optimizers(self) -> Any:
         """Build SGD with a rate that changes every step."""
