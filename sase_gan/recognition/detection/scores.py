@@ -30,7 +30,7 @@ _NAMES = {
 }
 COLOURS = ("#e6550d", "#3182bd", "#31a354", "#756bb1", "#d62728", "#8c6d31", "#e377c2", "#17becf")
 DRAWN_PICTURES = 12  # of an evaluation, for its report
-DRAWN_SIDE = 480  # about which smaller pictures are enlarged to before they are drawn on
+DRAWN_SIDE = 480  # smaller pictures are enlarged to about this before they are drawn on
 
 
 def evaluate_detector(
