@@ -8,7 +8,8 @@ import csv
 import json
 import logging
 import time
-from collections.abc import Callable
+from abc import abstractmethod
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -17,19 +18,20 @@ import torch
 from lightning import LightningModule, Trainer, seed_everything
 from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 from sase_gan.config import to_yaml
 from sase_gan.errors import UsageError
 from sase_gan.files import write_atomically
 from sase_gan.hardware import choose_hardware
-from sase_gan.recognition.randomness import EpochOrder, seed_all
+from sase_gan.recognition.randomness import seed_cpu
 from sase_gan.recognition.settings import FitConfig
-from sase_gan.seeds import derive_seed
+from sase_gan.seeds import derive_seed, generator
 from sase_gan.training.clock import quiet_lightning
 
 logger = logging.getLogger(__name__)
 
+CHECKPOINT = Path("checkpoints", "last.ckpt")
 Network = TypeVar("Network", bound=nn.Module)
 
 
@@ -37,10 +39,8 @@ Network = TypeVar("Network", bound=nn.Module)
 class Evaluation:
     """Scores of a network on the pictures that it is tested on.
 
-    Attributes:
-        scores: everything, as `results.jsonl` keeps it.
-        columns: the few that are columns of `metrics.csv`.
-        predictions: of each picture, where they are wanted later.
+    `results.jsonl` keeps all scores, `metrics.csv` the columns; predictions of each picture are there where they are
+    wanted later.
     """
 
     scores: dict[str, Any]
@@ -67,6 +67,7 @@ class FitModule(LightningModule):
 
     config: FitConfig
     folder: Path
+    clip_norm: float | None
 
     def __init__(self) -> None:
         super().__init__()
@@ -75,13 +76,13 @@ class FitModule(LightningModule):
         self.evaluation: Evaluation | None = None
         self._sums: dict[str, float] = {}
 
+    @abstractmethod
     def evaluate(self) -> Evaluation:
-        """Score the network as it is; each kind of network says how.
+        """Score the network as it is."""
 
-        Raises:
-            NotImplementedError: where a kind does not.
-        """
-        raise NotImplementedError
+    @abstractmethod
+    def finish(self, batches: "DataLoader[Any]") -> Any:
+        """Return the network that is kept, in evaluation mode; it may be made with some of the training pictures."""
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the clock."""
@@ -93,7 +94,9 @@ class FitModule(LightningModule):
 
     def seed_step(self) -> None:
         """Seed the step from (seed, images seen), so that a resumed run repeats an uninterrupted one."""
-        seed_all(derive_seed("step", self.config.seed, self.images_seen, self.global_rank))
+        seed = derive_seed("step", self.config.seed, self.images_seen, self.global_rank)
+        torch.manual_seed(seed)
+        seed_cpu(seed)
 
     def count_step(self, images: int, terms: dict[str, Tensor]) -> None:
         """Count the images of a step on this device, and add its terms to the sums."""
@@ -103,10 +106,9 @@ class FitModule(LightningModule):
 
     def take_terms(self) -> dict[str, float]:
         """Return the mean terms of the steps since the last call, and start anew."""
-        steps = self._sums.pop("steps", 1.0)
-        means = {name: value / steps for name, value in self._sums.items()}
-        self._sums = {}
-        return means
+        sums, self._sums = self._sums, {}
+        steps = sums.pop("steps", 1.0)
+        return {name: value / steps for name, value in sums.items()}
 
     def on_train_epoch_end(self) -> None:
         """Evaluate after every so many epochs and after the last; add a row and a record to the run's files."""
@@ -138,22 +140,46 @@ class FitModule(LightningModule):
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
-def open_run(config: FitConfig, folder: Path, *, count: int, resume: bool) -> None:
-    """Refuse what cannot be trained, write config.yaml, and seed what the network's first weights are drawn from.
+class EpochOrder(Sampler[int]):
+    """A random order of `count` pictures that depends on (seed, epoch) only, so that a resumed run repeats it.
+
+    What it gives is `epoch * count + index`, the key of a training picture.
+    """
+
+    def __init__(self, count: int, seed: int) -> None:
+        self.count, self.seed, self.epoch = count, seed, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Take the epoch that Lightning announces at its start."""
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[int]:
+        """Draw the order of the current epoch."""
+        order = torch.randperm(self.count, generator=generator("order", self.seed, self.epoch))
+        return iter((order + self.epoch * self.count).tolist())
+
+    def __len__(self) -> int:
+        return self.count
+
+
+def open_run(
+    config: FitConfig, folder: Path, pictures: "Dataset[Any]", *, resume: bool, **options: Any
+) -> "DataLoader[Any]":
+    """Refuse what cannot be trained, write config.yaml, seed the network's first weights, and load the pictures.
+
+    Their order depends on (seed, epoch) only; an incomplete batch is left out.
 
     Args:
-        config: of the run.
-        folder: of the run; without a run in it unless `resume`.
-        count: of the training pictures.
-        resume: whether it goes on from checkpoints/last.ckpt.
+        folder: of the run; without a run in it unless `resume`, which goes on from its checkpoints/last.ckpt.
+        options: of the loader.
 
     Raises:
-        UsageError: when the folder holds another run, nothing can be resumed, or a batch has more pictures than there
-            are.
+        UsageError: when the folder holds another run, nothing can be resumed, or the pictures do not fill a batch.
     """
+    count = len(pictures)  # type: ignore[arg-type]
     if count < config.batch_size:
         raise UsageError(f"batch_size is {config.batch_size} with {count} training pictures; make it at most that many")
-    checkpoint = last_checkpoint(folder)
+    checkpoint = folder / CHECKPOINT
     if resume and not checkpoint.exists():
         raise UsageError(f"{checkpoint} does not exist, so there is nothing to resume; start without --resume")
     if not resume and (folder / "config.yaml").exists():
@@ -161,39 +187,14 @@ def open_run(config: FitConfig, folder: Path, *, count: int, resume: bool) -> No
     seed_everything(config.seed, workers=True, verbose=False)
     with write_atomically(folder / "config.yaml") as path:
         path.write_text(to_yaml(config))
-
-
-def last_checkpoint(folder: Path) -> Path:
-    """Name the checkpoint that a run is resumed from."""
-    return folder / "checkpoints" / "last.ckpt"
-
-
-def training_batches(pictures: "Dataset[Any]", config: FitConfig, **options: Any) -> "DataLoader[Any]":
-    """Load training pictures in an order that depends on (seed, epoch) only; an incomplete batch is left out."""
-    return DataLoader(
-        pictures,
-        batch_size=config.batch_size,
-        sampler=EpochOrder(len(pictures), config.seed),  # type: ignore[arg-type]
-        drop_last=True,
-        num_workers=config.workers,
-        persistent_workers=config.workers > 0,
-        **options,
-    )
+    options |= {"num_workers": config.workers, "persistent_workers": config.workers > 0}
+    return DataLoader(pictures, config.batch_size, sampler=EpochOrder(count, config.seed), drop_last=True, **options)
 
 
 def train(
-    module: FitModule,
-    batches: "DataLoader[Any]",
-    folder: Path,
-    *,
-    clip_norm: float | None,
-    resume: bool,
-    device: str,
-    show_progress: bool,
-) -> float:
-    """Train to the end of the configured epochs, with checkpoints and evaluations on the way; return the seconds.
-
-    The module keeps its last evaluation; there is none where a finished run is resumed.
+    module: FitModule, batches: "DataLoader[Any]", folder: Path, *, resume: bool, device: str, show_progress: bool
+) -> FitResult[Any]:
+    """Train to the end, with checkpoints and evaluations on the way, and write the snapshot of what is kept.
 
     Raises:
         UsageError: for a device that this machine lacks.
@@ -205,32 +206,34 @@ def train(
             accelerator=choose_device(device),
             devices=1,
             precision=module.config.precision,
-            gradient_clip_val=clip_norm,
+            gradient_clip_val=module.clip_norm,
             logger=False,
             enable_progress_bar=show_progress,
             enable_model_summary=False,
-            callbacks=[ModelCheckpoint(folder / "checkpoints", save_last=True, save_top_k=0)],
+            callbacks=[ModelCheckpoint(folder / CHECKPOINT.parent, save_last=True, save_top_k=0)],
         )
-        trainer.fit(module, batches, ckpt_path=str(last_checkpoint(folder)) if resume else None)
-    return time.monotonic() - module.started
-
-
-def publish(network: Any, module: FitModule, folder: Path, **provenance: Any) -> None:
-    """Write the snapshot of a trained network, which moves to the CPU, with where it comes from."""
-    network.provenance = {"images_seen": module.images_seen, "epochs": module.config.epochs, **provenance}
+        trainer.fit(module, batches, ckpt_path=str(folder / CHECKPOINT) if resume else None)
+    seconds = time.monotonic() - module.started
+    network = module.finish(batches)
+    # A finished run that is resumed ends at once and has not been scored.
+    evaluation = module.evaluation or module.evaluate()
+    network.provenance = {
+        "images_seen": module.images_seen,
+        "epochs": module.config.epochs,
+        "num_train": len(batches.dataset),  # type: ignore[arg-type]
+        **{name: evaluation.scores[name] for name in ("top1",) if name in evaluation.scores},
+    }
     network.cpu().save_pretrained(folder / "snapshots" / f"{module.images_seen // 1000:06d}kimg")
+    return FitResult(network, evaluation, seconds)
 
 
 def choose_device(name: str, threads: int | None = None) -> str:
     """Resolve auto, cpu, cuda or mps, and set the number of CPU threads if one is given.
 
-    Args:
-        name: what the command line got; "gpu" is a former word for whichever there is.
-        threads: of the CPU.
-
     Raises:
         UsageError: for a device that this machine lacks, or a thread count below 1.
     """
+    # A former word for whichever there is.
     if name == "gpu":
         name = "mps" if torch.backends.mps.is_available() else "cuda"
     return choose_hardware(name, threads=threads).kind

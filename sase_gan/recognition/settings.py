@@ -7,8 +7,7 @@ from pydantic import Field, model_validator
 from sase_gan.config import FrozenRecord
 from sase_gan.recognition.backbones.choices import LayerChoice
 
-Part = Literal["train", "test"]
-"""Part of a data set."""
+Part = Literal["train", "test"]  # of a data set
 
 
 class BackboneSection(FrozenRecord):
@@ -22,7 +21,7 @@ class BackboneSection(FrozenRecord):
 
 
 class FitConfig(FrozenRecord):
-    """What every run of this room has."""
+    """Settings that classification and detection share."""
 
     backbone: BackboneSection = BackboneSection()
     epochs: int = Field(default=10, ge=1)

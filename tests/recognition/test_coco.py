@@ -98,7 +98,7 @@ def test_mirroring_moves_boxes_with_their_masks(small):
 
 def test_mirroring_depends_on_seed_epoch_and_index_only(small):
     data = open_coco(small, "train")
-    pictures = DetectionPictures(data, masks=False, train=True, flip=True, seed=3)
+    pictures = DetectionPictures(data, masks=False, flip=True, seed=3)
     boxes = [pictures[epoch * 2][1]["boxes"].tolist() for epoch in range(12)]
     assert {str(b) for b in boxes} == {"[[1.0, 2.0, 4.0, 4.0]]", "[[4.0, 2.0, 7.0, 4.0]]"}
     assert boxes == [pictures[epoch * 2][1]["boxes"].tolist() for epoch in range(12)]

@@ -11,8 +11,8 @@ from torch import nn
 from sase_gan.errors import UsageError
 from sase_gan.layers.attentive_norm import AttentiveNorm
 from sase_gan.layers.aw_conv import AWConv2d
+from sase_gan.recognition.backbones.choices import AttentiveNormAct, freeze_statistics
 from sase_gan.recognition.backbones.convert import convert, convert_pretrained
-from sase_gan.recognition.backbones.norm_act import AttentiveNormAct, freeze_statistics
 
 
 def trained(model: nn.Module) -> nn.Module:

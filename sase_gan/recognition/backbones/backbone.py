@@ -13,12 +13,13 @@ from sase_gan.errors import UsageError
 from sase_gan.recognition.backbones.choices import LAYERS, LayerChoice
 from sase_gan.recognition.backbones.networks import RecognitionDenseNet, RecognitionMobileNetV2, RecognitionResNet
 
-_DEPTHS: dict[str, dict[str, Any]] = {
-    "18": {"block": BasicBlock, "layers": (2, 2, 2, 2)},
-    "34": {"block": BasicBlock, "layers": (3, 4, 6, 3)},
-    "50": {"block": Bottleneck, "layers": (3, 4, 6, 3)},
-    "101": {"block": Bottleneck, "layers": (3, 4, 23, 3)},
+_SIZES: dict[str, dict[str, Any]] = {
+    "resnet18": {"block": BasicBlock, "layers": (2, 2, 2, 2)},
+    "resnet34": {"block": BasicBlock, "layers": (3, 4, 6, 3)},
+    "resnet50": {"block": Bottleneck, "layers": (3, 4, 6, 3)},
+    "resnet101": {"block": Bottleneck, "layers": (3, 4, 23, 3)},
 }
+_DEEP = {"stem_width": 32, "stem_type": "deep", "avg_down": True}
 # Rows t, c, n, s of the MobileNetV2 paper in timm's notation.
 _MOBILENET_ROWS = [
     ["ds_r1_k3_s1_c16"],
@@ -29,24 +30,20 @@ _MOBILENET_ROWS = [
     ["ir_r3_k3_s2_e6_c160"],
     ["ir_r1_k3_s1_e6_c320"],
 ]
+_MOBILENET = {"num_features": 1280, "stem_size": 32, "round_chs_fn": round_channels, "act_layer": nn.ReLU6}
 
-
-def _architectures() -> dict[str, tuple[Callable[..., nn.Module], dict[str, Any]]]:
-    table: dict[str, tuple[Callable[..., nn.Module], dict[str, Any]]] = {}
-    for depth, size in _DEPTHS.items():
-        deep = {"stem_width": 32, "stem_type": "deep", "avg_down": True}
-        table[f"resnet{depth}"] = (RecognitionResNet, size)
-        table[f"resnet{depth}d"] = (RecognitionResNet, {**size, **deep})
-        table[f"cifar_resnet{depth}"] = (RecognitionResNet, {**size, "small_stem": True})
-    table["densenet121"] = (RecognitionDenseNet, {"growth_rate": 32, "block_config": (6, 12, 24, 16)})
-    table["mobilenetv2_100"] = (
-        RecognitionMobileNetV2,
-        {"num_features": 1280, "stem_size": 32, "round_chs_fn": round_channels, "act_layer": nn.ReLU6},
+ARCHITECTURES: dict[str, tuple[Callable[..., nn.Module], dict[str, Any]]] = {
+    name: (RecognitionResNet, arguments)
+    for resnet, size in _SIZES.items()
+    for name, arguments in (
+        (resnet, size),
+        (f"{resnet}d", size | _DEEP),
+        (f"cifar_{resnet}", size | {"small_stem": True}),
     )
-    return table
-
-
-ARCHITECTURES = _architectures()
+} | {
+    "densenet121": (RecognitionDenseNet, {"growth_rate": 32, "block_config": (6, 12, 24, 16)}),
+    "mobilenetv2_100": (RecognitionMobileNetV2, _MOBILENET),
+}
 """Name of a backbone to its class and the arguments that make it that network."""
 
 
@@ -97,7 +94,6 @@ def create_backbone(
         name: `resnet18`, `resnet34`, `resnet50`, `resnet101`, each also with a final `d` (deep stem) or with the
             prefix `cifar_` (stem for 32 px); `mobilenetv2` (or `mobilenetv2_100`); `densenet121`.
         num_classes: 0 gives pooled features instead of logits.
-        in_channels: of the pictures.
         drop_rate: dropout before the classifier.
         drop_path_rate: stochastic depth; not for DenseNet.
         width: of `cifar_` networks and those with a `d`, as a multiple of the published one (64 to 512 channels).
@@ -123,15 +119,8 @@ def create_backbone(
         if kind is RecognitionDenseNet:
             raise UsageError(f"drop_path_rate is {drop_path_rate}; DenseNet has no residual paths, leave it at 0")
         arguments["drop_path_rate"] = drop_path_rate
-    return kind(
-        num_classes=num_classes,
-        in_chans=in_channels,
-        drop_rate=drop_rate,
-        choice=choice,
-        device=device,
-        dtype=dtype,
-        **arguments,
-    )
+    arguments |= {"num_classes": num_classes, "in_chans": in_channels, "drop_rate": drop_rate}
+    return kind(choice=choice, device=device, dtype=dtype, **arguments)
 
 
 def _narrowed(name: str, width: float) -> dict[str, Any]:

@@ -7,19 +7,16 @@ from typing import Any, ClassVar, Literal, Self
 import torch
 from pydantic import model_validator
 from timm.layers.create_attn import get_attn
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from sase_gan.config import FrozenRecord
 from sase_gan.errors import UsageError
+from sase_gan.layers.attentive_norm import AttentiveNorm
 from sase_gan.layers.aw_conv import AWConv2d
 from sase_gan.layers.efficient_multi_scale_attention import EfficientMultiScaleAttention, Variant
 from sase_gan.layers.excitation import SqueezeExcitation
 from sase_gan.layers.sase_recognition import GateScale, SASEConv2d
-
-Norm = Literal["batch", "attentive"]
-Conv = Literal["plain", "sase", "aw", "grouped"]
-Attention = Literal["none", "se", "cbam", "emsa"]
-Position = Literal["default", "bn1", "bn2", "bn12", "bn3", "bn123", "all"]
 
 
 class LayerChoice(FrozenRecord):
@@ -34,17 +31,16 @@ class LayerChoice(FrozenRecord):
             shortcuts too; "default" is the paper's (ResNet: norm 1 of basic blocks, norm 2 of bottlenecks).
         num_components: K per stage; None is the paper's.
         decay_affine: whether the tables of attentive normalization take weight decay.
-        attention_groups: of the efficient multi-scale attention; None is 32.
-        attention_variant: of the efficient multi-scale attention.
+        attention_groups: of the efficient multi-scale attention, as is `attention_variant`; None is 32.
         gate_scale: of the SASE convolution.
     """
 
     removed_keys: ClassVar[Mapping[str, object]] = {"sase_design": "A"}
 
-    norm: Norm = "batch"
-    conv: Conv = "plain"
-    attention: Attention = "none"
-    position: Position = "default"
+    norm: Literal["batch", "attentive"] = "batch"
+    conv: Literal["plain", "sase", "aw", "grouped"] = "plain"
+    attention: Literal["none", "se", "cbam", "emsa"] = "none"
+    position: Literal["default", "bn1", "bn2", "bn12", "bn3", "bn123", "all"] = "default"
     num_components: tuple[int, ...] | None = None
     decay_affine: bool = True
     attention_groups: int | None = None
@@ -76,6 +72,11 @@ LAYERS = {
 """Names of choices in tables, in timm's registry and in studies. "grouped" is the control of "sase"."""
 
 
+def place(tensor: Tensor) -> dict[str, Any]:
+    """Name a tensor's device and dtype as keywords of a layer."""
+    return {"device": tensor.device, "dtype": tensor.dtype}
+
+
 def attention_layer(choice: LayerChoice) -> Any:
     """Return a factory `layer(channels, **keywords)` of the attention, or None."""
     if choice.attention == "none":
@@ -92,7 +93,6 @@ def replace_conv(conv: nn.Conv2d, choice: LayerChoice) -> nn.Module:
     Raises:
         UsageError: for a SASE convolution where input and output channels differ.
     """
-    where: dict[str, Any] = {"device": conv.weight.device, "dtype": conv.weight.dtype}
     if choice.conv == "plain":
         return conv
     if choice.conv == "sase":
@@ -101,39 +101,93 @@ def replace_conv(conv: nn.Conv2d, choice: LayerChoice) -> nn.Module:
                 f"conv is 'sase' but the convolution maps {conv.in_channels} to {conv.out_channels} channels in "
                 f"{conv.groups} groups; SASE takes the place of ungrouped convolutions of one width"
             )
-        return SASEConv2d(
-            conv.in_channels,
-            stride=conv.stride[0],
-            gate_scale=choice.gate_scale,
-            **where,
-        )
-    geometry: dict[str, Any] = {
-        "stride": conv.stride,
-        "padding": conv.padding,
-        "dilation": conv.dilation,
-        "groups": 4 if choice.conv == "grouped" else conv.groups,
-        "bias": conv.bias is not None,
-    }
-    kind = nn.Conv2d if choice.conv == "grouped" else AWConv2d
-    layer = kind(conv.in_channels, conv.out_channels, conv.kernel_size, **geometry, **where)  # type: ignore[arg-type]
-    if choice.conv == "grouped":
-        # torch's fan-out ignores groups, so it is corrected by hand.
-        nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
-        with torch.no_grad():
-            layer.weight.mul_(2.0)
-    else:
-        with torch.no_grad():
-            layer.weight.copy_(conv.weight)
+        stride = conv.stride[0]
+        return SASEConv2d(conv.in_channels, stride=stride, gate_scale=choice.gate_scale, **place(conv.weight))
+    if choice.conv == "aw":
+        return aw_like(conv)
+    layer = nn.Conv2d(**{**geometry(conv), "groups": 4})
+    # torch's fan-out ignores groups, so it is corrected by hand.
+    nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+    with torch.no_grad():
+        layer.weight.mul_(2.0)
     return layer
 
 
-def components(choice: LayerChoice, stage: int, published: tuple[int, ...]) -> int:
-    """Return K of a stage (counted from 0), the published one unless the choice says otherwise.
+def geometry(conv: nn.Conv2d) -> dict[str, Any]:
+    """List the keywords that build a convolution of the same shape in the same place."""
+    names = ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups", "padding_mode")
+    return {name: getattr(conv, name) for name in names} | {"bias": conv.bias is not None} | place(conv.weight)
+
+
+def aw_like(conv: nn.Conv2d, **options: Any) -> AWConv2d:
+    """Build an AW-convolution of the same shape and with the same weights; the map is initialised anew."""
+    layer = AWConv2d(**geometry(conv), **options)
+    with torch.no_grad():
+        layer.weight.copy_(conv.weight)
+        if conv.bias is not None and layer.bias is not None:
+            layer.bias.copy_(conv.bias)
+    return layer
+
+
+def replace_norm(parent: nn.Module, name: str, choice: LayerChoice, stage: int, published: tuple[int, ...]) -> None:
+    """Put a fresh attentive norm into the slot of a batch norm where the choice has them, with its activation if any.
+
+    Args:
+        stage: counted from 0.
+        published: K of each stage, which count unless the choice says otherwise.
 
     Raises:
         UsageError: when the choice has another number of stages than the network.
     """
+    if choice.norm == "batch":
+        return
     table = published if choice.num_components is None else choice.num_components
     if len(table) != len(published):
         raise UsageError(f"num_components has {len(table)} numbers; this network has {len(published)} stages")
-    return table[stage]
+    norm: Any = getattr(parent, name)
+    options = {**place(norm.running_mean), "eps": norm.eps, "decay_affine": choice.decay_affine}
+    setattr(parent, name, _with_activation(_kind_for(norm)(norm.num_features, table[stage], **options), norm))
+
+
+class AttentiveNormAct(AttentiveNorm):
+    """Attentive normalization, then `drop`, then `act`, for the slots where timm has its `BatchNormAct2d`.
+
+    Example:
+        >>> AttentiveNormAct(4, 2)(torch.randn(2, 4, 3, 3)).min().item() >= 0
+        True
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.drop: nn.Module = nn.Identity()
+        self.act: nn.Module = nn.ReLU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise, drop, activate; the shape stays."""
+        return self.act(self.drop(super().forward(x)))
+
+
+def norm_from_trained(norm: Any, num_components: int, mode: Literal["exact", "expectation"]) -> AttentiveNorm:
+    """Build an attentive norm that starts as a trained batch norm, with its activation (`from_batchnorm`)."""
+    return _with_activation(_kind_for(norm).from_batchnorm(norm, num_components, mode=mode), norm)
+
+
+def _kind_for(norm: nn.Module) -> type[AttentiveNorm]:
+    return AttentiveNormAct if isinstance(getattr(norm, "act", None), nn.Module) else AttentiveNorm
+
+
+def _with_activation(layer: AttentiveNorm, norm: Any) -> AttentiveNorm:
+    if isinstance(layer, AttentiveNormAct):
+        layer.act, layer.drop = norm.act, norm.drop
+    return layer
+
+
+def freeze_statistics(model: nn.Module) -> None:
+    """Hold every batch norm of a model in evaluation, the inner ones of our layers too; weights still train.
+
+    Call it after each `model.train()`. Attentive normalization's tables, SASE's and AW-convolution's weights stay
+    trainable.
+    """
+    for module in model.modules():
+        if isinstance(module, _BatchNorm):
+            module.eval()

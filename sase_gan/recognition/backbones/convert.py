@@ -6,17 +6,17 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from sase_gan.errors import UsageError
 from sase_gan.layers.attentive_norm import AttentiveNorm
 from sase_gan.layers.aw_conv import AWConv2d
 from sase_gan.recognition.backbones.backbone import create_backbone
-from sase_gan.recognition.backbones.networks import is_batch_norm
-from sase_gan.recognition.backbones.norm_act import from_trained
+from sase_gan.recognition.backbones.choices import aw_like, norm_from_trained
 
 Mode = Literal["exact", "expectation"]
-Select = Callable[[str, nn.Module], bool]
+Select = str | Callable[[str, nn.Module], bool]
 
 # Where the papers put the layers, by the class name of a block: the same in timm and in torchvision.
 _NORMS = {
@@ -27,12 +27,7 @@ _NORMS = {
     "DepthwiseSeparableConv": ("bn1",),
     "InvertedResidual": ("bn2", "conv.1.1"),
 }
-_CONVS = {
-    "BasicBlock": ("conv1", "conv2"),
-    "Bottleneck": ("conv2",),
-    "DenseLayer": ("conv2",),
-    "_DenseLayer": ("conv2",),
-}
+_CONVS = {"BasicBlock": ("conv1", "conv2"), **dict.fromkeys(("Bottleneck", "DenseLayer", "_DenseLayer"), ("conv2",))}
 
 
 def convert(
@@ -42,7 +37,7 @@ def convert(
     conv: Literal["aw"] | None = None,
     num_components: int | Callable[[str], int] = 10,
     mode: Mode = "exact",
-    select: str | Select | None = None,
+    select: Select | None = None,
 ) -> nn.Module:
     """Replace layers of a trained model in place and return it.
 
@@ -70,31 +65,21 @@ def convert(
     """
     if norm is None and conv is None:
         raise UsageError('nothing to convert; give norm="attentive", conv="aw" or both')
-    for name, value, known in (("norm", norm, (None, "attentive")), ("conv", conv, (None, "aw"))):
-        if value not in known:
-            raise UsageError(f"{name} is {value!r}; only {known[1]!r} can take over trained weights")
+    for name, value, known in (("norm", norm, "attentive"), ("conv", conv, "aw")):
+        if value not in (None, known):
+            raise UsageError(f"{name} is {value!r}; only {known!r} can take over trained weights")
     if norm is not None:
-        for path in _find(model, _NORMS, is_batch_norm, select):
+        for path in _find(model, _NORMS, _is_batch_norm, select):
             number = num_components if isinstance(num_components, int) else num_components(path)
-            _put(model, path, from_trained(model.get_submodule(path), number, mode=mode))
+            model.set_submodule(path, norm_from_trained(model.get_submodule(path), number, mode))
     if conv is not None:
         for path in _find(model, _CONVS, lambda module: type(module) is nn.Conv2d, select):
-            old = model.get_submodule(path)
-            assert isinstance(old, nn.Conv2d)
-            _put(model, path, aw_from_conv(old))
+            model.set_submodule(path, _aw_from_conv(model.get_submodule(path)))
     return model
 
 
-def aw_from_conv(conv: nn.Conv2d) -> AWConv2d:
-    """Build an AW-convolution whose map is zero at the start, so that it equals `conv`."""
-    names = ("kernel_size", "stride", "padding", "dilation", "groups", "padding_mode")
-    geometry: dict[str, Any] = {name: getattr(conv, name) for name in names}
-    geometry |= {"bias": conv.bias is not None, "device": conv.weight.device, "dtype": conv.weight.dtype}
-    layer = AWConv2d(conv.in_channels, conv.out_channels, activation="tanh", **geometry)
-    with torch.no_grad():
-        layer.weight.copy_(conv.weight)
-        if conv.bias is not None and layer.bias is not None:
-            layer.bias.copy_(conv.bias)
+def _aw_from_conv(conv: Any) -> AWConv2d:
+    layer = aw_like(conv, activation="tanh")
     # Zero gain and offset of the last norm: the map is tanh(0), and the gain has a gradient from the first step.
     nn.init.zeros_(layer.excite_norm.weight)
     return layer.train(conv.training)
@@ -117,43 +102,38 @@ def convert_pretrained(
     """
     fixed = {key: layers.pop(key) for key in ("num_classes", "in_channels") if key in layers}
     plain = create_backbone(name, **fixed)
+    if not isinstance(weights, Mapping):
+        path = Path(weights)
+        weights = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
     try:
-        plain.load_state_dict(dict(weights) if isinstance(weights, Mapping) else _read(Path(weights)))
+        plain.load_state_dict(dict(weights))
     except RuntimeError as error:
         raise UsageError(f"the weights are not those of {name} ({str(error).splitlines()[1].strip()})") from error
     target = create_backbone(name, **fixed, **layers)
     state = {key: value for key, value in plain.state_dict().items() if key in target.state_dict()}
     target.load_state_dict(state, strict=False)
-    for path, module in list(target.named_modules()):
-        source = _submodule(plain, path)
+    trained = dict(plain.named_modules())
+    for name, module in list(target.named_modules()):
         if isinstance(module, AttentiveNorm):
-            assert source is not None
-            fresh = from_trained(source, module.num_components, mode=mode)
+            fresh = norm_from_trained(trained[name], module.num_components, mode)
             fresh.decay_affine = module.decay_affine
-            _put(target, path, fresh)
+            target.set_submodule(name, fresh)
         elif isinstance(module, AWConv2d) and mode == "exact":
-            assert isinstance(source, nn.Conv2d)
-            _put(target, path, aw_from_conv(source))
+            target.set_submodule(name, _aw_from_conv(trained[name]))
     return target
 
 
 def _find(
-    model: nn.Module, places: dict[str, tuple[str, ...]], fits: Callable[[nn.Module], bool], select: str | Select | None
+    model: nn.Module, places: dict[str, tuple[str, ...]], fits: Callable[[Any], bool], select: Select | None
 ) -> list[str]:
-    if select is not None:
-        pattern = re.compile(select) if isinstance(select, str) else None
-        found = [
-            name
-            for name, module in model.named_modules()
-            if name and fits(module) and (pattern.search(name) if pattern else select(name, module))  # type: ignore[operator]
-        ]
+    modules = dict(model.named_modules(remove_duplicate=False))
+    if select is None:
+        blocks = ((name, places.get(type(block).__name__, ())) for name, block in model.named_modules())
+        inner = (f"{name}.{child}".removeprefix(".") for name, children in blocks for child in children)
+        found = [path for path in inner if fits(modules.get(path))]
     else:
-        found = []
-        for name, block in model.named_modules():
-            for child in places.get(type(block).__name__, ()):
-                module = _submodule(block, child)
-                if module is not None and fits(module):
-                    found.append(f"{name}.{child}" if name else child)
+        chosen = select if callable(select) else lambda name, _: re.search(select, name) is not None
+        found = [name for name, module in model.named_modules() if name and fits(module) and chosen(name, module)]
     if not found:
         raise UsageError(
             f"{type(model).__name__} has no layer that fits; give select=, a regular expression for the names"
@@ -161,22 +141,7 @@ def _find(
     return found
 
 
-def _submodule(model: nn.Module, path: str) -> nn.Module | None:
-    try:
-        return model.get_submodule(path)
-    except AttributeError:
-        return None
-
-
-def _put(model: nn.Module, path: str, module: nn.Module) -> None:
-    parent, _, name = path.rpartition(".")
-    setattr(model.get_submodule(parent), name, module)
-
-
-def _read(path: Path) -> dict[str, Tensor]:
-    if path.suffix == ".safetensors":
-        from safetensors.torch import load_file
-
-        return load_file(path)
-    state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
-    return state
+def _is_batch_norm(module: nn.Module | None) -> bool:
+    """Tell whether a module normalises by batch or frozen statistics of one vector."""
+    mean = getattr(module, "running_mean", None)
+    return isinstance(mean, Tensor) and mean.ndim == 1 and hasattr(module, "eps")

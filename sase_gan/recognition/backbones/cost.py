@@ -17,74 +17,42 @@ from sase_gan.layers.aw_conv import AWConv2d
 from sase_gan.layers.efficient_multi_scale_attention import EfficientMultiScaleAttention
 from sase_gan.layers.sase_recognition import SASEConv2d
 from sase_gan.recognition.backbones.backbone import create_backbone, offered_layers
-from sase_gan.recognition.backbones.choices import LAYERS
+from sase_gan.recognition.backbones.choices import LAYERS, place
 from sase_gan.recognition.settings import BackboneSection
 from sase_gan.reference.plain import loop_attentive_norm, loop_aw, loop_multi_scale, loop_sase
 
+_AN = "Li, Sun, Wu 2020, authors' repository; "
+_AN_AGAIN = f"{_AN}authors' re-evaluation"
+_EMSA = "Ouyang et al. 2023, authors' repository; "
+_AW = "Zhu et al. 2021, abstract; the layer's details are not published"
+_OTHER_RUN = "400 epochs; baseline of another schedule; 306 M printed as its cost"
 
-@dataclass(frozen=True)
-class Published:
-    """A figure of a paper or its repository, never ours: ImageNet-1k top-1 in percent unless `data` says otherwise."""
-
-    top1: float
-    source: str
-    caveat: str = ""
-    data: str = "ImageNet-1k"
-    gain: bool = False
-    """Whether `top1` is what the layer adds to the plain network; the absolute figure is not known."""
-
-    def words(self) -> str:
-        """Write the figure as the table shows it."""
-        return f"{self.top1:+.2f} over its plain network ({self.data})" if self.gain else f"{self.top1:g} ({self.data})"
-
-
-_AN = "Li, Sun, Wu 2020, authors' repository"
-_EMSA = "Ouyang et al. 2023, authors' repository"
-_OTHERS_RUN = "baseline of another schedule"
-
-PUBLISHED: dict[tuple[str, str], Published] = {
-    ("resnet34", "bn"): Published(74.5, _AN, "authors' re-evaluation"),
-    ("resnet34", "an"): Published(75.5, _AN, "authors' re-evaluation"),
-    ("resnet50", "bn"): Published(76.99, _AN, "120 epochs"),
-    ("resnet50", "an"): Published(78.41, _AN, "120 epochs"),
-    ("resnet101", "bn"): Published(78.67, _AN, "120 epochs"),
-    ("resnet101", "an"): Published(79.39, _AN, "120 epochs"),
-    ("resnet101", "aw"): Published(
-        1.0, "Zhu et al. 2021, abstract", "the layer's details are not published", gain=True
-    ),
-    ("resnet50d", "bn"): Published(79.2, _AN, "authors' re-evaluation"),
-    ("resnet50d", "an"): Published(80.0, _AN, "authors' re-evaluation"),
-    ("resnet101d", "bn"): Published(80.2, _AN, "authors' re-evaluation"),
-    ("resnet101d", "an"): Published(81.0, _AN, "authors' re-evaluation"),
-    ("mobilenetv2_100", "bn"): Published(71.31, _AN, "150 epochs"),
-    ("mobilenetv2_100", "an"): Published(
-        73.33, _AN, "150 epochs; its size is printed 3.56 M, its config gives 3.673 M"
-    ),
-    ("mobilenetv2_100", "emsa"): Published(74.32, _EMSA, f"400 epochs; {_OTHERS_RUN}; 306 M printed as its cost"),
-    ("densenet121", "an"): Published(77.4, _AN, "authors' re-evaluation; no batch-norm baseline published"),
-    ("cifar_resnet50", "bn"): Published(77.26, _EMSA, "23.71 M printed", "CIFAR-100"),
-    ("cifar_resnet50", "emsa"): Published(
-        80.69, _EMSA, "23.85 M printed; the released module gives 23.90 M", "CIFAR-100"
-    ),
-    ("cifar_resnet101", "bn"): Published(77.78, _EMSA, "42.70 M printed", "CIFAR-100"),
-    ("cifar_resnet101", "emsa"): Published(
-        80.86, _EMSA, "42.96 M printed; the released module gives 43.07 M", "CIFAR-100"
-    ),
+PUBLISHED = {
+    ("resnet34", "bn"): ("74.5", _AN_AGAIN),
+    ("resnet34", "an"): ("75.5", _AN_AGAIN),
+    ("resnet50", "bn"): ("76.99", f"{_AN}120 epochs"),
+    ("resnet50", "an"): ("78.41", f"{_AN}120 epochs"),
+    ("resnet101", "bn"): ("78.67", f"{_AN}120 epochs"),
+    ("resnet101", "an"): ("79.39", f"{_AN}120 epochs"),
+    ("resnet101", "aw"): ("+1.00 over its plain network", _AW),
+    ("resnet50d", "bn"): ("79.2", _AN_AGAIN),
+    ("resnet50d", "an"): ("80", _AN_AGAIN),
+    ("resnet101d", "bn"): ("80.2", _AN_AGAIN),
+    ("resnet101d", "an"): ("81", _AN_AGAIN),
+    ("mobilenetv2_100", "bn"): ("71.31", f"{_AN}150 epochs"),
+    ("mobilenetv2_100", "an"): ("73.33", f"{_AN}150 epochs; its size is printed 3.56 M, its config gives 3.673 M"),
+    ("mobilenetv2_100", "emsa"): ("74.32", f"{_EMSA}{_OTHER_RUN}"),
+    ("densenet121", "an"): ("77.4", f"{_AN_AGAIN}; no batch-norm baseline published"),
+    ("cifar_resnet50", "bn"): ("77.26", f"{_EMSA}23.71 M printed"),
+    ("cifar_resnet50", "emsa"): ("80.69", f"{_EMSA}23.85 M printed; the released module gives 23.90 M"),
+    ("cifar_resnet101", "bn"): ("77.78", f"{_EMSA}42.70 M printed"),
+    ("cifar_resnet101", "emsa"): ("80.86", f"{_EMSA}42.96 M printed; the released module gives 43.07 M"),
 }
-"""What was published for a backbone and its layers; for SASE no number of a recognition network is known."""
+"""Top-1 in percent and its source, never ours, by backbone and layers; for SASE no number of recognition is known."""
 
 BACKBONES = (
-    "resnet18",
-    "resnet34",
-    "resnet50",
-    "resnet101",
-    "resnet50d",
-    "resnet101d",
-    "mobilenetv2_100",
-    "densenet121",
-    "cifar_resnet18",
-    "cifar_resnet50",
-    "cifar_resnet101",
+    *("resnet18", "resnet34", "resnet50", "resnet101", "resnet50d", "resnet101d", "mobilenetv2_100", "densenet121"),
+    *("cifar_resnet18", "cifar_resnet50", "cifar_resnet101"),
 )
 
 
@@ -94,7 +62,7 @@ class ModelCost:
 
     Attributes:
         multiply_adds: of one picture in evaluation, convolutions and matrix products.
-        images_per_second: of the network in evaluation, None where it was not measured.
+        images_per_second: in evaluation, None where it was not measured.
     """
 
     backbone: str
@@ -103,7 +71,6 @@ class ModelCost:
     parameters: int
     multiply_adds: int
     images_per_second: float | None
-    published: Published | None
 
 
 @dataclass(frozen=True)
@@ -134,11 +101,8 @@ def count_multiply_adds(model: nn.Module, image_size: int, *, in_channels: int =
 
     Args:
         model: best on the meta device, where nothing is computed.
-        image_size: side of the picture.
-        in_channels: of the picture.
     """
-    parameter = next(model.parameters())
-    x = torch.zeros(1, in_channels, image_size, image_size, device=parameter.device, dtype=parameter.dtype)
+    x = torch.zeros(1, in_channels, image_size, image_size, **place(next(model.parameters())))
     training = model.training
     model.eval()
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
@@ -167,11 +131,8 @@ def bench_models(
     """Measure every offered combination of backbone and layers.
 
     Args:
-        backbones: names for `create_backbone`.
         layers: names in `LAYERS`; what a backbone does not offer is left out.
-        throughput: whether to time them too (minutes on a CPU).
-        device: of the timing.
-        batch_size: of the timing.
+        throughput: whether to time them too (minutes on a CPU), on `device` in batches of `batch_size`.
 
     Raises:
         UsageError: for an unknown name.
@@ -181,27 +142,19 @@ def bench_models(
         raise UsageError(f"layers {', '.join(unknown)} are unknown; choose among {', '.join(LAYERS)}")
     costs = []
     for backbone in backbones:
-        small = backbone.startswith("cifar_")
-        size, classes = (32, 100) if small else (224, 1000)
+        size, classes = (32, 100) if backbone.startswith("cifar_") else (224, 1000)
         offered = offered_layers(backbone)
-        for name in filter(offered.__contains__, layers):
+        for name in (name for name in layers if name in offered):
             choice = LAYERS[name].model_dump()
             model = create_backbone(backbone, num_classes=classes, device="meta", **choice)
             speed = None
             if throughput:
-                built = create_backbone(backbone, num_classes=classes, device=device, **choice)
-                speed = _images_per_second(built, torch.zeros(batch_size, 3, size, size, device=device))
-            costs.append(
-                ModelCost(
-                    backbone,
-                    name,
-                    size,
-                    count_parameters(model),
-                    count_multiply_adds(model, size),
-                    speed,
-                    PUBLISHED.get((backbone, name)),
-                )
-            )
+                built = create_backbone(backbone, num_classes=classes, device=device, **choice).eval()
+                x = torch.zeros(batch_size, 3, size, size, device=device)
+                with torch.no_grad():
+                    speed = batch_size / _median_seconds(partial(built, x), x.device, repeats=3)
+            adds = count_multiply_adds(model, size)
+            costs.append(ModelCost(backbone, name, size, count_parameters(model), adds, speed))
     return costs
 
 
@@ -214,10 +167,9 @@ def models_table(costs: Sequence[ModelCost]) -> str:
     ]
     for cost in costs:
         speed = "not measured" if cost.images_per_second is None else f"{cost.images_per_second:.1f}"
-        top1, source = "none known", ""
-        if cost.published is not None:
-            top1 = cost.published.words()
-            source = "; ".join(filter(None, (cost.published.source, cost.published.caveat)))
+        top1, source = PUBLISHED.get((cost.backbone, cost.layers), ("none known", ""))
+        if source:
+            top1 += " (CIFAR-100)" if cost.backbone.startswith("cifar_") else " (ImageNet-1k)"
         lines.append(
             f"| {cost.backbone} | {cost.layers} | {cost.image_size} | {cost.parameters:,} | "
             f"{cost.multiply_adds / 1e6:,.2f} | {speed} | {top1} | {source} |"
@@ -231,28 +183,25 @@ def bench_layers(
     """Time each layer against a plain loop over samples, groups or components that computes the same.
 
     Args:
-        channels: of the layers.
         size: side of the maps.
-        batch_size: of the maps.
-        device: where.
         repeats: timed passes, of which the median counts.
     """
     x = torch.randn(batch_size, channels, size, size, device=device)
-    where: dict[str, Any] = {"device": device}
-    norm = AttentiveNorm(channels, **where)
-    sase = SASEConv2d(channels, **where)
-    attention = EfficientMultiScaleAttention(channels, groups=max(1, min(32, channels // 2)), **where)
-    aw = {b: AWConv2d(channels, channels, 3, padding=1, backend=b, **where) for b in ("grouped", "taps")}
-    pairs: list[tuple[str, Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]] = [
-        ("AttentiveNorm", norm, partial(loop_attentive_norm, norm)),
-        ("SASEConv2d", sase, partial(loop_sase, sase)),
-        *[(f"AWConv2d {name}", layer, partial(loop_aw, layer)) for name, layer in aw.items()],
-        ("EfficientMultiScaleAttention", attention, partial(loop_multi_scale, attention)),
-    ]
-    return [
-        LayerCost(name, tuple(x.shape), _seconds(fast, x, repeats), _seconds(slow, x, repeats))
-        for name, fast, slow in pairs
-    ]
+    groups = max(1, min(32, channels // 2))
+    aw = partial(AWConv2d, channels, channels, 3, padding=1)
+    layers: dict[str, tuple[nn.Module, Callable[[Any, Tensor], Tensor]]] = {
+        "AttentiveNorm": (AttentiveNorm(channels), loop_attentive_norm),
+        "SASEConv2d": (SASEConv2d(channels), loop_sase),
+        "AWConv2d grouped": (aw(backend="grouped"), loop_aw),
+        "AWConv2d taps": (aw(backend="taps"), loop_aw),
+        "EfficientMultiScaleAttention": (EfficientMultiScaleAttention(channels, groups=groups), loop_multi_scale),
+    }
+    costs = []
+    for name, (layer, loop) in layers.items():
+        layer.to(device)
+        seconds = _seconds(layer, x, repeats), _seconds(partial(loop, layer), x, repeats)
+        costs.append(LayerCost(name, tuple(x.shape), *seconds))
+    return costs
 
 
 def layers_table(costs: Sequence[LayerCost]) -> str:
@@ -270,24 +219,14 @@ def _seconds(function: Callable[[Tensor], Tensor], x: Tensor, repeats: int) -> f
     return _median_seconds(lambda: (function(x) * x).sum().backward(), x.device, repeats)
 
 
-@torch.no_grad()
-def _images_per_second(model: nn.Module, x: Tensor, repeats: int = 3) -> float:
-    model.eval()
-    return len(x) / _median_seconds(lambda: model(x), x.device, repeats)
-
-
 def _median_seconds(step: Callable[[], object], device: torch.device, repeats: int) -> float:
+    wait: Callable[[], None] = torch.cuda.synchronize if device.type == "cuda" else lambda: None
     step()
     times = []
     for _ in range(repeats):
-        _wait(device)
+        wait()
         started = time.perf_counter()
         step()
-        _wait(device)
+        wait()
         times.append(time.perf_counter() - started)
     return statistics.median(times)
-
-
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)

@@ -10,7 +10,6 @@ after the depthwise convolution of expanding blocks).
 from collections.abc import Iterator
 from typing import Any
 
-import torch
 from timm.models import register_notrace_module
 from timm.models.densenet import DenseLayer, DenseNet
 from timm.models.efficientnet import EfficientNet
@@ -20,14 +19,13 @@ from torch import nn
 from sase_gan.errors import UsageError
 from sase_gan.layers.attentive_norm import AttentiveNorm
 from sase_gan.layers.aw_conv import AWConv2d
-from sase_gan.recognition.backbones.choices import LayerChoice, attention_layer, components, replace_conv
-from sase_gan.recognition.backbones.norm_act import like
+from sase_gan.recognition.backbones.choices import LayerChoice, attention_layer, place, replace_conv, replace_norm
 
 # The grouped form folds the batch into the channels, which symbolic tracing cannot follow.
 register_notrace_module(AWConv2d)
 
-RESNET_COMPONENTS = (10, 10, 20, 20)
-DENSENET_COMPONENTS = (10, 10, 20, 20)
+# K of the stages, as published.
+COMPONENTS = (10, 10, 20, 20)
 MOBILENET_COMPONENTS = (5, 5, 5, 5, 10, 10, 10)
 
 
@@ -37,21 +35,15 @@ class WeightDecayMixin:
     def no_weight_decay(self) -> set[str]:
         """Return the names of the affine tables built with `decay_affine=False`."""
         assert isinstance(self, nn.Module)
-        return {
-            f"{name}.{table}"
-            for name, module in self.named_modules()
-            if isinstance(module, AttentiveNorm) and not module.decay_affine
-            for table in ("scale", "shift")
-        }
+        norms = ((name, module) for name, module in self.named_modules() if isinstance(module, AttentiveNorm))
+        return {f"{name}.{table}" for name, norm in norms if not norm.decay_affine for table in ("scale", "shift")}
 
 
 class RecognitionResNet(WeightDecayMixin, ResNet):
-    """A ResNet of timm with the layers of `choice`.
+    """A ResNet of timm with the layers of `choice`; the other arguments are those of timm's `ResNet`.
 
     Args:
-        choice: of the layers.
         small_stem: a 3x3 convolution of stride 1 without pooling, for pictures of about 32 px.
-        in_chans, num_classes and the rest: as in timm's `ResNet`.
     """
 
     def __init__(
@@ -63,31 +55,27 @@ class RecognitionResNet(WeightDecayMixin, ResNet):
         block_args: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        self_choice = choice or LayerChoice()
-        block_args = dict(block_args or {})
-        attention = attention_layer(self_choice)
-        if attention is not None:
-            block_args["attn_layer"] = attention
+        choice = choice or LayerChoice()
+        attention = attention_layer(choice)
+        block_args = (block_args or {}) | ({"attn_layer": attention} if attention is not None else {})
         super().__init__(*args, **{**kwargs, "zero_init_last": zero_init_last, "block_args": block_args})
-        self.choice = self_choice
+        self.choice = choice
         if small_stem:
             self._shrink_stem()
         for stage, block in self._blocks():
-            self._replace_convs(block)
-            self._replace_norms(block, stage, zero_init_last)
-        if self_choice.norm == "attentive" and self_choice.position == "all":
+            self._replace_layers(block, stage, zero_init_last)
+        if choice.position == "all":
             self._replace_outer_norms()
 
     def _blocks(self) -> Iterator[tuple[int, nn.Module]]:
-        for stage, layer in enumerate((self.layer1, self.layer2, self.layer3, self.layer4)):
-            assert isinstance(layer, nn.Module)
-            for block in layer.children():
+        for stage in range(4):
+            for block in self.get_submodule(f"layer{stage + 1}").children():
                 yield stage, block
 
     def _shrink_stem(self) -> None:
         convs = [module for module in self.conv1.modules() if isinstance(module, nn.Conv2d)]
-        where: dict[str, Any] = {"device": convs[0].weight.device, "dtype": convs[0].weight.dtype}
-        stem = nn.Conv2d(convs[0].in_channels, convs[-1].out_channels, 3, padding=1, bias=False, **where)
+        channels = convs[0].in_channels, convs[-1].out_channels
+        stem = nn.Conv2d(*channels, 3, padding=1, bias=False, **place(convs[0].weight))
         nn.init.kaiming_normal_(stem.weight, mode="fan_out", nonlinearity="relu")
         # Assigning a module keeps its place among the children, which is the order of the forward pass.
         self.add_module("conv1", stem)
@@ -95,52 +83,34 @@ class RecognitionResNet(WeightDecayMixin, ResNet):
         for info, reduction in zip(self.feature_info, (1, 1, 2, 4, 8), strict=True):
             info["reduction"] = reduction
 
-    def _replace_convs(self, block: nn.Module) -> None:
-        both = isinstance(block, BasicBlock) and self.choice.conv == "aw"
-        for name in ("conv1", "conv2") if both else ("conv2",):
-            setattr(block, name, replace_conv(getattr(block, name), self.choice))
-
-    def _replace_norms(self, block: nn.Module, stage: int, zero_init_last: bool) -> None:
-        if self.choice.norm == "batch":
-            return
+    def _replace_layers(self, block: nn.Module, stage: int, zero_init_last: bool) -> None:
         basic = isinstance(block, BasicBlock)
-        names = norm_positions(self.choice.position, basic)
-        num_components = components(self.choice, stage, RESNET_COMPONENTS)
-        for name in names:
-            layer = like(getattr(block, name), num_components, decay_affine=self.choice.decay_affine)
-            if zero_init_last and name == ("bn2" if basic else "bn3"):
-                layer.zero_init()
-            setattr(block, name, layer)
+        for name in ("conv1", "conv2") if basic and self.choice.conv == "aw" else ("conv2",):
+            setattr(block, name, replace_conv(getattr(block, name), self.choice))
+        for name in _norm_names(self.choice.position, basic):
+            replace_norm(block, name, self.choice, stage, COMPONENTS)
+            norm = getattr(block, name)
+            if zero_init_last and isinstance(norm, AttentiveNorm) and name == ("bn2" if basic else "bn3"):
+                norm.zero_init()
 
     def _replace_outer_norms(self) -> None:
-        decay = self.choice.decay_affine
-        first = components(self.choice, 0, RESNET_COMPONENTS)
-        stem: list[tuple[nn.Module, str]] = [(self, "bn1")]
-        if isinstance(self.conv1, nn.Sequential):
-            stem += [(self.conv1, name) for name, m in self.conv1.named_children() if isinstance(m, nn.BatchNorm2d)]
-        for parent, name in stem:
-            setattr(parent, name, like(getattr(parent, name), first, decay_affine=decay))
-        for stage, block in self._blocks():
-            shortcut = block.downsample
-            for name, module in list(shortcut.named_children()) if isinstance(shortcut, nn.Module) else []:
+        outer: list[tuple[int, Any]] = [(0, self.conv1)]
+        outer += [(stage, block.downsample) for stage, block in self._blocks()]
+        replace_norm(self, "bn1", self.choice, 0, COMPONENTS)
+        for stage, parent in outer:
+            for name, module in list(parent.named_children()) if parent is not None else []:
                 if isinstance(module, nn.BatchNorm2d):
-                    number = components(self.choice, stage, RESNET_COMPONENTS)
-                    setattr(shortcut, name, like(module, number, decay_affine=decay))
+                    replace_norm(parent, name, self.choice, stage, COMPONENTS)
 
 
-def norm_positions(position: str, basic: bool) -> tuple[str, ...]:
-    """Return the names of a ResNet block's norms at a position, e.g. "bn12" -> ("bn1", "bn2").
-
-    Raises:
-        UsageError: for a norm that a basic block lacks.
-    """
+def _norm_names(position: str, basic: bool) -> list[str]:
+    """List the names of a ResNet block's norms at a position, e.g. "bn12" -> ["bn1", "bn2"]."""
     last = 2 if basic else 3
-    if position == "default":
-        return ("bn1",) if basic else ("bn2",)
-    digits = "".join(str(i) for i in range(1, last + 1)) if position == "all" else position.removeprefix("bn")
+    named = {"default": "1" if basic else "2", "all": "123"[:last]}
+    digits = named.get(position, position.removeprefix("bn"))
     if any(int(digit) > last for digit in digits):
         raise UsageError(f"position is {position!r}; a basic block has only norms 1 and 2")
-    return tuple(f"bn{digit}" for digit in digits)
+    return [f"bn{digit}" for digit in digits]
 
 
 class RecognitionMobileNetV2(WeightDecayMixin, EfficientNet):
@@ -152,27 +122,17 @@ class RecognitionMobileNetV2(WeightDecayMixin, EfficientNet):
 
     def __init__(self, *args: Any, choice: LayerChoice | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.choice = choice or LayerChoice()
-        if self.choice.conv in ("sase", "grouped"):
-            raise UsageError(f"conv is {self.choice.conv!r}; MobileNetV2 is offered with plain and aw only")
-        if self.choice.position != "default":
-            raise UsageError(f"position is {self.choice.position!r}; MobileNetV2 has only the default one")
-        attention = attention_layer(self.choice)
+        self.choice = choice = choice or LayerChoice()
+        _check_offered("MobileNetV2", choice)
+        attention = attention_layer(choice)
         for stage, blocks in enumerate(self.blocks):
+            block: Any
             for block in blocks.children():
                 expands = hasattr(block, "conv_pwl")
-                self._replace(block, "bn2" if expands else "bn1", stage)
+                block.conv_dw = replace_conv(block.conv_dw, choice)
+                replace_norm(block, "bn2" if expands else "bn1", choice, stage, MOBILENET_COMPONENTS)
                 if attention is not None and expands:
-                    depthwise = block.conv_dw
-                    assert isinstance(depthwise, nn.Conv2d)
-                    where = {"device": depthwise.weight.device, "dtype": depthwise.weight.dtype}
-                    block.se = attention(depthwise.out_channels, **where)
-
-    def _replace(self, block: nn.Module, norm: str, stage: int) -> None:
-        block.conv_dw = replace_conv(block.conv_dw, self.choice)  # type: ignore[arg-type]
-        if self.choice.norm == "attentive":
-            number = components(self.choice, stage, MOBILENET_COMPONENTS)
-            setattr(block, norm, like(getattr(block, norm), number, decay_affine=self.choice.decay_affine))
+                    block.se = attention(block.conv_dw.out_channels, **place(block.conv_dw.weight))
 
 
 class RecognitionDenseNet(WeightDecayMixin, DenseNet):
@@ -180,26 +140,19 @@ class RecognitionDenseNet(WeightDecayMixin, DenseNet):
 
     def __init__(self, *args: Any, choice: LayerChoice | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.choice = choice or LayerChoice()
-        if self.choice.conv in ("sase", "grouped"):
-            raise UsageError(f"conv is {self.choice.conv!r}; DenseNet is offered with plain and aw only")
-        if self.choice.attention != "none":
-            raise UsageError(f"attention is {self.choice.attention!r}; DenseNet is offered without")
-        if self.choice.position != "default":
-            raise UsageError(f"position is {self.choice.position!r}; DenseNet has only the default one")
+        self.choice = choice = choice or LayerChoice()
+        _check_offered("DenseNet", choice)
+        if choice.attention != "none":
+            raise UsageError(f"attention is {choice.attention!r}; DenseNet is offered without")
         for stage in range(4):
             for layer in self.features.get_submodule(f"denseblock{stage + 1}").modules():
                 if isinstance(layer, DenseLayer):
-                    self._replace(layer, stage)
-
-    def _replace(self, layer: nn.Module, stage: int) -> None:
-        layer.conv2 = replace_conv(layer.conv2, self.choice)  # type: ignore[arg-type]
-        if self.choice.norm == "attentive":
-            number = components(self.choice, stage, DENSENET_COMPONENTS)
-            layer.norm2 = like(layer.norm2, number, decay_affine=self.choice.decay_affine)  # type: ignore[arg-type]
+                    layer.conv2 = replace_conv(layer.conv2, choice)  # type: ignore[arg-type]
+                    replace_norm(layer, "norm2", choice, stage, COMPONENTS)
 
 
-def is_batch_norm(module: nn.Module) -> bool:
-    """Say whether a module normalises by batch or frozen statistics of one vector: what `convert` may replace."""
-    mean = getattr(module, "running_mean", None)
-    return isinstance(mean, torch.Tensor) and mean.ndim == 1 and hasattr(module, "eps")
+def _check_offered(network: str, choice: LayerChoice) -> None:
+    if choice.conv in ("sase", "grouped"):
+        raise UsageError(f"conv is {choice.conv!r}; {network} is offered with plain and aw only")
+    if choice.position != "default":
+        raise UsageError(f"position is {choice.position!r}; {network} has only the default one")

@@ -6,10 +6,8 @@ Names are a backbone and a suffix: `an` attentive normalization, `sase` the SASE
 `drop_path_rate` ...) work as in its own models, and the fields of `LayerChoice` go in as `choice=`.
 """
 
-from collections.abc import Callable
 from typing import Any
 
-from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 from torch import nn
 
@@ -18,20 +16,12 @@ from sase_gan.recognition.backbones.backbone import ARCHITECTURES, architecture,
 from sase_gan.recognition.backbones.choices import LAYERS, LayerChoice
 from sase_gan.recognition.backbones.networks import RecognitionResNet
 
-
-def _names() -> dict[str, tuple[str, LayerChoice]]:
-    """List the models: name to backbone and layers."""
-    table = {}
-    for base in ARCHITECTURES:
-        if base.startswith("cifar_"):
-            table[base] = (base, LayerChoice())
-        for suffix in offered_layers(base):
-            if suffix not in ("bn", "grouped"):
-                table[f"{base}_{suffix}"] = (base, LAYERS[suffix])
-    return table
-
-
-MODELS = _names()
+MODELS = {
+    f"{base}_{layers}".removesuffix("_bn"): (base, LAYERS[layers])
+    for base in ARCHITECTURES
+    for layers in offered_layers(base)
+    if layers != "grouped" and (layers != "bn" or base.startswith("cifar_"))
+}
 """Every registered name with its backbone and layers."""
 
 
@@ -39,15 +29,11 @@ def _config(base: str) -> dict[str, Any]:
     small, mobile = base.startswith("cifar_"), base.startswith("mobilenet")
     size = 32 if small else 224
     first = "features.conv0" if base.startswith("dense") else "conv_stem" if mobile else "conv1"
-    return {
+    return {  # what differs from timm's defaults, which are ImageNet's
         "url": "",
-        "num_classes": 1000,
         "input_size": (3, size, size),
         "pool_size": (size // (8 if small else 32),) * 2,
-        "crop_pct": 0.875,
         "interpolation": "bilinear",
-        "mean": IMAGENET_DEFAULT_MEAN,
-        "std": IMAGENET_DEFAULT_STD,
         "first_conv": "conv1.0" if base.endswith("d") else first,
         "classifier": "fc" if base.startswith(("resnet", "cifar")) else "classifier",
         "license": "apache-2.0",
@@ -70,8 +56,7 @@ def _register(name: str, base: str, layers: LayerChoice) -> None:
     # timm takes the function's name as the model's.
     entry.__name__ = entry.__qualname__ = name
     entry.__doc__ = f"{base} with {layers}."
-    function: Callable[..., nn.Module] = entry
-    globals()[name] = register_model(function)
+    globals()[name] = register_model(entry)
 
 
 for _name, (_base, _layers) in MODELS.items():

@@ -26,13 +26,7 @@ class ClassifierConfig(FrozenRecord):
 
 
 class Classifier(nn.Module, SnapshotMixin, pipeline_tag="image-classification", tags=["image-classification", "timm"]):
-    """A backbone with the names of its classes.
-
-    `forward` maps float pictures in [-1, 1], [N, channels, H, W], to logits [N, number of classes].
-
-    Args:
-        config: of the network; `save_pretrained` and `from_pretrained` write and read a snapshot folder.
-    """
+    """A backbone with the names of its classes; `save_pretrained` and `from_pretrained` write and read a snapshot."""
 
     kind: ClassVar[str] = "classifier"
     config_class: ClassVar[type[BaseModel]] = ClassifierConfig
@@ -41,18 +35,13 @@ class Classifier(nn.Module, SnapshotMixin, pipeline_tag="image-classification", 
         super().__init__()
         self.config = config
         section = config.backbone
+        options = section.model_dump(exclude={"name", "layers"}) | section.layers.model_dump()
         self.network = create_backbone(
-            section.name,
-            num_classes=len(config.classes),
-            in_channels=config.channels,
-            drop_rate=section.drop_rate,
-            drop_path_rate=section.drop_path_rate,
-            width=section.width,
-            **section.layers.model_dump(),
+            section.name, num_classes=len(config.classes), in_channels=config.channels, **options
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Compute logits of float pictures in [-1, 1]."""
+        """Compute logits [N, number of classes] of float pictures in [-1, 1], [N, channels, H, W]."""
         return self.network(x)
 
     def prepare(self, image: Tensor) -> Tensor:

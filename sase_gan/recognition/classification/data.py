@@ -4,7 +4,7 @@ import gzip
 import math
 import struct
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
+from timm.data.auto_augment import rand_augment_transform
 from torch import Tensor
 from torch.utils.data import Dataset
+from torchvision import datasets
 from torchvision.transforms import v2
 
 from sase_gan.datasets.sources import open_images
@@ -25,7 +27,6 @@ from sase_gan.seeds import derive_seed, generator
 
 FASHION = ("T-shirt/top", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
 _IDX_NAMES = {"train": "train", "test": "t10k", "images": "images-idx3-ubyte", "labels": "labels-idx1-ubyte"}
-_IDX_LIMIT = 2**31
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,6 @@ class LabelledSet:
     Attributes:
         read: gives picture i as uint8 [C, H, W], of any size.
         labels: int64 [N], an index into `classes` each.
-        classes: their names.
         channels: of the pictures, 1 or 3.
     """
 
@@ -50,14 +50,10 @@ class LabelledSet:
     def subset(self, indices: Sequence[int]) -> "LabelledSet":
         """Take the pictures at `indices`, in that order, with the same classes."""
         chosen = list(indices)
-        return LabelledSet(partial(_read_picked, self.read, chosen), self.labels[chosen], self.classes, self.channels)
+        return replace(self, read=partial(_read_picked, self.read, chosen), labels=self.labels[chosen])
 
 
-# Functions with bound arguments and no closures: worker processes receive them pickled.
-def _read_memory(images: Tensor, index: int) -> Tensor:
-    return images[index]
-
-
+# Bound arguments and no closures: worker processes receive them pickled.
 def _read_picked(read: Callable[[int], Tensor], indices: list[int], index: int) -> Tensor:
     return read(indices[index])
 
@@ -75,14 +71,13 @@ def read_idx(path: Path) -> Tensor:
     try:
         opener = gzip.open if path.suffix == ".gz" else open
         with opener(path, "rb") as file:
-            content = file.read(_IDX_LIMIT)
+            content = file.read(2**31)
     except (OSError, EOFError) as error:
         raise DataError(f"{path} cannot be read ({error}); the file is missing or damaged") from error
     if len(content) < 4 or content[:3] != b"\x00\x00\x08":
         raise DataError(f"{path} does not start as an idx file of bytes; give the files as they were published")
-    dimensions = content[3]
-    shape = struct.unpack(f">{dimensions}I", content[4 : 4 + 4 * dimensions])
-    body = content[4 + 4 * dimensions :]
+    start = 4 + 4 * content[3]
+    shape, body = struct.unpack(f">{content[3]}I", content[4:start]), content[start:]
     if len(body) != math.prod(shape):
         raise DataError(f"{path} holds {len(body)} values where its header promises {math.prod(shape)}; it is damaged")
     return torch.from_numpy(np.frombuffer(body, np.uint8).copy()).reshape(shape)
@@ -95,9 +90,7 @@ def open_labelled(path: str | Path, part: Part, *, held_out: float = 0.1, seed: 
         path: a folder with idx files (such as Debian's /usr/share/datasets/fashion-mnist); a folder with `train` and
             `test` (or `val`) folders of class folders; a folder or zip of class folders, or a folder with `train`
             alone, which is then split; or `torchvision:NAME:FOLDER`, already downloaded there.
-        part: "train" or "test".
-        held_out: the share of each class that is the test part where the data have none.
-        seed: of that split.
+        held_out: the share of each class that is the test part where the data have none, split by `seed`.
 
     Raises:
         DataError: for data that are not of these forms or have fewer than two classes.
@@ -112,9 +105,9 @@ def open_labelled(path: str | Path, part: Part, *, held_out: float = 0.1, seed: 
         return _from_idx(root, part)
     if root.is_dir() and (root / "train").is_dir():
         own = next((root / name for name in ("test", "val") if (root / name).is_dir()), None)
-        if own is None:
-            return _split(_from_classes(root / "train"), part, held_out, seed)
-        return _from_classes(root / "train" if part == "train" else own)
+        if own is not None:
+            return _from_classes(root / "train" if part == "train" else own)
+        root = root / "train"
     return _split(_from_classes(root), part, held_out, seed)
 
 
@@ -130,7 +123,7 @@ def _from_idx(root: Path, part: Part) -> LabelledSet:
     count = int(labels.max()) + 1
     fashion = "fashion" in root.name.lower() and count == len(FASHION)
     classes = FASHION if fashion else tuple(str(i) for i in range(count))
-    return LabelledSet(partial(_read_memory, images[:, None]), labels.long(), classes, channels=1)
+    return LabelledSet(images[:, None].__getitem__, labels.long(), classes, channels=1)
 
 
 def _from_classes(root: Path) -> LabelledSet:
@@ -159,20 +152,19 @@ def _split(data: LabelledSet, part: Part, held_out: float, seed: int) -> Labelle
 
 
 def _from_torchvision(text: str, part: Part) -> LabelledSet:
-    import torchvision.datasets
-
     words = text.split(":", 2)
     if len(words) != 3:
         raise UsageError(
             f"data is {text!r}; write torchvision:NAME:FOLDER, for example torchvision:CIFAR100:data/cifar"
         )
-    kind = getattr(torchvision.datasets, words[1], None)
+    _, name, folder = words
+    kind = getattr(datasets, name, None)
     if kind is None:
-        raise UsageError(f"torchvision has no data set {words[1]!r}; check the spelling, e.g. CIFAR10, CIFAR100, MNIST")
+        raise UsageError(f"torchvision has no data set {name!r}; check the spelling, e.g. CIFAR10, CIFAR100, MNIST")
     try:
-        data = kind(words[2], train=part == "train", download=False)
+        data = kind(folder, train=part == "train", download=False)
     except (RuntimeError, TypeError) as error:
-        raise DataError(f"{words[1]} cannot be opened in {words[2]} ({error}); download it there first") from error
+        raise DataError(f"{name} cannot be opened in {folder} ({error}); download it there first") from error
     labels = torch.as_tensor(data.targets).long()
     return LabelledSet(partial(_read_torchvision, data), labels, tuple(map(str, data.classes)))
 
@@ -184,13 +176,10 @@ def take_evenly(data: LabelledSet, count: int | None, *, seed: int = 0) -> Label
     order = torch.randperm(len(data), generator=generator("take", seed))
     ranks = torch.zeros(len(data), dtype=torch.long)
     for index in range(len(data.classes)):
-        members = order[data.labels[order] == index]
-        ranks[members] = torch.arange(len(members))
+        members = data.labels[order] == index
+        ranks[members] = torch.arange(int(members.sum()))
     # By rank within the class first: the first `count` then hold equally many of each.
-    position = torch.empty_like(order)
-    position[order] = torch.arange(len(data))
-    keys = ranks * len(data) + position
-    return data.subset(sorted(keys.argsort()[:count].tolist()))
+    return data.subset(sorted(order[ranks.argsort(stable=True)[:count]].tolist()))
 
 
 class TrainingPictures(Dataset[tuple[Tensor, int]]):
@@ -202,7 +191,6 @@ class TrainingPictures(Dataset[tuple[Tensor, int]]):
 
     def __init__(self, data: LabelledSet, settings: PicturesSection, *, seed: int = 0) -> None:
         self.data, self.seed, self.transform = data, seed, training_transform(settings)
-        self.policy = _rand_augment(settings)
 
     def __len__(self) -> int:
         return len(self.data)
@@ -211,10 +199,7 @@ class TrainingPictures(Dataset[tuple[Tensor, int]]):
         """Read and augment the picture of a key."""
         epoch, index = divmod(key, len(self.data))
         seed_cpu(derive_seed("augmentation", self.seed, epoch, index))
-        image = self.transform(self.data.read(index))
-        if self.policy is not None:
-            image = _through_pillow(image, self.policy)
-        return image, int(self.data.labels[index])
+        return self.transform(self.data.read(index)), int(self.data.labels[index])
 
 
 class EvaluationPictures(Dataset[tuple[Tensor, int]]):
@@ -233,29 +218,29 @@ class EvaluationPictures(Dataset[tuple[Tensor, int]]):
 
 def training_transform(settings: PicturesSection) -> Callable[[Tensor], Tensor]:
     """Build the map of uint8 [C, H, W] to uint8 [C, image_size, image_size], at random as `settings` say."""
-    size = settings.image_size
-    way = v2.InterpolationMode(settings.interpolation)
+    size, way = settings.image_size, v2.InterpolationMode(settings.interpolation)
     steps: list[Any] = []
     if settings.crop == "random_resized":
-        steps.append(v2.RandomResizedCrop(size, interpolation=way, antialias=True))
+        steps.append(v2.RandomResizedCrop(size, interpolation=way))
     else:
-        steps += [v2.Resize(size, interpolation=way, antialias=True), v2.CenterCrop(size)]
+        steps += [v2.Resize(size, way), v2.CenterCrop(size)]
         if settings.crop == "padded":
             steps.append(v2.RandomCrop(size, padding=max(1, size // 8)))
     if settings.flip:
         steps.append(v2.RandomHorizontalFlip())
     if settings.colour_jitter:
         steps.append(v2.ColorJitter(*[settings.colour_jitter] * 3))
+    if settings.rand_augment:
+        constants = {"translate_const": int(size * 0.45), "img_mean": (128, 128, 128)}
+        steps.append(partial(_through_pillow, rand_augment_transform(settings.rand_augment, constants)))
     return v2.Compose(steps)
 
 
 def evaluation_transform(settings: PicturesSection, channels: int = 3) -> Callable[[Tensor], Tensor]:
     """Build the map of uint8 [3 or 1, H, W] to uint8 [channels, S, S]: grey, shorter side to `resize`, middle S."""
     size = settings.evaluation_size or settings.image_size
-    way = v2.InterpolationMode(settings.interpolation)
-    resize = v2.Resize(max(size, settings.resize or size), interpolation=way, antialias=True)
-    grey = [_to_grey] if channels == 1 else []
-    return v2.Compose([*grey, resize, v2.CenterCrop(size)])
+    resize = v2.Resize(max(size, settings.resize or size), v2.InterpolationMode(settings.interpolation))
+    return v2.Compose([*([_to_grey] if channels == 1 else []), resize, v2.CenterCrop(size)])
 
 
 def _to_grey(image: Tensor) -> Tensor:
@@ -266,18 +251,5 @@ def _to_grey(image: Tensor) -> Tensor:
     return (image * weights).sum(0, keepdim=True).round().to(torch.uint8)
 
 
-def _rand_augment(settings: PicturesSection) -> Callable[[Image.Image], Image.Image] | None:
-    if not settings.rand_augment:
-        return None
-    from timm.data.auto_augment import rand_augment_transform
-
-    policy: Callable[[Image.Image], Image.Image] = rand_augment_transform(
-        settings.rand_augment, {"translate_const": int(settings.image_size * 0.45), "img_mean": (128, 128, 128)}
-    )
-    return policy
-
-
-def _through_pillow(image: Tensor, policy: Callable[[Image.Image], Image.Image]) -> Tensor:
-    channels = len(image)
-    result = to_tensor(policy(to_pillow(image.expand(3, -1, -1))))
-    return result if channels == 3 else result[:1]
+def _through_pillow(policy: Callable[[Image.Image], Image.Image], image: Tensor) -> Tensor:
+    return to_tensor(policy(to_pillow(image.expand(3, -1, -1))))[: len(image)]

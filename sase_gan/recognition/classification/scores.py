@@ -60,7 +60,7 @@ def classification_scores(logits: Tensor, labels: Tensor, classes: Sequence[str]
     probabilities = logits.double().softmax(1)
     confidence, predicted = probabilities.max(1)
     right = (predicted == labels).double()
-    bins = calibration_bins(confidence, right)
+    bins = _calibration_bins(confidence, right)
     confusion = multiclass_confusion_matrix(predicted, labels, num_classes=num)
     present = confusion.sum(1) > 0
     recall = confusion.diagonal()[present] / confusion.sum(1)[present]
@@ -79,40 +79,39 @@ def classification_scores(logits: Tensor, labels: Tensor, classes: Sequence[str]
     return scores
 
 
-def calibration_bins(confidence: Tensor, right: Tensor) -> list[dict[str, float]]:
+def _calibration_bins(confidence: Tensor, right: Tensor) -> list[dict[str, float]]:
     """Describe each non-empty bin of confidence ((0, 1/15], ...): upper edge, count, mean confidence, accuracy."""
     index = (confidence * NUM_BINS).ceil().long().clamp(1, NUM_BINS) - 1
-    bins = []
-    for number in range(NUM_BINS):
-        inside = index == number
-        if inside.any():
-            bins.append(
-                {
-                    "upper": (number + 1) / NUM_BINS,
-                    "count": int(inside.sum()),
-                    "confidence": float(confidence[inside].mean()),
-                    "accuracy": float(right[inside].double().mean()),
-                }
-            )
-    return bins
+    return [
+        {
+            "upper": (number + 1) / NUM_BINS,
+            "count": int(inside.sum()),
+            "confidence": float(confidence[inside].mean()),
+            "accuracy": float(right[inside].double().mean()),
+        }
+        for number in range(NUM_BINS)
+        if (inside := index == number).any()
+    ]
 
 
 def write_scores(scores: dict[str, Any], folder: Path) -> None:
     """Write `classification.json` and `confusion.csv` (rows: true classes) into `folder`."""
     with write_atomically(folder / "classification.json") as path:
         path.write_text(json.dumps(scores, indent=1))
-    with write_atomically(folder / "confusion.csv") as path, path.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["true \\ predicted", *scores["classes"]])
-        writer.writerows([name, *row] for name, row in zip(scores["classes"], scores["confusion"], strict=True))
+    _write_csv(folder / "confusion.csv", "true \\ predicted", scores["classes"], scores["classes"], scores["confusion"])
 
 
 def write_probabilities(names: Sequence[str], probabilities: Tensor, classes: Sequence[str], path: Path) -> None:
     """Write the class probabilities [N, K] of named pictures to a CSV file."""
+    _write_csv(path, "picture", classes, names, probabilities.tolist())
+
+
+def _write_csv(
+    path: Path, corner: str, columns: Sequence[str], names: Sequence[str], rows: Sequence[Sequence[float]]
+) -> None:
     with write_atomically(path) as temporary, temporary.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["picture", *classes])
-        writer.writerows([name, *row] for name, row in zip(names, probabilities.tolist(), strict=True))
+        lines = ([name, *row] for name, row in zip(names, rows, strict=True))
+        csv.writer(file).writerows([[corner, *columns], *lines])
 
 
 def scores_in_words(scores: dict[str, Any]) -> str:

@@ -5,6 +5,7 @@ import logging
 import shutil
 import statistics
 from collections.abc import Callable, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -19,31 +20,27 @@ from sase_gan.recognition.settings import ClassifyConfig
 logger = logging.getLogger(__name__)
 
 
-def _for_small_networks(layers: LayerChoice, **changes: Any) -> LayerChoice:
-    groups = {"attention_groups": 8} if layers.attention == "emsa" else {}
-    return layers.model_copy(update=groups | changes)
-
-
+# Attention of as many groups as small networks have room for.
+_EMSA = LayerChoice(attention="emsa", attention_groups=8)
 VARIANTS = {
-    **{name: _for_small_networks(layers) for name, layers in LAYERS.items()},
-    "sase_scaled": _for_small_networks(LAYERS["sase"], gate_scale="channels"),
-    "emsa_mended": _for_small_networks(LAYERS["emsa"], attention_variant="pre_norm_pool"),
-    "an_emsa": _for_small_networks(LAYERS["emsa"], norm="attentive"),
+    **LAYERS,
+    "emsa": _EMSA,
+    "sase_scaled": LayerChoice(conv="sase", gate_scale="channels"),
+    "emsa_mended": _EMSA.model_copy(update={"attention_variant": "pre_norm_pool"}),
+    "an_emsa": _EMSA.model_copy(update={"norm": "attentive"}),
 }
 """Name of a variant to its layers."""
 
 Fit = Callable[[ClassifyConfig, Path], dict[str, Any]]
 
 
-def run_study(
-    config: ClassifyConfig, variants: Sequence[str], seeds: Sequence[int], folder: Path, fit: Fit
-) -> list[dict[str, Any]]:
+def run_study(config: ClassifyConfig, variants: Sequence[str], seeds: Sequence[int], folder: Path, fit: Fit) -> None:
     """Train each variant with each seed and append a record each to `study.jsonl`; what is there already is kept.
 
     Args:
         config: of every run; only the layers and the seed change.
         variants: names in `VARIANTS`.
-        seeds: one run each; seeds in the outer loop, so that an interrupted study has complete rounds.
+        seeds: one run each; in the outer loop, so that an interrupted study has complete rounds.
         folder: of the study; each run has a folder in it.
         fit: trains a config into a folder and returns its record.
 
@@ -60,19 +57,16 @@ def run_study(
         raise UsageError(f"{path} holds a study with another configuration; choose another folder")
     done = {(record["variant"], record["seed"]) for record in records}
     folder.mkdir(parents=True, exist_ok=True)
-    for seed in seeds:
-        for variant in variants:
-            if (variant, seed) in done:
-                continue
+    for seed, variant in product(seeds, variants):
+        if (variant, seed) not in done:
             chosen = merge(shared, {"seed": seed, "backbone": {"layers": VARIANTS[variant].model_dump(mode="json")}})
-            record = fit(build(ClassifyConfig, chosen), folder / f"{variant}-{seed}")
-            record = {"variant": variant, "seed": seed, **record, "config": shared}
+            scores = fit(build(ClassifyConfig, chosen), folder / f"{variant}-{seed}")
+            record = {"variant": variant, "seed": seed, **scores, "config": shared}
             records.append(record)
             with path.open("a") as file:
                 file.write(json.dumps(record) + "\n")
             logger.info("%s, seed %d: top-1 %.2f %%", variant, seed, 100 * record["top1"])
-    write_table(records, folder / "study.md")
-    return records
+    _write_table(records, folder / "study.md")
 
 
 def trained_record(
@@ -88,7 +82,7 @@ def trained_record(
     }
 
 
-def write_table(records: Sequence[dict[str, Any]], path: Path) -> None:
+def _write_table(records: Sequence[dict[str, Any]], path: Path) -> None:
     """Write mean and spread of each variant as a Markdown table.
 
     The spread is the sample standard deviation over seeds; the difference to `bn` is paired by seed, with the
@@ -98,21 +92,18 @@ def write_table(records: Sequence[dict[str, Any]], path: Path) -> None:
         "| layers | parameters | runs | top-1 % | std | difference to bn | standard error | seconds a run |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
-    by_variant: dict[str, list[dict[str, Any]]] = {}
-    for record in records:
-        by_variant.setdefault(record["variant"], []).append(record)
-    base = {record["seed"]: record["top1"] for record in by_variant.get("bn", [])}
-    for variant, runs in by_variant.items():
+    base = {record["seed"]: record["top1"] for record in records if record["variant"] == "bn"}
+    for variant in dict.fromkeys(record["variant"] for record in records):
+        runs = [record for record in records if record["variant"] == variant]
         scores = [100 * run["top1"] for run in runs]
         paired = [100 * (run["top1"] - base[run["seed"]]) for run in runs if run["seed"] in base]
-        few = len(scores) < 2
+        spread = f"{statistics.stdev(scores):.2f}" if len(scores) > 1 else ""
         difference = "" if variant == "bn" or not paired else f"{statistics.fmean(paired):+.2f}"
         known = difference and len(paired) > 1
         error = f"{statistics.stdev(paired) / len(paired) ** 0.5:.2f}" if known else ""
         lines.append(
             f"| {variant} | {runs[0]['parameters']:,} | {len(runs)} | {statistics.fmean(scores):.2f} | "
-            f"{'' if few else f'{statistics.stdev(scores):.2f}'} | {difference} | {error} | "
-            f"{statistics.fmean(run['seconds'] for run in runs):.0f} |"
+            f"{spread} | {difference} | {error} | {statistics.fmean(run['seconds'] for run in runs):.0f} |"
         )
     with write_atomically(path) as temporary:
         temporary.write_text("\n".join(lines) + "\n")

@@ -17,7 +17,7 @@ from sase_gan.pixels import to_float
 from sase_gan.recognition.classification.classifier import Classifier, ClassifierConfig
 from sase_gan.recognition.classification.data import LabelledSet, TrainingPictures, take_evenly
 from sase_gan.recognition.classification.scores import evaluate_classifier
-from sase_gan.recognition.fit import Evaluation, FitModule, FitResult, open_run, publish, train, training_batches
+from sase_gan.recognition.fit import Evaluation, FitModule, FitResult, open_run, train
 from sase_gan.recognition.settings import ClassifyConfig, OptimiserSection
 from sase_gan.training.averaging import WeightAverage, recalibrated
 
@@ -51,11 +51,8 @@ def parameter_groups(model: nn.Module, weight_decay: float, *, decay_all: bool) 
         if hasattr(module, "no_weight_decay")
         for name in module.no_weight_decay()
     }
-    groups = param_groups_weight_decay(
-        model, weight_decay, weight_decay_exclude_1d=not decay_all, no_weight_decay_list=listed
-    )
     # What is decayed first, as in the checkpoints so far.
-    return groups[::-1]
+    return param_groups_weight_decay(model, weight_decay, not decay_all, no_weight_decay_list=listed)[::-1]
 
 
 class ClassifierModule(FitModule):
@@ -63,8 +60,6 @@ class ClassifierModule(FitModule):
 
     Args:
         config: a `ClassifyConfig` as a plain dictionary, so that a checkpoint reloads alone.
-        classes: their names.
-        channels: of the pictures.
     """
 
     held_out: LabelledSet
@@ -73,46 +68,40 @@ class ClassifierModule(FitModule):
         super().__init__()
         self.save_hyperparameters()
         self.config: ClassifyConfig = ClassifyConfig(**config)
-        pictures = self.config.pictures
-        described = ClassifierConfig(
-            backbone=self.config.backbone, pictures=pictures, classes=tuple(classes), channels=channels
-        )
+        pictures, backbone = self.config.pictures, self.config.backbone
+        self.clip_norm = self.config.optimiser.clip_norm
+        described = ClassifierConfig(backbone=backbone, pictures=pictures, classes=tuple(classes), channels=channels)
         # Channels last: most of these layers run faster so, on CPU and GPU alike; nothing else changes.
         self.classifier = Classifier(described).to(memory_format=torch.channels_last)
         half_life = self.config.average_half_life
         self.average = WeightAverage(self.classifier, half_life=half_life) if half_life else None
-        mixes = pictures.mixup > 0 or pictures.cutmix > 0
-        self._mix = (
-            Mixup(pictures.mixup, pictures.cutmix, label_smoothing=pictures.label_smoothing, num_classes=len(classes))
-            if mixes
-            else None
-        )
+        self._mix = None
+        if pictures.mixup or pictures.cutmix:
+            options = {"label_smoothing": pictures.label_smoothing, "num_classes": len(classes)}
+            self._mix = Mixup(pictures.mixup, pictures.cutmix, **options)
 
     def configure_optimizers(self) -> Any:
         """Build the optimiser of the config with a rate that changes every step."""
         section, config = self.config.optimiser, self.config
         rate = section.rate * (config.batch_size / section.reference_batch if section.reference_batch else 1)
         groups = parameter_groups(self.classifier, section.weight_decay, decay_all=section.decay_all)
-        optimiser: torch.optim.Optimizer
-        if section.name == "sgd":
-            optimiser = torch.optim.SGD(groups, lr=rate, momentum=section.momentum)
-        else:
-            optimiser = torch.optim.AdamW(groups, lr=rate)
+        sgd = section.name == "sgd"
+        optimiser = torch.optim.SGD(groups, rate, section.momentum) if sgd else torch.optim.AdamW(groups, rate)
         # Each step has the rate of its middle: neither the first nor the last is taken at rate 0.
         steps = self.trainer.estimated_stepping_batches / config.epochs
         return self.with_schedule(optimiser, lambda step: rate_factor((step + 0.5) / steps, section, config.epochs))
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """Return the loss of uint8 pictures [N, C, S, S] and classes [N]."""
-        images, labels = batch
+        (images, labels), pictures = batch, self.config.pictures
         self.seed_step()
-        pictures = self.config.pictures
         x, target = to_float(images).contiguous(memory_format=torch.channels_last), labels
         if pictures.erasing:
             x = RandomErasing(probability=pictures.erasing, mode="pixel", device=str(x.device))(x)
         if self._mix is not None:
             x, target = self._mix(x, labels)
         logits = self.classifier(x)
+        # Mixed targets are smooth already.
         smoothing = 0.0 if self._mix is not None else pictures.label_smoothing
         loss = cross_entropy(logits.float(), target, label_smoothing=smoothing)
         self.count_step(len(images), {"loss": loss, "train_top1": (logits.argmax(1) == labels).float().mean()})
@@ -124,12 +113,22 @@ class ClassifierModule(FitModule):
             batch = self.config.batch_size * self.trainer.world_size
             self.average.update(self.classifier, batch=batch, images_seen=self.images_seen)
 
-    def evaluate(self, classifier: Classifier | None = None) -> Evaluation:
-        """Score a classifier, by default the one in training, on the pictures held out."""
-        scores = evaluate_classifier(
-            classifier or self.classifier, self.held_out, batch_size=self.config.batch_size, workers=self.config.workers
-        )
+    def evaluate(self) -> Evaluation:
+        """Score the classifier on the pictures held out."""
+        size, workers = self.config.batch_size, self.config.workers
+        scores = evaluate_classifier(self.classifier, self.held_out, batch_size=size, workers=workers)
         return Evaluation(scores, {"test_loss": scores["loss"], "test_top1": scores["top1"]}, [])
+
+    def finish(self, batches: "DataLoader[Any]") -> Classifier:
+        """Take the averaged weights if any, with statistics of their own; the running ones belong to others."""
+        if self.average is not None:
+            device = next(self.parameters()).device
+            taken = zip(batches, range(RECALIBRATION_BATCHES), strict=False)
+            images = ((to_float(images.to(device)),) for (images, _), _ in taken)
+            averaged: Any = self.average.module
+            self.classifier = recalibrated(averaged, images).requires_grad_(True)
+            self.evaluation = None  # of the weights that were averaged
+        return self.classifier.eval()
 
 
 def fit_classifier(
@@ -145,12 +144,8 @@ def fit_classifier(
     """Train a classifier and write its run folder: see `recognition.fit`. Averaged weights are kept where asked for.
 
     Args:
-        config: of the run.
-        train_set, held_out: with the same classes.
-        folder: of the run; without a run in it unless `resume`.
-        resume: go on from the last checkpoint.
+        folder: of the run; without a run in it unless `resume`, which goes on from the last checkpoint.
         device: auto, cpu, cuda or mps.
-        show_progress: a bar on the terminal.
 
     Raises:
         UsageError: when the folder holds another run, nothing can be resumed, or the classes differ.
@@ -160,27 +155,8 @@ def fit_classifier(
             f"the training part has {len(train_set.classes)} classes and the test part {len(held_out.classes)}"
         )
     train_set = take_evenly(train_set, config.max_train, seed=config.seed)
-    open_run(config, folder, count=len(train_set), resume=resume)
-    batches = training_batches(TrainingPictures(train_set, config.pictures, seed=config.seed), config)
+    pictures = TrainingPictures(train_set, config.pictures, seed=config.seed)
+    batches = open_run(config, folder, pictures, resume=resume)
     module = ClassifierModule(config.model_dump(mode="json"), list(train_set.classes), train_set.channels)
     module.held_out = held_out
-    clip_norm = config.optimiser.clip_norm
-    seconds = train(
-        module, batches, folder, clip_norm=clip_norm, resume=resume, device=device, show_progress=show_progress
-    )
-    classifier = _final(module, batches)
-    # The averaged network has not been scored yet, nor has anything when a finished run is resumed.
-    evaluation = (module.evaluation if module.average is None else None) or module.evaluate(classifier)
-    publish(classifier, module, folder, num_train=len(train_set), top1=evaluation.scores["top1"])
-    return FitResult(classifier, evaluation, seconds)
-
-
-def _final(module: ClassifierModule, batches: "DataLoader[Any]") -> Classifier:
-    if module.average is None:
-        return module.classifier.eval()
-    # The averaged weights get statistics of their own; the running ones belong to the weights that were averaged.
-    device = next(module.parameters()).device
-    taken = zip(batches, range(RECALIBRATION_BATCHES), strict=False)
-    network = recalibrated(module.average.module, ((to_float(images.to(device)),) for (images, _), _ in taken))
-    assert isinstance(network, Classifier)
-    return network.requires_grad_(True)
+    return train(module, batches, folder, resume=resume, device=device, show_progress=show_progress)

@@ -1,6 +1,7 @@
 """Detection data in COCO's format: pictures, boxes, masks, categories."""
 
 import json
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,11 +29,9 @@ class CocoSet:
     """Pictures with objects.
 
     Attributes:
-        folder: of the pictures.
         images: COCO's records, by id: `id`, `file_name`, `width`, `height`.
         annotations: COCO's records of each image id.
-        category_ids: COCO's, ascending; the network's class i is `category_ids[i - 1]`, class 0 the background.
-        classes: their names.
+        category_ids: COCO's of `classes`, ascending; the network's class i is `category_ids[i - 1]`, 0 the background.
     """
 
     folder: Path
@@ -51,11 +50,12 @@ class CocoSet:
             DataError: when it is missing, broken or of another size than recorded.
         """
         record = self.images[index]
-        image = read_image(self.folder / record["file_name"])
-        if tuple(image.shape[1:]) != (record["height"], record["width"]):
+        path, size = self.folder / record["file_name"], (record["height"], record["width"])
+        image = read_image(path)
+        if tuple(image.shape[1:]) != size:
             raise DataError(
-                f"{self.folder / record['file_name']} is {image.shape[2]}x{image.shape[1]} where its record says "
-                f"{record['width']}x{record['height']}; the annotations belong to other pictures"
+                f"{path} is {image.shape[2]}x{image.shape[1]} where its record says {size[1]}x{size[0]}; "
+                "the annotations belong to other pictures"
             )
         return image
 
@@ -87,12 +87,10 @@ class CocoSet:
 def decode_mask(segmentation: Any, height: int, width: int) -> np.ndarray:
     """Draw polygons, run lengths or compressed run lengths of COCO as a bool array [height, width]."""
     if isinstance(segmentation, list):
-        region = coco_mask.merge(coco_mask.frPyObjects(segmentation, height, width))
+        segmentation = coco_mask.merge(coco_mask.frPyObjects(segmentation, height, width))
     elif isinstance(segmentation["counts"], list):
-        region = coco_mask.frPyObjects(segmentation, height, width)
-    else:
-        region = segmentation
-    return np.asarray(coco_mask.decode(region), dtype=bool)
+        segmentation = coco_mask.frPyObjects(segmentation, height, width)
+    return np.asarray(coco_mask.decode(segmentation), dtype=bool)
 
 
 def open_coco(path: Path | str, part: Part) -> CocoSet:
@@ -101,20 +99,15 @@ def open_coco(path: Path | str, part: Part) -> CocoSet:
     Args:
         path: a folder with PART.json and the pictures in PART/, or COCO's own: annotations/instances_PART2017.json and
             PART2017/, where "test" is COCO's val.
-        part: "train" or "test".
 
     Raises:
         DataError: when the files are missing or not of that format.
     """
     root = Path(path)
     official = "train2017" if part == "train" else "val2017"
-    places = (
-        (root / f"{part}.json", root / part),
-        (root / "annotations" / f"instances_{official}.json", root / official),
-    )
-    for annotations, folder in places:
-        if annotations.is_file():
-            return _parse(annotations, folder)
+    for name, folder in ((f"{part}.json", part), (f"annotations/instances_{official}.json", official)):
+        if (root / name).is_file():
+            return _parse(root / name, root / folder)
     raise DataError(
         f"{root} has neither {part}.json nor annotations/instances_{official}.json; give a COCO-format folder"
     )
@@ -125,10 +118,10 @@ def _parse(path: Path, folder: Path) -> CocoSet:
         content = json.loads(path.read_text())
         images = sorted(content["images"], key=lambda record: record["id"])
         categories = sorted(content["categories"], key=lambda record: record["id"])
-        by_image: dict[int, list[dict[str, Any]]] = {}
+        by_image = defaultdict(list)
         for annotation in content["annotations"]:
-            by_image.setdefault(annotation["image_id"], []).append(annotation)
-        ids = tuple(category["id"] for category in categories)
+            by_image[annotation["image_id"]].append(annotation)
+        ids = tuple(c["id"] for c in categories)
         strays = {a["category_id"] for a in content["annotations"]} - set(ids)
     except (json.JSONDecodeError, KeyError, TypeError) as error:
         raise DataError(f"{path} is not in COCO's format ({type(error).__name__}: {error})") from error
@@ -138,12 +131,10 @@ def _parse(path: Path, folder: Path) -> CocoSet:
         raise DataError(
             f"{path} has {len(images)} pictures and {len(categories)} categories; at least one of each is needed"
         )
-    outside = [
-        r["file_name"] for r in images if not (folder / r["file_name"]).resolve().is_relative_to(folder.resolve())
-    ]
-    if outside:
-        raise DataError(f"{path} names the picture {outside[0]!r}, which is outside of {folder}")
-    return CocoSet(folder, tuple(images), by_image, ids, tuple(str(c["name"]) for c in categories))
+    for name in (record["file_name"] for record in images):
+        if not (folder / name).resolve().is_relative_to(folder.resolve()):
+            raise DataError(f"{path} names the picture {name!r}, which is outside of {folder}")
+    return CocoSet(folder, tuple(images), dict(by_image), ids, tuple(str(c["name"]) for c in categories))
 
 
 def without_crowds(target: Target) -> Target:
@@ -162,18 +153,13 @@ def flipped(image: Tensor, target: Target) -> tuple[Tensor, Target]:
 
 
 class DetectionPictures(Dataset[tuple[Tensor, Target]]):
-    """uint8 pictures [3, H, W] of their own sizes and their targets.
+    """Training pictures, uint8 [3, H, W] of their own sizes, and their targets.
 
-    Args:
-        data: of the set.
-        masks: whether targets have masks.
-        train: leave out crowds, and mirror half of the pictures where `flip`; a key is then `epoch * len + index`.
-        flip: see `train`.
-        seed: of the mirroring.
+    Crowds are left out. A key is `epoch * len + index`; `flip` mirrors half of the pictures.
     """
 
-    def __init__(self, data: CocoSet, *, masks: bool, train: bool, flip: bool = False, seed: int = 0) -> None:
-        self.data, self.masks, self.train, self.flip, self.seed = data, masks, train, flip, seed
+    def __init__(self, data: CocoSet, *, masks: bool, flip: bool = False, seed: int = 0) -> None:
+        self.data, self.masks, self.flip, self.seed = data, masks, flip, seed
 
     def __len__(self) -> int:
         return len(self.data)
@@ -181,10 +167,7 @@ class DetectionPictures(Dataset[tuple[Tensor, Target]]):
     def __getitem__(self, key: int) -> tuple[Tensor, Target]:
         """Read the picture of a key."""
         epoch, index = divmod(key, len(self.data))
-        image, target = self.data.read(index), self.data.target(index, masks=self.masks)
-        if not self.train:
-            return image, target
-        target = without_crowds(target)
+        image, target = self.data.read(index), without_crowds(self.data.target(index, masks=self.masks))
         if self.flip and torch.rand((), generator=generator("flip", self.seed, epoch, index)) < 0.5:
             image, target = flipped(image, target)
         return image, target
@@ -203,12 +186,7 @@ def coco_results(data: CocoSet, predictions: Iterable[dict[str, Tensor]]) -> lis
         boxes = box_convert(prediction["boxes"].double(), "xyxy", "xywh").tolist()
         found = zip(boxes, prediction["labels"].tolist(), prediction["scores"].tolist(), strict=True)
         for number, (box, label, score) in enumerate(found):
-            entry: dict[str, Any] = {
-                "image_id": record["id"],
-                "category_id": data.category_ids[label - 1],
-                "bbox": box,
-                "score": score,
-            }
+            entry = {"image_id": record["id"], "category_id": data.category_ids[label - 1], "bbox": box, "score": score}
             if "masks" in prediction:
                 region = coco_mask.encode(np.asfortranarray(prediction["masks"][number].numpy().astype(np.uint8)))
                 entry["segmentation"] = {"size": region["size"], "counts": region["counts"].decode()}

@@ -26,13 +26,12 @@ from sase_gan.layers.attentive_norm import AttentiveNorm
 from sase_gan.layers.primitives import NormFactory
 from sase_gan.pixels import to_float
 from sase_gan.recognition.backbones.backbone import create_backbone
+from sase_gan.recognition.backbones.choices import freeze_statistics
 from sase_gan.recognition.backbones.networks import RecognitionResNet
-from sase_gan.recognition.backbones.norm_act import freeze_statistics
 from sase_gan.recognition.settings import BackboneSection, DetectorSection
 from sase_gan.snapshot import SnapshotMixin
 
-HEAD_COMPONENTS = (10, 10, 20, 20)
-PYRAMID_STAGES = (1, 2, 3, 4)
+PYRAMID_STAGES = [1, 2, 3, 4]
 
 
 class PyramidBackbone(nn.Module):
@@ -43,7 +42,6 @@ class PyramidBackbone(nn.Module):
 
     Args:
         network: of `create_backbone`; its classifier is dropped.
-        channels: of the pyramid.
         norm: of the pyramid's convolutions, which then have no bias.
     """
 
@@ -56,7 +54,7 @@ class PyramidBackbone(nn.Module):
             self.body: Any = IntermediateLayerGetter(network, stages)
         else:
             # Drops what follows the last tap, which would have no gradient.
-            network.prune_intermediate_layers(list(PYRAMID_STAGES))
+            network.prune_intermediate_layers(PYRAMID_STAGES)
             self.body = network
         self.fpn = FeaturePyramidNetwork(widths, channels, LastLevelMaxPool(), norm)
         self.out_channels = channels
@@ -64,11 +62,9 @@ class PyramidBackbone(nn.Module):
     def forward(self, x: Tensor) -> dict[str, Tensor]:
         """Compute the five maps."""
         if self.by_children:
-            maps = self.body(x)
-        else:
-            found = self.body.forward_intermediates(x, indices=list(PYRAMID_STAGES), intermediates_only=True)
-            maps = OrderedDict((str(i), stage) for i, stage in enumerate(found))
-        return self.fpn(maps)
+            return self.fpn(self.body(x))
+        found = self.body.forward_intermediates(x, indices=PYRAMID_STAGES, intermediates_only=True)
+        return self.fpn(OrderedDict((str(i), stage) for i, stage in enumerate(found)))
 
 
 def fpn_backbone(
@@ -93,16 +89,12 @@ def _group_norm(channels: int) -> nn.Module:
     return nn.GroupNorm(_groups(channels), channels)
 
 
-class _AttentiveNorms:
-    """Attentive norms with the K of the published box head, in turn; one instance a model, because it counts."""
-
-    def __init__(self) -> None:
-        self.built = 0
-
-    def __call__(self, channels: int) -> nn.Module:
-        number = HEAD_COMPONENTS[min(self.built, len(HEAD_COMPONENTS) - 1)]
-        self.built += 1
-        return AttentiveNorm(channels, number, norm="group", num_groups=_groups(channels), attention_norm="none")
+def _attentive_norms() -> NormFactory:
+    """Build a factory of attentive norms with the K of the published box head, in turn: one for each model."""
+    numbers = iter((10, 10, 20, 20))
+    return lambda channels: AttentiveNorm(
+        channels, next(numbers), norm="group", num_groups=_groups(channels), attention_norm="none"
+    )
 
 
 class DetectorConfig(FrozenRecord):
@@ -118,7 +110,6 @@ def build_detector(backbone: PyramidBackbone, num_classes: int, section: Detecto
     """Build torchvision's Mask R-CNN (or Faster R-CNN) around a backbone.
 
     Args:
-        backbone: with a pyramid of five levels.
         num_classes: with the background.
         section: of the heads. Pictures come in as [-1, 1]; nothing is normalised again.
 
@@ -127,13 +118,13 @@ def build_detector(backbone: PyramidBackbone, num_classes: int, section: Detecto
     """
     channels = backbone.out_channels
     plain: NormFactory | None = None if section.head_norm == "none" else _group_norm
-    box_norm = _AttentiveNorms() if section.head_norm == "attentive" else plain
+    box_norm = _attentive_norms() if section.head_norm == "attentive" else plain
     box_head: nn.Module
     if section.box_head == "convolutions":
         box_head = FastRCNNConvFCHead((channels, 7, 7), [channels] * 4, [section.box_features], norm_layer=box_norm)
+    elif section.head_norm == "attentive":
+        raise UsageError("head_norm is 'attentive' with a linear box head; it needs box_head=convolutions")
     else:
-        if section.head_norm == "attentive":
-            raise UsageError("head_norm is 'attentive' with a linear box head; it needs box_head=convolutions")
         box_head = TwoMLPHead(channels * 49, section.box_features)
     anchors = AnchorGenerator(tuple((size,) for size in section.anchor_sizes), ((0.5, 1.0, 2.0),) * 5)
     options: dict[str, Any] = {
@@ -154,20 +145,13 @@ def build_detector(backbone: PyramidBackbone, num_classes: int, section: Detecto
     }
     if not section.masks:
         return FasterRCNN(backbone, **options)
-    return MaskRCNN(
-        backbone,
-        mask_head=MaskRCNNHeads(channels, [channels] * 4, 1, norm_layer=plain),
-        mask_predictor=MaskRCNNPredictor(channels, channels, num_classes),
-        **options,
-    )
+    options["mask_head"] = MaskRCNNHeads(channels, [channels] * 4, 1, norm_layer=plain)
+    options["mask_predictor"] = MaskRCNNPredictor(channels, channels, num_classes)
+    return MaskRCNN(backbone, **options)
 
 
 class Detector(nn.Module, SnapshotMixin, pipeline_tag="object-detection", tags=["object-detection", "torchvision"]):
-    """A detector with the names of its classes.
-
-    Args:
-        config: of the network; `save_pretrained` and `from_pretrained` write and read a snapshot folder.
-    """
+    """A detector with the names of its classes; `save_pretrained` and `from_pretrained` write and read a snapshot."""
 
     kind: ClassVar[str] = "detector"
     config_class: ClassVar[type[BaseModel]] = DetectorConfig
@@ -176,17 +160,11 @@ class Detector(nn.Module, SnapshotMixin, pipeline_tag="object-detection", tags=[
         super().__init__()
         self.config = config
         section = config.backbone
+        options = section.model_dump(include={"width", "drop_path_rate"}) | section.layers.model_dump()
         norm = None if config.detector.head_norm == "none" else _group_norm
-        backbone = fpn_backbone(
-            section.name,
-            channels=config.detector.channels,
-            pyramid_norm=norm,
-            drop_path_rate=section.drop_path_rate,
-            width=section.width,
-            **section.layers.model_dump(),
-        )
+        backbone = fpn_backbone(section.name, channels=config.detector.channels, pyramid_norm=norm, **options)
         self.network = build_detector(backbone, len(config.classes) + 1, config.detector)
-        self.frozen_stages, self.frozen_statistics = 0, False
+        self._held: list[nn.Module] = []
 
     def forward(self, images: list[Tensor], targets: list[dict[str, Tensor]] | None = None) -> Any:
         """Compute losses by name in training, predictions in evaluation, of float pictures [3, H, W] in [-1, 1]."""
@@ -200,22 +178,18 @@ class Detector(nn.Module, SnapshotMixin, pipeline_tag="object-detection", tags=[
         """
         if stages and not self.network.backbone.by_children:
             raise UsageError(f"frozen_stages is {stages}; it is offered for ResNets only")
-        self.frozen_stages, self.frozen_statistics = stages, statistics
-        for module in self._frozen_parts():
+        names = {f"layer{stage}" for stage in range(1, stages + 1)}
+        parts = self.network.backbone.body.items() if stages else ()
+        frozen = [module for name, module in parts if name in names or not name.startswith("layer")]
+        for module in frozen:
             module.requires_grad_(False)
+        self._held = [self.network] if statistics else frozen
         self.train(self.training)
-
-    def _frozen_parts(self) -> list[nn.Module]:
-        if not self.frozen_stages:
-            return []
-        frozen = {f"layer{stage}" for stage in range(1, self.frozen_stages + 1)}
-        parts = self.network.backbone.body.items()
-        return [module for name, module in parts if name in frozen or not name.startswith("layer")]
 
     def train(self, mode: bool = True) -> "Detector":
         """Switch modes; frozen statistics stay in evaluation, the inner ones of our layers too."""
         super().train(mode)
-        for module in [self] if self.frozen_statistics else self._frozen_parts():
+        for module in self._held:
             freeze_statistics(module)
         return self
 
@@ -235,13 +209,7 @@ def detect(model: Detector, images: list[Tensor]) -> list[dict[str, Tensor]]:
         found = model([to_float(image.to(device)) for image in images])
     finally:
         model.train(training)
-    results = []
-    for prediction in found:
-        result = {name: prediction[name].cpu() for name in ("boxes", "labels", "scores")}
-        if "masks" in prediction:
-            result["masks"] = prediction["masks"][:, 0].cpu() > 0.5
-        results.append(result)
-    return results
+    return [{k: v[:, 0].cpu() > 0.5 if k == "masks" else v.cpu() for k, v in result.items()} for result in found]
 
 
 def load_detector(folder: Path | str, *, device: torch.device | str = "cpu") -> Detector:

@@ -29,10 +29,8 @@ _NAMES = {
     "mar_100": "ar100",
 }
 COLOURS = ("#e6550d", "#3182bd", "#31a354", "#756bb1", "#d62728", "#8c6d31", "#e377c2", "#17becf")
-DRAWN_PICTURES = 12
-"""So many pictures of an evaluation are drawn for its report."""
-DRAWN_SIDE = 480
-"""Smaller pictures are enlarged to about this side before they are drawn on."""
+DRAWN_PICTURES = 12  # of an evaluation, for its report
+DRAWN_SIDE = 480  # smaller pictures are enlarged to about this before they are drawn on
 
 
 def evaluate_detector(
@@ -50,8 +48,7 @@ def evaluate_detector(
         )
     predictions: list[dict[str, Tensor]] = []
     for start in range(0, len(data), batch_size):
-        indices = range(start, min(start + batch_size, len(data)))
-        predictions += detect(model, [data.read(i) for i in indices])
+        predictions += detect(model, [data.read(i) for i in range(len(data))[start : start + batch_size]])
     targets = [data.target(i, masks=model.config.detector.masks) for i in range(len(data))]
     return detection_scores(predictions, targets, model.config.classes), predictions
 
@@ -79,15 +76,9 @@ def detection_scores(
     kinds = {"bbox": "box", "segm": "mask"} if masks else {"bbox": "box"}
     # The thresholds in float64, as pycocotools has them: torchmetrics' own are rounded to float32, and a recall that
     # meets one exactly then falls on its other side.
-    options: Any = {
-        "box_format": "xyxy",
-        "iou_type": tuple(kinds),
-        "class_metrics": True,
-        "backend": "pycocotools",
-        "iou_thresholds": np.linspace(0.5, 0.95, 10).tolist(),
-        "rec_thresholds": np.linspace(0.0, 1.0, 101).tolist(),
-    }
-    metric = MeanAveragePrecision(**options)
+    overlaps, recalls = np.linspace(0.5, 0.95, 10).tolist(), np.linspace(0.0, 1.0, 101).tolist()
+    options: Any = {"iou_type": tuple(kinds), "class_metrics": True, "backend": "pycocotools"}
+    metric = MeanAveragePrecision(iou_thresholds=overlaps, rec_thresholds=recalls, **options)
     # Many detections a picture are cut to COCO's 100 anyway; the warning about it is not the user's doing.
     metric.warn_on_many_detections = False
     metric.update(list(predictions), [{k: v for k, v in t.items() if k != "image_id"} for t in targets])
@@ -105,8 +96,7 @@ def detection_scores(
 
 def _known(value: Tensor) -> float | None:
     # pycocotools says -1 where there was nothing to find.
-    number = float(value)
-    return None if number < 0 else number
+    return None if value < 0 else float(value)
 
 
 def write_detections(
@@ -123,11 +113,11 @@ def write_detections(
 
 def scores_in_words(scores: dict[str, Any]) -> str:
     """Summarise scores in a line."""
-    parts = []
-    for word in ("box", "mask"):
-        if word in scores:
-            ap, ap50 = (scores[word][key] for key in ("ap", "ap50"))
-            parts.append(f"{word} AP {ap or 0:.3f}, AP50 {ap50 or 0:.3f}")
+    parts = [
+        f"{word} AP {scores[word]['ap'] or 0:.3f}, AP50 {scores[word]['ap50'] or 0:.3f}"
+        for word in ("box", "mask")
+        if word in scores
+    ]
     return f"{scores['count']} test pictures: {'; '.join(parts)}"
 
 
@@ -147,16 +137,13 @@ def draw_detections(
     """Draw boxes, names, scores and masks on a uint8 picture [3, H, W]; small pictures are enlarged first.
 
     Args:
-        image: the picture.
         prediction: as `detect` gives it; targets of a `CocoSet`, without scores, work too.
-        classes: names of the classes 1, 2, ...
         threshold: least score that is drawn.
     """
     scores = prediction.get("scores", torch.ones(len(prediction["labels"])))
     kept = scores >= threshold
     factor = max(1, round(DRAWN_SIDE / max(image.shape[-2:])))
-    size = [factor * side for side in image.shape[-2:]]
-    image = resize(image, size)
+    image = resize(image, [factor * side for side in image.shape[-2:]])
     labels = prediction["labels"][kept].tolist()
     if not labels:
         return image
@@ -168,13 +155,8 @@ def draw_detections(
         classes[label - 1] + (f" {score:.2f}" if "scores" in prediction else "")
         for label, score in zip(labels, scores[kept].tolist(), strict=True)
     ]
+    boxes, font = prediction["boxes"][kept] * factor, str(Path(matplotlib.get_data_path(), "fonts/ttf/DejaVuSans.ttf"))
+    size = max(14, min(image.shape[-2:]) // 28)
     return draw_bounding_boxes(
-        image,
-        prediction["boxes"][kept] * factor,
-        words,
-        colors=colours,
-        width=3,
-        font=str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"),
-        font_size=max(14, min(image.shape[-2:]) // 28),
-        fill_labels=True,
+        image, boxes, words, colors=colours, width=3, font=font, font_size=size, fill_labels=True
     )

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils.data import DataLoader
 
 from sase_gan.errors import UsageError
 from sase_gan.pixels import to_float
@@ -12,7 +13,7 @@ from sase_gan.recognition.backbones.convert import convert_pretrained
 from sase_gan.recognition.detection.coco import CocoSet, DetectionPictures, collate
 from sase_gan.recognition.detection.detector import Detector, DetectorConfig, PyramidBackbone
 from sase_gan.recognition.detection.scores import evaluate_detector
-from sase_gan.recognition.fit import Evaluation, FitModule, FitResult, open_run, publish, train, training_batches
+from sase_gan.recognition.fit import Evaluation, FitModule, FitResult, open_run, train
 from sase_gan.recognition.settings import DetectConfig
 
 
@@ -29,8 +30,7 @@ class DetectorModule(FitModule):
 
     Args:
         config: a `DetectConfig` as a plain dictionary, so that a checkpoint reloads alone.
-        classes: their names.
-        category_ids: of COCO, in the same order.
+        category_ids: of COCO, in the order of the classes.
     """
 
     test: CocoSet
@@ -39,33 +39,17 @@ class DetectorModule(FitModule):
         super().__init__()
         self.save_hyperparameters()
         self.config: DetectConfig = DetectConfig(**config)
-        self.detector = Detector(
-            DetectorConfig(
-                backbone=self.config.backbone,
-                detector=self.config.detector,
-                classes=tuple(classes),
-                category_ids=tuple(category_ids),
-            )
-        )
+        self.clip_norm = self.config.clip_norm
+        backbone, section = self.config.backbone, self.config.detector
+        names, ids = tuple(classes), tuple(category_ids)
+        self.detector = Detector(DetectorConfig(backbone=backbone, detector=section, classes=names, category_ids=ids))
+        self.detector.freeze(self.config.frozen_stages, statistics=self.config.frozen_statistics)
 
     def load_pretrained(self) -> None:
-        """Put the weights of `config.pretrained` into the backbone and freeze what the config says."""
-        if not self.config.pretrained:
-            return
+        """Put the weights of `config.pretrained` into the backbone."""
         section = self.config.backbone
         network = convert_pretrained(section.name, self.config.pretrained, **section.layers.model_dump())
-        backbone = self.detector.network.backbone
-        loaded = PyramidBackbone(network, backbone.out_channels)
-        backbone.body.load_state_dict(loaded.body.state_dict())
-        self._freeze()
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Restore the clock and what is frozen."""
-        super().on_load_checkpoint(checkpoint)
-        self._freeze()
-
-    def _freeze(self) -> None:
-        self.detector.freeze(self.config.frozen_stages, statistics=self.config.frozen_statistics)
+        self.detector.network.backbone.body.load_state_dict(PyramidBackbone(network).body.state_dict())
 
     def configure_optimizers(self) -> Any:
         """Build SGD with a rate that changes every step."""
@@ -82,8 +66,7 @@ class DetectorModule(FitModule):
     def training_step(self, batch: tuple[list[Tensor], list[dict[str, Tensor]]], batch_idx: int) -> Tensor:
         """Return the sum of the detector's losses of uint8 pictures and their targets."""
         images, targets = batch
-        # The sampling of proposals is random.
-        self.seed_step()
+        self.seed_step()  # the sampling of proposals is random
         targets = [{k: v.to(torch.uint8) if k == "masks" else v for k, v in target.items()} for target in targets]
         losses = self.detector([to_float(image) for image in images], targets)
         total = torch.stack(list(losses.values())).sum()
@@ -94,9 +77,12 @@ class DetectorModule(FitModule):
         """Score the detector on the test part."""
         scores, predictions = evaluate_detector(self.detector, self.test, batch_size=self.config.batch_size)
         kinds = [word for word in ("box", "mask") if word in scores]
-        return Evaluation(
-            scores, {f"{word}_{k}": scores[word][k] for word in kinds for k in ("ap", "ap50")}, predictions
-        )
+        columns = {f"{word}_{k}": scores[word][k] for word in kinds for k in ("ap", "ap50")}
+        return Evaluation(scores, columns, predictions)
+
+    def finish(self, batches: "DataLoader[Any]") -> Detector:
+        """Return the detector as it is."""
+        return self.detector.eval()
 
 
 def fit_detector(
@@ -112,30 +98,17 @@ def fit_detector(
     """Train a detector and write its run folder: see `recognition.fit`.
 
     Args:
-        config: of the run.
-        train_set, test: with the same categories.
-        folder: of the run; without a run in it unless `resume`.
-        resume: go on from the last checkpoint.
-        device: auto, cpu, cuda or mps.
-        show_progress: a bar on the terminal.
+        folder, device: as of `fit_classifier`.
 
     Raises:
         UsageError: when the folder holds another run, nothing can be resumed, or the categories differ.
     """
     if train_set.category_ids != test.category_ids:
         raise UsageError("the training and the test part have different categories; use parts of one data set")
-    open_run(config, folder, count=len(train_set), resume=resume)
-    pictures = DetectionPictures(train_set, masks=config.detector.masks, train=True, flip=config.flip, seed=config.seed)
-    batches = training_batches(pictures, config, collate_fn=collate)
+    pictures = DetectionPictures(train_set, masks=config.detector.masks, flip=config.flip, seed=config.seed)
+    batches = open_run(config, folder, pictures, resume=resume, collate_fn=collate)
     module = DetectorModule(config.model_dump(mode="json"), list(train_set.classes), list(train_set.category_ids))
     module.test = test
-    if not resume:
+    if config.pretrained and not resume:
         module.load_pretrained()
-    seconds = train(
-        module, batches, folder, clip_norm=config.clip_norm, resume=resume, device=device, show_progress=show_progress
-    )
-    detector = module.detector.eval()
-    # A finished run that is resumed has not been scored.
-    evaluation = module.evaluation or module.evaluate()
-    publish(detector, module, folder, num_train=len(train_set))
-    return FitResult(detector, evaluation, seconds)
+    return train(module, batches, folder, resume=resume, device=device, show_progress=show_progress)
