@@ -49,7 +49,7 @@ LIGHT = (
     *rooms(),
     (("training/losses.py", "training/augment.py", "training/averaging.py"), ("lightning",)),
     (("training/low_shot_config.py", "training/one_shot_config.py"), ("lightning",)),
-    (("runs/tasks", "runs/train.py", "runs/loggers.py", "runs/presets.py"), ("lightning",)),
+    (("runs/tasks", "runs/train.py", "runs/presets.py"), ("lightning",)),
     (
         ("runs/request.py", "metrics/records.py", "runs/folder.py", "runs/history.py"),
         ("torch", "torchvision", "lightning"),

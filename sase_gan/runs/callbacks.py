@@ -9,7 +9,6 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
@@ -30,19 +29,13 @@ def is_due(module: Any, trainer: Trainer, batch: Any, interval: int | Sequence[i
 
 
 class Stopping(Callback):
-    """End the run when any reason holds; all processes of a run agree, or one would wait for the others for ever.
+    """End the run at its goal, after so many minutes of training, or when another reason holds.
 
-    Args:
-        total_images: the goal.
-        minutes: of training time, or None.
-        reasons: further ones, asked after every step.
+    All processes of a run agree, or one would wait for the others for ever.
     """
 
-    def __init__(
-        self, total_images: int, minutes: float | None = None, reasons: Sequence[Callable[[], bool]] = ()
-    ) -> None:
-        self.total_images, self.minutes, self.reasons = total_images, minutes, tuple(reasons)
-        self._start = time.monotonic()
+    def __init__(self, total_images: int, minutes: float | None, *reasons: Callable[[], bool]) -> None:
+        self.total_images, self.minutes, self.reasons = total_images, minutes, reasons
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         """Start the watch."""
@@ -58,16 +51,11 @@ class Stopping(Callback):
             trainer.should_stop = True
 
 
-_ONE_SIGNAL_SECONDS = 0.5
-"""Signals closer than this are one: `timeout` sends its to the process and to its group."""
-
-
 class StopOnSignal(Callback):
     """Notice the first Ctrl-C (or a polite kill): the run stops after the running step, with everything saved."""
 
     def __init__(self) -> None:
-        self.received: int | None = None
-        self._received_at = 0.0
+        self._received_at: float | None = None
         self._before: dict[int, Any] = {}
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
@@ -83,43 +71,38 @@ class StopOnSignal(Callback):
 
     def _note(self, number: int, frame: Any) -> None:
         now = time.monotonic()
-        if self.received is not None:
-            if now - self._received_at < _ONE_SIGNAL_SECONDS:
+        if self._received_at is not None:
+            if now - self._received_at < 0.5:  # `timeout` sends its one signal to the process and to its group
                 return
             raise KeyboardInterrupt  # the second one means now
-        self.received, self._received_at = number, now
+        self._received_at = now
         print("\nstopping after this step; everything will be saved (once more to stop at once)", file=sys.stderr)
 
     def was_received(self) -> bool:
         """Tell whether a signal came: a reason to stop."""
-        return self.received is not None
+        return self._received_at is not None
 
 
 class MetricsTable(Callback):
-    """Write a row of `metrics.csv` every interval, to Lightning's loggers too; stop a run whose losses are no numbers.
+    """Write a row of `metrics.csv` every interval, and log it; stop a run whose losses are no numbers."""
 
-    Attributes:
-        last_row: the newest row, for the display.
-    """
-
-    def __init__(self, run: RunFolder, interval: int, *, max_bad_rows: int = 2) -> None:
-        self.run, self.interval, self.max_bad_rows = run, interval, max_bad_rows
-        self.last_row: dict[str, float] = {}
+    def __init__(self, run: RunFolder, interval: int) -> None:
+        self.run, self.interval = run, interval
         self.on_row: Callable[[dict[str, float]], None] | None = None
         self._bad_rows = 0
 
     def on_train_start(self, trainer: Trainer, module: Any) -> None:
         """Start the watch where the last row left it."""
-        self._seconds_before = self._last_seconds()
+        rows = self._rows()
+        self._seconds_before = float(rows[-1]["seconds"]) if rows else 0.0
         self._start = time.monotonic()
         self._row_time, self._row_images = self._start, module.images_seen
 
-    def _last_seconds(self) -> float:
+    def _rows(self) -> list[dict[str, Any]]:
         if not self.run.metrics.exists():
-            return 0.0
+            return []
         with open(self.run.metrics, newline="") as file:
-            rows = list(csv.DictReader(file))
-        return float(rows[-1]["seconds"]) if rows else 0.0
+            return list(csv.DictReader(file))
 
     def on_train_batch_end(self, trainer: Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Write a row when one is due."""
@@ -139,18 +122,13 @@ class MetricsTable(Callback):
             self._append(row)
         for logger in trainer.loggers:
             logger.log_metrics(row, step=module.images_seen)
-        self.last_row = row
         if self.on_row is not None and trainer.is_global_zero:
             self.on_row(row)
         self._watch(terms)
 
     def _append(self, row: dict[str, float]) -> None:
         """Rewrite the table with one more row: columns may come later, and no reader meets half a row."""
-        rows: list[dict[str, Any]] = []
-        if self.run.metrics.exists():
-            with open(self.run.metrics, newline="") as file:
-                rows = list(csv.DictReader(file))
-        rows.append(row)
+        rows = [*self._rows(), row]
         columns = list(dict.fromkeys(name for line in rows for name in line))
         with write_atomically(self.run.metrics) as temporary, open(temporary, "w", newline="") as file:
             writer = csv.DictWriter(file, columns, restval="")
@@ -160,9 +138,9 @@ class MetricsTable(Callback):
     def _watch(self, terms: dict[str, float]) -> None:
         bad = [name for name, value in terms.items() if not math.isfinite(value)]
         self._bad_rows = self._bad_rows + 1 if bad else 0
-        if self._bad_rows >= self.max_bad_rows:
+        if self._bad_rows == 2:
             raise SaseGanError(
-                f"{', '.join(bad)} has not been a number for {self.max_bad_rows} rows; resume from the last checkpoint "
+                f"{', '.join(bad)} has not been a number for 2 rows; resume from the last checkpoint "
                 "with a lower learning rate (--set optimiser.generator_rate=1e-4), or in float32 (--precision 32-true)"
             )
 
@@ -185,19 +163,15 @@ class Checkpoints(Callback):
             self._save(trainer, module)
 
     def _save(self, trainer: Trainer, module: Any) -> None:
-        last = self.run.checkpoint
+        last, digest = self.run.checkpoint, self.run.checkpoint.with_suffix(".sha256")
         temporary = last.with_name(".writing.ckpt")
         trainer.save_checkpoint(temporary)
         if trainer.is_global_zero:
             if last.exists():
-                for path in (last, _digest_file(last)):
+                for path in (last, digest):
                     if path.exists():
-                        os.replace(path, path.with_name(path.name.replace("last", "previous")))
-            with write_atomically(_digest_file(last)) as digest:
-                digest.write_text(file_digest(temporary))
+                        os.replace(path, path.with_stem("previous"))
+            with write_atomically(digest) as written:
+                written.write_text(file_digest(temporary))
             os.replace(temporary, last)
         self._saved_at = module.images_seen
-
-
-def _digest_file(checkpoint: Path) -> Path:
-    return checkpoint.with_suffix(".sha256")

@@ -4,55 +4,37 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
 from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from sase_gan.metrics.records import EvaluationRecord, in_order
+from sase_gan.progress import readable_seconds
 from sase_gan.runs.callbacks import MetricsTable
-from sase_gan.runs.durations import readable_seconds
 from sase_gan.runs.snapshots import Snapshots
+from sase_gan.runs.tasks.base import RunPlan
+
+_SECONDS_A_LINE = 20
 
 
 class TrainingDisplay(Callback):
-    """Show thousands of images seen, speed, what the discriminator says of real and generated pictures, time left.
+    """Show how much is seen, speed, what the discriminator says of real and generated pictures, time left."""
 
-    Args:
-        position: words for a number of images seen; thousands of images if None.
-        work: share of the whole time that so many images take, 0 to 1, where they do not all take the same.
-    """
-
-    def __init__(
-        self,
-        total_images: int,
-        table: MetricsTable,
-        snapshots: Snapshots,
-        *,
-        seconds_a_line: float = 20,
-        position: Callable[[int], str] | None = None,
-        work: Callable[[int], float] | None = None,
-    ) -> None:
-        self.total_images, self.seconds_a_line = total_images, seconds_a_line
-        self.position = position or (lambda seen: f"{seen / 1000:.1f}/{total_images / 1000:g} kimg")
-        self.work = work or (lambda seen: seen / total_images)
+    def __init__(self, plan: RunPlan, table: MetricsTable, snapshots: Snapshots) -> None:
+        self.total_images, self.work = plan.total_images, plan.work
+        self.position = plan.position or (lambda seen: f"{seen / 1000:.1f}/{plan.total_images / 1000:g} kimg")
         self.console = Console(stderr=True)
         self._progress: Progress | None = None
-        self._task: TaskID | None = None
         self._last_line = 0.0
         table.on_row = self._row
         snapshots.on_figures = self._figures
 
     def on_train_start(self, trainer: Trainer, module: Any) -> None:
         """Begin the bar, in one process."""
-        if trainer.is_global_zero:
-            self._begin(module.images_seen)
-
-    def _begin(self, images_seen: int) -> None:
-        self._start, self._start_images = time.monotonic(), images_seen
-        if not sys.stderr.isatty() or self._progress is not None:
+        self._start, self._start_images = time.monotonic(), module.images_seen
+        if not (trainer.is_global_zero and sys.stderr.isatty()):
             return
         self._progress = Progress(
             TextColumn("[bold]{task.description}"),
@@ -67,15 +49,9 @@ class TrainingDisplay(Callback):
 
     def on_train_batch_end(self, trainer: Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Move the bar."""
-        if self._progress is None or self._task is None:
-            return
-        seen = module.images_seen
-        self._progress.update(
-            self._task,
-            completed=seen,
-            kimg=self.position(seen),
-            left=self._time_left(seen),
-        )
+        if self._progress is not None:
+            seen = module.images_seen
+            self._progress.update(self._task, completed=seen, kimg=self.position(seen), left=self._time_left(seen))
 
     def _time_left(self, seen: int) -> str:
         done = self.work(seen) - self.work(self._start_images)
@@ -88,9 +64,9 @@ class TrainingDisplay(Callback):
             f"{row['images_per_second']:.1f} images/s  D(real) {row['real_logit']:+.2f}  "
             f"D(fake) {row['fake_logit']:+.2f}  G {row['g_adversarial']:+.2f}"
         )
-        if self._progress is not None and self._task is not None:
+        if self._progress is not None:
             self._progress.update(self._task, terms=terms)
-        elif time.monotonic() - self._last_line > self.seconds_a_line:
+        elif time.monotonic() - self._last_line > _SECONDS_A_LINE:
             self._last_line = time.monotonic()
             seen = int(row["images_seen"])
             print(f"{self.position(seen):>16}  {terms}  {self._time_left(seen)}", file=sys.stderr, flush=True)

@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from lightning import Callback, Trainer
-from torch import Tensor
 
 from sase_gan.drawing.sampling import Network, sample_images
 from sase_gan.files import write_atomically
@@ -18,44 +17,26 @@ from sase_gan.pixels import grid, write_png
 from sase_gan.runs.callbacks import is_due
 from sase_gan.runs.folder import RunFolder, kimg
 from sase_gan.runs.history import best_record, images_seen, rank_records, read_run
+from sase_gan.runs.tasks.base import Measure, RunPlan
 
 
 class Snapshots(Callback):
     """Publish the averaged generator every interval: a folder, a grid of fixed seeds, and figures.
 
     Args:
-        interval: in images, or the moments themselves.
-        measure: from uint8 pictures to a record of figures with its verdicts, or None for no figures. The time that it
-            takes is held below `budget` of the run's; snapshots that would exceed it go without, except the first and
-            the last.
-        seeds: of the grid.
-        describe: what goes into a snapshot's provenance beside the images seen.
-        keep: so many of the best snapshots stay, and one is chosen; None keeps all, and the newest is the one to use.
-        measurable: whether a network that is to be published can be measured at all; None: always.
+        measure: None for no figures. The time that it takes is held below `budget` of the run's; snapshots that would
+            exceed it go without, except the first and the last.
+        count: pictures drawn for the figures.
     """
 
     def __init__(
-        self,
-        run: RunFolder,
-        interval: int | Sequence[int],
-        *,
-        measure: Callable[[Tensor], EvaluationRecord] | None = None,
-        count: int = 500,
-        seeds: range = range(64),
-        describe: dict[str, Any] | None = None,
-        budget: float = 0.1,
-        keep: int | None = 3,
-        patience: int | None = None,
-        measurable: Callable[[Any], bool] | None = None,
+        self, run: RunFolder, plan: RunPlan, measure: Measure | None, count: int, *, budget: float = 0.1
     ) -> None:
-        self.run, self.interval, self.measure, self.count, self.seeds = run, interval, measure, count, seeds
-        self.describe, self.budget, self.keep, self.patience = describe or {}, budget, keep, patience
-        self.measurable = measurable
+        self.run, self.plan, self.measure, self.count, self.budget = run, plan, measure, count, budget
         self.measuring_seconds = 0.0
         self.out_of_patience = False
         self.on_figures: Callable[[int, EvaluationRecord | None], None] | None = None
         self._measuring_cost = 0.0
-        self._published_at = -1
 
     def on_train_start(self, trainer: Trainer, module: Any) -> None:
         """Publish the untrained generator once: the level that training starts from."""
@@ -65,30 +46,32 @@ class Snapshots(Callback):
 
     def on_train_batch_end(self, trainer: Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Publish when due."""
-        if is_due(module, trainer, batch, self.interval) or trainer.should_stop:
+        if is_due(module, trainer, batch, self.plan.snapshot_images) or trainer.should_stop:
             # The callbacks that end a run stand before this one: its last snapshot always gets its figures.
             self._publish(trainer, module, must_measure=trainer.should_stop)
 
-    def _publish(self, trainer: Trainer, module: Any, *, must_measure: bool = False) -> None:
-        self._published_at = seen = module.images_seen
+    def _publish(self, trainer: Trainer, module: Any, *, must_measure: bool) -> None:
         if not trainer.is_global_zero:
             return
+        seen = module.images_seen
         network = module.published_generator()
-        network.provenance = {**self.describe, "images_seen": seen}
+        network.provenance = {**self.plan.provenance, "images_seen": seen}
         network.save_pretrained(self.run.snapshot(seen))
-        write_png(self.run.grid(seen), grid(sample_images(network, self.seeds)))
+        write_png(self.run.grid(seen), grid(sample_images(network, self.plan.seeds)))
         figures = self._figures(network, seen, must_measure)
         if figures is not None:
             self.run.append_record(figures.to_json())
-        if self.keep is not None:
-            self._choose_and_prune(self.keep, measured=figures is not None)
+        if self.plan.keep is not None:
+            if figures is not None:
+                self._choose()
+            self._prune(self.plan.keep)
         if self.on_figures is not None:
             self.on_figures(seen, figures)
         if figures is not None:
             self.out_of_patience = self._is_out_of_patience()
 
     def _figures(self, network: Network, seen: int, must_measure: bool) -> EvaluationRecord | None:
-        if self.measure is None or not (self.measurable is None or self.measurable(network)):
+        if self.measure is None or not self.plan.measurable(network):
             return None
         elapsed = time.monotonic() - self._start
         if not must_measure and self.measuring_seconds + self._measuring_cost > self.budget * elapsed:
@@ -103,11 +86,6 @@ class Snapshots(Callback):
         model = ModelPart(**{"snapshot": kimg(seen), "images_seen": seen, **facts})
         return figures.model_copy(update={"model": model})
 
-    def _choose_and_prune(self, keep: int, *, measured: bool) -> None:
-        if measured:
-            self._choose()
-        self._prune(keep)
-
     def _choose(self) -> None:
         """Name the best snapshot; `history.best_record` is the one place of the rule."""
         best = best_record(read_run(self.run.path).results)
@@ -115,14 +93,13 @@ class Snapshots(Callback):
             return
         copies = best.colour("copying") == "red"
         rule = "lowest KID; every snapshot copies" if copies else "lowest KID among the snapshots that do not copy"
-        text = json.dumps({"snapshot": best.model.snapshot, "rule": rule}, indent=1)
         with write_atomically(self.run.best) as temporary:
-            temporary.write_text(text)
+            temporary.write_text(json.dumps({"snapshot": best.model.snapshot, "rule": rule}, indent=1))
 
     def _is_out_of_patience(self) -> bool:
-        results = read_run(self.run.path).results
+        results, patience = read_run(self.run.path).results, self.plan.patience
         best = best_record(results)
-        return self.patience is not None and best is not None and len(results) - results.index(best) > self.patience
+        return patience is not None and best is not None and len(results) - results.index(best) > patience
 
     def _prune(self, keep: int) -> None:
         """Keep the newest snapshot and the best few; grids and figures stay."""

@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from sase_gan.datasets.images import Survey
-from sase_gan.runs.durations import readable_seconds
+from sase_gan.progress import readable_seconds
 from sase_gan.runs.presets import ADVISED_IMAGES, FEWEST_IMAGES
 from sase_gan.ui.markup import escaped, quiet
 from sase_gan.ui.trainings import Job, TrainingState

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from sase_gan.errors import UsageError
-from sase_gan.runs.durations import readable_seconds
+from sase_gan.progress import readable_seconds
 from sase_gan.ui import trainings as trainings_module
 from sase_gan.ui.handlers.train import TrainHandlers, Watched
 from sase_gan.ui.models import Models
@@ -192,6 +192,16 @@ def test_a_stopped_run_goes_on_and_a_finished_one_needs_more_images(trainings):
     for name in ("nothing", "../faces-001", None):
         with pytest.raises(UsageError, match="choose one of the list"):
             trainings.resume(name)
+
+
+def test_a_run_on_one_picture_goes_on_without_a_time_limit(trainings, monkeypatch):
+    trainings.start(pictures, "face", [], minutes=5, one_picture=True)
+    assert trainings.wait(PATIENCE)
+    monkeypatch.setattr(trainings_module, "is_of_one_picture", lambda run: True)
+    commands = []
+    monkeypatch.setattr(trainings, "_launch", lambda job, arguments: commands.append(arguments) or job)
+    assert trainings.resume("face-001", minutes=5, kimg=0.08).minutes is None
+    assert "--minutes" not in commands[0]
 
 
 def test_a_failed_training_says_why(trainings):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from sase_gan.datasets.images import ImageSet
 from sase_gan.datasets.one_shot import fitted, open_picture
 from sase_gan.errors import DataError
 from sase_gan.hardware import Hardware, free_memory_mb
-from sase_gan.runs.durations import readable_seconds
+from sase_gan.progress import readable_seconds
 from sase_gan.runs.folder import RunFolder
 from sase_gan.runs.presets import choose_one_shot_preset
 from sase_gan.runs.request import Report, TrainRequest, refuse_given
@@ -28,22 +29,23 @@ class OneShotTask(Task[OneShotConfig]):
     foretold = True
     cut_short = False  # it would lack its finest stages
 
-    def refuse(self, request: TrainRequest) -> None:
-        """Refuse what makes a set."""
-        for value, name, instead in (
-            (request.image_size, "--image-size", "--max-size sets the longer side"),
-            (request.fit, "--fit", "one picture keeps its proportions"),
-            (request.holdout, "--holdout", "one picture cannot be divided"),
-            (request.batch_size, "--batch-size", "every iteration shows the picture"),
-            (request.total_images, "--kimg", "--minutes or --set schedule.iterations=N sets the length"),
-            (request.devices if request.devices != 1 else None, "--devices", "one picture is trained on one device"),
-        ):
-            refuse_given(value, name, "a set of pictures", instead)
-
     def resolve(self, request: TrainRequest, hardware: Hardware, report: Report) -> OneShotConfig:
-        """Make the configuration of a new run, with the pyramid's sizes; the preset is chosen by the hardware."""
+        """Choose the preset by the hardware, and the pyramid's sizes by the picture.
+
+        Raises:
+            UsageError, DataError: as `Task.resolve`.
+        """
         assert request.path is not None
-        self.refuse(request)
+        refuse_given(
+            request,
+            "a set of pictures",
+            image_size="--max-size sets the longer side",
+            fit="one picture keeps its proportions",
+            holdout="one picture cannot be divided",
+            batch_size="every iteration shows the picture",
+            kimg="--minutes or --set schedule.iterations=N sets the length",
+            devices="one picture is trained on one device",
+        )
         picture = open_picture(request.path)
         preset = request.preset
         if preset is None:
@@ -69,8 +71,14 @@ class OneShotTask(Task[OneShotConfig]):
         return sized_for(config.model_copy(update={"data": data}), _size(open_picture(path)))
 
     def new_end(self, request: TrainRequest) -> dict[str, Any]:
-        """Give none: a run on one picture goes on to its last stage."""
-        refuse_given(request.kimg, "--kimg", "a set of pictures", "a run on one picture goes on to its last stage")
+        """Give none: the schedule was settled when the run began.
+
+        Raises:
+            UsageError: for a length.
+        """
+        reason = "a run on one picture goes on to its last stage"
+        refuse_given(request, "a set of pictures", kimg=reason)
+        refuse_given(request, "a new run or a set of pictures", minutes=reason)
         return {}
 
     def foretell(
@@ -80,21 +88,18 @@ class OneShotTask(Task[OneShotConfig]):
         from sase_gan.runs.cost import measure_picture_training
 
         # A resumed run has its sizes: there is nothing to advise.
-        resumed = request.resume is not None
-        picture = config.generator.sizes[-1] if resumed else _size(open_picture(str(config.data.path)))
-        _tell_sizes(config, picture, report)
+        _tell_sizes(config, config.generator.sizes[-1] if request.resume else _size(_picture(config)), report)
         cost = measure_picture_training(config, hardware)
-        if request.minutes is not None and not resumed:
+        if request.minutes is not None:
             schedule = config.schedule
             fitting = max(1, int(schedule.iterations * 60 * request.minutes / cost.seconds))
             config = config.model_copy(update={"schedule": schedule.model_copy(update={"iterations": fitting})})
         seconds = sum(config.iterations(s) * each for s, each in enumerate(cost.seconds_per_iteration))
-        timed = (
-            "" if cost.timed_stages == config.num_stages else f"; {cost.timed_stages} stages timed, finer ones foretold"
-        )
+        all_timed = cost.timed_stages == config.num_stages
         report(
             f"time     about {readable_seconds(seconds)} for {config.total_images:,} iterations on {hardware.name}, "
-            f"{hardware.threads} threads{timed}"
+            f"{hardware.threads} threads"
+            + ("" if all_timed else f"; {cost.timed_stages} stages timed, finer ones foretold")
         )
         report(f"memory   about {cost.peak_memory_mb:,.0f} MB")
         free = free_memory_mb(hardware)
@@ -104,14 +109,18 @@ class OneShotTask(Task[OneShotConfig]):
 
     def load(self, config: OneShotConfig) -> ImageSet:
         """Load the picture at the size of the finest stage."""
-        return fitted(open_picture(str(config.data.path)), config.generator.sizes[-1])
+        return fitted(_picture(config), config.generator.sizes[-1])
 
     def greeting(self, config: OneShotConfig, images: ImageSet, hardware: Hardware, run: RunFolder) -> str:
         """Say where the run is written."""
         return f"writing to {run.path}; look into its grids/ while it trains"
 
-    def plan(self, config: OneShotConfig, images: ImageSet, *, weights_dir: str | None = None) -> RunPlan:
-        """Plan a snapshot at the end of every stage, of which the last is the one to use."""
+    def plan(self, config: OneShotConfig, images: ImageSet, *, weights_dir: Path | None = None) -> RunPlan:
+        """Plan a snapshot at the end of every stage, of which the last is the one to use.
+
+        Raises:
+            DataError: for more than one picture, or one of another size.
+        """
         if len(images) != 1:
             raise DataError(f"{config.data.path} holds {len(images)} pictures; one-shot training takes one")
         sizes, starts = config.generator.sizes, config.stage_starts
@@ -135,15 +144,12 @@ class OneShotTask(Task[OneShotConfig]):
             total_images=config.total_images,
             batch_size=1,
             mirror=False,
-            log_images=config.schedule.log_images,
-            checkpoint_images=config.schedule.checkpoint_images,
             snapshot_images=starts[1:],
-            evaluation_count=config.schedule.evaluation_count,
             seeds=range(16),
             keep=None,
             measurable=lambda network: network.num_stages == len(sizes),
             position=position,
-            work=lambda seen: self.share_done(config, seen),
+            work=partial(self.share_done, config),
             provenance={
                 "averaged": config.averaging.half_life is not None,
                 "data": facts(config, images),
@@ -152,10 +158,8 @@ class OneShotTask(Task[OneShotConfig]):
             },
         )
 
-    def measure(self, config: OneShotConfig, images: ImageSet, hardware: Hardware) -> Measure | None:
+    def measure(self, config: OneShotConfig, images: ImageSet, hardware: Hardware) -> Measure:
         """Measure single-image distance and diversity, and search for copied patches."""
-        if config.schedule.evaluation_count == 0:
-            return None
         from sase_gan.metrics.quick import prepare_single_measure
 
         data = {"name": Path(str(config.data.path)).name, "licence": config.data.licence}
@@ -171,6 +175,10 @@ class OneShotTask(Task[OneShotConfig]):
         parts = zip(pairwise(config.stage_starts), costs, strict=True)
         done = sum(cost * min(1.0, max(0, images_seen - start) / (end - start)) for (start, end), cost in parts)
         return done / sum(costs)
+
+
+def _picture(config: OneShotConfig) -> ImageSet:
+    return open_picture(str(config.data.path))
 
 
 def _size(picture: ImageSet) -> tuple[int, int]:
