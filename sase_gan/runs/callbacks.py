@@ -1,4 +1,4 @@
-"""What happens beside the training step: stopping, rows and checkpoints. The clock is images seen."""
+"""What happens beside the training step: stopping, rows, checkpoints and the display. The clock is images seen."""
 
 from __future__ import annotations
 
@@ -12,11 +12,16 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from sase_gan.errors import SaseGanError
 from sase_gan.files import file_digest, write_atomically
 from sase_gan.hardware import peak_memory_mb
+from sase_gan.metrics.records import EvaluationRecord, in_order
+from sase_gan.progress import readable_seconds
 from sase_gan.runs.folder import RunFolder
+from sase_gan.runs.tasks.base import RunPlan
 
 
 def is_due(module: Any, trainer: Trainer, batch: Any, interval: int | Sequence[int]) -> bool:
@@ -86,9 +91,10 @@ class StopOnSignal(Callback):
 class MetricsTable(Callback):
     """Write a row of `metrics.csv` every interval, and log it; stop a run whose losses are no numbers."""
 
-    def __init__(self, run: RunFolder, interval: int) -> None:
-        self.run, self.interval = run, interval
-        self.on_row: Callable[[dict[str, float]], None] | None = None
+    def __init__(
+        self, run: RunFolder, interval: int, on_row: Callable[[dict[str, float]], None] = lambda row: None
+    ) -> None:
+        self.run, self.interval, self.on_row = run, interval, on_row
         self._bad_rows = 0
 
     def on_train_start(self, trainer: Trainer, module: Any) -> None:
@@ -120,10 +126,9 @@ class MetricsTable(Callback):
         self._row_time, self._row_images = now, module.images_seen
         if trainer.is_global_zero:
             self._append(row)
+            self.on_row(row)
         for logger in trainer.loggers:
             logger.log_metrics(row, step=module.images_seen)
-        if self.on_row is not None and trainer.is_global_zero:
-            self.on_row(row)
         self._watch(terms)
 
     def _append(self, row: dict[str, float]) -> None:
@@ -175,3 +180,74 @@ class Checkpoints(Callback):
                 written.write_text(file_digest(temporary))
             os.replace(temporary, last)
         self._saved_at = module.images_seen
+
+
+class TrainingDisplay(Callback):
+    """Show how much is seen, speed, what the discriminator says of real and generated pictures, time left.
+
+    A bar on a terminal, elsewhere a plain line every 20 s.
+    """
+
+    def __init__(self, plan: RunPlan, share_done: Callable[[int], float]) -> None:
+        self.total_images, self.share_done = plan.config.total_images, share_done
+        self.position = plan.position or (lambda seen: f"{seen / 1000:.1f}/{self.total_images / 1000:g} kimg")
+        self.console = Console(stderr=True)
+        self._progress: Progress | None = None
+        self._last_line = 0.0
+
+    def on_train_start(self, trainer: Trainer, module: Any) -> None:
+        """Begin the bar, in one process."""
+        self._start, self._start_images = time.monotonic(), module.images_seen
+        if not (trainer.is_global_zero and sys.stderr.isatty()):
+            return
+        self._progress = Progress(
+            TextColumn("[bold]{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[kimg]}  {task.fields[left]}"),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[terms]}"),
+            console=self.console,
+        )
+        self._task = self._progress.add_task("training", total=self.total_images, kimg="", left="", terms="")
+        self._progress.start()
+
+    def on_train_batch_end(self, trainer: Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Move the bar."""
+        if self._progress is not None:
+            seen = module.images_seen
+            self._progress.update(self._task, completed=seen, kimg=self.position(seen), left=self._time_left(seen))
+
+    def _time_left(self, seen: int) -> str:
+        share = self.share_done(seen)
+        done = share - self.share_done(self._start_images)
+        if done <= 0:
+            return ""
+        return f"{readable_seconds((time.monotonic() - self._start) / done * (1 - share))} left"
+
+    def show_row(self, row: dict[str, float]) -> None:
+        """Show the newest row of the table."""
+        terms = (
+            f"{row['images_per_second']:.1f} images/s  D(real) {row['real_logit']:+.2f}  "
+            f"D(fake) {row['fake_logit']:+.2f}  G {row['g_adversarial']:+.2f}"
+        )
+        if self._progress is not None:
+            self._progress.update(self._task, terms=terms)
+        elif time.monotonic() - self._last_line > 20:
+            self._last_line = time.monotonic()
+            seen = int(row["images_seen"])
+            print(f"{self.position(seen):>16}  {terms}  {self._time_left(seen)}", file=sys.stderr, flush=True)
+
+    def show_snapshot(self, images_seen: int, figures: EvaluationRecord | None) -> None:
+        """Tell that a snapshot is published, with its figures if it has any."""
+        text = f"snapshot at {self.position(images_seen)}"
+        if figures is not None:
+            found = [(metric.figure.metric.in_training, metric.value) for _, metric in in_order(figures.metrics)]
+            shown = [f"{told[0]} {value:{told[1]}}" for told, value in found if told and value is not None]
+            text = f"{text}: {', '.join(shown)} (copying {figures.colour('copying')})"
+        self.console.print(text, highlight=False)
+
+    def teardown(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
+        """End the bar, after an error too."""
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None

@@ -1,13 +1,7 @@
 """The folder that a training run leaves: what lies where, and the small files that say how far it is.
 
-config.yaml            every resolved value
-metrics.csv            one row an interval: images seen, seconds, losses, speed
-results.jsonl          one evaluation record for each snapshot with figures
-best.json              the chosen snapshot and the rule
-grids/000012kimg.png   the same seeds at every snapshot
-checkpoints/last.ckpt  resumes the run (and previous.ckpt); each with its SHA-256 beside it
-snapshots/000012kimg/  published models
-README.md              this, for whoever finds the folder
+`_EXPLANATION` lists it for whoever finds the folder. Snapshots and grids are named by images seen; the checkpoints
+are `last.ckpt` and `previous.ckpt`, each with its SHA-256 beside it.
 """
 
 import json

@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from sase_gan.errors import SaseGanError
 from sase_gan.metrics.records import EvaluationRecord, in_order, parse_record
@@ -39,8 +40,8 @@ def read_run(folder: Path) -> RunRecords:
     notes: list[str] = []
     results = tuple(_read_results(folder / RESULTS_FILE, notes))
     series = _read_training(folder / TRAINING_FILE, notes)
-    config_file = folder / CONFIG_FILE
-    config = config_file.read_text(encoding="utf-8", errors="replace") if config_file.is_file() else None
+    file = folder / CONFIG_FILE
+    config = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else None
     return RunRecords(results, series, config, tuple(notes))
 
 
@@ -71,22 +72,21 @@ def _read_training(path: Path, notes: list[str]) -> dict[str, tuple[tuple[float,
         return {}
     series: dict[str, list[tuple[float, float]]] = {}
     for row in rows:
-        clock = _number(row.get("images_seen"))
-        if clock is None:
-            continue
+        clock = _number(row.pop("images_seen"))
         for name, cell in row.items():
-            value = _number(cell) if isinstance(cell, str) else None
-            if name is not None and name != "images_seen" and value is not None:
+            value = _number(cell)
+            if clock is not None and value is not None:
                 series.setdefault(name, []).append((clock, value))
     return {name: tuple(points) for name, points in series.items()}
 
 
-def _number(cell: str | None) -> float | None:
+def _number(cell: Any) -> float | None:
+    """Read a cell; None for an empty or damaged one, or for the list of those beyond the last column."""
     try:
-        value = float(cell) if cell else None
-    except ValueError:
+        value = float(cell)
+    except (TypeError, ValueError):
         return None
-    return value if value is not None and math.isfinite(value) else None
+    return value if math.isfinite(value) else None
 
 
 def images_seen(record: EvaluationRecord) -> int | None:
@@ -104,8 +104,7 @@ def best_record(records: Sequence[EvaluationRecord]) -> EvaluationRecord | None:
 
     A red record is chosen only when all are red, because copies have the best KID of all.
     """
-    ranked = rank_records(records)
-    return ranked[0] if ranked else None
+    return next(iter(rank_records(records)), None)
 
 
 def rank_records(records: Sequence[EvaluationRecord]) -> list[EvaluationRecord]:

@@ -11,9 +11,6 @@ FEWEST_IMAGES = 4
 ADVISED_IMAGES = 30
 """With fewer pictures a model mostly draws near copies of them."""
 
-MAY_BE_ENLARGED = 0.05
-"""Share of the pictures that a recommended image size may enlarge."""
-
 
 @dataclass(frozen=True)
 class Choice:
@@ -55,7 +52,7 @@ def recommend_image_size(short_sides: Sequence[int]) -> int:
     Args:
         short_sides: of the pictures in pixels.
     """
-    limit = sorted(short_sides)[int(MAY_BE_ENLARGED * len(short_sides))]
+    limit = sorted(short_sides)[int(0.05 * len(short_sides))]
     return max((size for size in IMAGE_SIZES if size <= limit), default=IMAGE_SIZES[0])
 
 

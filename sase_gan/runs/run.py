@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,7 @@ from sase_gan.errors import DataError, UsageError
 from sase_gan.files import write_atomically
 from sase_gan.hardware import Hardware, is_first_process
 from sase_gan.pixels import grid, write_png
-from sase_gan.runs.callbacks import Checkpoints, MetricsTable, StopOnSignal, Stopping
-from sase_gan.runs.display import TrainingDisplay
+from sase_gan.runs.callbacks import Checkpoints, MetricsTable, StopOnSignal, Stopping, TrainingDisplay
 from sase_gan.runs.folder import RunFolder
 from sase_gan.runs.snapshots import Snapshots
 from sase_gan.runs.tasks import task_of
@@ -76,7 +76,7 @@ def start_run(config: RunConfig, images: ImageSet, run: RunFolder, options: RunO
             temporary.write_text(to_yaml(config))
         shown = images.images[:64]
         write_png(run.path / "grids" / "reals.png", grid(shown, columns=math.isqrt(len(shown))))
-    return _fit(config, plan, module, images, run, options)
+    return _fit(plan, module, images, run, options)
 
 
 def resume_run(config: RunConfig, images: ImageSet, run: RunFolder, options: RunOptions) -> RunResult:
@@ -95,7 +95,7 @@ def resume_run(config: RunConfig, images: ImageSet, run: RunFolder, options: Run
         run.forget_after(clock["images_seen"])
     module = plan.build()
     module.images_seen = clock["images_seen"]
-    return _fit(config, plan, module, images, run, options, checkpoint=run.checkpoint)
+    return _fit(plan, module, images, run, options, checkpoint=run.checkpoint)
 
 
 def _read_clock(checkpoint: Path) -> dict[str, Any]:
@@ -112,27 +112,20 @@ def _read_clock(checkpoint: Path) -> dict[str, Any]:
 
 
 def _fit(
-    config: RunConfig,
-    plan: RunPlan,
-    module: Any,
-    images: ImageSet,
-    run: RunFolder,
-    options: RunOptions,
-    *,
-    checkpoint: Path | None = None,
+    plan: RunPlan, module: Any, images: ImageSet, run: RunFolder, options: RunOptions, checkpoint: Path | None = None
 ) -> RunResult:
     module.data_digest = images.digest
-    table = MetricsTable(run, config.schedule.log_images)
-    snapshots = Snapshots(run, plan, options.measure, config.schedule.evaluation_count)
-    signals = StopOnSignal()
+    config = plan.config
+    display, signals = TrainingDisplay(plan, partial(task_of(config).share_done, config)), StopOnSignal()
+    snapshots = Snapshots(run, plan, options.measure, display.show_snapshot)
     callbacks: list[Callback] = [
         signals,
-        Stopping(plan.total_images, options.minutes, signals.was_received, lambda: snapshots.out_of_patience),
-        table,
+        Stopping(config.total_images, options.minutes, signals.was_received, lambda: snapshots.out_of_patience),
+        MetricsTable(run, config.schedule.log_images, display.show_row),
         snapshots,
         # After the snapshots, so that a checkpoint never lies behind a snapshot that a resumed run would skip.
         Checkpoints(run, config.schedule.checkpoint_images),
-        TrainingDisplay(plan, table, snapshots),
+        display,
     ]
     trainer = make_trainer(callbacks, options)
     batches = EndlessBatches(
@@ -150,7 +143,7 @@ def _fit(
         trainer.fit(module, loader, ckpt_path=checkpoint, weights_only=True)
     seconds = time.monotonic() - start
     # A signal after the last step interrupts nothing.
-    interrupted = signals.was_received() and module.images_seen < plan.total_images
+    interrupted = signals.was_received() and module.images_seen < config.total_images
     return RunResult(run, module.images_seen, interrupted, seconds, snapshots.measuring_seconds)
 
 
@@ -170,7 +163,6 @@ def make_trainer(callbacks: list[Callback], options: RunOptions) -> Trainer:
             strategy="ddp_find_unused_parameters_true" if options.devices > 1 else "auto",
             precision=options.hardware.precision,  # type: ignore[arg-type]
             max_epochs=-1,
-            max_steps=-1,
             logger=list(options.loggers) or False,
             enable_checkpointing=False,
             enable_progress_bar=False,

@@ -27,8 +27,6 @@ from sase_gan.training.one_shot_config import OneShotConfig
 
 logger = logging.getLogger(__name__)
 
-_TASK = OneShotTask()
-
 
 def train_scenes(
     pictures: Path, out: Path, config: OneShotConfig, options: RunOptions, *, count: int = 50, progress: Progress
@@ -51,7 +49,7 @@ def train_scenes(
     for index, (name, path) in enumerate(paths.items()):
         progress(name, index, len(paths))
         drawn = out / "samples" / name
-        if not _is_finished(drawn, count):
+        if not (drawn / _file_name(count - 1)).is_file():
             run = RunFolder(out / "models" / name)
             if not _train(path, run, config, options):
                 return False
@@ -77,23 +75,21 @@ def _file_name(seed: int) -> str:
     return f"seed{seed:06d}.png"
 
 
-def _is_finished(drawn: Path, count: int) -> bool:
-    return (drawn / _file_name(count - 1)).is_file()
-
-
 def _train(path: Path, run: RunFolder, config: OneShotConfig, options: RunOptions) -> bool:
     """Train on a picture, or go on; whether the run has come to its end."""
-    wanted = _TASK.for_picture(config, path)
-    images = _TASK.load(wanted)
-    if not run.config.is_file():
-        return not start_run(wanted, images, run, options).interrupted
-    begun = resolve(OneShotConfig, file=run.config)
-    if begun != wanted:
-        raise UsageError(f"{run.path} was trained with other settings; choose another --out, or repeat its settings")
-    if max(run.snapshots(), default=0) >= begun.total_images:
-        return True
-    if run.checkpoint.is_file():
-        return not resume_run(begun, images, run, options).interrupted
-    logger.info("%s ended before its first checkpoint and is begun anew", run.path)
-    shutil.rmtree(run.path)
-    return not start_run(wanted, images, run, options).interrupted
+    task = OneShotTask()
+    wanted = task.for_picture(config, path)
+    go_on = start_run
+    if run.config.is_file():
+        if resolve(OneShotConfig, file=run.config) != wanted:
+            raise UsageError(
+                f"{run.path} was trained with other settings; choose another --out, or repeat its settings"
+            )
+        if max(run.snapshots(), default=0) >= wanted.total_images:
+            return True
+        if run.checkpoint.is_file():
+            go_on = resume_run
+        else:
+            logger.info("%s ended before its first checkpoint and is begun anew", run.path)
+            shutil.rmtree(run.path)
+    return not go_on(wanted, task.load(wanted), run, options).interrupted

@@ -26,16 +26,21 @@ class Snapshots(Callback):
     Args:
         measure: None for no figures. The time that it takes is held below `budget` of the run's; snapshots that would
             exceed it go without, except the first and the last.
-        count: pictures drawn for the figures.
+        on_snapshot: called with the images seen and the figures.
     """
 
     def __init__(
-        self, run: RunFolder, plan: RunPlan, measure: Measure | None, count: int, *, budget: float = 0.1
+        self,
+        run: RunFolder,
+        plan: RunPlan,
+        measure: Measure | None,
+        on_snapshot: Callable[[int, EvaluationRecord | None], None],
+        *,
+        budget: float = 0.1,
     ) -> None:
-        self.run, self.plan, self.measure, self.count, self.budget = run, plan, measure, count, budget
+        self.run, self.plan, self.measure, self.on_snapshot, self.budget = run, plan, measure, on_snapshot, budget
         self.measuring_seconds = 0.0
         self.out_of_patience = False
-        self.on_figures: Callable[[int, EvaluationRecord | None], None] | None = None
         self._measuring_cost = 0.0
 
     def on_train_start(self, trainer: Trainer, module: Any) -> None:
@@ -61,14 +66,10 @@ class Snapshots(Callback):
         figures = self._figures(network, seen, must_measure)
         if figures is not None:
             self.run.append_record(figures.to_json())
+            self._choose()
         if self.plan.keep is not None:
-            if figures is not None:
-                self._choose()
             self._prune(self.plan.keep)
-        if self.on_figures is not None:
-            self.on_figures(seen, figures)
-        if figures is not None:
-            self.out_of_patience = self._is_out_of_patience()
+        self.on_snapshot(seen, figures)
 
     def _figures(self, network: Network, seen: int, must_measure: bool) -> EvaluationRecord | None:
         if self.measure is None or not self.plan.measurable(network):
@@ -78,7 +79,8 @@ class Snapshots(Callback):
             return None
         start = time.monotonic()
         # Seeds far from those of the grid and of `sample`, so that figures and pictures are independent.
-        figures = self.measure(sample_images(network, range(1_000_000, 1_000_000 + self.count)))
+        count = self.plan.config.schedule.evaluation_count
+        figures = self.measure(sample_images(network, range(1_000_000, 1_000_000 + count)))
         self._measuring_cost = time.monotonic() - start
         if seen > 0:
             self.measuring_seconds += self._measuring_cost
@@ -87,19 +89,18 @@ class Snapshots(Callback):
         return figures.model_copy(update={"model": model})
 
     def _choose(self) -> None:
-        """Name the best snapshot; `history.best_record` is the one place of the rule."""
-        best = best_record(read_run(self.run.path).results)
+        """Name the best snapshot, by the rule of `history.best_record`; notice when none was better for too long."""
+        results, patience = read_run(self.run.path).results, self.plan.patience
+        best = best_record(results)
         if best is None or best.model is None:
+            return
+        self.out_of_patience = patience is not None and len(results) - results.index(best) > patience
+        if self.plan.keep is None:
             return
         copies = best.colour("copying") == "red"
         rule = "lowest KID; every snapshot copies" if copies else "lowest KID among the snapshots that do not copy"
         with write_atomically(self.run.best) as temporary:
             temporary.write_text(json.dumps({"snapshot": best.model.snapshot, "rule": rule}, indent=1))
-
-    def _is_out_of_patience(self) -> bool:
-        results, patience = read_run(self.run.path).results, self.plan.patience
-        best = best_record(results)
-        return patience is not None and best is not None and len(results) - results.index(best) > patience
 
     def _prune(self, keep: int) -> None:
         """Keep the newest snapshot and the best few; grids and figures stay."""

@@ -63,4 +63,4 @@ def planned(folder: Path, images_seen: int) -> tuple[int, float]:
     run = RunFolder(folder)
     task = task_of_run(run)
     config = resolve(task.config_type, file=run.config)
-    return task.total_images(config), task.share_done(config, images_seen)
+    return config.total_images, task.share_done(config, images_seen)

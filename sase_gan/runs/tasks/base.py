@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from torch import Tensor
 
@@ -20,10 +20,6 @@ from sase_gan.runs.request import Report, TrainRequest
 from sase_gan.training.low_shot_config import LowShotConfig
 from sase_gan.training.one_shot_config import OneShotConfig
 
-if TYPE_CHECKING:
-    from sase_gan.training.low_shot import LowShotModule
-    from sase_gan.training.one_shot import OneShotModule
-
 RunConfig = LowShotConfig | OneShotConfig
 Config = TypeVar("Config", bound=RunConfig)
 
@@ -33,26 +29,24 @@ Measure = Callable[[Tensor], EvaluationRecord]
 
 @dataclass(frozen=True)
 class RunPlan:
-    """What of a run its configuration does not say by itself; counts and moments are in images seen.
+    """What a run needs besides the settings that all kinds of configurations share.
 
     Attributes:
         build: makes the training module.
-        snapshot_images: between two snapshots, or the moments themselves.
+        snapshot_images: images seen between two snapshots, or at each of them.
         provenance: what a snapshot says of its training.
-        work: the share of a run's time, 0 to 1, that so many images take.
         seeds: of the sample grids.
         keep: best snapshots that stay; None keeps all, and the newest is the one to use.
         measurable: whether a network that is to be published can be measured.
         position: words for a number of images seen, or None for thousands.
     """
 
-    build: Callable[[], LowShotModule | OneShotModule]
-    total_images: int
+    config: RunConfig
+    build: Callable[[], Any]
     batch_size: int
     mirror: bool
     snapshot_images: int | Sequence[int]
     provenance: dict[str, Any]
-    work: Callable[[int], float]
     seeds: range = range(64)
     keep: int | None = 3
     patience: int | None = None
@@ -131,13 +125,9 @@ class Task(ABC, Generic[Config]):
     def measure(self, config: Config, images: ImageSet, hardware: Hardware) -> Measure:
         """Prepare what measures a snapshot."""
 
-    @abstractmethod
-    def total_images(self, config: Config) -> int:
-        """Count the images that a whole run sees."""
-
     def share_done(self, config: Config, images_seen: int) -> float:
         """Tell the share of the run's work, 0 to 1, that is done when so many images were seen."""
-        return min(1.0, images_seen / self.total_images(config))
+        return min(1.0, images_seen / config.total_images)
 
 
 def check_size(images: ImageSet, size: tuple[int, int]) -> None:

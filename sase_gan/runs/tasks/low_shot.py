@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -71,11 +70,11 @@ class LowShotTask(Task[LowShotConfig]):
 
         report(f"{len(open_images(str(config.data.path)))} pictures; timing two steps on {hardware.name} ...")
         cost = measure_training(config, hardware, steps=2, warm_up=1, weights_dir=request.weights_dir)
-        seconds = config.schedule.total_images / cost.images_per_second
+        seconds = config.total_images / cost.images_per_second
         report(f"generator      {cost.generator_parameters:,} parameters")
         report(f"discriminator  {cost.discriminator_parameters:,} parameters")
         report(f"speed          {cost.images_per_second:.1f} images/s ({hardware.precision}, {hardware.name})")
-        report(f"time           about {readable_seconds(seconds)} for {config.schedule.total_images:,} images")
+        report(f"time           about {readable_seconds(seconds)} for {config.total_images:,} images")
         report(f"memory         {cost.peak_memory_mb:,.0f} MB at most")
         return config
 
@@ -107,13 +106,12 @@ class LowShotTask(Task[LowShotConfig]):
             return LowShotModule(config.model_dump(mode="json"), weights_dir=folder)
 
         return RunPlan(
+            config=config,
             build=build,
-            total_images=config.schedule.total_images,
             batch_size=config.optimiser.batch_size,
             mirror=config.data.mirror,
             snapshot_images=config.schedule.snapshot_images,
             patience=config.schedule.patience,
-            work=partial(self.share_done, config),
             provenance={
                 "averaged": True,
                 "data": {**facts(config, images), "fit": config.data.fit, "mirror": config.data.mirror},
@@ -134,10 +132,6 @@ class LowShotTask(Task[LowShotConfig]):
             extractor_used_in_training=_trains_with_the_extractor(config),
             data={"name": Path(str(data.path)).name, "licence": data.licence, "mirror": data.mirror},
         )
-
-    def total_images(self, config: LowShotConfig) -> int:
-        """Count as configured."""
-        return config.schedule.total_images
 
 
 def _trains_with_the_extractor(config: LowShotConfig) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -140,8 +139,8 @@ class OneShotTask(Task[OneShotConfig]):
             return f"stage {stage + 1}/{len(sizes)} ({width}x{height}) {done}"
 
         return RunPlan(
+            config=config,
             build=build,
-            total_images=config.total_images,
             batch_size=1,
             mirror=False,
             snapshot_images=starts[1:],
@@ -149,7 +148,6 @@ class OneShotTask(Task[OneShotConfig]):
             keep=None,
             measurable=lambda network: network.num_stages == len(sizes),
             position=position,
-            work=partial(self.share_done, config),
             provenance={
                 "averaged": config.averaging.half_life is not None,
                 "data": facts(config, images),
@@ -164,10 +162,6 @@ class OneShotTask(Task[OneShotConfig]):
 
         data = {"name": Path(str(config.data.path)).name, "licence": config.data.licence}
         return prepare_single_measure(images.images[0], device=hardware.device, data=data)
-
-    def total_images(self, config: OneShotConfig) -> int:
-        """Count the iterations of all stages."""
-        return config.total_images
 
     def share_done(self, config: OneShotConfig, images_seen: int) -> float:
         """Tell the share of the work: an iteration of a fine stage is more than one of a coarse stage."""
