@@ -1,10 +1,10 @@
-"""What happens beside the training step: stopping, rows, checkpoints and the display. The clock is images seen."""
-
-from __future__ import annotations
+"""What happens beside the training step: stopping, rows, checkpoints, snapshots, display. The clock is images seen."""
 
 import csv
+import json
 import math
 import os
+import shutil
 import signal
 import sys
 import time
@@ -15,13 +15,16 @@ from lightning import Callback, LightningModule, Trainer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from sase_gan.drawing.sampling import Network, sample_images
 from sase_gan.errors import SaseGanError
 from sase_gan.files import file_digest, write_atomically
 from sase_gan.hardware import peak_memory_mb
-from sase_gan.metrics.records import EvaluationRecord, in_order
+from sase_gan.metrics.records import EvaluationRecord, ModelPart, in_order
+from sase_gan.pixels import grid, write_png
 from sase_gan.progress import readable_seconds
-from sase_gan.runs.folder import RunFolder
-from sase_gan.runs.tasks.base import RunPlan
+from sase_gan.runs.folder import RunFolder, kimg
+from sase_gan.runs.history import best_record, images_seen, rank_records, read_run
+from sase_gan.runs.tasks.base import Measure, RunPlan
 
 
 def is_due(module: Any, trainer: Trainer, batch: Any, interval: int | Sequence[int]) -> bool:
@@ -70,8 +73,7 @@ class StopOnSignal(Callback):
 
     def teardown(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
         """Give the signals back."""
-        while self._before:
-            number, handler = self._before.popitem()
+        for number, handler in self._before.items():
             signal.signal(number, handler)
 
     def _note(self, number: int, frame: Any) -> None:
@@ -182,6 +184,93 @@ class Checkpoints(Callback):
         self._saved_at = module.images_seen
 
 
+OnSnapshot = Callable[[int, EvaluationRecord | None], None]
+
+
+class Snapshots(Callback):
+    """Publish the averaged generator every interval: a folder, a grid of fixed seeds, and figures.
+
+    Args:
+        measure: None for no figures. The time that it takes is held below `budget`, a share of the run's; snapshots
+            that would exceed it go without, except the first and the last.
+        on_snapshot: called with the images seen and the figures.
+    """
+
+    budget = 0.1
+
+    def __init__(self, run: RunFolder, plan: RunPlan, measure: Measure | None, on_snapshot: OnSnapshot) -> None:
+        self.run, self.plan, self.measure, self.on_snapshot = run, plan, measure, on_snapshot
+        self.measuring_seconds = 0.0
+        self.out_of_patience = False
+        self._measuring_cost = 0.0
+
+    def on_train_start(self, trainer: Trainer, module: Any) -> None:
+        """Publish the untrained generator once: the level that training starts from."""
+        self._start = time.monotonic()
+        if module.images_seen == 0:
+            self._publish(trainer, module, must_measure=True)
+
+    def on_train_batch_end(self, trainer: Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Publish when due."""
+        if is_due(module, trainer, batch, self.plan.snapshot_images) or trainer.should_stop:
+            # The callbacks that end a run stand before this one: its last snapshot always gets its figures.
+            self._publish(trainer, module, must_measure=trainer.should_stop)
+
+    def _publish(self, trainer: Trainer, module: Any, *, must_measure: bool) -> None:
+        if not trainer.is_global_zero:
+            return
+        seen = module.images_seen
+        network = module.published_generator()
+        network.provenance = {**self.plan.provenance, "images_seen": seen}
+        network.save_pretrained(self.run.snapshot(seen))
+        write_png(self.run.grid(seen), grid(sample_images(network, self.plan.seeds)))
+        figures = self._figures(network, seen, must_measure)
+        if figures is not None:
+            self.run.append_record(figures.to_json())
+            self._choose()
+        if self.plan.keep is not None:
+            self._prune(self.plan.keep)
+        self.on_snapshot(seen, figures)
+
+    def _figures(self, network: Network, seen: int, must_measure: bool) -> EvaluationRecord | None:
+        if self.measure is None or not self.plan.measurable(network):
+            return None
+        elapsed = time.monotonic() - self._start
+        if not must_measure and self.measuring_seconds + self._measuring_cost > self.budget * elapsed:
+            return None
+        start = time.monotonic()
+        # Seeds far from those of the grid and of `sample`, so that figures and pictures are independent.
+        count = self.plan.config.schedule.evaluation_count
+        figures = self.measure(sample_images(network, range(1_000_000, 1_000_000 + count)))
+        self._measuring_cost = time.monotonic() - start
+        if seen > 0:
+            self.measuring_seconds += self._measuring_cost
+        names = {"snapshot": kimg(seen), "images_seen": seen}
+        return figures.model_copy(update={"model": (figures.model or ModelPart()).model_copy(update=names)})
+
+    def _choose(self) -> None:
+        """Name the best snapshot, by the rule of `history.best_record`; notice when none was better for too long."""
+        results, patience = read_run(self.run.path).results, self.plan.patience
+        best = best_record(results)
+        if best is None or best.model is None:
+            return
+        self.out_of_patience = patience is not None and len(results) - results.index(best) > patience
+        if self.plan.keep is None:
+            return
+        copies = best.colour("copying") == "red"
+        rule = "lowest KID; every snapshot copies" if copies else "lowest KID among the snapshots that do not copy"
+        with write_atomically(self.run.best) as temporary:
+            temporary.write_text(json.dumps({"snapshot": best.model.snapshot, "rule": rule}, indent=1))
+
+    def _prune(self, keep: int) -> None:
+        """Keep the newest snapshot and the best few; grids and figures stay."""
+        snapshots = self.run.snapshots()
+        kept = {images_seen(record) for record in rank_records(read_run(self.run.path).results)[:keep]}
+        for images, folder in snapshots.items():
+            if images not in kept | {max(snapshots)}:
+                shutil.rmtree(folder)
+
+
 class TrainingDisplay(Callback):
     """Show how much is seen, speed, what the discriminator says of real and generated pictures, time left.
 
@@ -237,9 +326,9 @@ class TrainingDisplay(Callback):
             seen = int(row["images_seen"])
             print(f"{self.position(seen):>16}  {terms}  {self._time_left(seen)}", file=sys.stderr, flush=True)
 
-    def show_snapshot(self, images_seen: int, figures: EvaluationRecord | None) -> None:
+    def show_snapshot(self, seen: int, figures: EvaluationRecord | None) -> None:
         """Tell that a snapshot is published, with its figures if it has any."""
-        text = f"snapshot at {self.position(images_seen)}"
+        text = f"snapshot at {self.position(seen)}"
         if figures is not None:
             found = [(metric.figure.metric.in_training, metric.value) for _, metric in in_order(figures.metrics)]
             shown = [f"{told[0]} {value:{told[1]}}" for told, value in found if told and value is not None]

@@ -1,7 +1,5 @@
 """Cost of training: seconds a step, images a second, peak memory; and the same for the plain forms in one run."""
 
-from __future__ import annotations
-
 import gc
 import time
 from dataclasses import dataclass

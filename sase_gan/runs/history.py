@@ -40,16 +40,16 @@ def read_run(folder: Path) -> RunRecords:
     notes: list[str] = []
     results = tuple(_read_results(folder / RESULTS_FILE, notes))
     series = _read_training(folder / TRAINING_FILE, notes)
-    file = folder / CONFIG_FILE
-    config = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else None
-    return RunRecords(results, series, config, tuple(notes))
+    return RunRecords(results, series, _text(folder / CONFIG_FILE), tuple(notes))
+
+
+def _text(path: Path) -> str | None:
+    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else None
 
 
 def _read_results(path: Path, notes: list[str]) -> list[EvaluationRecord]:
-    if not path.is_file():
-        return []
     records = []
-    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
+    for number, line in enumerate((_text(path) or "").splitlines(), start=1):
         if not line.strip():
             continue
         try:
@@ -63,10 +63,9 @@ def _read_results(path: Path, notes: list[str]) -> list[EvaluationRecord]:
 
 
 def _read_training(path: Path, notes: list[str]) -> dict[str, tuple[tuple[float, float], ...]]:
-    if not path.is_file():
+    if (text := _text(path)) is None:
         return {}
-    with path.open(encoding="utf-8", errors="replace", newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = list(csv.DictReader(text.splitlines()))
     if not rows or "images_seen" not in rows[0]:
         notes.append(f"{path.name} has no column images_seen, so its curves were left out.")
         return {}

@@ -36,11 +36,8 @@ def choose_preset(num_images: int, smallest_side: int, *, gpu: bool, image_size:
         size = image_size or 64
         return Choice("cpu", size, f"{num_images} pictures on a CPU: a narrow network at {size} px")
     size = image_size or max((s for s in IMAGE_SIZES if s <= min(256, smallest_side)), default=min(IMAGE_SIZES))
-    return Choice(
-        "gpu" if size <= 256 else "gpu_large",
-        size,
-        f"{num_images} pictures, the smallest {smallest_side} px, on a GPU: the full network at {size} px",
-    )
+    reason = f"{num_images} pictures, the smallest {smallest_side} px, on a GPU: the full network at {size} px"
+    return Choice("gpu" if size <= 256 else "gpu_large", size, reason)
 
 
 def recommend_image_size(short_sides: Sequence[int]) -> int:
@@ -48,9 +45,6 @@ def recommend_image_size(short_sides: Sequence[int]) -> int:
 
     Advice for whoever chooses the size: a training that chooses by itself (`choose_preset`) enlarges none and stops at
     256 px, because larger networks cost several times more.
-
-    Args:
-        short_sides: of the pictures in pixels.
     """
     limit = sorted(short_sides)[int(0.05 * len(short_sides))]
     return max((size for size in IMAGE_SIZES if size <= limit), default=IMAGE_SIZES[0])

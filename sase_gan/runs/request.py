@@ -1,7 +1,5 @@
 """What a training is asked to be: one record that the command line, Python and the tasks hand on."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,12 +72,11 @@ class TrainRequest:
         """
         if self.logger not in (None, "tensorboard", "wandb"):
             raise UsageError(f"logger is {self.logger!r}; choose tensorboard or wandb")
-        if self.resume is None:
-            if self.path is None:
-                raise UsageError("no pictures were given; name a folder, a zip or one picture: sase-gan train PATH")
-            return
+        if self.resume is None and self.path is None:
+            raise UsageError("no pictures were given; name a folder, a zip or one picture: sase-gan train PATH")
         settled = ("path", "out", "preset", "config", "settings", "image_size", "max_size")
-        if wrong := self.given(*settled, "seed", "fit", "holdout", "batch_size"):
+        wrong = self.given(*settled, "seed", "fit", "holdout", "batch_size")
+        if self.resume is not None and wrong:
             raise UsageError(
                 f"{', '.join(wrong)} cannot be changed on --resume, which goes on with {self.resume} as it began; "
                 "only --kimg, --minutes and the hardware may be given"

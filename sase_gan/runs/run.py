@@ -1,7 +1,5 @@
 """A run from a configuration and its pictures to its folder, and its continuation; of sets and of single pictures."""
 
-from __future__ import annotations
-
 import math
 import time
 from dataclasses import dataclass
@@ -21,9 +19,8 @@ from sase_gan.errors import DataError, UsageError
 from sase_gan.files import write_atomically
 from sase_gan.hardware import Hardware, is_first_process
 from sase_gan.pixels import grid, write_png
-from sase_gan.runs.callbacks import Checkpoints, MetricsTable, StopOnSignal, Stopping, TrainingDisplay
+from sase_gan.runs.callbacks import Checkpoints, MetricsTable, Snapshots, StopOnSignal, Stopping, TrainingDisplay
 from sase_gan.runs.folder import RunFolder
-from sase_gan.runs.snapshots import Snapshots
 from sase_gan.runs.tasks import task_of
 from sase_gan.runs.tasks.base import Measure, RunConfig, RunPlan
 from sase_gan.training.quiet import quiet_lightning

@@ -7,8 +7,6 @@ OUT/real/NAME.png   the picture at the size of training
 Stopped at any time, the same call goes on: finished pictures are left alone, a begun run is resumed.
 """
 
-from __future__ import annotations
-
 import logging
 import shutil
 from pathlib import Path

@@ -5,8 +5,10 @@ Free of Lightning: training modules are imported when a run is built.
 
 from pathlib import Path
 from typing import Any
+from zipfile import is_zipfile
 
 from sase_gan.config import load_yaml, resolve
+from sase_gan.datasets.images import open_images
 from sase_gan.errors import UsageError
 from sase_gan.runs.folder import RunFolder
 from sase_gan.runs.tasks.base import RunConfig, Task
@@ -23,10 +25,6 @@ def task_for(path: Path) -> Task[Any]:
     Raises:
         DataError: if there is no picture.
     """
-    from zipfile import is_zipfile
-
-    from sase_gan.datasets.images import open_images
-
     alone = (path.is_file() and not is_zipfile(path)) or len(open_images(path)) == 1
     return TASKS["one_shot" if alone else "low_shot"]
 

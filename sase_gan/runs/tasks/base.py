@@ -1,7 +1,5 @@
 """What a kind of run must be able to do, and the plan by which `runs.run` carries it out."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Runs on a set of pictures."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Runs on one picture."""
 
-from __future__ import annotations
-
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -86,8 +84,7 @@ class OneShotTask(Task[OneShotConfig]):
         """Tell sizes, time and memory; return the configuration with as many iterations as fit into `minutes`."""
         from sase_gan.runs.cost import measure_picture_training
 
-        # A resumed run has its sizes: there is nothing to advise.
-        _tell_sizes(config, config.generator.sizes[-1] if request.resume else _size(_picture(config)), report)
+        _tell_sizes(config, request.resume is not None, report)
         cost = measure_picture_training(config, hardware)
         if request.minutes is not None:
             schedule = config.schedule
@@ -108,7 +105,7 @@ class OneShotTask(Task[OneShotConfig]):
 
     def load(self, config: OneShotConfig) -> ImageSet:
         """Load the picture at the size of the finest stage."""
-        return fitted(_picture(config), config.generator.sizes[-1])
+        return fitted(open_picture(str(config.data.path)), config.generator.sizes[-1])
 
     def greeting(self, config: OneShotConfig, images: ImageSet, hardware: Hardware, run: RunFolder) -> str:
         """Say where the run is written."""
@@ -171,17 +168,15 @@ class OneShotTask(Task[OneShotConfig]):
         return done / sum(costs)
 
 
-def _picture(config: OneShotConfig) -> ImageSet:
-    return open_picture(str(config.data.path))
-
-
 def _size(picture: ImageSet) -> tuple[int, int]:
     height, width = picture.images.shape[2:]
     return height, width
 
 
-def _tell_sizes(config: OneShotConfig, picture: tuple[int, int], report: Report) -> None:
+def _tell_sizes(config: OneShotConfig, resumed: bool, report: Report) -> None:
     height, width = config.generator.sizes[-1]
+    # A resumed run has its sizes: there is nothing to advise.
+    picture = (height, width) if resumed else _size(open_picture(str(config.data.path)))
     report(f"picture  {picture[1]}x{picture[0]} px, trained at {width}x{height} px")
     if (height, width) != picture:
         more = max(picture) / max(height, width)
