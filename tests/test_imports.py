@@ -49,7 +49,7 @@ LIGHT = (
     *rooms(),
     (("training/losses.py", "training/augment.py", "training/averaging.py"), ("lightning",)),
     (("training/config.py",), ("lightning",)),
-    (("runs/tasks", "runs/train.py", "runs/loggers.py", "runs/presets.py"), ("lightning",)),
+    (("runs/tasks", "runs/train.py", "runs/presets.py"), ("lightning",)),
     (
         ("runs/request.py", "metrics/records.py", "runs/folder.py", "runs/history.py", "progress.py"),
         ("torch", "torchvision", "lightning"),

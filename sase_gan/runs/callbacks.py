@@ -1,23 +1,30 @@
-"""What happens beside the training step: stopping, rows and checkpoints. The clock is images seen."""
-
-from __future__ import annotations
+"""What happens beside the training step: stopping, rows, checkpoints, snapshots, display. The clock is images seen."""
 
 import csv
+import json
 import math
 import os
+import shutil
 import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from sase_gan.drawing.sampling import Network, sample_images
 from sase_gan.errors import SaseGanError
 from sase_gan.files import file_digest, write_atomically
 from sase_gan.hardware import peak_memory_mb
-from sase_gan.runs.folder import RunFolder
+from sase_gan.metrics.records import EvaluationRecord, ModelPart, in_order
+from sase_gan.pixels import grid, write_png
+from sase_gan.progress import readable_seconds
+from sase_gan.runs.folder import RunFolder, kimg
+from sase_gan.runs.history import best_record, images_seen, rank_records, read_run
+from sase_gan.runs.tasks.base import Measure, RunPlan
 
 
 def is_due(module: Any, trainer: Trainer, batch: Any, interval: int | Sequence[int]) -> bool:
@@ -30,19 +37,13 @@ def is_due(module: Any, trainer: Trainer, batch: Any, interval: int | Sequence[i
 
 
 class Stopping(Callback):
-    """End the run when any reason holds; all processes of a run agree, or one would wait for the others for ever.
+    """End the run at its goal, after so many minutes of training, or when another reason holds.
 
-    Args:
-        total_images: the goal.
-        minutes: of training time, or None.
-        reasons: further ones, asked after every step.
+    All processes of a run agree, or one would wait for the others for ever.
     """
 
-    def __init__(
-        self, total_images: int, minutes: float | None = None, reasons: Sequence[Callable[[], bool]] = ()
-    ) -> None:
-        self.total_images, self.minutes, self.reasons = total_images, minutes, tuple(reasons)
-        self._start = time.monotonic()
+    def __init__(self, total_images: int, minutes: float | None, *reasons: Callable[[], bool]) -> None:
+        self.total_images, self.minutes, self.reasons = total_images, minutes, reasons
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         """Start the watch."""
@@ -58,16 +59,11 @@ class Stopping(Callback):
             trainer.should_stop = True
 
 
-_ONE_SIGNAL_SECONDS = 0.5
-"""Signals closer than this are one: `timeout` sends its to the process and to its group."""
-
-
 class StopOnSignal(Callback):
     """Notice the first Ctrl-C (or a polite kill): the run stops after the running step, with everything saved."""
 
     def __init__(self) -> None:
-        self.received: int | None = None
-        self._received_at = 0.0
+        self._received_at: float | None = None
         self._before: dict[int, Any] = {}
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
@@ -77,49 +73,44 @@ class StopOnSignal(Callback):
 
     def teardown(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
         """Give the signals back."""
-        while self._before:
-            number, handler = self._before.popitem()
+        for number, handler in self._before.items():
             signal.signal(number, handler)
 
     def _note(self, number: int, frame: Any) -> None:
         now = time.monotonic()
-        if self.received is not None:
-            if now - self._received_at < _ONE_SIGNAL_SECONDS:
+        if self._received_at is not None:
+            if now - self._received_at < 0.5:  # `timeout` sends its one signal to the process and to its group
                 return
             raise KeyboardInterrupt  # the second one means now
-        self.received, self._received_at = number, now
+        self._received_at = now
         print("\nstopping after this step; everything will be saved (once more to stop at once)", file=sys.stderr)
 
     def was_received(self) -> bool:
         """Tell whether a signal came: a reason to stop."""
-        return self.received is not None
+        return self._received_at is not None
 
 
 class MetricsTable(Callback):
-    """Write a row of `metrics.csv` every interval, to Lightning's loggers too; stop a run whose losses are no numbers.
+    """Write a row of `metrics.csv` every interval, and log it; stop a run whose losses are no numbers."""
 
-    Attributes:
-        last_row: the newest row, for the display.
-    """
-
-    def __init__(self, run: RunFolder, interval: int, *, max_bad_rows: int = 2) -> None:
-        self.run, self.interval, self.max_bad_rows = run, interval, max_bad_rows
-        self.last_row: dict[str, float] = {}
-        self.on_row: Callable[[dict[str, float]], None] | None = None
+    def __init__(
+        self, run: RunFolder, interval: int, on_row: Callable[[dict[str, float]], None] = lambda row: None
+    ) -> None:
+        self.run, self.interval, self.on_row = run, interval, on_row
         self._bad_rows = 0
 
     def on_train_start(self, trainer: Trainer, module: Any) -> None:
         """Start the watch where the last row left it."""
-        self._seconds_before = self._last_seconds()
+        rows = self._rows()
+        self._seconds_before = float(rows[-1]["seconds"]) if rows else 0.0
         self._start = time.monotonic()
         self._row_time, self._row_images = self._start, module.images_seen
 
-    def _last_seconds(self) -> float:
+    def _rows(self) -> list[dict[str, Any]]:
         if not self.run.metrics.exists():
-            return 0.0
+            return []
         with open(self.run.metrics, newline="") as file:
-            rows = list(csv.DictReader(file))
-        return float(rows[-1]["seconds"]) if rows else 0.0
+            return list(csv.DictReader(file))
 
     def on_train_batch_end(self, trainer: Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Write a row when one is due."""
@@ -137,20 +128,14 @@ class MetricsTable(Callback):
         self._row_time, self._row_images = now, module.images_seen
         if trainer.is_global_zero:
             self._append(row)
+            self.on_row(row)
         for logger in trainer.loggers:
             logger.log_metrics(row, step=module.images_seen)
-        self.last_row = row
-        if self.on_row is not None and trainer.is_global_zero:
-            self.on_row(row)
         self._watch(terms)
 
     def _append(self, row: dict[str, float]) -> None:
         """Rewrite the table with one more row: columns may come later, and no reader meets half a row."""
-        rows: list[dict[str, Any]] = []
-        if self.run.metrics.exists():
-            with open(self.run.metrics, newline="") as file:
-                rows = list(csv.DictReader(file))
-        rows.append(row)
+        rows = [*self._rows(), row]
         columns = list(dict.fromkeys(name for line in rows for name in line))
         with write_atomically(self.run.metrics) as temporary, open(temporary, "w", newline="") as file:
             writer = csv.DictWriter(file, columns, restval="")
@@ -160,9 +145,9 @@ class MetricsTable(Callback):
     def _watch(self, terms: dict[str, float]) -> None:
         bad = [name for name, value in terms.items() if not math.isfinite(value)]
         self._bad_rows = self._bad_rows + 1 if bad else 0
-        if self._bad_rows >= self.max_bad_rows:
+        if self._bad_rows == 2:
             raise SaseGanError(
-                f"{', '.join(bad)} has not been a number for {self.max_bad_rows} rows; resume from the last checkpoint "
+                f"{', '.join(bad)} has not been a number for 2 rows; resume from the last checkpoint "
                 "with a lower learning rate (--set optimiser.generator_rate=1e-4), or in float32 (--precision 32-true)"
             )
 
@@ -185,19 +170,173 @@ class Checkpoints(Callback):
             self._save(trainer, module)
 
     def _save(self, trainer: Trainer, module: Any) -> None:
-        last = self.run.checkpoint
+        last, digest = self.run.checkpoint, self.run.checkpoint.with_suffix(".sha256")
         temporary = last.with_name(".writing.ckpt")
         trainer.save_checkpoint(temporary)
         if trainer.is_global_zero:
             if last.exists():
-                for path in (last, _digest_file(last)):
+                for path in (last, digest):
                     if path.exists():
-                        os.replace(path, path.with_name(path.name.replace("last", "previous")))
-            with write_atomically(_digest_file(last)) as digest:
-                digest.write_text(file_digest(temporary))
+                        os.replace(path, path.with_stem("previous"))
+            with write_atomically(digest) as written:
+                written.write_text(file_digest(temporary))
             os.replace(temporary, last)
         self._saved_at = module.images_seen
 
 
-def _digest_file(checkpoint: Path) -> Path:
-    return checkpoint.with_suffix(".sha256")
+OnSnapshot = Callable[[int, EvaluationRecord | None], None]
+
+
+class Snapshots(Callback):
+    """Publish the averaged generator every interval: a folder, a grid of fixed seeds, and figures.
+
+    Args:
+        measure: None for no figures. The time that it takes is held below `budget`, a share of the run's; snapshots
+            that would exceed it go without, except the first and the last.
+        on_snapshot: called with the images seen and the figures.
+    """
+
+    budget = 0.1
+
+    def __init__(self, run: RunFolder, plan: RunPlan, measure: Measure | None, on_snapshot: OnSnapshot) -> None:
+        self.run, self.plan, self.measure, self.on_snapshot = run, plan, measure, on_snapshot
+        self.measuring_seconds = 0.0
+        self.out_of_patience = False
+        self._measuring_cost = 0.0
+
+    def on_train_start(self, trainer: Trainer, module: Any) -> None:
+        """Publish the untrained generator once: the level that training starts from."""
+        self._start = time.monotonic()
+        if module.images_seen == 0:
+            self._publish(trainer, module, must_measure=True)
+
+    def on_train_batch_end(self, trainer: Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Publish when due."""
+        if is_due(module, trainer, batch, self.plan.snapshot_images) or trainer.should_stop:
+            # The callbacks that end a run stand before this one: its last snapshot always gets its figures.
+            self._publish(trainer, module, must_measure=trainer.should_stop)
+
+    def _publish(self, trainer: Trainer, module: Any, *, must_measure: bool) -> None:
+        if not trainer.is_global_zero:
+            return
+        seen = module.images_seen
+        network = module.published_generator()
+        network.provenance = {**self.plan.provenance, "images_seen": seen}
+        network.save_pretrained(self.run.snapshot(seen))
+        write_png(self.run.grid(seen), grid(sample_images(network, self.plan.seeds)))
+        figures = self._figures(network, seen, must_measure)
+        if figures is not None:
+            self.run.append_record(figures.to_json())
+            self._choose()
+        if self.plan.keep is not None:
+            self._prune(self.plan.keep)
+        self.on_snapshot(seen, figures)
+
+    def _figures(self, network: Network, seen: int, must_measure: bool) -> EvaluationRecord | None:
+        if self.measure is None or not self.plan.measurable(network):
+            return None
+        elapsed = time.monotonic() - self._start
+        if not must_measure and self.measuring_seconds + self._measuring_cost > self.budget * elapsed:
+            return None
+        start = time.monotonic()
+        # Seeds far from those of the grid and of `sample`, so that figures and pictures are independent.
+        count = self.plan.config.schedule.evaluation_count
+        figures = self.measure(sample_images(network, range(1_000_000, 1_000_000 + count)))
+        self._measuring_cost = time.monotonic() - start
+        if seen > 0:
+            self.measuring_seconds += self._measuring_cost
+        names = {"snapshot": kimg(seen), "images_seen": seen}
+        return figures.model_copy(update={"model": (figures.model or ModelPart()).model_copy(update=names)})
+
+    def _choose(self) -> None:
+        """Name the best snapshot, by the rule of `history.best_record`; notice when none was better for too long."""
+        results, patience = read_run(self.run.path).results, self.plan.patience
+        best = best_record(results)
+        if best is None or best.model is None:
+            return
+        self.out_of_patience = patience is not None and len(results) - results.index(best) > patience
+        if self.plan.keep is None:
+            return
+        copies = best.colour("copying") == "red"
+        rule = "lowest KID; every snapshot copies" if copies else "lowest KID among the snapshots that do not copy"
+        with write_atomically(self.run.best) as temporary:
+            temporary.write_text(json.dumps({"snapshot": best.model.snapshot, "rule": rule}, indent=1))
+
+    def _prune(self, keep: int) -> None:
+        """Keep the newest snapshot and the best few; grids and figures stay."""
+        snapshots = self.run.snapshots()
+        kept = {images_seen(record) for record in rank_records(read_run(self.run.path).results)[:keep]}
+        for images, folder in snapshots.items():
+            if images not in kept | {max(snapshots)}:
+                shutil.rmtree(folder)
+
+
+class TrainingDisplay(Callback):
+    """Show how much is seen, speed, what the discriminator says of real and generated pictures, time left.
+
+    A bar on a terminal, elsewhere a plain line every 20 s.
+    """
+
+    def __init__(self, plan: RunPlan, share_done: Callable[[int], float]) -> None:
+        self.total_images, self.share_done = plan.config.total_images, share_done
+        self.position = plan.position or (lambda seen: f"{seen / 1000:.1f}/{self.total_images / 1000:g} kimg")
+        self.console = Console(stderr=True)
+        self._progress: Progress | None = None
+        self._last_line = 0.0
+
+    def on_train_start(self, trainer: Trainer, module: Any) -> None:
+        """Begin the bar, in one process."""
+        self._start, self._start_images = time.monotonic(), module.images_seen
+        if not (trainer.is_global_zero and sys.stderr.isatty()):
+            return
+        self._progress = Progress(
+            TextColumn("[bold]{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[kimg]}  {task.fields[left]}"),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[terms]}"),
+            console=self.console,
+        )
+        self._task = self._progress.add_task("training", total=self.total_images, kimg="", left="", terms="")
+        self._progress.start()
+
+    def on_train_batch_end(self, trainer: Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Move the bar."""
+        if self._progress is not None:
+            seen = module.images_seen
+            self._progress.update(self._task, completed=seen, kimg=self.position(seen), left=self._time_left(seen))
+
+    def _time_left(self, seen: int) -> str:
+        share = self.share_done(seen)
+        done = share - self.share_done(self._start_images)
+        if done <= 0:
+            return ""
+        return f"{readable_seconds((time.monotonic() - self._start) / done * (1 - share))} left"
+
+    def show_row(self, row: dict[str, float]) -> None:
+        """Show the newest row of the table."""
+        terms = (
+            f"{row['images_per_second']:.1f} images/s  D(real) {row['real_logit']:+.2f}  "
+            f"D(fake) {row['fake_logit']:+.2f}  G {row['g_adversarial']:+.2f}"
+        )
+        if self._progress is not None:
+            self._progress.update(self._task, terms=terms)
+        elif time.monotonic() - self._last_line > 20:
+            self._last_line = time.monotonic()
+            seen = int(row["images_seen"])
+            print(f"{self.position(seen):>16}  {terms}  {self._time_left(seen)}", file=sys.stderr, flush=True)
+
+    def show_snapshot(self, seen: int, figures: EvaluationRecord | None) -> None:
+        """Tell that a snapshot is published, with its figures if it has any."""
+        text = f"snapshot at {self.position(seen)}"
+        if figures is not None:
+            found = [(metric.figure.metric.in_training, metric.value) for _, metric in in_order(figures.metrics)]
+            shown = [f"{told[0]} {value:{told[1]}}" for told, value in found if told and value is not None]
+            text = f"{text}: {', '.join(shown)} (copying {figures.colour('copying')})"
+        self.console.print(text, highlight=False)
+
+    def teardown(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
+        """End the bar, after an error too."""
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None

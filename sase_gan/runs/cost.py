@@ -1,7 +1,5 @@
 """Cost of training: seconds a step, images a second, peak memory; and the same for the plain forms in one run."""
 
-from __future__ import annotations
-
 import gc
 import time
 from dataclasses import dataclass
@@ -25,7 +23,7 @@ from sase_gan.training.one_shot import OneShotModule
 
 @dataclass(frozen=True)
 class TrainingCost:
-    """The cost of a step says how fast and how large it is; times are means over the timed steps."""
+    """The cost of a run on a set says how fast and how large it is; times are means over the timed steps."""
 
     images_per_second: float
     seconds_per_step: float
@@ -55,7 +53,7 @@ def measure_training(
     config: LowShotConfig,
     hardware: Hardware,
     *,
-    steps: int = 5,
+    steps: int,
     warm_up: int = 2,
     plain: bool = False,
     untrained_perceptual: bool = False,
@@ -71,8 +69,7 @@ def measure_training(
     Raises:
         WeightsError: if the reconstruction loss needs a file that is missing.
     """
-    kind = PlainLowShotModule if plain else LowShotModule
-    module = kind(
+    module = (PlainLowShotModule if plain else LowShotModule)(
         config.model_dump(mode="json"),
         weights_dir=None if weights_dir is None else str(weights_dir),
         untrained_perceptual=untrained_perceptual,
@@ -108,15 +105,13 @@ class PictureTrainingCost:
     seconds: float
     timed_stages: int
     peak_memory_mb: float
-    generator_parameters: int
-    discriminator_parameters: int
 
 
 class _StageWatch(Callback):
     """Time a few iterations of each stage, coarse to fine, until the next stage would exceed the budget."""
 
-    def __init__(self, config: OneShotConfig, warm_up: int, steps: int, budget: float) -> None:
-        self.config, self.warm_up, self.steps, self.budget = config, warm_up, steps, budget
+    def __init__(self, config: OneShotConfig, steps: int, budget: float) -> None:
+        self.config, self.steps, self.budget = config, steps, budget
         self.seconds: list[float] = []
         self.memory: list[float] = []
         self._times: list[float] = []
@@ -130,19 +125,17 @@ class _StageWatch(Callback):
             torch.cuda.synchronize()
         self._times.append(time.perf_counter() - self._start)
         self._spent += self._times[-1]
-        if len(self._times) < self.warm_up + self.steps:
+        if len(self._times) <= self.steps:
             return
-        timed = self._times[self.warm_up :]
-        self.seconds.append(min(timed))
+        self.seconds.append(min(self._times[1:]))  # the first warms up
         self.memory.append(peak_memory_mb(module.device))
         self._times = []
         stage, costs = len(self.seconds), self.config.iteration_costs()
         if stage == len(costs):
             trainer.should_stop = True
             return
-        expected = (self.warm_up + self.steps) * self.seconds[-1] * costs[stage] / costs[stage - 1]
-        if self._spent + expected > self.budget:
-            trainer.should_stop = True
+        expected = (1 + self.steps) * self.seconds[-1] * costs[stage] / costs[stage - 1]
+        trainer.should_stop = self._spent + expected > self.budget
         module.images_seen = self.config.stage_starts[stage]
 
 
@@ -165,19 +158,15 @@ def measure_picture_training(
         use_plain_layers(module)
     picture = _random_images(1, *config.generator.sizes[-1])
     module.show(picture[0])
-    watch = _StageWatch(timed, 1, steps, budget)
+    watch = _StageWatch(timed, steps, budget)
     _train_under(watch, module, EndlessBatches(picture, batch_size=1, seed=0, mirror=False), hardware)
-    costs = config.iteration_costs()
-    count = len(watch.seconds)
-    rest = [watch.seconds[-1] * cost / costs[count - 1] for cost in costs[count:]]
-    seconds = (*watch.seconds, *rest)
+    costs, count = config.iteration_costs(), len(watch.seconds)
+    seconds = (*watch.seconds, *(watch.seconds[-1] * cost / costs[count - 1] for cost in costs[count:]))
     return PictureTrainingCost(
         seconds_per_iteration=seconds,
         seconds=sum(config.iterations(stage) * each for stage, each in enumerate(seconds)),
         timed_stages=count,
         peak_memory_mb=_memory_at_the_end(config, watch.memory),
-        generator_parameters=parameter_count(module.generator),
-        discriminator_parameters=parameter_count(module.discriminators),
     )
 
 
@@ -187,7 +176,6 @@ def _random_images(count: int, height: int, width: int) -> Tensor:
 
 
 def _train_under(watch: Callback, module: LightningModule, batches: EndlessBatches, hardware: Hardware) -> None:
-    """Train until the watch has seen enough."""
     if hardware.kind == "cuda":
         torch.cuda.reset_peak_memory_stats()
     gc.collect()
@@ -204,7 +192,5 @@ def _memory_at_the_end(config: OneShotConfig, measured: list[float]) -> float:
     first = config.pyramid.concurrent
     loads = [float(sum(amounts[max(0, stage - first + 1) : stage + 1])) for stage in range(config.num_stages)]
     last = len(measured) - 1
-    if last == 0:
-        return measured[0] * loads[-1] / loads[0]
-    slope = (measured[last] - measured[0]) / (loads[last] - loads[0])
+    slope = (measured[last] - measured[0]) / (loads[last] - loads[0]) if last else measured[0] / loads[0]
     return measured[last] + slope * (loads[-1] - loads[last])

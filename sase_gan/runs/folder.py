@@ -1,13 +1,7 @@
 """The folder that a training run leaves: what lies where, and the small files that say how far it is.
 
-config.yaml            every resolved value
-metrics.csv            one row an interval: images seen, seconds, losses, speed
-results.jsonl          one evaluation record for each snapshot with figures
-best.json              the chosen snapshot and the rule
-grids/000012kimg.png   the same seeds at every snapshot
-checkpoints/last.ckpt  resumes the run (and previous.ckpt); each with its SHA-256 beside it
-snapshots/000012kimg/  published models
-README.md              this, for whoever finds the folder
+`_EXPLANATION` lists it for whoever finds the folder. Snapshots and grids are named by images seen; the checkpoints
+are `last.ckpt` and `previous.ckpt`, each with its SHA-256 beside it.
 """
 
 import json
@@ -15,6 +9,7 @@ import re
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -53,36 +48,18 @@ def images_of(name: str) -> int | None:
     return None if match is None else int(match[1]) * 1000 + int(match[2] or 0)
 
 
-@dataclass(frozen=True)
+@dataclass
 class RunFolder:
     """A run folder knows where each of its files lies."""
 
     path: Path
 
-    @property
-    def config(self) -> Path:
-        """The resolved configuration."""
-        return self.path / "config.yaml"
-
-    @property
-    def metrics(self) -> Path:
-        """Losses and speed."""
-        return self.path / "metrics.csv"
-
-    @property
-    def results(self) -> Path:
-        """Figures of the snapshots."""
-        return self.path / "results.jsonl"
-
-    @property
-    def best(self) -> Path:
-        """The chosen snapshot."""
-        return self.path / "best.json"
-
-    @property
-    def checkpoint(self) -> Path:
-        """The newest resumable state."""
-        return self.path / "checkpoints" / "last.ckpt"
+    def __post_init__(self) -> None:
+        self.config = self.path / "config.yaml"
+        self.metrics = self.path / "metrics.csv"
+        self.results = self.path / "results.jsonl"
+        self.best = self.path / "best.json"
+        self.checkpoint = self.path / "checkpoints" / "last.ckpt"
 
     def grid(self, images_seen: int) -> Path:
         """The sample grid of a snapshot."""
@@ -94,8 +71,8 @@ class RunFolder:
 
     def snapshots(self) -> dict[int, Path]:
         """Find all snapshots by images seen, in order."""
-        found = {images_of(folder.name): folder for folder in (self.path / "snapshots").glob("*kimg")}
-        return {images: folder for images, folder in sorted((i, f) for i, f in found.items() if i is not None)}
+        found = ((images_of(folder.name), folder) for folder in (self.path / "snapshots").glob("*kimg"))
+        return dict(sorted((images, folder) for images, folder in found if images is not None))
 
     def create(self) -> None:
         """Make the folder and its explanation.
@@ -114,13 +91,12 @@ class RunFolder:
 
     def forget_after(self, images_seen: int) -> None:
         """Drop rows, records and snapshots later than a checkpoint that is resumed; they will be made again."""
-        if self.metrics.exists():
-            header, *rows = self.metrics.read_text().splitlines() or [""]
+        if table := _lines(self.metrics):
+            header, *rows = table
             column = header.split(",").index("images_seen") if "images_seen" in header else 0
             kept = [row for row in rows if int(float(row.split(",")[column])) <= images_seen]
             _write_lines(self.metrics, [header, *kept])
-        if self.results.exists():
-            records = self.results.read_text().splitlines()
+        if records := _lines(self.results):
             kept = [line for line in records if json.loads(line)["model"]["images_seen"] <= images_seen]
             _write_lines(self.results, kept)
         for images, folder in self.snapshots().items():
@@ -130,14 +106,11 @@ class RunFolder:
 
     def records(self) -> list[dict[str, Any]]:
         """Read the figures of the snapshots, oldest first."""
-        if not self.results.exists():
-            return []
-        return [json.loads(line) for line in self.results.read_text().splitlines()]
+        return [json.loads(line) for line in _lines(self.results)]
 
     def append_record(self, record: Mapping[str, Any]) -> None:
         """Add the figures of a snapshot."""
-        lines = self.results.read_text().splitlines() if self.results.exists() else []
-        _write_lines(self.results, [*lines, json.dumps(record, allow_nan=False)])
+        _write_lines(self.results, [*_lines(self.results), json.dumps(record, allow_nan=False)])
 
     def chosen_snapshot(self) -> Path:
         """Find the best snapshot that does not copy; without figures, the last.
@@ -173,17 +146,19 @@ def is_run(path: Path | str) -> bool:
     It holds figures of snapshots (`results.jsonl`), or a configuration (`config.yaml`) beside snapshots or a training
     log. This is the only place that decides.
     """
-    folder = Path(path)
-    begun = (folder / "snapshots").is_dir() or (folder / "metrics.csv").is_file()
-    return (folder / "results.jsonl").is_file() or ((folder / "config.yaml").is_file() and begun)
+    run = RunFolder(Path(path))
+    begun = (run.path / "snapshots").is_dir() or run.metrics.is_file()
+    return run.results.is_file() or (run.config.is_file() and begun)
 
 
 def next_free(parent: Path, name: str) -> Path:
     """Find the first of `name-001`, `name-002`, ... that does not exist in `parent`."""
-    number = 1
-    while (parent / f"{name}-{number:03d}").exists():
-        number += 1
-    return parent / f"{name}-{number:03d}"
+    paths = (parent / f"{name}-{number:03d}" for number in count(1))
+    return next(path for path in paths if not path.exists())
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text().splitlines() if path.exists() else []
 
 
 def _write_lines(path: Path, lines: Iterable[str]) -> None:

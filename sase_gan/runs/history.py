@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from sase_gan.errors import SaseGanError
 from sase_gan.metrics.records import EvaluationRecord, in_order, parse_record
@@ -39,16 +40,16 @@ def read_run(folder: Path) -> RunRecords:
     notes: list[str] = []
     results = tuple(_read_results(folder / RESULTS_FILE, notes))
     series = _read_training(folder / TRAINING_FILE, notes)
-    config_file = folder / CONFIG_FILE
-    config = config_file.read_text(encoding="utf-8", errors="replace") if config_file.is_file() else None
-    return RunRecords(results, series, config, tuple(notes))
+    return RunRecords(results, series, _text(folder / CONFIG_FILE), tuple(notes))
+
+
+def _text(path: Path) -> str | None:
+    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else None
 
 
 def _read_results(path: Path, notes: list[str]) -> list[EvaluationRecord]:
-    if not path.is_file():
-        return []
     records = []
-    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
+    for number, line in enumerate((_text(path) or "").splitlines(), start=1):
         if not line.strip():
             continue
         try:
@@ -62,31 +63,29 @@ def _read_results(path: Path, notes: list[str]) -> list[EvaluationRecord]:
 
 
 def _read_training(path: Path, notes: list[str]) -> dict[str, tuple[tuple[float, float], ...]]:
-    if not path.is_file():
+    if (text := _text(path)) is None:
         return {}
-    with path.open(encoding="utf-8", errors="replace", newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = list(csv.DictReader(text.splitlines()))
     if not rows or "images_seen" not in rows[0]:
         notes.append(f"{path.name} has no column images_seen, so its curves were left out.")
         return {}
     series: dict[str, list[tuple[float, float]]] = {}
     for row in rows:
-        clock = _number(row.get("images_seen"))
-        if clock is None:
-            continue
+        clock = _number(row.pop("images_seen"))
         for name, cell in row.items():
-            value = _number(cell) if isinstance(cell, str) else None
-            if name is not None and name != "images_seen" and value is not None:
+            value = _number(cell)
+            if clock is not None and value is not None:
                 series.setdefault(name, []).append((clock, value))
     return {name: tuple(points) for name, points in series.items()}
 
 
-def _number(cell: str | None) -> float | None:
+def _number(cell: Any) -> float | None:
+    """Read a cell; None for an empty or damaged one, or for the list of those beyond the last column."""
     try:
-        value = float(cell) if cell else None
-    except ValueError:
+        value = float(cell)
+    except (TypeError, ValueError):
         return None
-    return value if value is not None and math.isfinite(value) else None
+    return value if math.isfinite(value) else None
 
 
 def images_seen(record: EvaluationRecord) -> int | None:
@@ -104,8 +103,7 @@ def best_record(records: Sequence[EvaluationRecord]) -> EvaluationRecord | None:
 
     A red record is chosen only when all are red, because copies have the best KID of all.
     """
-    ranked = rank_records(records)
-    return ranked[0] if ranked else None
+    return next(iter(rank_records(records)), None)
 
 
 def rank_records(records: Sequence[EvaluationRecord]) -> list[EvaluationRecord]:

@@ -11,9 +11,6 @@ FEWEST_IMAGES = 4
 ADVISED_IMAGES = 30
 """With fewer pictures a model mostly draws near copies of them."""
 
-MAY_BE_ENLARGED = 0.05
-"""Share of the pictures that a recommended image size may enlarge."""
-
 
 @dataclass(frozen=True)
 class Choice:
@@ -39,11 +36,8 @@ def choose_preset(num_images: int, smallest_side: int, *, gpu: bool, image_size:
         size = image_size or 64
         return Choice("cpu", size, f"{num_images} pictures on a CPU: a narrow network at {size} px")
     size = image_size or max((s for s in IMAGE_SIZES if s <= min(256, smallest_side)), default=min(IMAGE_SIZES))
-    return Choice(
-        "gpu" if size <= 256 else "gpu_large",
-        size,
-        f"{num_images} pictures, the smallest {smallest_side} px, on a GPU: the full network at {size} px",
-    )
+    reason = f"{num_images} pictures, the smallest {smallest_side} px, on a GPU: the full network at {size} px"
+    return Choice("gpu" if size <= 256 else "gpu_large", size, reason)
 
 
 def recommend_image_size(short_sides: Sequence[int]) -> int:
@@ -51,11 +45,8 @@ def recommend_image_size(short_sides: Sequence[int]) -> int:
 
     Advice for whoever chooses the size: a training that chooses by itself (`choose_preset`) enlarges none and stops at
     256 px, because larger networks cost several times more.
-
-    Args:
-        short_sides: of the pictures in pixels.
     """
-    limit = sorted(short_sides)[int(MAY_BE_ENLARGED * len(short_sides))]
+    limit = sorted(short_sides)[int(0.05 * len(short_sides))]
     return max((size for size in IMAGE_SIZES if size <= limit), default=IMAGE_SIZES[0])
 
 

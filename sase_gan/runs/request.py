@@ -1,17 +1,14 @@
 """What a training is asked to be: one record that the command line, Python and the tasks hand on."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sase_gan.errors import UsageError
 
 Report = Callable[[str], None]
 """Called with a line for whoever started the training."""
-
-LOGGERS = ("tensorboard", "wandb")
 
 
 @dataclass(frozen=True)
@@ -26,7 +23,7 @@ class TrainRequest:
         image_size: side of a set's pictures in pixels.
         max_size: longer side of one picture in pixels.
         kimg: train for so many thousand images.
-        minutes: stop after so many minutes; a run on one picture is fitted into them.
+        minutes: stop after so many minutes; a new run on one picture is fitted into them.
         batch_size: pictures a step on each device.
         fit: crop or pad.
         holdout: share of the pictures kept out of training.
@@ -34,7 +31,6 @@ class TrainRequest:
         device: auto, cpu, cuda or mps.
         devices: how many GPUs.
         precision: 32-true or bf16-mixed.
-        threads: of the CPU.
         weights_dir: where pretrained weights are looked for besides the usual places.
         logger: tensorboard or wandb, besides metrics.csv.
         figures: measure quality and copying at snapshots.
@@ -62,10 +58,11 @@ class TrainRequest:
     logger: str | None = None
     figures: bool = True
 
-    @property
-    def total_images(self) -> int | None:
-        """`kimg` in images."""
-        return None if self.kimg is None else round(self.kimg * 1000)
+    def given(self, *names: str) -> dict[str, Any]:
+        """Find those of these fields that are not at their default: values by their names on the command line."""
+        options = {name: f"--{name.replace('_', '-')}" for name in names} | {"path": "PATH", "settings": "--set"}
+        values = {name: getattr(self, name) for name in names}
+        return {options[name]: value for name, value in values.items() if value != getattr(TrainRequest, name)}
 
     def check(self) -> None:
         """Refuse what contradicts itself, before anything is read.
@@ -73,37 +70,25 @@ class TrainRequest:
         Raises:
             UsageError: without pictures, for an unknown logger, or for a setting that a resumed run has already.
         """
-        if self.logger is not None and self.logger not in LOGGERS:
+        if self.logger not in (None, "tensorboard", "wandb"):
             raise UsageError(f"logger is {self.logger!r}; choose tensorboard or wandb")
-        if self.resume is None:
-            if self.path is None:
-                raise UsageError("no pictures were given; name a folder, a zip or one picture: sase-gan train PATH")
-            return
-        settled = {
-            "PATH": self.path,
-            "--out": self.out,
-            "--preset": self.preset,
-            "--config": self.config,
-            "--set": self.settings,
-            "--image-size": self.image_size,
-            "--max-size": self.max_size,
-            "--seed": self.seed,
-            "--fit": self.fit,
-            "--holdout": self.holdout,
-            "--batch-size": self.batch_size,
-        }
-        if wrong := [name for name, value in settled.items() if value]:
+        if self.resume is None and self.path is None:
+            raise UsageError("no pictures were given; name a folder, a zip or one picture: sase-gan train PATH")
+        settled = ("path", "out", "preset", "config", "settings", "image_size", "max_size")
+        wrong = self.given(*settled, "seed", "fit", "holdout", "batch_size")
+        if self.resume is not None and wrong:
             raise UsageError(
                 f"{', '.join(wrong)} cannot be changed on --resume, which goes on with {self.resume} as it began; "
                 "only --kimg, --minutes and the hardware may be given"
             )
 
 
-def refuse_given(value: object, name: str, belongs_to: str, instead: str) -> None:
-    """Refuse an option of another kind of run.
+def refuse_given(request: TrainRequest, belongs_to: str, **instead: str) -> None:
+    """Refuse options of another kind of run; each is named by its field and comes with a word about what to do instead.
 
     Raises:
-        UsageError: unless the value is None.
+        UsageError: for the first that was given.
     """
-    if value is not None:
-        raise UsageError(f"{name} is {value}, which is for {belongs_to}; leave it out: {instead}")
+    for name, advice in instead.items():
+        for option, value in request.given(name).items():
+            raise UsageError(f"{option} is {value}, which is for {belongs_to}; leave it out: {advice}")

@@ -1,12 +1,11 @@
 """A run from a configuration and its pictures to its folder, and its continuation; of sets and of single pictures."""
 
-from __future__ import annotations
-
 import math
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from lightning import Callback, Trainer
@@ -20,16 +19,11 @@ from sase_gan.errors import DataError, UsageError
 from sase_gan.files import write_atomically
 from sase_gan.hardware import Hardware, is_first_process
 from sase_gan.pixels import grid, write_png
-from sase_gan.runs.callbacks import Checkpoints, MetricsTable, StopOnSignal, Stopping
-from sase_gan.runs.display import TrainingDisplay
+from sase_gan.runs.callbacks import Checkpoints, MetricsTable, Snapshots, StopOnSignal, Stopping, TrainingDisplay
 from sase_gan.runs.folder import RunFolder
-from sase_gan.runs.snapshots import Snapshots
 from sase_gan.runs.tasks import task_of
 from sase_gan.runs.tasks.base import Measure, RunConfig, RunPlan
 from sase_gan.training.clock import quiet_lightning
-
-if TYPE_CHECKING:
-    from sase_gan.runs.tasks.base import Module
 
 
 @dataclass(frozen=True)
@@ -46,7 +40,7 @@ class RunOptions:
     minutes: float | None = None
     devices: int = 1
     measure: Measure | None = None
-    weights_dir: str | None = None
+    weights_dir: Path | None = None
     loggers: tuple[Logger, ...] = ()
 
 
@@ -79,7 +73,7 @@ def start_run(config: RunConfig, images: ImageSet, run: RunFolder, options: RunO
             temporary.write_text(to_yaml(config))
         shown = images.images[:64]
         write_png(run.path / "grids" / "reals.png", grid(shown, columns=math.isqrt(len(shown))))
-    return _fit(plan, module, images, run, options, checkpoint=None)
+    return _fit(plan, module, images, run, options)
 
 
 def resume_run(config: RunConfig, images: ImageSet, run: RunFolder, options: RunOptions) -> RunResult:
@@ -89,7 +83,7 @@ def resume_run(config: RunConfig, images: ImageSet, run: RunFolder, options: Run
         DataError: if there is no checkpoint, it is damaged, or the pictures changed.
     """
     plan = task_of(config).plan(config, images, weights_dir=options.weights_dir)
-    clock = read_clock(run.checkpoint)
+    clock = _read_clock(run.checkpoint)
     if clock["data_digest"] != images.digest:
         raise DataError(
             f"the pictures in {config.data.path} are not those that this run began with; restore them, or start anew"
@@ -101,55 +95,40 @@ def resume_run(config: RunConfig, images: ImageSet, run: RunFolder, options: Run
     return _fit(plan, module, images, run, options, checkpoint=run.checkpoint)
 
 
-def read_clock(checkpoint: Path) -> dict[str, Any]:
-    """Read images seen, steps and the hash of the pictures of a checkpoint, without unpickling code.
-
-    Raises:
-        DataError: if it is missing or damaged.
-    """
+def _read_clock(checkpoint: Path) -> dict[str, Any]:
+    """Read images seen, steps and the hash of the pictures of a checkpoint, without unpickling code."""
     if not checkpoint.is_file():
         raise DataError(f"{checkpoint} does not exist; the run was ended before its first checkpoint: start it anew")
     try:
-        state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+        clock: dict[str, Any] = torch.load(checkpoint, map_location="cpu", weights_only=True)["clock"]
     except Exception as error:
         raise DataError(
             f"{checkpoint} cannot be read ({error}); rename previous.ckpt beside it to last.ckpt and resume again"
         ) from error
-    clock: dict[str, Any] = state["clock"]
     return clock
 
 
 def _fit(
-    plan: RunPlan, module: Module, images: ImageSet, run: RunFolder, options: RunOptions, *, checkpoint: Path | None
+    plan: RunPlan, module: Any, images: ImageSet, run: RunFolder, options: RunOptions, checkpoint: Path | None = None
 ) -> RunResult:
     module.data_digest = images.digest
-    table = MetricsTable(run, plan.log_images)
-    snapshots = Snapshots(
-        run,
-        plan.snapshot_images,
-        measure=options.measure,
-        count=plan.evaluation_count,
-        seeds=plan.seeds,
-        describe=plan.provenance,
-        keep=plan.keep,
-        patience=plan.patience,
-        measurable=plan.measurable,
-    )
-    signals = StopOnSignal()
+    config = plan.config
+    display, signals = TrainingDisplay(plan, partial(task_of(config).share_done, config)), StopOnSignal()
+    snapshots = Snapshots(run, plan, options.measure, display.show_snapshot)
     callbacks: list[Callback] = [
         signals,
-        Stopping(plan.total_images, options.minutes, (signals.was_received, lambda: snapshots.out_of_patience)),
-        table,
+        Stopping(config.total_images, options.minutes, signals.was_received, lambda: snapshots.out_of_patience),
+        MetricsTable(run, config.schedule.log_images, display.show_row),
         snapshots,
         # After the snapshots, so that a checkpoint never lies behind a snapshot that a resumed run would skip.
-        Checkpoints(run, plan.checkpoint_images),
-        TrainingDisplay(plan.total_images, table, snapshots, position=plan.position, work=plan.work),
+        Checkpoints(run, config.schedule.checkpoint_images),
+        display,
     ]
     trainer = make_trainer(callbacks, options)
     batches = EndlessBatches(
         images.images,
         batch_size=plan.batch_size,
-        seed=module.config.seed,
+        seed=config.seed,
         images_seen=module.images_seen,
         rank=trainer.global_rank,
         world_size=trainer.world_size,
@@ -157,15 +136,11 @@ def _fit(
     )
     start = time.monotonic()
     with quiet_lightning():
-        trainer.fit(
-            module,
-            DataLoader(batches, batch_size=None, pin_memory=options.hardware.kind == "cuda"),
-            ckpt_path=None if checkpoint is None else str(checkpoint),
-            weights_only=True,
-        )
+        loader = DataLoader(batches, batch_size=None, pin_memory=options.hardware.kind == "cuda")
+        trainer.fit(module, loader, ckpt_path=checkpoint, weights_only=True)
     seconds = time.monotonic() - start
     # A signal after the last step interrupts nothing.
-    interrupted = signals.was_received() and module.images_seen < plan.total_images
+    interrupted = signals.was_received() and module.images_seen < config.total_images
     return RunResult(run, module.images_seen, interrupted, seconds, snapshots.measuring_seconds)
 
 
@@ -185,7 +160,6 @@ def make_trainer(callbacks: list[Callback], options: RunOptions) -> Trainer:
             strategy="ddp_find_unused_parameters_true" if options.devices > 1 else "auto",
             precision=options.hardware.precision,  # type: ignore[arg-type]
             max_epochs=-1,
-            max_steps=-1,
             logger=list(options.loggers) or False,
             enable_checkpointing=False,
             enable_progress_bar=False,

@@ -7,8 +7,6 @@ OUT/real/NAME.png   the picture at the size of training
 Stopped at any time, the same call goes on: finished pictures are left alone, a begun run is resumed.
 """
 
-from __future__ import annotations
-
 import logging
 import shutil
 from pathlib import Path
@@ -26,8 +24,6 @@ from sase_gan.runs.tasks.one_shot import OneShotTask
 from sase_gan.training.config import OneShotConfig
 
 logger = logging.getLogger(__name__)
-
-_TASK = OneShotTask()
 
 
 def train_scenes(
@@ -51,7 +47,7 @@ def train_scenes(
     for index, (name, path) in enumerate(paths.items()):
         progress(name, index, len(paths))
         drawn = out / "samples" / name
-        if not _is_finished(drawn, count):
+        if not (drawn / _file_name(count - 1)).is_file():
             run = RunFolder(out / "models" / name)
             if not _train(path, run, config, options):
                 return False
@@ -77,23 +73,21 @@ def _file_name(seed: int) -> str:
     return f"seed{seed:06d}.png"
 
 
-def _is_finished(drawn: Path, count: int) -> bool:
-    return (drawn / _file_name(count - 1)).is_file()
-
-
 def _train(path: Path, run: RunFolder, config: OneShotConfig, options: RunOptions) -> bool:
     """Train on a picture, or go on; whether the run has come to its end."""
-    wanted = _TASK.for_picture(config, path)
-    images = _TASK.load(wanted)
-    if not run.config.is_file():
-        return not start_run(wanted, images, run, options).interrupted
-    begun = resolve(OneShotConfig, file=run.config)
-    if begun != wanted:
-        raise UsageError(f"{run.path} was trained with other settings; choose another --out, or repeat its settings")
-    if max(run.snapshots(), default=0) >= begun.total_images:
-        return True
-    if run.checkpoint.is_file():
-        return not resume_run(begun, images, run, options).interrupted
-    logger.info("%s ended before its first checkpoint and is begun anew", run.path)
-    shutil.rmtree(run.path)
-    return not start_run(wanted, images, run, options).interrupted
+    task = OneShotTask()
+    wanted = task.for_picture(config, path)
+    go_on = start_run
+    if run.config.is_file():
+        if resolve(OneShotConfig, file=run.config) != wanted:
+            raise UsageError(
+                f"{run.path} was trained with other settings; choose another --out, or repeat its settings"
+            )
+        if max(run.snapshots(), default=0) >= wanted.total_images:
+            return True
+        if run.checkpoint.is_file():
+            go_on = resume_run
+        else:
+            logger.info("%s ended before its first checkpoint and is begun anew", run.path)
+            shutil.rmtree(run.path)
+    return not go_on(wanted, task.load(wanted), run, options).interrupted

@@ -5,20 +5,22 @@ Lightning takes seconds to import: only when nothing is left that may have been 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sase_gan.config import to_yaml
+from sase_gan.errors import UsageError
 from sase_gan.hardware import Hardware, choose_hardware, is_first_process
 from sase_gan.progress import readable_seconds
 from sase_gan.runs.folder import RunFolder, next_free, open_run
-from sase_gan.runs.loggers import make_loggers
 from sase_gan.runs.request import Report, TrainRequest
 from sase_gan.runs.tasks import task_for, task_of_run
 from sase_gan.runs.tasks.base import RunConfig, Task
 
 if TYPE_CHECKING:
+    from lightning.pytorch.loggers import Logger
+
     from sase_gan.runs.run import RunResult
 
 
@@ -26,7 +28,7 @@ def train(request: TrainRequest, report: Report = lambda line: None) -> RunResul
     """Train as requested, from the beginning or going on with a run.
 
     Args:
-        report: gets the lines that tell what is chosen, what it costs, and how it ended.
+        report: gets the lines that tell what is chosen, what it costs, and how it ended; from the first process only.
 
     Raises:
         UsageError: for a request that contradicts itself, a wrong setting, or a run folder that is taken.
@@ -34,23 +36,23 @@ def train(request: TrainRequest, report: Report = lambda line: None) -> RunResul
         WeightsError: if a pretrained network that the configuration needs is missing.
     """
     first = is_first_process()
-    if not first:
-        report = _silent
-    job = _settle(request, report)
-    loggers = make_loggers(request.logger, job.run)
-    images = job.task.load(job.config)
+    report = report if first else (lambda line: None)
+    task, config, hardware, run = _settle(request, report)
+    loggers = make_loggers(request.logger, run)
+    images = task.load(config)
     from sase_gan.runs.run import RunOptions, resume_run, start_run
 
-    report(f"going on with {job.run.path}" if request.resume else job.greeting(images))
+    report(f"going on with {run.path}" if request.resume else task.greeting(config, images, hardware, run))
+    measured = request.figures and config.schedule.evaluation_count > 0
     options = RunOptions(
-        job.hardware,
-        minutes=request.minutes if job.task.cut_short else None,
+        hardware,
+        minutes=request.minutes if task.cut_short else None,
         devices=request.devices,
-        measure=job.task.measure(job.config, images, job.hardware) if request.figures else None,
-        weights_dir=None if request.weights_dir is None else str(request.weights_dir),
+        measure=task.measure(config, images, hardware) if measured else None,
+        weights_dir=request.weights_dir,
         loggers=loggers,
     )
-    result = (resume_run if request.resume else start_run)(job.config, images, job.run, options)
+    result = (resume_run if request.resume else start_run)(config, images, run, options)
     if first:  # the others need not know the name that a run without `out` got
         _tell_end(result, report)
     return result
@@ -62,38 +64,41 @@ def foretell(request: TrainRequest, report: Report) -> None:
     Raises:
         UsageError, DataError, WeightsError: as `train`.
     """
-    job = _settle(request, report)
-    report(to_yaml(job.config))
-    if not job.foretold:
-        job.task.foretell(job.config, request, job.hardware, report)
+    task, config, hardware, _ = _settle(request, report)
+    report(to_yaml(config))
+    if request.resume or not task.foretold:
+        task.foretell(config, request, hardware, report)
     report("dry run: nothing was written")
 
 
-@dataclass(frozen=True)
-class _Job:
-    """A request with everything decided; of the run folder nothing is written yet.
+def make_loggers(name: str | None, run: RunFolder) -> tuple[Logger, ...]:
+    """Make the logger besides metrics.csv, `tensorboard` or `wandb`; None gives none. A run that begins lets it write.
 
-    Attributes:
-        foretold: its cost was told.
+    Both write into the run folder, Weights & Biases offline: `wandb sync` uploads it.
+
+    Raises:
+        UsageError: if its package is not installed.
     """
+    if name is None:
+        return ()
+    try:
+        from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
 
-    task: Task[Any]
-    config: RunConfig
-    hardware: Hardware
-    run: RunFolder
-    foretold: bool
-
-    def greeting(self, images: Any) -> str:
-        return self.task.greeting(self.config, images, self.hardware, self.run)
+        if name == "tensorboard":
+            return (TensorBoardLogger(run.path, name="tensorboard", version=""),)
+        return (WandbLogger(project="sase_gan", name=run.path.name, save_dir=run.path, offline=True),)
+    except ModuleNotFoundError as error:
+        raise UsageError(f"{name} is not installed; run: pip install 'sase_gan[logging]'") from error
 
 
-def _settle(request: TrainRequest, report: Report) -> _Job:
+def _settle(request: TrainRequest, report: Report) -> tuple[Task[Any], RunConfig, Hardware, RunFolder]:
+    """Decide everything that a request leaves open; nothing of the run folder is written yet."""
     request.check()
     hardware = choose_hardware(request.device, request.precision, request.threads)
     if request.resume is not None:
         run = open_run(request.resume)
         task = task_of_run(run)
-        return _Job(task, task.reopen(run, request), hardware, run, foretold=False)
+        return task, task.reopen(run, request), hardware, run
     assert request.path is not None  # checked
     path = request.path.expanduser()
     request = replace(request, path=path)
@@ -101,8 +106,7 @@ def _settle(request: TrainRequest, report: Report) -> _Job:
     config = task.resolve(request, hardware, report)
     if task.foretold:
         config = task.foretell(config, request, hardware, report)
-    run = RunFolder(request.out or next_free(Path("runs"), path.stem))
-    return _Job(task, config, hardware, run, task.foretold)
+    return task, config, hardware, RunFolder(request.out or next_free(Path("runs"), path.stem))
 
 
 def _tell_end(result: RunResult, report: Report) -> None:
@@ -115,7 +119,3 @@ def _tell_end(result: RunResult, report: Report) -> None:
         report(f"interrupted and saved; go on with: sase-gan train --resume {result.run.path}")
     else:
         report(f"the chosen snapshot is {result.run.chosen_snapshot()}")
-
-
-def _silent(line: str) -> None:
-    """Say nothing: of several processes only the first one speaks."""

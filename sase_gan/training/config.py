@@ -111,6 +111,11 @@ class LowShotConfig(FrozenRecord):
             data[name] = section
         return data
 
+    @property
+    def total_images(self) -> int:
+        """Count the images that the discriminator is to see."""
+        return self.schedule.total_images
+
 
 class PictureSection(FrozenRecord):
     """The training picture."""

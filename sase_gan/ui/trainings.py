@@ -199,10 +199,13 @@ class Trainings:
                 raise UsageError(
                     f"{run} has seen {state.images_seen:,} images and was to end at {end:,}; give more thousand images."
                 )
+            one_picture = is_of_one_picture(self.runs / run)
+            if one_picture:
+                minutes = None  # such a run goes on to its last stage
             arguments = ["train", "--resume", str(self.runs / run), "--device", self.device]
             arguments += [] if minutes is None else ["--minutes", f"{minutes:g}"]
             arguments += [] if kimg is None else ["--kimg", f"{kimg:g}"]
-            known = Job(run, 0, 0.0, minutes, state.seconds, one_picture=is_of_one_picture(self.runs / run))
+            known = Job(run, 0, 0.0, minutes, state.seconds, one_picture=one_picture)
             return self._launch(replace(known, total_images=None if kimg is None else end), arguments)
 
     def stop(self) -> TrainingState:

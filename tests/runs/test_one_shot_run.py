@@ -85,7 +85,7 @@ def test_a_run_is_foretold_before_it_starts(tmp_path: Path) -> None:
 
 def test_minutes_set_the_iterations(monkeypatch: pytest.MonkeyPatch) -> None:
     # As if an iteration took half a second in each of the three stages.
-    cost = run_cost.PictureTrainingCost((0.5, 0.5, 0.5), 6 * 1.5, 3, 100.0, 1, 1)
+    cost = run_cost.PictureTrainingCost((0.5, 0.5, 0.5), 6 * 1.5, 3, 100.0)
     monkeypatch.setattr(run_cost, "measure_picture_training", lambda config, hardware: cost)
     output = invoke("train", PICTURE, *SMOKE, "--minutes", "1", "--dry-run")
     resolved = yaml.safe_load(output[output.index("task:") : output.index("dry run")])

@@ -76,6 +76,8 @@ def test_a_resumed_set_takes_more_images_and_a_picture_none(tmp_path: Path) -> N
     assert TASKS["one_shot"].reopen(run, TrainRequest(resume=tmp_path)).seed == 3
     with pytest.raises(UsageError, match=r"--kimg is 2.0, which is for a set of pictures"):
         TASKS["one_shot"].reopen(run, TrainRequest(**hardware_free))
+    with pytest.raises(UsageError, match=r"--minutes is 5.0, .*; leave it out: .* goes on to its last stage"):
+        TASKS["one_shot"].reopen(run, TrainRequest(resume=tmp_path, minutes=5.0))
 
 
 def test_a_set_refuses_the_size_of_one_picture() -> None:
@@ -91,6 +93,7 @@ def test_a_set_refuses_the_size_of_one_picture() -> None:
         (TrainRequest(FACES, logger="notebook"), "logger is 'notebook'; choose tensorboard or wandb"),
         (TrainRequest(FACES, resume=Path("run")), "PATH cannot be changed on --resume"),
         (TrainRequest(resume=Path("run"), seed=3, settings=("a=1",)), "--set, --seed cannot be changed"),
+        (TrainRequest(resume=Path("run"), seed=0), "--seed cannot be changed"),
     ],
 )
 def test_requests_that_contradict_themselves_are_refused(request_: TrainRequest, sentence: str) -> None:

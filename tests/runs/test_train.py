@@ -13,11 +13,10 @@ from lightning.pytorch.loggers import Logger
 from sase_gan.errors import UsageError
 from sase_gan.networks.load import load_generator
 from sase_gan.runs.folder import RunFolder
-from sase_gan.runs.loggers import make_loggers
 from sase_gan.runs.request import TrainRequest
 from sase_gan.runs.run import RunOptions, start_run
 from sase_gan.runs.tasks import TASKS
-from sase_gan.runs.train import foretell, train
+from sase_gan.runs.train import foretell, make_loggers, train
 
 DATA = Path(__file__).resolve().parents[2] / "data"
 SHORT = ("schedule.total_images=8", "schedule.log_images=4", "schedule.snapshot_images=8")

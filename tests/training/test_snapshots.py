@@ -15,7 +15,7 @@ from sase_gan.config import build, load_preset, merge
 from sase_gan.datasets.images import load_image_set
 from sase_gan.hardware import Hardware
 from sase_gan.metrics.records import EvaluationRecord, parse_record
-from sase_gan.runs import callbacks, snapshots
+from sase_gan.runs import callbacks
 from sase_gan.runs import run as run_module
 from sase_gan.runs.folder import RunFolder
 from sase_gan.runs.history import read_run
@@ -60,7 +60,7 @@ def train(
 
 def free_measuring(monkeypatch: Any) -> None:
     """Let figures take any share of a run's time, so that none is left out in these short ones."""
-    monkeypatch.setitem(snapshots.Snapshots.__init__.__kwdefaults__, "budget", 1e9)
+    monkeypatch.setattr(callbacks.Snapshots, "budget", 1e9)
 
 
 def test_the_chosen_snapshot_has_the_lowest_kid_among_those_that_do_not_copy(tmp_path, monkeypatch):
@@ -98,7 +98,7 @@ class Clock:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 0.0
-        for module in (callbacks, snapshots, run_module):
+        for module in (callbacks, run_module):
             monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: self.now))
 
     def advance(self, seconds: float) -> None:

@@ -5,8 +5,10 @@ Free of Lightning: training modules are imported when a run is built.
 
 from pathlib import Path
 from typing import Any
+from zipfile import is_zipfile
 
 from sase_gan.config import load_yaml, resolve
+from sase_gan.datasets.sources import open_images
 from sase_gan.errors import UsageError
 from sase_gan.runs.folder import RunFolder
 from sase_gan.runs.tasks.base import RunConfig, Task
@@ -23,10 +25,6 @@ def task_for(path: Path) -> Task[Any]:
     Raises:
         DataError: if there is no picture.
     """
-    from zipfile import is_zipfile
-
-    from sase_gan.datasets.sources import open_images
-
     alone = (path.is_file() and not is_zipfile(path)) or len(open_images(path)) == 1
     return TASKS["one_shot" if alone else "low_shot"]
 
@@ -63,4 +61,4 @@ def planned(folder: Path, images_seen: int) -> tuple[int, float]:
     run = RunFolder(folder)
     task = task_of_run(run)
     config = resolve(task.config_type, file=run.config)
-    return task.total_images(config), task.share_done(config, images_seen)
+    return config.total_images, task.share_done(config, images_seen)

@@ -1,12 +1,10 @@
 """What a kind of run must be able to do, and the plan by which `runs.run` carries it out."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from torch import Tensor
 
@@ -19,12 +17,6 @@ from sase_gan.runs.folder import RunFolder
 from sase_gan.runs.request import Report, TrainRequest
 from sase_gan.training.config import LowShotConfig, OneShotConfig
 
-if TYPE_CHECKING:
-    from sase_gan.training.low_shot import LowShotModule
-    from sase_gan.training.one_shot import OneShotModule
-
-    Module = LowShotModule | OneShotModule
-
 RunConfig = LowShotConfig | OneShotConfig
 Config = TypeVar("Config", bound=RunConfig)
 
@@ -34,35 +26,29 @@ Measure = Callable[[Tensor], EvaluationRecord]
 
 @dataclass(frozen=True)
 class RunPlan:
-    """How a run goes; counts and moments are in images seen.
+    """What a run needs besides the settings that all kinds of configurations share.
 
     Attributes:
         build: makes the training module.
-        snapshot_images: between two snapshots, or the moments themselves.
-        evaluation_count: pictures drawn for the figures of a snapshot.
+        snapshot_images: images seen between two snapshots, or at each of them.
+        provenance: what a snapshot says of its training.
         seeds: of the sample grids.
         keep: best snapshots that stay; None keeps all, and the newest is the one to use.
-        measurable: whether a network that is to be published can be measured; None: always.
-        provenance: what a snapshot says of its training.
+        measurable: whether a network that is to be published can be measured.
         position: words for a number of images seen, or None for thousands.
-        work: the share of a run's time that so many images take, or None where all take the same.
     """
 
-    build: Callable[[], Module]
-    total_images: int
+    config: RunConfig
+    build: Callable[[], Any]
     batch_size: int
     mirror: bool
-    log_images: int
-    checkpoint_images: int
     snapshot_images: int | Sequence[int]
-    evaluation_count: int
     provenance: dict[str, Any]
     seeds: range = range(64)
     keep: int | None = 3
     patience: int | None = None
-    measurable: Callable[[Any], bool] | None = None
+    measurable: Callable[[Any], bool] = lambda network: True
     position: Callable[[int], str] | None = None
-    work: Callable[[int], float] | None = None
 
 
 class Task(ABC, Generic[Config]):
@@ -72,7 +58,6 @@ class Task(ABC, Generic[Config]):
 
     Attributes:
         name: the word in a configuration's `task`, and the folder of its presets.
-        config_type: the record of its configurations.
         of_one_picture: its models learn from one picture.
         foretold: the cost is told before every new run, because it is known in seconds; else on a dry run only.
         cut_short: `minutes` end a run early; else its schedule is fitted into them by `foretell`.
@@ -85,19 +70,11 @@ class Task(ABC, Generic[Config]):
     cut_short: ClassVar[bool]
 
     @abstractmethod
-    def refuse(self, request: TrainRequest) -> None:
-        """Refuse what belongs to another kind of run.
-
-        Raises:
-            UsageError: for an option of another kind of run.
-        """
-
-    @abstractmethod
     def resolve(self, request: TrainRequest, hardware: Hardware, report: Report) -> Config:
         """Make the configuration of a new run; a preset that was not asked for is chosen and told.
 
         Raises:
-            UsageError: for a wrong setting.
+            UsageError: for a wrong setting, or an option of another kind of run.
             DataError: for pictures that cannot be trained on.
         """
 
@@ -111,7 +88,11 @@ class Task(ABC, Generic[Config]):
 
     @abstractmethod
     def new_end(self, request: TrainRequest) -> dict[str, Any]:
-        """Give the settings that a resumed run changes."""
+        """Give the settings that a resumed run changes.
+
+        Raises:
+            UsageError: for an option that such a run does not take.
+        """
 
     @abstractmethod
     def foretell(self, config: Config, request: TrainRequest, hardware: Hardware, report: Report) -> Config:
@@ -130,7 +111,7 @@ class Task(ABC, Generic[Config]):
         """Write the line with which a new run begins."""
 
     @abstractmethod
-    def plan(self, config: Config, images: ImageSet, *, weights_dir: str | None = None) -> RunPlan:
+    def plan(self, config: Config, images: ImageSet, *, weights_dir: Path | None = None) -> RunPlan:
         """Plan how a run on these pictures goes.
 
         Raises:
@@ -138,16 +119,12 @@ class Task(ABC, Generic[Config]):
         """
 
     @abstractmethod
-    def measure(self, config: Config, images: ImageSet, hardware: Hardware) -> Measure | None:
-        """Prepare what measures a snapshot; None if the configuration wants no figures."""
+    def measure(self, config: Config, images: ImageSet, hardware: Hardware) -> Measure:
+        """Prepare what measures a snapshot."""
 
-    @abstractmethod
-    def total_images(self, config: Config) -> int:
-        """Count the images that a whole run sees."""
-
-    @abstractmethod
     def share_done(self, config: Config, images_seen: int) -> float:
         """Tell the share of the run's work, 0 to 1, that is done when so many images were seen."""
+        return min(1.0, images_seen / config.total_images)
 
 
 def check_size(images: ImageSet, size: tuple[int, int]) -> None:
@@ -163,9 +140,5 @@ def check_size(images: ImageSet, size: tuple[int, int]) -> None:
 
 def facts(config: RunConfig, images: ImageSet) -> dict[str, Any]:
     """Gather what a snapshot says of its training pictures."""
-    return {
-        "name": Path(config.data.path).name if config.data.path else None,
-        "count": len(images),
-        "digest": images.digest,
-        "licence": config.data.licence,
-    }
+    name = Path(config.data.path).name if config.data.path else None
+    return {"name": name, "count": len(images), "digest": images.digest, "licence": config.data.licence}

@@ -1,13 +1,11 @@
 """Runs on a set of pictures."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 
 from sase_gan.config import resolve
 from sase_gan.datasets.images import ImageSet, load_image_set, split_holdout
-from sase_gan.datasets.sources import ImageSource, open_images
+from sase_gan.datasets.sources import open_images
 from sase_gan.errors import DataError
 from sase_gan.hardware import Hardware
 from sase_gan.progress import readable_seconds
@@ -27,24 +25,24 @@ class LowShotTask(Task[LowShotConfig]):
     foretold = False  # two steps of a large network take minutes on a CPU
     cut_short = True
 
-    def refuse(self, request: TrainRequest) -> None:
-        """Refuse the sizes of one picture."""
-        refuse_given(request.max_size, "--max-size", "one picture", "--image-size sets the side of a set's pictures")
-
     def resolve(self, request: TrainRequest, hardware: Hardware, report: Report) -> LowShotConfig:
-        """Make the configuration of a new run; preset and image size are chosen by the pictures and the hardware."""
+        """Choose preset and image size by the pictures and the hardware.
+
+        Raises:
+            UsageError, DataError: as `Task.resolve`; for fewer pictures than a set needs.
+        """
         assert request.path is not None
         source = open_images(request.path)
         if len(source) < FEWEST_IMAGES:
             raise DataError(
                 f"{request.path} holds {len(source)} pictures; at least {FEWEST_IMAGES} are required to train on a set"
             )
-        self.refuse(request)
+        refuse_given(request, "one picture", max_size="--image-size sets the side of a set's pictures")
         preset, image_size = request.preset, request.image_size
         if preset is None:
-            choice = choose_preset(
-                len(source), _smallest_side(source), gpu=hardware.kind != "cpu", image_size=image_size
-            )
+            # The first pictures are enough to choose an image size, without decoding a whole set twice.
+            smallest = min(min(source.read(i).shape[1:]) for i in range(min(len(source), 16)))
+            choice = choose_preset(len(source), smallest, gpu=hardware.kind != "cpu", image_size=image_size)
             preset, image_size = choice.preset, choice.image_size
             report(f"preset {preset}: {choice.reason}")
         flags = {
@@ -52,7 +50,7 @@ class LowShotTask(Task[LowShotConfig]):
             "seed": request.seed,
             "data": {"path": str(request.path.resolve()), "fit": request.fit, "holdout": request.holdout},
             "optimiser": {"batch_size": request.batch_size},
-            "schedule": {"total_images": request.total_images},
+            **self.new_end(request),
         }
         return resolve(
             LowShotConfig, preset=preset, file=request.config, flags=flags, settings=request.settings, task=self.name
@@ -60,7 +58,7 @@ class LowShotTask(Task[LowShotConfig]):
 
     def new_end(self, request: TrainRequest) -> dict[str, Any]:
         """Let a resumed run go on for more images."""
-        return {"schedule": {"total_images": request.total_images}}
+        return {"schedule": {"total_images": None if request.kimg is None else round(request.kimg * 1000)}}
 
     def foretell(
         self, config: LowShotConfig, request: TrainRequest, hardware: Hardware, report: Report
@@ -70,28 +68,29 @@ class LowShotTask(Task[LowShotConfig]):
 
         report(f"{len(open_images(str(config.data.path)))} pictures; timing two steps on {hardware.name} ...")
         cost = measure_training(config, hardware, steps=2, warm_up=1, weights_dir=request.weights_dir)
-        seconds = config.schedule.total_images / cost.images_per_second
+        seconds = config.total_images / cost.images_per_second
         report(f"generator      {cost.generator_parameters:,} parameters")
         report(f"discriminator  {cost.discriminator_parameters:,} parameters")
         report(f"speed          {cost.images_per_second:.1f} images/s ({hardware.precision}, {hardware.name})")
-        report(f"time           about {readable_seconds(seconds)} for {config.schedule.total_images:,} images")
+        report(f"time           about {readable_seconds(seconds)} for {config.total_images:,} images")
         report(f"memory         {cost.peak_memory_mb:,.0f} MB at most")
         return config
 
     def load(self, config: LowShotConfig) -> ImageSet:
-        """Load the prepared training pictures, without those that the configuration holds out."""
+        """Load the set without the pictures that the configuration holds out."""
         images = load_image_set(Path(str(config.data.path)), image_size=config.image_size, fit=config.data.fit)
-        if config.data.holdout == 0:
-            return images
-        training, _ = split_holdout(images, config.data.holdout, config.seed)
-        return training
+        return split_holdout(images, config.data.holdout, config.seed)[0] if config.data.holdout else images
 
     def greeting(self, config: LowShotConfig, images: ImageSet, hardware: Hardware, run: RunFolder) -> str:
         """Say how many pictures are trained on, and where."""
         return f"{len(images)} pictures at {config.image_size} px on {hardware.name}; writing to {run.path}"
 
-    def plan(self, config: LowShotConfig, images: ImageSet, *, weights_dir: str | None = None) -> RunPlan:
-        """Plan snapshots every so many images, of which the best stay."""
+    def plan(self, config: LowShotConfig, images: ImageSet, *, weights_dir: Path | None = None) -> RunPlan:
+        """Plan snapshots every so many images, of which the best stay.
+
+        Raises:
+            DataError: for fewer pictures than a set needs, or of another size.
+        """
         if len(images) < FEWEST_IMAGES:
             raise DataError(
                 f"{config.data.path} holds {len(images)} usable pictures; at least {FEWEST_IMAGES} are required"
@@ -101,19 +100,16 @@ class LowShotTask(Task[LowShotConfig]):
         def build() -> Any:
             from sase_gan.training.low_shot import LowShotModule
 
-            return LowShotModule(config.model_dump(mode="json"), weights_dir=weights_dir)
+            folder = None if weights_dir is None else str(weights_dir)
+            return LowShotModule(config.model_dump(mode="json"), weights_dir=folder)
 
-        schedule = config.schedule
         return RunPlan(
+            config=config,
             build=build,
-            total_images=schedule.total_images,
             batch_size=config.optimiser.batch_size,
             mirror=config.data.mirror,
-            log_images=schedule.log_images,
-            checkpoint_images=schedule.checkpoint_images,
-            snapshot_images=schedule.snapshot_images,
-            evaluation_count=schedule.evaluation_count,
-            patience=schedule.patience,
+            snapshot_images=config.schedule.snapshot_images,
+            patience=config.schedule.patience,
             provenance={
                 "averaged": True,
                 "data": {**facts(config, images), "fit": config.data.fit, "mirror": config.data.mirror},
@@ -123,37 +119,19 @@ class LowShotTask(Task[LowShotConfig]):
             },
         )
 
-    def measure(self, config: LowShotConfig, images: ImageSet, hardware: Hardware) -> Measure | None:
+    def measure(self, config: LowShotConfig, images: ImageSet, hardware: Hardware) -> Measure:
         """Measure distances to the set, and search for copies of it."""
-        if config.schedule.evaluation_count == 0:
-            return None
         from sase_gan.metrics.quick import prepare_measure
 
+        data = config.data
         return prepare_measure(
             images.images,
             device=hardware.device,
             extractor_used_in_training=_trains_with_the_extractor(config),
-            data={
-                "name": Path(str(config.data.path)).name,
-                "licence": config.data.licence,
-                "mirror": config.data.mirror,
-            },
+            data={"name": Path(str(data.path)).name, "licence": data.licence, "mirror": data.mirror},
         )
-
-    def total_images(self, config: LowShotConfig) -> int:
-        """Count as configured."""
-        return config.schedule.total_images
-
-    def share_done(self, config: LowShotConfig, images_seen: int) -> float:
-        """Tell the share of the images: all are the same work."""
-        return min(1.0, images_seen / config.schedule.total_images)
 
 
 def _trains_with_the_extractor(config: LowShotConfig) -> bool:
     """Tell whether the network that measures snapshots also judges in training, which flatters its figures."""
     return config.loss.reconstruction == "efflite0"
-
-
-def _smallest_side(source: ImageSource) -> int:
-    """Look at the first pictures only, enough to choose an image size without decoding a whole set twice."""
-    return min(min(source.read(i).shape[1:]) for i in range(min(len(source), 16)))

@@ -1,7 +1,5 @@
 """Runs on one picture."""
 
-from __future__ import annotations
-
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -27,22 +25,23 @@ class OneShotTask(Task[OneShotConfig]):
     foretold = True
     cut_short = False  # it would lack its finest stages
 
-    def refuse(self, request: TrainRequest) -> None:
-        """Refuse what makes a set."""
-        for value, name, instead in (
-            (request.image_size, "--image-size", "--max-size sets the longer side"),
-            (request.fit, "--fit", "one picture keeps its proportions"),
-            (request.holdout, "--holdout", "one picture cannot be divided"),
-            (request.batch_size, "--batch-size", "every iteration shows the picture"),
-            (request.total_images, "--kimg", "--minutes or --set schedule.iterations=N sets the length"),
-            (request.devices if request.devices != 1 else None, "--devices", "one picture is trained on one device"),
-        ):
-            refuse_given(value, name, "a set of pictures", instead)
-
     def resolve(self, request: TrainRequest, hardware: Hardware, report: Report) -> OneShotConfig:
-        """Make the configuration of a new run, with the pyramid's sizes; the preset is chosen by the hardware."""
+        """Choose the preset by the hardware, and the pyramid's sizes by the picture.
+
+        Raises:
+            UsageError, DataError: as `Task.resolve`.
+        """
         assert request.path is not None
-        self.refuse(request)
+        refuse_given(
+            request,
+            "a set of pictures",
+            image_size="--max-size sets the longer side",
+            fit="one picture keeps its proportions",
+            holdout="one picture cannot be divided",
+            batch_size="every iteration shows the picture",
+            kimg="--minutes or --set schedule.iterations=N sets the length",
+            devices="one picture is trained on one device",
+        )
         picture = open_picture(request.path)
         preset = request.preset
         if preset is None:
@@ -68,8 +67,14 @@ class OneShotTask(Task[OneShotConfig]):
         return sized_for(config.model_copy(update={"data": data}), _size(open_picture(path)))
 
     def new_end(self, request: TrainRequest) -> dict[str, Any]:
-        """Give none: a run on one picture goes on to its last stage."""
-        refuse_given(request.kimg, "--kimg", "a set of pictures", "a run on one picture goes on to its last stage")
+        """Give none: the schedule was settled when the run began.
+
+        Raises:
+            UsageError: for a length.
+        """
+        reason = "a run on one picture goes on to its last stage"
+        refuse_given(request, "a set of pictures", kimg=reason)
+        refuse_given(request, "a new run or a set of pictures", minutes=reason)
         return {}
 
     def foretell(
@@ -78,22 +83,18 @@ class OneShotTask(Task[OneShotConfig]):
         """Tell sizes, time and memory; return the configuration with as many iterations as fit into `minutes`."""
         from sase_gan.runs.cost import measure_picture_training
 
-        # A resumed run has its sizes: there is nothing to advise.
-        resumed = request.resume is not None
-        picture = config.generator.sizes[-1] if resumed else _size(open_picture(str(config.data.path)))
-        _tell_sizes(config, picture, report)
+        _tell_sizes(config, request.resume is not None, report)
         cost = measure_picture_training(config, hardware)
-        if request.minutes is not None and not resumed:
+        if request.minutes is not None:
             schedule = config.schedule
             fitting = max(1, int(schedule.iterations * 60 * request.minutes / cost.seconds))
             config = config.model_copy(update={"schedule": schedule.model_copy(update={"iterations": fitting})})
         seconds = sum(config.iterations(s) * each for s, each in enumerate(cost.seconds_per_iteration))
-        timed = (
-            "" if cost.timed_stages == config.num_stages else f"; {cost.timed_stages} stages timed, finer ones foretold"
-        )
+        all_timed = cost.timed_stages == config.num_stages
         report(
             f"time     about {readable_seconds(seconds)} for {config.total_images:,} iterations on {hardware.name}, "
-            f"{hardware.threads} threads{timed}"
+            f"{hardware.threads} threads"
+            + ("" if all_timed else f"; {cost.timed_stages} stages timed, finer ones foretold")
         )
         report(f"memory   about {cost.peak_memory_mb:,.0f} MB")
         free = free_memory_mb(hardware)
@@ -109,8 +110,12 @@ class OneShotTask(Task[OneShotConfig]):
         """Say where the run is written."""
         return f"writing to {run.path}; look into its grids/ while it trains"
 
-    def plan(self, config: OneShotConfig, images: ImageSet, *, weights_dir: str | None = None) -> RunPlan:
-        """Plan a snapshot at the end of every stage, of which the last is the one to use."""
+    def plan(self, config: OneShotConfig, images: ImageSet, *, weights_dir: Path | None = None) -> RunPlan:
+        """Plan a snapshot at the end of every stage, of which the last is the one to use.
+
+        Raises:
+            DataError: for more than one picture, or one of another size.
+        """
         if len(images) != 1:
             raise DataError(f"{config.data.path} holds {len(images)} pictures; one-shot training takes one")
         sizes, starts = config.generator.sizes, config.stage_starts
@@ -130,19 +135,15 @@ class OneShotTask(Task[OneShotConfig]):
             return f"stage {stage + 1}/{len(sizes)} ({width}x{height}) {done}"
 
         return RunPlan(
+            config=config,
             build=build,
-            total_images=config.total_images,
             batch_size=1,
             mirror=False,
-            log_images=config.schedule.log_images,
-            checkpoint_images=config.schedule.checkpoint_images,
             snapshot_images=starts[1:],
-            evaluation_count=config.schedule.evaluation_count,
             seeds=range(16),
             keep=None,
             measurable=lambda network: network.num_stages == len(sizes),
             position=position,
-            work=lambda seen: self.share_done(config, seen),
             provenance={
                 "averaged": config.averaging.half_life is not None,
                 "data": facts(config, images),
@@ -151,18 +152,12 @@ class OneShotTask(Task[OneShotConfig]):
             },
         )
 
-    def measure(self, config: OneShotConfig, images: ImageSet, hardware: Hardware) -> Measure | None:
+    def measure(self, config: OneShotConfig, images: ImageSet, hardware: Hardware) -> Measure:
         """Measure single-image distance and diversity, and search for copied patches."""
-        if config.schedule.evaluation_count == 0:
-            return None
         from sase_gan.metrics.quick import prepare_single_measure
 
         data = {"name": Path(str(config.data.path)).name, "licence": config.data.licence}
         return prepare_single_measure(images.images[0], device=hardware.device, data=data)
-
-    def total_images(self, config: OneShotConfig) -> int:
-        """Count the iterations of all stages."""
-        return config.total_images
 
     def share_done(self, config: OneShotConfig, images_seen: int) -> float:
         """Tell the share of the work: an iteration of a fine stage is more than one of a coarse stage."""
@@ -177,8 +172,10 @@ def _size(picture: ImageSet) -> tuple[int, int]:
     return height, width
 
 
-def _tell_sizes(config: OneShotConfig, picture: tuple[int, int], report: Report) -> None:
+def _tell_sizes(config: OneShotConfig, resumed: bool, report: Report) -> None:
     height, width = config.generator.sizes[-1]
+    # A resumed run has its sizes: there is nothing to advise.
+    picture = (height, width) if resumed else _size(open_picture(str(config.data.path)))
     report(f"picture  {picture[1]}x{picture[0]} px, trained at {width}x{height} px")
     if (height, width) != picture:
         more = max(picture) / max(height, width)

@@ -154,7 +154,7 @@ class TrainHandlers:
 
         Args:
             run: Its name.
-            minutes: Time limit, 0.1 to 10080.
+            minutes: Time limit, 0.1 to 10080; a run on one picture goes on to its last stage.
             kimg: Thousand images to see at most, from the run's beginning; 0 for what was configured.
         """
         limit = time_limit(minutes)
