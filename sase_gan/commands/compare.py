@@ -29,8 +29,7 @@ def compare(
     from rich.text import Text
 
     from sase_gan.report.columns import load_columns
-    from sase_gan.report.compare import compare_columns
-    from sase_gan.report.compare_page import write_comparison
+    from sase_gan.report.compare import compare_columns, write_comparison
 
     comparison = compare_columns(load_columns(runs))
     console = Console()
