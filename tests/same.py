@@ -273,7 +273,7 @@ def _compare_values(
             if strict or kind == "training":
                 found.differences.append(f"{file}: {name}: only here")
             else:
-                found.notes[f"new: {name}={_short(right[name])}"] += 1
+                found.notes[f"new: {name.rpartition('/')[2]}"] += 1
         elif equal(left[name], right[name]):
             found.items += 1
         elif words and kind == "figures" and SENTENCES & set(name.split("/")):

@@ -10,11 +10,9 @@ import gradio as gr
 
 from sase_gan.datasets.images import Survey
 from sase_gan.runs.durations import readable_seconds
-from sase_gan.runs.presets import FEWEST_IMAGES
+from sase_gan.runs.presets import ADVISED_IMAGES, FEWEST_IMAGES
 from sase_gan.ui.markup import escaped, quiet
 from sase_gan.ui.trainings import Job, TrainingState
-
-FEWEST_ADVISED = 30
 
 
 def describe_survey(found: Survey) -> str:
@@ -64,8 +62,8 @@ def _remarks(notes: Any, count: int) -> list[str]:
 def _on_count(count: int) -> str:
     if count < FEWEST_IMAGES:
         return f"At least {FEWEST_IMAGES} are required to train on a set."
-    if count < FEWEST_ADVISED:
-        return f"These are very few: expect near copies. {FEWEST_ADVISED} or more are better."
+    if count < ADVISED_IMAGES:
+        return f"These are very few: expect near copies. {ADVISED_IMAGES} or more are better."
     return "These are enough for a training."
 
 

@@ -26,7 +26,7 @@ from sase_gan.datasets.sources import SUFFIXES, open_images
 from sase_gan.errors import DataError, UsageError
 from sase_gan.files import write_folder_atomically
 from sase_gan.pixels import FORMATS, decode_picture, to_tensor
-from sase_gan.runs.presets import FEWEST_IMAGES
+from sase_gan.runs.presets import ADVISED_IMAGES, FEWEST_IMAGES
 
 MOST_PICTURES = 5000
 SURVEY_SIDE = 64
@@ -205,7 +205,8 @@ def keep_set(paths: Sequence[Path], name: str, folder: Path) -> Path:
     if found.broken:
         raise UsageError(f"{found.broken[0]}.")
     raise UsageError(
-        f"{readable} pictures were uploaded; at least {FEWEST_IMAGES} are required, and 30 or more are better."
+        f"{readable} pictures were uploaded; at least {FEWEST_IMAGES} are required, and "
+        f"{ADVISED_IMAGES} or more are better."
     )
 
 

@@ -203,7 +203,9 @@ def test_unequal_sizes_and_empty_sets_are_refused(small_faces: Tensor, reference
         evaluate(small_faces[:0], reference, PROTOCOL)
 
 
-def test_second_evaluation_describes_no_real_picture(small_faces: Tensor, reference: PreparedReference) -> None:
+def test_second_evaluation_describes_no_real_picture(
+    small_faces: Tensor, reference: PreparedReference, honest: Evaluation
+) -> None:
     before = reference.store.extracted
     evaluate(small_faces[24:30], reference, PROTOCOL, request=resolve(PROTOCOL, ["copying"]))
     # Six fakes in two spaces, in one pass each; one more for the extractors of the request.

@@ -247,7 +247,7 @@ def test_a_picture_is_chosen_varied_and_compared(models):
     assert more.sheet.recipes[1].name == "4~40.0.0"
     assert "Like 4" in more.note
     nearest = handlers.nearest(chosen.recipe, chosen.model)
-    assert nearest.near.count("<figure>") == 3
+    assert nearest.near.count("<figure>") == 2
     assert "Among the 8 training pictures" in nearest.near_note
     with refused("no longer there; draw again"):
         handlers.choose(sheet, 2)
