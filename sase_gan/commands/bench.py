@@ -5,13 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from sase_gan.commands.options import (
-    DeviceOption,
-    PrecisionOption,
-    ThreadsOption,
-    former_names,
-    parse_size,
-)
+from sase_gan.commands.options import DeviceOption, PrecisionOption, ThreadsOption, former_names, parse_size
 
 TableOption = Annotated[Path | None, typer.Option("--out", help="Also write the table to this Markdown file.")]
 
@@ -143,7 +137,7 @@ def _measure(name: str, changes: dict[str, Any], hardware: Any, steps: int, plai
 
 @app.command("metrics")
 def metrics(
-    real: Annotated[Path, typer.Argument(help="Real pictures, 40 or more: a folder or zip.", show_default=False)],
+    real: Annotated[Path, typer.Argument(help="Real pictures, 40 or more: a folder or zip.")],
     image_size: Annotated[int | None, typer.Option(help="Bring all to this side. [default: their own]")] = None,
     max_images: Annotated[int | None, typer.Option(min=40, help="Only the first by name.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Which random half plays the training set.")] = 0,
@@ -169,7 +163,7 @@ def metrics(
 
 @app.command("copying")
 def copying(
-    real: Annotated[Path, typer.Argument(help="Real pictures, 40 or more: a folder or zip.", show_default=False)],
+    real: Annotated[Path, typer.Argument(help="Real pictures, 40 or more: a folder or zip.")],
     image_size: Annotated[int | None, typer.Option(help="Bring all to this side. [default: their own]")] = None,
     max_images: Annotated[int | None, typer.Option(min=40, help="Only the first by name.")] = None,
     out: TableOption = None,

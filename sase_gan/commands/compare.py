@@ -15,8 +15,7 @@ def compare(
     runs: Annotated[
         list[Path],
         typer.Argument(
-            help="Two or more evaluation or run folders; a folder of several is read as the seeds of one column.",
-            show_default=False,
+            help="Two or more evaluation or run folders; a folder of several is read as the seeds of one column."
         ),
     ],
     out: Annotated[

@@ -100,9 +100,7 @@ def prepare(
 @app.command(cls=former_names())
 def preview(
     path: PathArgument,
-    former_out: Annotated[
-        Path | None, typer.Argument(hidden=True, help="Former spelling of --out.", show_default=False)
-    ] = None,
+    former_out: Annotated[Path | None, typer.Argument(hidden=True, help="Former spelling of --out.")] = None,
     out: Annotated[Path, typer.Option(help="The PNG to write.")] = Path("preview.png"),
     image_size: Annotated[int, typer.Option(min=1, help="Side of the pictures in pixels, as training will use.")] = 128,
     fit: FitOption = "crop",

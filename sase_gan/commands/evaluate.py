@@ -14,47 +14,34 @@ if TYPE_CHECKING:
 
 def evaluate(
     source: Annotated[
-        Path,
-        typer.Argument(
-            help="Generated pictures (a folder or zip), a snapshot folder, or a run folder.", show_default=False
-        ),
+        Path, typer.Argument(help="Generated pictures (a folder or zip), a snapshot folder, or a run folder.")
     ],
     real: Annotated[
         Path | None,
         typer.Option(
-            help="The real pictures: folder, zip, or one picture for single-image figures. A run knows its own.",
-            show_default=False,
+            help="The real pictures: folder, zip, or one picture for single-image figures. A run knows its own."
         ),
     ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder for the report. [default: evaluation-NAME]", show_default=False)
-    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the report. [default: evaluation-NAME]")] = None,
     protocol: Annotated[
         str, typer.Option(help="quick, standard, paper-5k or clean; other settings make it custom.")
     ] = "quick",
-    count: Annotated[
-        int | None, typer.Option(min=1, help="Pictures to generate, or to read at most.", show_default=False)
-    ] = None,
+    count: Annotated[int | None, typer.Option(min=1, help="Pictures to generate, or to read at most.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="First seed of generated pictures.")] = 1_000_000,
     extractor: Annotated[
         list[str] | None,
         typer.Option(
-            help="Feature network: auto, efflite0, inception, inception-clean, vgg16, dinov2; may be repeated.",
-            show_default=False,
+            help="Feature network: auto, efflite0, inception, inception-clean, vgg16, dinov2; may be repeated."
         ),
     ] = None,
     metrics: Annotated[
-        str | None,
-        typer.Option(help="Only these, by commas: groups (copying, diversity ...) or names.", show_default=False),
+        str | None, typer.Option(help="Only these, by commas: groups (copying, diversity ...) or names.")
     ] = None,
     skip_missing: Annotated[
         bool, typer.Option("--skip-missing", help="Go on without what needs weights that are not here.")
     ] = False,
     holdout: Annotated[
-        str | None,
-        typer.Option(
-            help="Real pictures kept out of training: a share of --real such as 10%, or a folder.", show_default=False
-        ),
+        str | None, typer.Option(help="Real pictures kept out of training: a share of --real such as 10%, or a folder.")
     ] = None,
     holdout_seed: Annotated[int, typer.Option(min=0, help="Seed that drew a held-out share, as in training.")] = 0,
     pairs: Annotated[
@@ -63,22 +50,14 @@ def evaluate(
     image_size: Annotated[
         int | None,
         typer.Option(
-            min=16,
-            help="Bring all pictures to this side, with --pairs the longer one. [default: that of SOURCE]",
-            show_default=False,
+            min=16, help="Bring all pictures to this side, with --pairs the longer one. [default: that of SOURCE]"
         ),
     ] = None,
     fit: Annotated[str, typer.Option(help="How pictures become square: crop or pad.")] = "crop",
-    truncation: Annotated[
-        float | None, typer.Option(min=0.0, max=2.0, help="Of the latents. [default: 1]", show_default=False)
-    ] = None,
-    licence: Annotated[
-        str | None, typer.Option(help="Licence of the real pictures, for the record.", show_default=False)
-    ] = None,
+    truncation: Annotated[float | None, typer.Option(min=0.0, max=2.0, help="Of the latents. [default: 1]")] = None,
+    licence: Annotated[str | None, typer.Option(help="Licence of the real pictures, for the record.")] = None,
     weights_dir: WeightsDirOption = None,
-    cache: Annotated[
-        Path | None, typer.Option(help="Folder for features. [default: the user's cache]", show_default=False)
-    ] = None,
+    cache: Annotated[Path | None, typer.Option(help="Folder for features. [default: the user's cache]")] = None,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Keep no features on disk.")] = False,
     device: DeviceOption = "auto",
     batch_size: Annotated[int, typer.Option(min=1, help="Pictures a pass; 4 is fastest on a CPU.")] = 4,

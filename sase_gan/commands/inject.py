@@ -9,18 +9,14 @@ from sase_gan.commands.options import DeviceOption, SizeOption, parse_size
 
 app = typer.Typer(no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
 
-Model = Annotated[Path, typer.Argument(help="Snapshot folder of one picture, or its run folder.", show_default=False)]
-Picture = Annotated[Path, typer.Argument(help="The picture that enters.", show_default=False)]
-Mask = Annotated[Path, typer.Option(help="Picture, white where something may change.", show_default=False)]
+Model = Annotated[Path, typer.Argument(help="Snapshot folder of one picture, or its run folder.")]
+Picture = Annotated[Path, typer.Argument(help="The picture that enters.")]
+Mask = Annotated[Path, typer.Option(help="Picture, white where something may change.")]
 OptionalMask = Annotated[
-    Path | None,
-    typer.Option(help="Picture, white where something may change. [default: everywhere]", show_default=False),
+    Path | None, typer.Option(help="Picture, white where something may change. [default: everywhere]")
 ]
 Scale = Annotated[
-    int | None,
-    typer.Option(
-        help="Stage before which it enters: 1 redraws the most, the last stage the least.", show_default=False
-    ),
+    int | None, typer.Option(help="Stage before which it enters: 1 redraws the most, the last stage the least.")
 ]
 Seeds = Annotated[str, typer.Option(help="Such as 0,1,4-6.")]
 Out = Annotated[Path, typer.Option(help="Folder for the pictures.")]
@@ -51,7 +47,7 @@ def picture(
 def strip(
     model: Model,
     image: Annotated[
-        Path | None, typer.Argument(help="The picture that enters. [default: the training picture]", show_default=False)
+        Path | None, typer.Argument(help="The picture that enters. [default: the training picture]")
     ] = None,
     mask: OptionalMask = None,
     seed: Annotated[int, typer.Option(help="Of the noise.")] = 0,
@@ -76,7 +72,7 @@ def strip(
 @app.command("harmonise")
 def harmonise(
     model: Model,
-    composite: Annotated[Path, typer.Argument(help="The training picture with an object pasted.", show_default=False)],
+    composite: Annotated[Path, typer.Argument(help="The training picture with an object pasted.")],
     mask: Mask,
     start_scale: Scale = None,
     seeds: Seeds = "0",
@@ -96,13 +92,10 @@ def harmonise(
 @app.command("edit")
 def edit(
     model: Model,
-    edited: Annotated[
-        Path | None, typer.Argument(help="The edited training picture; or use --move.", show_default=False)
-    ] = None,
+    edited: Annotated[Path | None, typer.Argument(help="The edited training picture; or use --move.")] = None,
     mask: OptionalMask = None,
     move: Annotated[
-        str | None,
-        typer.Option(help="LEFT,TOP,WIDTH,HEIGHT:RIGHT,DOWN copies a box of the training picture.", show_default=False),
+        str | None, typer.Option(help="LEFT,TOP,WIDTH,HEIGHT:RIGHT,DOWN copies a box of the training picture.")
     ] = None,
     start_scale: Scale = None,
     seeds: Seeds = "0",
@@ -137,11 +130,10 @@ def edit(
 @app.command("paint")
 def paint(
     model: Model,
-    painting: Annotated[Path, typer.Argument(help="A flat painting.", show_default=False)],
+    painting: Annotated[Path, typer.Argument(help="A flat painting.")],
     start_scale: Annotated[int, typer.Option(help="1 or 2 serve most paintings.")] = 1,
     colours: Annotated[
-        int | None,
-        typer.Option(help="First move it to so many main colours of the training picture.", show_default=False),
+        int | None, typer.Option(help="First move it to so many main colours of the training picture.")
     ] = None,
     seeds: Seeds = "0-3",
     size: SizeOption = None,

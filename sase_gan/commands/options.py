@@ -9,20 +9,13 @@ import typer
 from typer.core import TyperCommand
 
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
-ThreadsOption = Annotated[int | None, typer.Option("--threads", help="CPU threads.", show_default=False)]
-PrecisionOption = Annotated[
-    str | None, typer.Option("--precision", help="32-true or bf16-mixed; default by device.", show_default=False)
-]
-ConfigOption = Annotated[
-    Path | None, typer.Option("--config", help="YAML file, laid over the preset.", show_default=False)
-]
+ThreadsOption = Annotated[int | None, typer.Option("--threads", help="CPU threads.")]
+PrecisionOption = Annotated[str | None, typer.Option("--precision", help="32-true or bf16-mixed; default by device.")]
+ConfigOption = Annotated[Path | None, typer.Option("--config", help="YAML file, laid over the preset.")]
 SettingsOption = Annotated[
-    list[str] | None,
-    typer.Option("--set", help="Any setting, for example schedule.log_images=100; repeatable.", show_default=False),
+    list[str] | None, typer.Option("--set", help="Any setting, for example schedule.log_images=100; repeatable.")
 ]
-SizeOption = Annotated[
-    str | None, typer.Option("--size", help="WIDTHxHEIGHT of the result, such as 800x200.", show_default=False)
-]
+SizeOption = Annotated[str | None, typer.Option("--size", help="WIDTHxHEIGHT of the result, such as 800x200.")]
 HoldoutOption = Annotated[
     float | None,
     typer.Option(
@@ -30,16 +23,11 @@ HoldoutOption = Annotated[
         help="Share of the pictures kept out of training, such as 10% or 0.1; at most half.",
         metavar="SHARE",
         parser=lambda text: parse_share(text),
-        show_default=False,
     ),
 ]
 WeightsDirOption = Annotated[
     Path | None,
-    typer.Option(
-        "--weights-dir",
-        help="Folder of pretrained weights; else SASE_GAN_WEIGHTS and torch's hub folder.",
-        show_default=False,
-    ),
+    typer.Option("--weights-dir", help="Folder of pretrained weights; else SASE_GAN_WEIGHTS and torch's hub folder."),
 ]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show settings and what they cost; write nothing.")]
 

@@ -39,7 +39,6 @@ def sample(
             min=0,
             help="Models of one picture: at so many of the finest stages patches of the training picture replace those "
             "drawn. More looks truer and copies more; 0 shows the network's own. [default: the model's]",
-            show_default=False,
         ),
     ] = None,
     walk: Annotated[int | None, typer.Option(help="Frames from seed to seed: writes walk.mp4, walk.gif.")] = None,

@@ -9,7 +9,7 @@ from sase_gan.commands.options import ConfigOption, DeviceOption, SettingsOption
 
 
 def scenes(
-    pictures: Annotated[Path, typer.Argument(help="Folder of pictures.", show_default=False)],
+    pictures: Annotated[Path, typer.Argument(help="Folder of pictures.")],
     out: Annotated[Path, typer.Option(help="Folder for models, samples and scores.")] = Path("scenes"),
     preset: Annotated[str | None, typer.Option(help="quick, standard or paper; default by hardware.")] = None,
     config: ConfigOption = None,
@@ -17,9 +17,7 @@ def scenes(
     seed: Annotated[int | None, typer.Option(help="Of every run.")] = None,
     settings: SettingsOption = None,
     count: Annotated[int, typer.Option(min=2, help="Pictures drawn from each model and measured.")] = 50,
-    metrics: Annotated[
-        str | None, typer.Option(help="Only these figures, by commas; as in evaluate.", show_default=False)
-    ] = None,
+    metrics: Annotated[str | None, typer.Option(help="Only these figures, by commas; as in evaluate.")] = None,
     device: DeviceOption = "auto",
     threads: ThreadsOption = None,
 ) -> None:

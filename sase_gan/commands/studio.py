@@ -14,15 +14,12 @@ def studio(
         typer.Option(
             "--models",
             help="A snapshot, a run, or a folder of them; may be repeated. The bundled model and --runs come besides.",
-            show_default=False,
         ),
     ] = None,
     runs: Annotated[Path, typer.Option(help="Folder for what is trained and measured in the studio.")] = Path("runs"),
-    port: Annotated[
-        int | None, typer.Option(min=1, max=65535, help="[default: the first free one from 7860]", show_default=False)
-    ] = None,
+    port: Annotated[int | None, typer.Option(min=1, max=65535, help="[default: the first free one from 7860]")] = None,
     host: Annotated[str, typer.Option(help="Address; beyond this machine only with --auth.")] = "127.0.0.1",
-    auth: Annotated[str | None, typer.Option(help="NAME:PASSWORD that visitors must give.", show_default=False)] = None,
+    auth: Annotated[str | None, typer.Option(help="NAME:PASSWORD that visitors must give.")] = None,
     device: DeviceOption = "auto",
     max_upload_mb: Annotated[int, typer.Option(min=1, max=4096, help="Largest uploaded file.")] = 200,
     browser: Annotated[bool, typer.Option("--browser", help="Open the page in the browser.")] = False,

@@ -18,10 +18,8 @@ from sase_gan.commands.options import (
 
 
 def train(
-    path: Annotated[
-        Path | None, typer.Argument(help="Folder or zip of pictures, or one picture.", show_default=False)
-    ] = None,
-    out: Annotated[Path | None, typer.Option(help="Run folder; default runs/NAME-001.", show_default=False)] = None,
+    path: Annotated[Path | None, typer.Argument(help="Folder or zip of pictures, or one picture.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Run folder; default runs/NAME-001.")] = None,
     preset: Annotated[str | None, typer.Option(help="Preset; default chosen from pictures and hardware.")] = None,
     config: ConfigOption = None,
     image_size: Annotated[int | None, typer.Option(help="32, 64, 128, 256, 512 or 1024 px.")] = None,

@@ -44,8 +44,7 @@ def list_weights(weights_dir: WeightsDirOption = None) -> None:
 
 @app.command("fetch", cls=_Command)
 def fetch(
-    names: Annotated[list[str], typer.Argument(help="Names from `weights list`.", show_default=False)],
-    weights_dir: WeightsDirOption = None,
+    names: Annotated[list[str], typer.Argument(help="Names from `weights list`.")], weights_dir: WeightsDirOption = None
 ) -> None:
     """Download files, check them, and put them where evaluation finds them."""
     from rich.console import Console
@@ -93,8 +92,8 @@ def verify(names: Names = None, weights_dir: WeightsDirOption = None) -> None:
 
 @app.command("import", cls=_Command)
 def import_weights(
-    name: Annotated[str, typer.Argument(help="A name from `weights list`.", show_default=False)],
-    file: Annotated[Path, typer.Argument(help="The file that was carried in.", show_default=False)],
+    name: Annotated[str, typer.Argument(help="A name from `weights list`.")],
+    file: Annotated[Path, typer.Argument(help="The file that was carried in.")],
     weights_dir: WeightsDirOption = None,
 ) -> None:
     """Check a file that was brought to this computer by hand and put it where evaluation finds it."""
