@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sase_gan.commands.options import DeviceOption, WeightsDirOption
+from sase_gan.commands.compare import verdict_text
+from sase_gan.commands.options import DeviceOption, WeightsDirOption, split_names
 
 if TYPE_CHECKING:
     from sase_gan.evaluation.options import EvaluationOptions
@@ -73,7 +74,7 @@ def evaluate(
         count=count,
         seed=seed,
         extractors=tuple(extractor) if extractor else None,
-        metrics=tuple(name.strip() for name in metrics.split(",") if name.strip()) if metrics else None,
+        metrics=split_names(metrics),
         skip_missing=skip_missing,
         holdout=holdout,
         holdout_seed=holdout_seed,
@@ -87,10 +88,7 @@ def evaluate(
         device=device,
         batch_size=batch_size,
     )
-    if pairs:
-        _evaluate_pairs(options)
-    else:
-        _evaluate_set(options)
+    (_evaluate_pairs if pairs else _evaluate_set)(options)
 
 
 def _evaluate_set(options: "EvaluationOptions") -> None:
@@ -130,24 +128,18 @@ def _evaluate_pairs(options: "EvaluationOptions") -> None:
 
 def _verdicts(record: "EvaluationRecord") -> Any:
     from rich.table import Table
-    from rich.text import Text
 
-    styles = {"green": "green", "amber": "yellow", "red": "bold red", "grey": "dim"}
     table = Table("Verdict", "", "Why")
     for topic, rule in record.verdict_rules.items():
-        colour = record.colour(topic)
-        table.add_row(topic.capitalize(), Text(colour, style=styles[colour]), rule.text)
+        table.add_row(topic.capitalize(), verdict_text(record.colour(topic)), rule.text)
     return table
 
 
 def _figures(record: "EvaluationRecord") -> Any:
-    from rich.table import Table
+    from rich.table import Column, Table
 
     title = f"{record.fakes.n} generated against {record.data.n} real pictures"
-    table = Table(title=title, title_justify="left")
-    table.add_column("Figure", no_wrap=True)
-    for heading in ("Value", "95 %", "Reference"):
-        table.add_column(heading)
+    table = Table(Column("Figure", no_wrap=True), "Value", "95 %", "Reference", title=title, title_justify="left")
     for name, entry in record.metrics.items():
         if entry.status != "ok":
             table.add_row(name, entry.status.replace("_", " "), "", entry.reason or "", style="dim")

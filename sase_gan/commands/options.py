@@ -31,6 +31,23 @@ WeightsDirOption = Annotated[
 ]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show settings and what they cost; write nothing.")]
 
+# Of classify and detect.
+SnapshotArgument = Annotated[Path, typer.Argument(help="A snapshot folder that a run wrote.")]
+PicturesArgument = Annotated[Path, typer.Argument(help="A picture, a folder or a zip of pictures.")]
+RunFolderOption = Annotated[Path, typer.Option("--out", help="The run folder.")]
+ScoresOption = Annotated[Path, typer.Option("--out", help="Where the scores and the report go.")]
+NormOption = Annotated[str | None, typer.Option("--norm", help="batch or attentive.")]
+ConvOption = Annotated[str | None, typer.Option("--conv", help="plain, sase, aw or grouped.")]
+AttentionOption = Annotated[str | None, typer.Option("--attention", help="none, se, cbam or emsa.")]
+EpochsOption = Annotated[int | None, typer.Option("--epochs", min=1, help="Passes over the training pictures.")]
+PassOption = Annotated[int, typer.Option("--batch-size", min=1, help="Pictures at once.")]
+ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")]
+
+
+def split_names(text: str | None) -> tuple[str, ...] | None:
+    """Read names with commas between them; None stays None, and so does an empty text."""
+    return tuple(name.strip() for name in text.split(",") if name.strip()) if text else None
+
 
 @overload
 def parse_size(text: str) -> tuple[int, int]: ...

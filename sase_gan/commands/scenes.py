@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from sase_gan.commands.options import ConfigOption, DeviceOption, SettingsOption, ThreadsOption
+from sase_gan.commands.options import ConfigOption, DeviceOption, SettingsOption, ThreadsOption, split_names
 
 
 def scenes(
@@ -33,20 +33,13 @@ def scenes(
 
     hardware = choose_hardware(device, threads=threads)
     preset = preset or choose_one_shot_preset(gpu=hardware.kind != "cpu")[0]
-    resolved = resolve(
-        OneShotConfig,
-        preset=preset,
-        file=config,
-        flags={"seed": seed, "pyramid": {"max_size": max_size}},
-        settings=settings,
-        task="one_shot",
-    )
-
+    flags = {"seed": seed, "pyramid": {"max_size": max_size}}
+    resolved = resolve(OneShotConfig, preset=preset, file=config, flags=flags, settings=settings, task="one_shot")
     scoring = EvaluationOptions(
         source=out / "samples",
         real=out / "real",
         out=out / "scores",
-        metrics=tuple(name.strip() for name in metrics.split(",")) if metrics else None,
+        metrics=split_names(metrics),
         device=device,
     )
     settle_figures(scoring)  # a misspelt figure is told now, not when all pictures are trained

@@ -25,6 +25,7 @@ def studio(
     browser: Annotated[bool, typer.Option("--browser", help="Open the page in the browser.")] = False,
 ) -> None:
     """Open the browser app: draw, explore, look into layers, mix, train, measure."""
+    from sase_gan.datasets.bundled import bundled_data
     from sase_gan.errors import DataError, SaseGanError, UsageError
     from sase_gan.ui.serve import serve
 
@@ -35,7 +36,7 @@ def studio(
     if auth is not None and not (name and colon and password):
         raise UsageError("--auth is not of the form NAME:PASSWORD; both parts are required")
     try:
-        shipped = [_bundled_snapshots()]
+        shipped = [bundled_data("snapshots")]
     except SaseGanError:  # an installed package without its repository
         shipped = []
     serve(
@@ -49,9 +50,3 @@ def studio(
         browser=browser,
         opened=lambda address: typer.echo(f"The studio is open at {address} (Ctrl-C ends it)"),
     )
-
-
-def _bundled_snapshots() -> Path:
-    from sase_gan.datasets.bundled import bundled_data
-
-    return bundled_data("snapshots")

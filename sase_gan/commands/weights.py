@@ -28,15 +28,9 @@ def list_weights(weights_dir: WeightsDirOption = None) -> None:
     table = Table("Name", "State", "MB", "Licence", "Needed for", "File or address")
     for name, record in KNOWN.items():
         state = weights.state(name, weights_dir)
-        path = weights.locate(name, weights_dir)
-        table.add_row(
-            name,
-            Text(state, style=styles[state]),
-            f"{record.megabytes:.1f}",
-            record.licence,
-            record.needed_for,
-            Text(str(path) if path else record.address(), overflow="fold"),
-        )
+        place = Text(str(weights.locate(name, weights_dir) or record.address()), overflow="fold")
+        told = f"{record.megabytes:.1f}", record.licence, record.needed_for
+        table.add_row(name, Text(state, style=styles[state]), *told, place)
     console = Console()
     console.print(table)
     console.print("Looked in: " + ", ".join(str(path) for path in weights.search_folders(weights_dir)), soft_wrap=True)
