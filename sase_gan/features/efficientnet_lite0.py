@@ -81,17 +81,14 @@ class EfficientNetLite0(FrozenModule):
         x = to_unit(images)
         if x.shape[-2:] != (self.input_size, self.input_size):
             x = F.interpolate(x, size=(self.input_size, self.input_size), mode="bicubic", antialias=True)
-        x = self._stem(x)
-        out: dict[str, Tensor] = {}
-        for index, stage in enumerate(self.network.blocks):
-            x = stage(x)
-            if index == 2:
-                out = {"mid": cell_descriptor(x)} if "mid" in wanted else {}
-                if "mid_map" in wanted:
-                    out["mid_map"] = x
-                if wanted <= set(out):
-                    return out
-        pooled = self.network.forward_head(self.network.bn2(self.network.conv_head(x)), pre_logits=True)
+        x = self.network.blocks[:3](self._stem(x))
+        out = {"mid": cell_descriptor(x)} if "mid" in wanted else {}
+        if "mid_map" in wanted:
+            out["mid_map"] = x
+        if wanted <= set(out):
+            return out
+        x = self.network.bn2(self.network.conv_head(self.network.blocks[3:](x)))
+        pooled = self.network.forward_head(x, pre_logits=True)
         if "pooled" in wanted:
             out["pooled"] = pooled
         if "logits" in wanted:
@@ -127,18 +124,17 @@ def cell_descriptor(x: Tensor) -> Tensor:
 
 def _remap_keys(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """Give the tensors of the packaged weights the names that timm uses."""
-    starts = [sum(_STAGE_DEPTHS[:stage]) for stage in range(len(_STAGE_DEPTHS))]
-    renamed: dict[str, Tensor] = {}
-    for key, value in state.items():
-        parts = key.split(".")
-        if parts[0] != "_blocks":
-            renamed[".".join([_TOP_NAMES[parts[0]], *parts[1:]])] = value
-            continue
-        block = int(parts[1])
-        stage = max(index for index, start in enumerate(starts) if start <= block)
-        names = _FIRST_BLOCK_NAMES if block == 0 else _BLOCK_NAMES
-        renamed[".".join(["blocks", str(stage), str(block - starts[stage]), names[parts[2]], *parts[3:]])] = value
-    return renamed
+    places = [f"blocks.{stage}.{block}" for stage, depth in enumerate(_STAGE_DEPTHS) for block in range(depth)]
+
+    def renamed(key: str) -> str:
+        part, *rest = key.split(".")
+        if part != "_blocks":
+            return ".".join([_TOP_NAMES[part], *rest])
+        number, part, *rest = rest
+        names = _FIRST_BLOCK_NAMES if number == "0" else _BLOCK_NAMES
+        return ".".join([places[int(number)], names[part], *rest])
+
+    return {renamed(key): value for key, value in state.items()}
 
 
 @lru_cache(maxsize=4)

@@ -285,9 +285,9 @@ def _panel(width: int = 360, height: int = 216) -> tuple[Figure, Axes]:
 
 def _legend(axes: Axes) -> None:
     handles, labels = axes.get_legend_handles_labels()
+    place: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0, 1.01), "ncols": 2, "borderaxespad": 0}
+    look: dict[str, Any] = {"frameon": False, "fontsize": 9, "labelcolor": ROLES["ink"]}
     if handles:
-        place: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0, 1.01), "ncols": 2, "borderaxespad": 0}
-        look: dict[str, Any] = {"frameon": False, "fontsize": 9, "labelcolor": ROLES["ink"]}
         axes.legend(handles, labels, handlelength=2.2, columnspacing=1.4, **place, **look)
 
 

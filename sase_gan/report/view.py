@@ -54,10 +54,8 @@ def build_view(record: EvaluationRecord, folder: Path, run: RunRecords, run_fold
     """Gather what `report.html` and `report.md` show; `notes` collects what had to be left out.
 
     Args:
-        record: the evaluation.
-        folder: where its pictures lie.
-        run: the curves and configuration of its training run, or an empty `RunRecords()`.
-        run_folder: the folder of that run, if any.
+        folder: where the record's pictures lie.
+        run: the curves and configuration of the training run, or an empty `RunRecords()`.
     """
     notes = list(run.notes)
     shelf = PictureShelf(folder, notes)
@@ -68,8 +66,12 @@ def build_view(record: EvaluationRecord, folder: Path, run: RunRecords, run_fold
         for section, metrics in metrics_by_section(record.metrics)
     }
     copying_rows = rows.pop("copying", [])
+    source = f"Snapshot {record.model.snapshot}" if record.model and record.model.snapshot else record.fakes.name
+    missing = "No training run was given, so there are no curves; sase-gan report with --run adds them."
+    if run_folder is not None:
+        missing = f"The run folder {run_folder.name} has no readable {TRAINING_FILE} or results.jsonl yet: no curves."
     return {
-        "title": _title(record),
+        "title": f"{source} against {record.data.name}",
         "record": record,
         "facts": _facts(record),
         "verdicts": verdicts,
@@ -84,7 +86,7 @@ def build_view(record: EvaluationRecord, folder: Path, run: RunRecords, run_fold
         "cautions": _cautions(record),
         "walk": walk_view(record, shelf),
         "curves": curve_panels(run, images_seen(record)),
-        "curves_missing": _why_no_curves(run_folder),
+        "curves_missing": missing,
         "typical": named_pictures(record.pictures.typical, shelf),
         "atypical": named_pictures(record.pictures.atypical, shelf),
         "setup": _setup_sections(record),
@@ -93,28 +95,19 @@ def build_view(record: EvaluationRecord, folder: Path, run: RunRecords, run_fold
     }
 
 
-def _title(record: EvaluationRecord) -> str:
-    if record.model and record.model.snapshot:
-        return f"Snapshot {record.model.snapshot} against {record.data.name}"
-    return f"{record.fakes.name} against {record.data.name}"
-
-
 def _facts(record: EvaluationRecord) -> list[tuple[str, str]]:
-    facts = []
-    if record.fakes.n is not None:
-        facts.append(("generated pictures", count(record.fakes.n)))
-    if record.data.n is not None:
-        facts.append(("real picture" if record.data.n == 1 else "real pictures", count(record.data.n)))
-    if record.fakes.image_size:
-        facts.append(("picture size", "{1} × {0} px".format(*record.fakes.image_size)))
-    facts.append(("protocol", record.protocol_name))
-    if (clock := images_seen(record)) is not None:
-        facts.append(("images seen", count(clock)))
-    if record.created:
-        # An ISO time without its seconds and zone.
-        short = re.match(r"(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2})", record.created)
-        facts.append(("measured", f"{short[1]} {short[2]}" if short else record.created))
-    return facts
+    size, created = record.fakes.image_size, record.created or ""
+    # An ISO time goes without its seconds and zone.
+    short = re.match(r"(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2})", created)
+    facts: dict[str, int | str | None] = {
+        "generated pictures": record.fakes.n,
+        "real picture" if record.data.n == 1 else "real pictures": record.data.n,
+        "picture size": f"{size[1]} × {size[0]} px" if size else None,
+        "protocol": record.protocol_name,
+        "images seen": images_seen(record),
+        "measured": (f"{short[1]} {short[2]}" if short else created) or None,
+    }
+    return [(term, _written(value)) for term, value in facts.items() if value is not None]
 
 
 def _verdict(record: EvaluationRecord, topic: str) -> dict[str, Any]:
@@ -185,12 +178,6 @@ def _cautions(record: EvaluationRecord) -> list[str]:
         which = "The real picture was a JPEG file: its" if n_real == 1 else which
         cautions.append(f"{which} compression is part of what the fakes are compared with.")
     return cautions
-
-
-def _why_no_curves(run_folder: Path | None) -> str:
-    if run_folder is None:
-        return "No training run was given, so there are no curves; sase-gan report with --run adds them."
-    return f"The run folder {run_folder.name} has no readable {TRAINING_FILE} or results.jsonl yet: no curves."
 
 
 def _setup_sections(record: EvaluationRecord) -> list[tuple[str, list[tuple[str, str]]]]:

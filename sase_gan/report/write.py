@@ -8,9 +8,6 @@ mode.
 It leads with copying. Where the training pictures are also the reference, a generator that repeats them has the best
 distance of all, so the first thing a reader sees is whether that happened, with the most suspicious picture beside the
 training picture it resembles; the distances follow. Whatever an evaluation left out is said in a sentence at its place.
-
-Everything that comes from a file is escaped: names of pictures are other people's text. Paths to pictures are followed
-only inside the folder that the report describes.
 """
 
 import re
@@ -53,7 +50,10 @@ def write_report(folder: Path, *, run_folder: Path | None = None) -> Path:
         UsageError: the record follows a schema that this version does not know.
     """
     folder = Path(folder)
-    run_folder = run_folder or _find_run_folder(folder)
+    # The run is the folder itself, or what it kept of a run that lies elsewhere, or one of the two folders above.
+    resolved = folder.resolve()
+    places = (resolved, resolved / KEPT_RUN, *resolved.parents[:2])
+    run_folder = run_folder or next((place for place in places if is_run(place)), None)
     run = read_run(run_folder) if run_folder else RunRecords()
     evaluated = (folder / RECORD_FILE).is_file()
     record = read_record(folder / RECORD_FILE) if evaluated else _record_of_run(folder, run)
@@ -64,13 +64,6 @@ def write_report(folder: Path, *, run_folder: Path | None = None) -> Path:
     if evaluated and not any((folder / name).exists() for name in (FIGURES_FILE, TRAINING_FILE)):
         write_figures(folder / FIGURES_FILE, dict(in_order(record.metrics)))
     return folder / "report.html"
-
-
-def _find_run_folder(folder: Path) -> Path | None:
-    """The run that a folder belongs to: itself, or what it kept of one that lies elsewhere, or a folder above it."""
-    resolved = folder.resolve()
-    places = (resolved, resolved / KEPT_RUN, *resolved.parents[:2])
-    return next((place for place in places if is_run(place)), None)
 
 
 def _record_of_run(folder: Path, run: RunRecords) -> EvaluationRecord:
