@@ -49,11 +49,7 @@ class Report:
 
 
 def evaluate(
-    source: Path | str | HasFolder,
-    real: Path | str | None = None,
-    *,
-    progress: Progress | bool = True,
-    **options: Any,
+    source: Path | str | HasFolder, real: Path | str | None = None, *, progress: Progress | bool = True, **options: Any
 ) -> Report:
     """Measure generated images against real ones: distances, copying, diversity, with a report.
 

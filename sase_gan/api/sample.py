@@ -17,7 +17,6 @@ from sase_gan.drawing.sampling import NoiseMode, check_seeds
 from sase_gan.errors import UsageError
 from sase_gan.networks.generator import Generator
 from sase_gan.networks.pyramid import Pyramid
-from sase_gan.networks.pyramid_sizes import Size
 from sase_gan.progress import Count, named
 from sase_gan.snapshot import snapshot_digest
 
@@ -60,18 +59,14 @@ def sample(
     settings: dict[str, Any] = {"truncation": truncation, "noise": noise}
     recipes = tuple(replace(recipe, **settings) for recipe in _recipes(seeds))
     network, name, digest = _opened(model, device)
-    text = {"snapshot": digest} if digest else {}
-    text |= {"truncation": str(truncation), "noise": noise}
-    if start_scale:
-        text["start_scale"] = str(start_scale)
-    if finished_stages is not None:
-        text["finished_stages"] = str(finished_stages)
-    pyramid = _as_pyramid(
-        network, {"size": size, "start_scale": start_scale or None, "finished_stages": finished_stages}
-    )
+    # What only a model of one picture can do.
+    own = {"size": size, "start_scale": start_scale or None, "finished_stages": finished_stages}
+    told = {"snapshot": digest, **settings, **own, "size": None}
+    text = {name: str(value) for name, value in told.items() if value is not None}
+    pyramid = _as_pyramid(network, own)
     bars = progress if isinstance(progress, bool) else lambda what, done, total: progress(done, total)
-    with shown(bars) as told, _finished(pyramid, finished_stages):
-        advance = named(told, "drawing")
+    with shown(bars) as bar, _finished(pyramid, finished_stages):
+        advance = named(bar, "drawing")
         if pyramid is None or not (size or start_scale):
             pixels = draw_recipes(network, recipes, batch_size=batch_size, progress=advance)
         else:
@@ -80,10 +75,11 @@ def sample(
                     f"truncation is {truncation}, which keeps the trained size and begins at scale 0; leave it out, or "
                     "leave out size and start_scale"
                 )
+            height, width = size or (None, None)
             pixels = injection.sample(
                 pyramid,
                 [recipe.seed_alone() for recipe in recipes],
-                size=_whole(size, pyramid.size),
+                size=(height or pyramid.size[0], width or pyramid.size[1]),
                 start_scale=start_scale,
                 noise=noise,
                 batch_size=batch_size,
@@ -108,11 +104,6 @@ def _opened(
         return model, "a model in memory", None
     folder = find_snapshot(model)
     return load(folder, device=device), folder.name, snapshot_digest(folder)
-
-
-def _whole(size: tuple[int | None, int | None] | None, own: Size) -> Size:
-    height, width = size or (None, None)
-    return height or own[0], width or own[1]
 
 
 def _as_pyramid(network: Generator | Pyramid, given: dict[str, Any]) -> Pyramid | None:

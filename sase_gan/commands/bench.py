@@ -1,19 +1,17 @@
 """`sase-gan bench`: speed and memory on this machine, each as a ratio to a stated reference in the same run."""
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from sase_gan.commands.options import (
-    DeviceOption,
-    PrecisionOption,
-    ThreadsOption,
-    former_names,
-    parse_size,
-)
+from sase_gan.commands.options import DeviceOption, PrecisionOption, ThreadsOption, former_names, parse_size
 
 TableOption = Annotated[Path | None, typer.Option("--out", help="Also write the table to this Markdown file.")]
+RealArgument = Annotated[Path, typer.Argument(help="Real pictures, 40 or more: a folder or zip.")]
+SideOption = Annotated[int | None, typer.Option("--image-size", help="Bring all to this side. [default: their own]")]
+FirstOption = Annotated[int | None, typer.Option("--max-images", min=40, help="Only the first by name.")]
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
@@ -33,32 +31,28 @@ def train(
 
     Perceptual networks that are not on this machine are built with random weights: the cost is the same.
     """
-    from rich.console import Console
-    from rich.table import Table
-
+    from sase_gan.config import resolve
     from sase_gan.hardware import choose_hardware
+    from sase_gan.runs.cost import measure_training
+    from sase_gan.training.config import LowShotConfig
 
     hardware = choose_hardware(device, precision, threads)
     names = presets or ["cpu", "paper_256"]
     changes = {"image_size": image_size, "optimiser": {"batch_size": batch_size}}
-    table = Table(title=f"training on {hardware.name}, {hardware.precision}, {hardware.threads} threads, {steps} steps")
-    for column in ("preset", "form", "s/step", "CPU s/step", "images/s", "peak MB", "speed"):
-        table.add_column(column, justify="left" if column in ("preset", "form") else "right")
+    rows = []
     reference: float | None = None
     for name in names:
+        config = resolve(LowShotConfig, preset=name, flags=changes, task="low_shot")
+        untrained = config.loss.reconstruction.startswith("lpips")
         for form in ("fast", "plain") if plain else ("fast",):
-            cost = _in_own_process(_measure, name, changes, hardware, steps, form == "plain")
+            settings = {"steps": steps, "plain": form == "plain", "untrained_perceptual": untrained}
+            cost = _in_own_process(measure_training, config, hardware, **settings)
             reference = reference or cost.seconds_per_step
-            table.add_row(
-                name,
-                form,
-                f"{cost.seconds_per_step:.3f}",
-                f"{cost.cpu_seconds_per_step:.3f}",
-                f"{cost.images_per_second:.2f}",
-                f"{cost.peak_memory_mb:,.0f}",
-                f"{reference / cost.seconds_per_step:.2f}x",
-            )
-    Console().print(table)
+            times = f"{cost.seconds_per_step:.3f}", f"{cost.cpu_seconds_per_step:.3f}", f"{cost.images_per_second:.2f}"
+            speed = f"{reference / cost.seconds_per_step:.2f}x"
+            rows.append((name, form, *times, f"{cost.peak_memory_mb:,.0f}", speed))
+    title = f"training on {hardware.name}, {hardware.precision}, {hardware.threads} threads, {steps} steps"
+    _print_table(title, ("preset", "form", "s/step", "CPU s/step", "images/s", "peak MB", "speed"), rows, words=2)
     typer.echo(f"speed is relative to the first row ({names[0]}, fast)")
 
 
@@ -87,7 +81,7 @@ def models(
         backbones or BACKBONES, layers=chosen, throughput=throughput, device=hardware.kind, batch_size=batch_size
     )
     note = f"images/s: batches of {batch_size} in evaluation on {hardware.name}, {hardware.threads} threads"
-    _show(models_table(costs), note if throughput else "", out)
+    _tell([models_table(costs), note] if throughput else [models_table(costs)], out, end="\n")
 
 
 @app.command("layers", cls=former_names({"--size": "--side"}))
@@ -107,45 +101,38 @@ def layers(
     hardware = choose_hardware(device, "32-true", threads)
     costs = bench_layers(channels=channels, size=side, batch_size=batch_size, device=hardware.kind, repeats=repeats)
     note = f"forward and backward, median of {repeats}, on {hardware.name}, {hardware.threads} threads"
-    _show(layers_table(costs), f"{note}; ratio: how many times faster than the loop", out)
+    _tell([layers_table(costs), f"{note}; ratio: how many times faster than the loop"], out, end="\n")
 
 
-def _show(table: str, note: str, out: Path | None) -> None:
-    from sase_gan.files import write_atomically
-
-    text = "\n\n".join(filter(None, (table, note)))
-    typer.echo(text)
-    if out is not None:
-        with write_atomically(out) as path:
-            path.write_text(text + "\n")
-
-
-def _in_own_process(measure: Any, *arguments: Any) -> Any:
-    """Peak memory is a property of a process, so each measurement has its own."""
+def _in_own_process(measure: Any, config: Any, hardware: Any, **settings: Any) -> Any:
+    """Peak memory is a property of a process, so each measurement has its own, with as many threads."""
     from concurrent.futures import ProcessPoolExecutor
     from multiprocessing import get_context
 
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(measure, *arguments).result()
-
-
-def _measure(name: str, changes: dict[str, Any], hardware: Any, steps: int, plain: bool) -> Any:
-    from sase_gan.config import resolve
     from sase_gan.hardware import choose_hardware
-    from sase_gan.runs.cost import measure_training
-    from sase_gan.training.config import LowShotConfig
 
-    config = resolve(LowShotConfig, preset=name, flags=changes, task="low_shot")
-    hardware = choose_hardware(hardware.kind, hardware.precision, hardware.threads)
-    untrained = config.loss.reconstruction.startswith("lpips")
-    return measure_training(config, hardware, steps=steps, plain=plain, untrained_perceptual=untrained)
+    chosen = hardware.kind, hardware.precision, hardware.threads
+    with ProcessPoolExecutor(1, get_context("spawn"), choose_hardware, chosen) as pool:
+        return pool.submit(measure, config, hardware, **settings).result()
+
+
+def _print_table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str]], *, words: int = 0) -> None:
+    """Print a table whose first columns hold words and whose others hold numbers, flush right."""
+    from rich.console import Console
+    from rich.table import Column, Table
+
+    columns = [Column(name, justify="left" if place < words else "right") for place, name in enumerate(headings)]
+    table = Table(*columns, title=title)
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
 
 
 @app.command("metrics")
 def metrics(
-    real: Annotated[Path, typer.Argument(help="Real pictures, 40 or more: a folder or zip.", show_default=False)],
-    image_size: Annotated[int | None, typer.Option(help="Bring all to this side. [default: their own]")] = None,
-    max_images: Annotated[int | None, typer.Option(min=40, help="Only the first by name.")] = None,
+    real: RealArgument,
+    image_size: SideOption = None,
+    max_images: FirstOption = None,
     seed: Annotated[int, typer.Option(min=0, help="Which random half plays the training set.")] = 0,
     out: TableOption = None,
 ) -> None:
@@ -153,36 +140,33 @@ def metrics(
 
     Ends with code 1 when copies are not called red, or the untouched held-out half is not called green.
     """
-    from sase_gan.evaluation import calibration as bench_metrics
+    from sase_gan.evaluation.calibration import ladder, ladder_table
 
     images, note = _real_pictures(real, image_size, max_images)
     rungs = []
-    for rung in bench_metrics.ladder(images, seed=seed):
+    for rung in ladder(images, seed=seed):
         typer.echo(f"{rung.name}: copying {rung.record.colour('copying')}", err=True)
         rungs.append(rung)
-    _tell(
-        f"{note}; half of them, drawn with seed {seed}, play the training set\n\n{bench_metrics.ladder_table(rungs)}",
-        out,
-    )
+    _tell([f"{note}; half of them, drawn with seed {seed}, play the training set", ladder_table(rungs)], out)
     _check({rung.name: rung.record.colour("copying") for rung in rungs}, "held-out half, as it is")
 
 
 @app.command("copying")
 def copying(
-    real: Annotated[Path, typer.Argument(help="Real pictures, 40 or more: a folder or zip.", show_default=False)],
-    image_size: Annotated[int | None, typer.Option(help="Bring all to this side. [default: their own]")] = None,
-    max_images: Annotated[int | None, typer.Option(min=40, help="Only the first by name.")] = None,
+    real: RealArgument,
+    image_size: SideOption = None,
+    max_images: FirstOption = None,
     out: TableOption = None,
 ) -> None:
     """Do the limits of the copying verdict hold on these pictures? Honest halves, and all kinds of copies, judged.
 
     Ends with code 1 when copies are not called red.
     """
-    from sase_gan.evaluation import calibration as bench_metrics
+    from sase_gan.evaluation.calibration import calibrate, calibration_table
 
     images, note = _real_pictures(real, image_size, max_images)
-    honest, copies = bench_metrics.calibrate(images)
-    _tell(f"{note}\n\n{bench_metrics.calibration_table(honest, copies)}", out)
+    honest, copies = calibrate(images)
+    _tell([note, calibration_table(honest, copies)], out)
     _check({item.name: item.colour for item in copies})
 
 
@@ -197,13 +181,14 @@ def _real_pictures(path: Path, image_size: int | None, max_images: int | None) -
     return found.images, f"{len(found)} pictures of {path.name}, {width} x {height} px"
 
 
-def _tell(text: str, out: Path | None) -> None:
+def _tell(parts: Sequence[str], out: Path | None, end: str = "") -> None:
     from sase_gan.files import write_atomically
 
+    text = "\n\n".join(parts)
     typer.echo(text)
     if out is not None:
         with write_atomically(out) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+            temporary.write_text(text + end, encoding="utf-8")
 
 
 def _check(colours: dict[str, str], honest: str | None = None) -> None:
@@ -234,11 +219,9 @@ def one_shot(
     That loop draws from the coarsest stage in every iteration, one picture after the other, applies gates at the
     target's size, and lets the discriminator take gradients in the generator's step.
     """
-    from rich.console import Console
-    from rich.table import Table
-
     from sase_gan.config import resolve
     from sase_gan.hardware import choose_hardware
+    from sase_gan.runs.cost import measure_picture_training
     from sase_gan.training.config import OneShotConfig, sized_for
 
     hardware = choose_hardware(device, precision, threads)
@@ -246,28 +229,17 @@ def one_shot(
     picture = (height or rows_given, width or columns_given)
     flags = {"pyramid": {"max_size": max_size}}
     config = sized_for(resolve(OneShotConfig, preset=preset, flags=flags, task="one_shot"), picture)
-    fast, plain = (_in_own_process(_measure_picture, config, hardware, steps, form) for form in (False, True))
-    table = Table(title=f"one picture, {preset}, {hardware.name}, {hardware.precision}, {hardware.threads} threads")
-    for column in ("stage", "iterations", "fast s", "plain s", "speed"):
-        table.add_column(column, justify="right")
-    rows = zip(config.generator.sizes, fast.seconds_per_iteration, plain.seconds_per_iteration, strict=True)
-    for stage, ((rows_of, columns_of), quick, slow) in enumerate(rows):
-        table.add_row(
-            f"{columns_of}x{rows_of}",
-            f"{config.iterations(stage):,}",
-            f"{quick:.3f}",
-            f"{slow:.3f}",
-            f"{slow / quick:.2f}x",
-        )
-    table.add_row("run", f"{config.total_images:,}", f"{fast.seconds:,.0f}", f"{plain.seconds:,.0f}", "")
-    Console().print(table)
+    settings = {"steps": steps, "budget": float("inf")}
+    fast, plain = (
+        _in_own_process(measure_picture_training, config, hardware, plain=form, **settings) for form in (False, True)
+    )
+    rows = []
+    found = zip(config.generator.sizes, fast.seconds_per_iteration, plain.seconds_per_iteration, strict=True)
+    for stage, ((high, wide), quick, slow) in enumerate(found):
+        times = f"{quick:.3f}", f"{slow:.3f}", f"{slow / quick:.2f}x"
+        rows.append((f"{wide}x{high}", f"{config.iterations(stage):,}", *times))
+    rows.append(("run", f"{config.total_images:,}", f"{fast.seconds:,.0f}", f"{plain.seconds:,.0f}", ""))
+    title = f"one picture, {preset}, {hardware.name}, {hardware.precision}, {hardware.threads} threads"
+    _print_table(title, ("stage", "iterations", "fast s", "plain s", "speed"), rows)
     typer.echo(f"the whole run is {plain.seconds / fast.seconds:.2f} times as fast as the straightforward loop")
     typer.echo(f"peak memory {fast.peak_memory_mb:,.0f} MB, straightforward {plain.peak_memory_mb:,.0f} MB")
-
-
-def _measure_picture(config: Any, hardware: Any, steps: int, plain: bool) -> Any:
-    from sase_gan.hardware import choose_hardware
-    from sase_gan.runs.cost import measure_picture_training
-
-    hardware = choose_hardware(hardware.kind, hardware.precision, hardware.threads)
-    return measure_picture_training(config, hardware, steps=steps, plain=plain, budget=float("inf"))

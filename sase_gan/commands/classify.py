@@ -5,14 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sase_gan.commands.options import (
-    ConfigOption,
-    DeviceOption,
-    DryRunOption,
-    SettingsOption,
-    ThreadsOption,
-    former_names,
-)
+from sase_gan.commands import options
 
 if TYPE_CHECKING:
     from sase_gan.recognition.classification.data import LabelledSet
@@ -27,30 +20,29 @@ DataArgument = Annotated[
         "(Fashion-MNIST), or torchvision:NAME:FOLDER."
     ),
 ]
-SnapshotArgument = Annotated[Path, typer.Argument(help="A snapshot folder that a run wrote.")]
 PresetOption = Annotated[str | None, typer.Option(help="A recipe of configs/classify, for example cifar_200.")]
 
 
-@app.command(cls=former_names({"--accelerator": "--device"}))
+@app.command(cls=options.former_names({"--accelerator": "--device"}))
 def train(
     data: DataArgument,
-    out: Annotated[Path, typer.Option(help="The run folder.")],
+    out: options.RunFolderOption,
     preset: PresetOption = None,
-    config: ConfigOption = None,
+    config: options.ConfigOption = None,
     backbone: Annotated[str | None, typer.Option(help="For example resnet50, cifar_resnet18, mobilenetv2.")] = None,
-    norm: Annotated[str | None, typer.Option(help="batch or attentive.")] = None,
-    conv: Annotated[str | None, typer.Option(help="plain, sase, aw or grouped.")] = None,
-    attention: Annotated[str | None, typer.Option(help="none, se, cbam or emsa.")] = None,
-    epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the training pictures.")] = None,
+    norm: options.NormOption = None,
+    conv: options.ConvOption = None,
+    attention: options.AttentionOption = None,
+    epochs: options.EpochsOption = None,
     batch_size: Annotated[int | None, typer.Option(min=2, help="Pictures in a step.")] = None,
     max_train: Annotated[int | None, typer.Option(min=2, help="Train on so many pictures only.")] = None,
     holdout: Annotated[float | None, typer.Option(help="Share held out where the data have no test part.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Of first weights, order and augmentation.")] = None,
-    set_values: SettingsOption = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")] = False,
-    dry_run: DryRunOption = False,
-    device: DeviceOption = "auto",
-    threads: ThreadsOption = None,
+    set_values: options.SettingsOption = None,
+    resume: options.ResumeOption = False,
+    dry_run: options.DryRunOption = False,
+    device: options.DeviceOption = "auto",
+    threads: options.ThreadsOption = None,
 ) -> None:
     """Train a classifier; write its run folder with scores, curves, a report and a snapshot."""
     from rich.console import Console
@@ -73,57 +65,55 @@ def train(
         size = settings.pictures.evaluation_size or settings.pictures.image_size
         console.print(cost_in_words(settings.backbone, size))
         return
-    from sase_gan.recognition.classification.scores import scores_in_words, write_scores
     from sase_gan.recognition.classification.training import fit_classifier
     from sase_gan.recognition.fit import choose_device
-    from sase_gan.report.recognition import write_classification_report
 
     kind, parts = choose_device(device, threads), _open_parts(data, settings)
     result = fit_classifier(settings, *parts, out, resume=resume, device=kind, show_progress=console.is_terminal)
-    write_scores(result.scores, out)
-    page = write_classification_report(out)
-    console.print(scores_in_words(result.scores))
-    console.print(f"Written: {page}")
+    _report(result.scores, out)
 
 
-@app.command(cls=former_names({"--held-out": "--holdout"}))
+@app.command(cls=options.former_names({"--held-out": "--holdout"}))
 def evaluate(
-    snapshot: SnapshotArgument,
+    snapshot: options.SnapshotArgument,
     data: DataArgument,
-    out: Annotated[Path, typer.Option(help="Where the scores and the report go.")],
-    batch_size: Annotated[int, typer.Option(min=1, help="Pictures at once.")] = 64,
+    out: options.ScoresOption,
+    batch_size: options.PassOption = 64,
     holdout: Annotated[float, typer.Option(help="As in training, where the data have no test part.")] = 0.1,
     seed: Annotated[int, typer.Option(help="As in training, where the data have no test part.")] = 0,
-    device: DeviceOption = "auto",
-    threads: ThreadsOption = None,
+    device: options.DeviceOption = "auto",
+    threads: options.ThreadsOption = None,
 ) -> None:
     """Score a classifier on the held-out part of a data set."""
-    from rich.console import Console
-
     from sase_gan.recognition.classification.classifier import load_classifier
     from sase_gan.recognition.classification.data import open_labelled
-    from sase_gan.recognition.classification.scores import evaluate_classifier, scores_in_words, write_scores
+    from sase_gan.recognition.classification.scores import evaluate_classifier
     from sase_gan.recognition.fit import choose_device
-    from sase_gan.report.recognition import write_classification_report
 
     model = load_classifier(snapshot, device=choose_device(device, threads))
     test = open_labelled(data, "test", held_out=holdout, seed=seed)
-    scores = evaluate_classifier(model, test, batch_size=batch_size)
+    _report(evaluate_classifier(model, test, batch_size=batch_size), out, run_folder=snapshot.parent.parent)
+
+
+def _report(scores: dict[str, Any], out: Path, run_folder: Path | None = None) -> None:
+    from rich.console import Console
+
+    from sase_gan.recognition.classification.scores import scores_in_words, write_scores
+    from sase_gan.report.recognition import write_classification_report
+
     write_scores(scores, out)
-    page = write_classification_report(out, run_folder=snapshot.parent.parent)
-    console = Console()
-    console.print(scores_in_words(scores))
-    console.print(f"Written: {page}")
+    page = write_classification_report(out, run_folder=run_folder)
+    Console().print(f"{scores_in_words(scores)}\nWritten: {page}")
 
 
 @app.command()
 def predict(
-    snapshot: SnapshotArgument,
-    pictures: Annotated[Path, typer.Argument(help="A picture, a folder or a zip of pictures.")],
+    snapshot: options.SnapshotArgument,
+    pictures: options.PicturesArgument,
     top: Annotated[int, typer.Option(min=1, help="How many classes to name.")] = 3,
     out: Annotated[Path | None, typer.Option(help="Also write all probabilities to this CSV file.")] = None,
-    device: DeviceOption = "auto",
-    threads: ThreadsOption = None,
+    device: options.DeviceOption = "auto",
+    threads: options.ThreadsOption = None,
 ) -> None:
     """Name the classes of pictures, most likely first."""
     from rich.console import Console
@@ -151,19 +141,19 @@ def predict(
         console.print(f"Written: {out}")
 
 
-@app.command(cls=former_names({"--accelerator": "--device"}))
+@app.command(cls=options.former_names({"--accelerator": "--device"}))
 def study(
     data: DataArgument,
     out: Annotated[Path, typer.Option(help="The study's folder; an interrupted study goes on.")],
     preset: PresetOption = "fashion_study",
-    config: ConfigOption = None,
+    config: options.ConfigOption = None,
     variants: Annotated[
         str, typer.Option(help="Names with commas; see recognition.classification.study.VARIANTS.")
     ] = "bn,an,sase,grouped,aw,emsa,se",
     seeds: Annotated[int, typer.Option(min=1, help="How many seeds, from 0.")] = 3,
-    set_values: SettingsOption = None,
-    device: DeviceOption = "auto",
-    threads: ThreadsOption = None,
+    set_values: options.SettingsOption = None,
+    device: options.DeviceOption = "auto",
+    threads: options.ThreadsOption = None,
 ) -> None:
     """Compare layers on one network: same budget, several seeds, mean and spread."""
     from rich.console import Console

@@ -7,7 +7,9 @@ import typer
 
 if TYPE_CHECKING:
     from rich.table import Table
+    from rich.text import Text
 
+    from sase_gan.metrics.records import Colour
     from sase_gan.report.compare import Comparison, Row
 
 
@@ -15,8 +17,7 @@ def compare(
     runs: Annotated[
         list[Path],
         typer.Argument(
-            help="Two or more evaluation or run folders; a folder of several is read as the seeds of one column.",
-            show_default=False,
+            help="Two or more evaluation or run folders; a folder of several is read as the seeds of one column."
         ),
     ],
     out: Annotated[
@@ -29,8 +30,7 @@ def compare(
     from rich.text import Text
 
     from sase_gan.report.columns import load_columns
-    from sase_gan.report.compare import compare_columns
-    from sase_gan.report.compare_page import write_comparison
+    from sase_gan.report.compare import compare_columns, write_comparison
 
     comparison = compare_columns(load_columns(runs))
     console = Console()
@@ -45,19 +45,24 @@ def compare(
         typer.echo(str(path))
 
 
+def verdict_text(colour: "Colour") -> "Text":
+    """Write a verdict in its colour."""
+    from rich.text import Text
+
+    return Text(colour, style={"green": "green", "amber": "yellow", "red": "bold red", "grey": "dim"}[colour])
+
+
 def _verdict_table(comparison: "Comparison") -> "Table":
     from rich.table import Table
     from rich.text import Text
 
     from sase_gan.metrics.records import VERDICT_TOPICS
 
-    styles = {"green": "green", "amber": "yellow", "red": "bold red", "grey": "dim"}
     table = Table("Verdict")
     for column in comparison.columns:
         table.add_column(Text(column.name))
     for topic in VERDICT_TOPICS:
-        colours = [column.colour(topic) for column in comparison.columns]
-        table.add_row(topic.capitalize(), *(Text(colour, style=styles[colour]) for colour in colours))
+        table.add_row(topic.capitalize(), *(verdict_text(column.colour(topic)) for column in comparison.columns))
     return table
 
 

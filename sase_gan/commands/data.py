@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from torch import Tensor
 
-    from sase_gan.datasets.images import ImageSetNotes, Survey
+    from sase_gan.datasets.images import Survey
 
 app = typer.Typer(no_args_is_help=True, help="Check, prepare and preview the pictures to train on.")
 
@@ -55,7 +55,9 @@ def check(
     if found.images is not None:
         target = image_size or recommend_image_size([min(size) for size in found.sizes])
         _print_table(console, str(path), found)
-        _print_duplicates(console, found.images.notes)
+        pairs = [f"{pair.first} = {pair.second} ({pair.kind})" for pair in found.images.notes.duplicates]
+        more = [f"and {len(pairs) - 20} more pairs"] if len(pairs) > 20 else []
+        _print_list(console, "Duplicates", [*pairs[:20], *more])
         advice = advise(found, target, chosen=image_size is not None, path=str(path))
         if len(found.images) >= ADVISED_IMAGES:
             advice.insert(1, _preset_here(found, image_size))
@@ -88,21 +90,17 @@ def prepare(
     with _progress("Preparing") as progress:
         images = load_image_set(source, image_size=image_size, fit=fit, max_images=max_images, progress=progress)
     write_image_set(images.images, images.names, destination)
-    lines = [
-        f"{destination}: {len(images)} pictures of {image_size} x {image_size}",
-        f"digest of the pixels: {images.digest}",
-    ]
+    lines = [f"{destination}: {len(images)} pictures of {image_size} x {image_size}"]
+    lines.append(f"digest of the pixels: {images.digest}")
     if upscaled := images.notes.upscaled:
-        lines.append(f"{_pictures(len(upscaled))} had to be enlarged, which blurs: {_some(upscaled)}")
+        lines.append(f"{_pictures(len(upscaled), 'had', 'had')} to be enlarged, which blurs: {_some(upscaled)}")
     _print_lines(lines)
 
 
 @app.command(cls=former_names())
 def preview(
     path: PathArgument,
-    former_out: Annotated[
-        Path | None, typer.Argument(hidden=True, help="Former spelling of --out.", show_default=False)
-    ] = None,
+    former_out: Annotated[Path | None, typer.Argument(hidden=True, help="Former spelling of --out.")] = None,
     out: Annotated[Path, typer.Option(help="The PNG to write.")] = Path("preview.png"),
     image_size: Annotated[int, typer.Option(min=1, help="Side of the pictures in pixels, as training will use.")] = 128,
     fit: FitOption = "crop",
@@ -145,30 +143,20 @@ def advise(found: "Survey", image_size: int, *, chosen: bool, path: str) -> list
     assert found.images is not None
     notes, count = found.images.notes, len(found.images)
     small = sum(min(size) < image_size for size in found.sizes)
-    advice = [_advice_on_count(count, path)]
-    if not chosen and count > 1:
-        advice.append(f"The pictures are large enough for {image_size} px (--image-size {image_size}).")
-    if small:
-        advice.append(f"{_pictures(small)} {_be(small)} smaller than {image_size} px: enlarging blurs.")
-    if notes.non_square_share:
-        advice.append(
-            "Pictures that are not square lose their margins with --fit crop and get white bars with --fit pad; "
-            "'sase-gan data preview' shows it."
-        )
-    if notes.jpeg_sources:
-        advice.append(
-            f"{_pictures(notes.jpeg_sources)} {_be(notes.jpeg_sources)} JPEG: a generator learns the artefacts too; "
-            "take lossless originals if you have them."
-        )
-    if notes.duplicates:
-        advice.append("Remove one picture of each duplicate pair: copies in the set spoil the check for copying.")
-    if 0 < notes.grey_share < 1:
-        advice.append("The set mixes colour and grey pictures; the generator will too.")
-    if notes.transparent_share:
-        advice.append("Transparent pixels are shown on white.")
-    if notes.ignored:
-        advice.append(f"Not a picture by its suffix, so ignored: {_some(notes.ignored)}.")
-    return advice
+    sentences = {
+        _advice_on_count(count, path): True,
+        f"The pictures are large enough for {image_size} px (--image-size {image_size}).": not chosen and count > 1,
+        f"{_pictures(small, 'is', 'are')} smaller than {image_size} px: enlarging blurs.": small,
+        "Pictures that are not square lose their margins with --fit crop and get white bars with --fit pad; "
+        "'sase-gan data preview' shows it.": notes.non_square_share,
+        f"{_pictures(notes.jpeg_sources, 'is', 'are')} JPEG: a generator learns the artefacts too; take lossless "
+        "originals if you have them.": notes.jpeg_sources,
+        "Remove one picture of each duplicate pair: copies in the set spoil the check for copying.": notes.duplicates,
+        "The set mixes colour and grey pictures; the generator will too.": 0 < notes.grey_share < 1,
+        "Transparent pixels are shown on white.": notes.transparent_share,
+        f"Not a picture by its suffix, so ignored: {_some(notes.ignored)}.": notes.ignored,
+    }
+    return [sentence for sentence, applies in sentences.items() if applies]
 
 
 def _advice_on_count(count: int, path: str) -> str:
@@ -220,12 +208,6 @@ def _print_table(console: "Console", path: str, found: "Survey") -> None:
     console.print(table)
 
 
-def _print_duplicates(console: "Console", notes: "ImageSetNotes") -> None:
-    lines = [f"{pair.first} = {pair.second} ({pair.kind})" for pair in notes.duplicates]
-    shown = lines if len(lines) <= 20 else [*lines[:20], f"and {len(lines) - 20} more pairs"]
-    _print_list(console, "Duplicates", shown)
-
-
 def _print_list(console: "Console", title: str, lines: "list[str] | tuple[str, ...]") -> None:
     if lines:
         console.print(f"\n[bold]{title}[/bold]")
@@ -244,12 +226,9 @@ def _share(share: float, count: int) -> str:
     return f"{round(share * count)} ({share:.0%})"
 
 
-def _pictures(count: int) -> str:
-    return "1 picture" if count == 1 else f"{count} pictures"
-
-
-def _be(count: int) -> str:
-    return "is" if count == 1 else "are"
+def _pictures(count: int, one: str, several: str) -> str:
+    """So many pictures with the verb that fits."""
+    return f"1 picture {one}" if count == 1 else f"{count} pictures {several}"
 
 
 def _some(names: tuple[str, ...]) -> str:

@@ -1,18 +1,11 @@
 """`sase-gan detect train | evaluate | predict`: find objects in pictures, with boxes and masks."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from sase_gan.commands.options import (
-    ConfigOption,
-    DeviceOption,
-    DryRunOption,
-    SettingsOption,
-    ThreadsOption,
-    former_names,
-)
+from sase_gan.commands import options
 
 app = typer.Typer(no_args_is_help=True, help="Train, evaluate and use detectors built with the layers of the papers.")
 
@@ -20,31 +13,30 @@ DataArgument = Annotated[
     Path,
     typer.Argument(help="A folder in COCO's format: train.json, test.json and their pictures, or COCO 2017 itself."),
 ]
-SnapshotArgument = Annotated[Path, typer.Argument(help="A snapshot folder that a run wrote.")]
 
 
-@app.command(cls=former_names({"--accelerator": "--device"}))
+@app.command(cls=options.former_names({"--accelerator": "--device"}))
 def train(
     data: DataArgument,
-    out: Annotated[Path, typer.Option(help="The run folder.")],
+    out: options.RunFolderOption,
     preset: Annotated[str | None, typer.Option(help="A recipe of configs/detect, for example shapes.")] = None,
-    config: ConfigOption = None,
+    config: options.ConfigOption = None,
     backbone: Annotated[str | None, typer.Option(help="For example resnet50, mobilenetv2.")] = None,
-    norm: Annotated[str | None, typer.Option(help="batch or attentive.")] = None,
-    conv: Annotated[str | None, typer.Option(help="plain, sase, aw or grouped.")] = None,
-    attention: Annotated[str | None, typer.Option(help="none, se, cbam or emsa.")] = None,
+    norm: options.NormOption = None,
+    conv: options.ConvOption = None,
+    attention: options.AttentionOption = None,
     head_norm: Annotated[str | None, typer.Option(help="none, group or attentive.")] = None,
     pretrained: Annotated[
         Path | None, typer.Option(help="Weights of timm's plain backbone, converted to the chosen layers.")
     ] = None,
-    epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the training pictures.")] = None,
+    epochs: options.EpochsOption = None,
     batch_size: Annotated[int | None, typer.Option(min=1, help="Pictures in a step.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Of first weights, order and mirroring.")] = None,
-    set_values: SettingsOption = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")] = False,
-    dry_run: DryRunOption = False,
-    device: DeviceOption = "auto",
-    threads: ThreadsOption = None,
+    set_values: options.SettingsOption = None,
+    resume: options.ResumeOption = False,
+    dry_run: options.DryRunOption = False,
+    device: options.DeviceOption = "auto",
+    threads: options.ThreadsOption = None,
 ) -> None:
     """Train a detector; write its run folder with scores, curves, drawn detections, a report and a snapshot."""
     from rich.console import Console
@@ -70,57 +62,55 @@ def train(
         console.print(f"{count:,} parameters with 80 classes")
         return
     from sase_gan.recognition.detection.coco import open_coco
-    from sase_gan.recognition.detection.scores import scores_in_words, write_detections
     from sase_gan.recognition.detection.training import fit_detector
     from sase_gan.recognition.fit import choose_device
-    from sase_gan.report.recognition import write_detection_report
 
     kind, test = choose_device(device, threads), open_coco(data, "test")
     result = fit_detector(
         settings, open_coco(data, "train"), test, out, resume=resume, device=kind, show_progress=console.is_terminal
     )
-    write_detections(result.network, test, result.scores, result.evaluation.predictions, out)
-    page = write_detection_report(out)
-    console.print(scores_in_words(result.scores))
-    console.print(f"Written: {page}")
+    _report(result.network, test, result.scores, result.evaluation.predictions, out)
 
 
 @app.command()
 def evaluate(
-    snapshot: SnapshotArgument,
+    snapshot: options.SnapshotArgument,
     data: DataArgument,
-    out: Annotated[Path, typer.Option(help="Where the scores and the report go.")],
-    batch_size: Annotated[int, typer.Option(min=1, help="Pictures at once.")] = 4,
-    device: DeviceOption = "auto",
-    threads: ThreadsOption = None,
+    out: options.ScoresOption,
+    batch_size: options.PassOption = 4,
+    device: options.DeviceOption = "auto",
+    threads: options.ThreadsOption = None,
 ) -> None:
     """Score a detector on the test part of a data set."""
-    from rich.console import Console
-
     from sase_gan.recognition.detection.coco import open_coco
     from sase_gan.recognition.detection.detector import load_detector
-    from sase_gan.recognition.detection.scores import evaluate_detector, scores_in_words, write_detections
+    from sase_gan.recognition.detection.scores import evaluate_detector
     from sase_gan.recognition.fit import choose_device
-    from sase_gan.report.recognition import write_detection_report
 
     model = load_detector(snapshot, device=choose_device(device, threads))
     test = open_coco(data, "test")
-    scores, predictions = evaluate_detector(model, test, batch_size=batch_size)
+    _report(model, test, *evaluate_detector(model, test, batch_size=batch_size), out, snapshot.parent.parent)
+
+
+def _report(model: Any, test: Any, scores: Any, predictions: Any, out: Path, run_folder: Path | None = None) -> None:
+    from rich.console import Console
+
+    from sase_gan.recognition.detection.scores import scores_in_words, write_detections
+    from sase_gan.report.recognition import write_detection_report
+
     write_detections(model, test, scores, predictions, out)
-    page = write_detection_report(out, run_folder=snapshot.parent.parent)
-    console = Console()
-    console.print(scores_in_words(scores))
-    console.print(f"Written: {page}")
+    page = write_detection_report(out, run_folder=run_folder)
+    Console().print(f"{scores_in_words(scores)}\nWritten: {page}")
 
 
 @app.command()
 def predict(
-    snapshot: SnapshotArgument,
-    pictures: Annotated[Path, typer.Argument(help="A picture, a folder or a zip of pictures.")],
+    snapshot: options.SnapshotArgument,
+    pictures: options.PicturesArgument,
     out: Annotated[Path, typer.Option(help="Where the drawn pictures and detections.json go.")],
     threshold: Annotated[float, typer.Option(min=0, max=1, help="Least score.")] = 0.5,
-    device: DeviceOption = "auto",
-    threads: ThreadsOption = None,
+    device: options.DeviceOption = "auto",
+    threads: options.ThreadsOption = None,
 ) -> None:
     """Find objects in pictures; draw them and list them."""
     import json

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sase_gan.commands.options import DeviceOption, WeightsDirOption
+from sase_gan.commands.compare import verdict_text
+from sase_gan.commands.options import DeviceOption, WeightsDirOption, split_names
 
 if TYPE_CHECKING:
     from sase_gan.evaluation.options import EvaluationOptions
@@ -14,47 +15,34 @@ if TYPE_CHECKING:
 
 def evaluate(
     source: Annotated[
-        Path,
-        typer.Argument(
-            help="Generated pictures (a folder or zip), a snapshot folder, or a run folder.", show_default=False
-        ),
+        Path, typer.Argument(help="Generated pictures (a folder or zip), a snapshot folder, or a run folder.")
     ],
     real: Annotated[
         Path | None,
         typer.Option(
-            help="The real pictures: folder, zip, or one picture for single-image figures. A run knows its own.",
-            show_default=False,
+            help="The real pictures: folder, zip, or one picture for single-image figures. A run knows its own."
         ),
     ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder for the report. [default: evaluation-NAME]", show_default=False)
-    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the report. [default: evaluation-NAME]")] = None,
     protocol: Annotated[
         str, typer.Option(help="quick, standard, paper-5k or clean; other settings make it custom.")
     ] = "quick",
-    count: Annotated[
-        int | None, typer.Option(min=1, help="Pictures to generate, or to read at most.", show_default=False)
-    ] = None,
+    count: Annotated[int | None, typer.Option(min=1, help="Pictures to generate, or to read at most.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="First seed of generated pictures.")] = 1_000_000,
     extractor: Annotated[
         list[str] | None,
         typer.Option(
-            help="Feature network: auto, efflite0, inception, inception-clean, vgg16, dinov2; may be repeated.",
-            show_default=False,
+            help="Feature network: auto, efflite0, inception, inception-clean, vgg16, dinov2; may be repeated."
         ),
     ] = None,
     metrics: Annotated[
-        str | None,
-        typer.Option(help="Only these, by commas: groups (copying, diversity ...) or names.", show_default=False),
+        str | None, typer.Option(help="Only these, by commas: groups (copying, diversity ...) or names.")
     ] = None,
     skip_missing: Annotated[
         bool, typer.Option("--skip-missing", help="Go on without what needs weights that are not here.")
     ] = False,
     holdout: Annotated[
-        str | None,
-        typer.Option(
-            help="Real pictures kept out of training: a share of --real such as 10%, or a folder.", show_default=False
-        ),
+        str | None, typer.Option(help="Real pictures kept out of training: a share of --real such as 10%, or a folder.")
     ] = None,
     holdout_seed: Annotated[int, typer.Option(min=0, help="Seed that drew a held-out share, as in training.")] = 0,
     pairs: Annotated[
@@ -63,22 +51,14 @@ def evaluate(
     image_size: Annotated[
         int | None,
         typer.Option(
-            min=16,
-            help="Bring all pictures to this side, with --pairs the longer one. [default: that of SOURCE]",
-            show_default=False,
+            min=16, help="Bring all pictures to this side, with --pairs the longer one. [default: that of SOURCE]"
         ),
     ] = None,
     fit: Annotated[str, typer.Option(help="How pictures become square: crop or pad.")] = "crop",
-    truncation: Annotated[
-        float | None, typer.Option(min=0.0, max=2.0, help="Of the latents. [default: 1]", show_default=False)
-    ] = None,
-    licence: Annotated[
-        str | None, typer.Option(help="Licence of the real pictures, for the record.", show_default=False)
-    ] = None,
+    truncation: Annotated[float | None, typer.Option(min=0.0, max=2.0, help="Of the latents. [default: 1]")] = None,
+    licence: Annotated[str | None, typer.Option(help="Licence of the real pictures, for the record.")] = None,
     weights_dir: WeightsDirOption = None,
-    cache: Annotated[
-        Path | None, typer.Option(help="Folder for features. [default: the user's cache]", show_default=False)
-    ] = None,
+    cache: Annotated[Path | None, typer.Option(help="Folder for features. [default: the user's cache]")] = None,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Keep no features on disk.")] = False,
     device: DeviceOption = "auto",
     batch_size: Annotated[int, typer.Option(min=1, help="Pictures a pass; 4 is fastest on a CPU.")] = 4,
@@ -94,7 +74,7 @@ def evaluate(
         count=count,
         seed=seed,
         extractors=tuple(extractor) if extractor else None,
-        metrics=tuple(name.strip() for name in metrics.split(",") if name.strip()) if metrics else None,
+        metrics=split_names(metrics),
         skip_missing=skip_missing,
         holdout=holdout,
         holdout_seed=holdout_seed,
@@ -108,10 +88,7 @@ def evaluate(
         device=device,
         batch_size=batch_size,
     )
-    if pairs:
-        _evaluate_pairs(options)
-    else:
-        _evaluate_set(options)
+    (_evaluate_pairs if pairs else _evaluate_set)(options)
 
 
 def _evaluate_set(options: "EvaluationOptions") -> None:
@@ -151,24 +128,18 @@ def _evaluate_pairs(options: "EvaluationOptions") -> None:
 
 def _verdicts(record: "EvaluationRecord") -> Any:
     from rich.table import Table
-    from rich.text import Text
 
-    styles = {"green": "green", "amber": "yellow", "red": "bold red", "grey": "dim"}
     table = Table("Verdict", "", "Why")
     for topic, rule in record.verdict_rules.items():
-        colour = record.colour(topic)
-        table.add_row(topic.capitalize(), Text(colour, style=styles[colour]), rule.text)
+        table.add_row(topic.capitalize(), verdict_text(record.colour(topic)), rule.text)
     return table
 
 
 def _figures(record: "EvaluationRecord") -> Any:
-    from rich.table import Table
+    from rich.table import Column, Table
 
     title = f"{record.fakes.n} generated against {record.data.n} real pictures"
-    table = Table(title=title, title_justify="left")
-    table.add_column("Figure", no_wrap=True)
-    for heading in ("Value", "95 %", "Reference"):
-        table.add_column(heading)
+    table = Table(Column("Figure", no_wrap=True), "Value", "95 %", "Reference", title=title, title_justify="left")
     for name, entry in record.metrics.items():
         if entry.status != "ok":
             table.add_row(name, entry.status.replace("_", " "), "", entry.reason or "", style="dim")

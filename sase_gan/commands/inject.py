@@ -9,18 +9,12 @@ from sase_gan.commands.options import DeviceOption, SizeOption, parse_size
 
 app = typer.Typer(no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
 
-Model = Annotated[Path, typer.Argument(help="Snapshot folder of one picture, or its run folder.", show_default=False)]
-Picture = Annotated[Path, typer.Argument(help="The picture that enters.", show_default=False)]
-Mask = Annotated[Path, typer.Option(help="Picture, white where something may change.", show_default=False)]
+Model = Annotated[Path, typer.Argument(help="Snapshot folder of one picture, or its run folder.")]
 OptionalMask = Annotated[
-    Path | None,
-    typer.Option(help="Picture, white where something may change. [default: everywhere]", show_default=False),
+    Path | None, typer.Option(help="Picture, white where something may change. [default: everywhere]")
 ]
 Scale = Annotated[
-    int | None,
-    typer.Option(
-        help="Stage before which it enters: 1 redraws the most, the last stage the least.", show_default=False
-    ),
+    int | None, typer.Option(help="Stage before which it enters: 1 redraws the most, the last stage the least.")
 ]
 Seeds = Annotated[str, typer.Option(help="Such as 0,1,4-6.")]
 Out = Annotated[Path, typer.Option(help="Folder for the pictures.")]
@@ -29,7 +23,7 @@ Out = Annotated[Path, typer.Option(help="Folder for the pictures.")]
 @app.command("picture")
 def picture(
     model: Model,
-    image: Picture,
+    image: Annotated[Path, typer.Argument(help="The picture that enters.")],
     start_scale: Annotated[int, typer.Option(help="1 redraws the most, the last stage the least.")] = 1,
     mask: OptionalMask = None,
     seeds: Seeds = "0-3",
@@ -39,19 +33,19 @@ def picture(
 ) -> None:
     """Let a picture enter at one stage."""
     from sase_gan.drawing.injection import inject
-    from sase_gan.drawing.sampling import parse_seeds
 
-    pyramid, text = _open(model, device)
-    numbers = parse_seeds(seeds)
-    result = inject(pyramid, _read(image), start_scale, _read_mask(mask), seeds=numbers, size=parse_size(size))
-    _write(out, result.masked, numbers, {**text, "start_scale": str(start_scale)})
+    opened = _Opened(model, device, seeds)
+    result = inject(
+        opened.pyramid, _read(image), start_scale, _read_mask(mask), seeds=opened.seeds, size=parse_size(size)
+    )
+    opened.write(out, result.masked, start_scale=str(start_scale))
 
 
 @app.command("strip")
 def strip(
     model: Model,
     image: Annotated[
-        Path | None, typer.Argument(help="The picture that enters. [default: the training picture]", show_default=False)
+        Path | None, typer.Argument(help="The picture that enters. [default: the training picture]")
     ] = None,
     mask: OptionalMask = None,
     seed: Annotated[int, typer.Option(help="Of the noise.")] = 0,
@@ -65,44 +59,40 @@ def strip(
     from sase_gan.pixels import grid, write_png
     from sase_gan.resizing import at_size
 
-    pyramid, text = _open(model, device)
-    entering = pyramid.picture.cpu() if image is None else _read(image)
-    result = inject_strip(pyramid, entering, _read_mask(mask), seed=seed)
-    shown = torch.cat([at_size(entering, pyramid.size)[None], result.masked])
-    write_png(out, grid(shown, columns=len(shown)), {**text, "seed": str(seed)})
+    opened = _Opened(model, device)
+    entering = opened.pyramid.picture.cpu() if image is None else _read(image)
+    result = inject_strip(opened.pyramid, entering, _read_mask(mask), seed=seed)
+    shown = torch.cat([at_size(entering, opened.pyramid.size)[None], result.masked])
+    write_png(out, grid(shown, columns=len(shown)), {**opened.text, "seed": str(seed)})
     typer.echo(f"{out}: the picture, then start scales 1 to {len(shown) - 1}")
 
 
 @app.command("harmonise")
 def harmonise(
     model: Model,
-    composite: Annotated[Path, typer.Argument(help="The training picture with an object pasted.", show_default=False)],
-    mask: Mask,
+    composite: Annotated[Path, typer.Argument(help="The training picture with an object pasted.")],
+    mask: Annotated[Path, typer.Option(help="Picture, white where something may change.")],
     start_scale: Scale = None,
     seeds: Seeds = "0",
     out: Out = Path("harmonised"),
     device: DeviceOption = "auto",
 ) -> None:
     """Give a pasted object the look of the training picture."""
-    from sase_gan.drawing import injection as applications
-    from sase_gan.drawing.sampling import parse_seeds
+    from sase_gan.drawing import injection
 
-    pyramid, text = _open(model, device)
-    numbers = parse_seeds(seeds)
-    drawn = applications.harmonise(pyramid, _read(composite), _required_mask(mask), start_scale, seeds=numbers)
-    _write(out, drawn, numbers, {**text, "application": "harmonise"})
+    opened = _Opened(model, device, seeds)
+    pictures = _read(composite), _read_mask(mask)
+    drawn = injection.harmonise(opened.pyramid, *pictures, start_scale, seeds=opened.seeds)
+    opened.write(out, drawn, application="harmonise")
 
 
 @app.command("edit")
 def edit(
     model: Model,
-    edited: Annotated[
-        Path | None, typer.Argument(help="The edited training picture; or use --move.", show_default=False)
-    ] = None,
+    edited: Annotated[Path | None, typer.Argument(help="The edited training picture; or use --move.")] = None,
     mask: OptionalMask = None,
     move: Annotated[
-        str | None,
-        typer.Option(help="LEFT,TOP,WIDTH,HEIGHT:RIGHT,DOWN copies a box of the training picture.", show_default=False),
+        str | None, typer.Option(help="LEFT,TOP,WIDTH,HEIGHT:RIGHT,DOWN copies a box of the training picture.")
     ] = None,
     start_scale: Scale = None,
     seeds: Seeds = "0",
@@ -110,38 +100,35 @@ def edit(
     device: DeviceOption = "auto",
 ) -> None:
     """Make a rough edit, or a moved region, seamless."""
-    from sase_gan.drawing import injection as applications
+    from sase_gan.drawing import injection
     from sase_gan.drawing.masks import move_region
-    from sase_gan.drawing.sampling import parse_seeds
     from sase_gan.errors import UsageError
     from sase_gan.pixels import write_png
 
-    pyramid, text = _open(model, device)
-    numbers = parse_seeds(seeds)
+    opened = _Opened(model, device, seeds)
     if move is not None:
         if edited is not None or mask is not None:
             raise UsageError(
                 "--move makes the edit and its mask; leave the picture and --mask out, or leave out --move"
             )
         box, offset = _parse_move(move)
-        rough, changed = move_region(pyramid.picture.cpu(), box, offset)
-        write_png(out / "rough.png", rough, text)
+        rough, changed = move_region(opened.pyramid.picture.cpu(), box, offset)
+        write_png(out / "rough.png", rough, opened.text)
     elif edited is None or mask is None:
         raise UsageError("an edit needs the edited picture and --mask, or --move alone")
     else:
-        rough, changed = _read(edited), _required_mask(mask)
-    drawn = applications.edit(pyramid, rough, changed, start_scale, seeds=numbers)
-    _write(out, drawn, numbers, {**text, "application": "edit"})
+        rough, changed = _read(edited), _read_mask(mask)
+    drawn = injection.edit(opened.pyramid, rough, changed, start_scale, seeds=opened.seeds)
+    opened.write(out, drawn, application="edit")
 
 
 @app.command("paint")
 def paint(
     model: Model,
-    painting: Annotated[Path, typer.Argument(help="A flat painting.", show_default=False)],
+    painting: Annotated[Path, typer.Argument(help="A flat painting.")],
     start_scale: Annotated[int, typer.Option(help="1 or 2 serve most paintings.")] = 1,
     colours: Annotated[
-        int | None,
-        typer.Option(help="First move it to so many main colours of the training picture.", show_default=False),
+        int | None, typer.Option(help="First move it to so many main colours of the training picture.")
     ] = None,
     seeds: Seeds = "0-3",
     size: SizeOption = None,
@@ -150,12 +137,12 @@ def paint(
 ) -> None:
     """Turn a flat painting into a picture of the training picture's texture."""
     from sase_gan.drawing.injection import paint_to_image
-    from sase_gan.drawing.sampling import parse_seeds
 
-    pyramid, text = _open(model, device)
-    numbers = parse_seeds(seeds)
-    drawn = paint_to_image(pyramid, _read(painting), start_scale, seeds=numbers, size=parse_size(size), colours=colours)
-    _write(out, drawn, numbers, {**text, "application": "paint"})
+    opened = _Opened(model, device, seeds)
+    drawn = paint_to_image(
+        opened.pyramid, _read(painting), start_scale, seeds=opened.seeds, size=parse_size(size), colours=colours
+    )
+    opened.write(out, drawn, application="paint")
 
 
 @app.command("animate")
@@ -171,11 +158,11 @@ def animate(
     device: DeviceOption = "auto",
 ) -> None:
     """Let the training picture move: animation.mp4 and animation.gif."""
-    from sase_gan.drawing import injection as applications
+    from sase_gan.drawing import injection
     from sase_gan.pixels import write_gif, write_mp4
 
-    pyramid, _ = _open(model, device)
-    film = applications.animate(pyramid, frames, seed=seed, start_scale=start_scale, alpha=alpha, beta=beta)
+    pyramid = _Opened(model, device).pyramid
+    film = injection.animate(pyramid, frames, seed=seed, start_scale=start_scale, alpha=alpha, beta=beta)
     write_mp4(out / "animation.mp4", film, frames_per_second=frames_per_second)
     write_gif(out / "animation.gif", film, frames_per_second=frames_per_second)
     typer.echo(f"{len(film)} frames in {out / 'animation.mp4'} and {out / 'animation.gif'}")
@@ -191,22 +178,20 @@ def tile(
     device: DeviceOption = "auto",
 ) -> None:
     """Textures that continue seamlessly when laid side by side."""
-    from sase_gan.drawing import injection as applications
-    from sase_gan.drawing.sampling import parse_seeds
+    from sase_gan.drawing import injection
     from sase_gan.pixels import write_png
 
-    pyramid, text = _open(model, device)
-    numbers = parse_seeds(seeds)
-    if pyramid.config.padding != "circular":
+    opened = _Opened(model, device, seeds)
+    if opened.pyramid.config.padding != "circular":
         typer.echo(
             "This model learned with borders, which its tiles lack: they may look unlike its samples. The preset "
             "`texture` trains without borders."
         )
-    drawn = applications.tile(pyramid, numbers, size=parse_size(size))
-    _write(out, drawn, numbers, {**text, "application": "tile"})
+    drawn = injection.tile(opened.pyramid, opened.seeds, size=parse_size(size))
+    opened.write(out, drawn, application="tile")
     if repeat > 1:
-        for number, image in zip(numbers, drawn, strict=True):
-            write_png(out / f"repeated{number:06d}.png", image.repeat(1, repeat, repeat), text)
+        for seed, image in zip(opened.seeds, drawn, strict=True):
+            write_png(out / f"repeated{seed:06d}.png", image.repeat(1, repeat, repeat), opened.text)
 
 
 def _parse_move(text: str) -> tuple[tuple[int, int, int, int], tuple[int, int]]:
@@ -223,16 +208,29 @@ def _parse_move(text: str) -> tuple[tuple[int, int, int, int], tuple[int, int]]:
     return (left, top, width, height), (right, down)
 
 
-def _open(model: Path, device: str) -> tuple[Any, dict[str, str]]:
-    """The pyramid, and what every PNG says of it."""
-    from sase_gan.api.models import find_snapshot
-    from sase_gan.hardware import choose_hardware
-    from sase_gan.networks.load import load_pyramid
-    from sase_gan.snapshot import snapshot_digest
+class _Opened:
+    """A model of one picture that is open, what every PNG says of it, and the seeds to draw."""
 
-    folder = find_snapshot(model)
-    pyramid = load_pyramid(folder).to(choose_hardware(device).device)
-    return pyramid, {"snapshot": snapshot_digest(folder)}
+    def __init__(self, model: Path, device: str, seeds: str = "0") -> None:
+        from sase_gan.api.models import find_snapshot
+        from sase_gan.drawing.sampling import parse_seeds
+        from sase_gan.hardware import choose_hardware
+        from sase_gan.networks.load import load_pyramid
+        from sase_gan.snapshot import snapshot_digest
+
+        folder = find_snapshot(model)
+        self.pyramid = load_pyramid(folder).to(choose_hardware(device).device)
+        self.text = {"snapshot": snapshot_digest(folder)}
+        self.seeds = parse_seeds(seeds)
+
+    def write(self, out: Path, images: Any, **more: str) -> None:
+        from sase_gan.pixels import grid, write_png
+
+        text = {**self.text, **more}
+        for seed, image in zip(self.seeds, images, strict=True):
+            write_png(out / f"seed{seed:06d}.png", image, {**text, "seed": str(seed)})
+        write_png(out / "grid.png", grid(images), text)
+        typer.echo(f"{len(images)} pictures of {images.shape[3]}x{images.shape[2]} px in {out}")
 
 
 def _read(path: Path) -> Any:
@@ -242,20 +240,7 @@ def _read(path: Path) -> Any:
 
 
 def _read_mask(path: Path | None) -> Any:
-    return None if path is None else _required_mask(path)
-
-
-def _required_mask(path: Path) -> Any:
     # Behind transparent pixels a mask is black: nothing changes there.
     from sase_gan.pixels import read_image
 
-    return read_image(path, background=(0, 0, 0))
-
-
-def _write(out: Path, images: Any, seeds: list[int], text: dict[str, str]) -> None:
-    from sase_gan.pixels import grid, write_png
-
-    for seed, image in zip(seeds, images, strict=True):
-        write_png(out / f"seed{seed:06d}.png", image, {**text, "seed": str(seed)})
-    write_png(out / "grid.png", grid(images), text)
-    typer.echo(f"{len(images)} pictures of {images.shape[3]}x{images.shape[2]} px in {out}")
+    return None if path is None else read_image(path, background=(0, 0, 0))

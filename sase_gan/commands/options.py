@@ -9,20 +9,13 @@ import typer
 from typer.core import TyperCommand
 
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
-ThreadsOption = Annotated[int | None, typer.Option("--threads", help="CPU threads.", show_default=False)]
-PrecisionOption = Annotated[
-    str | None, typer.Option("--precision", help="32-true or bf16-mixed; default by device.", show_default=False)
-]
-ConfigOption = Annotated[
-    Path | None, typer.Option("--config", help="YAML file, laid over the preset.", show_default=False)
-]
+ThreadsOption = Annotated[int | None, typer.Option("--threads", help="CPU threads.")]
+PrecisionOption = Annotated[str | None, typer.Option("--precision", help="32-true or bf16-mixed; default by device.")]
+ConfigOption = Annotated[Path | None, typer.Option("--config", help="YAML file, laid over the preset.")]
 SettingsOption = Annotated[
-    list[str] | None,
-    typer.Option("--set", help="Any setting, for example schedule.log_images=100; repeatable.", show_default=False),
+    list[str] | None, typer.Option("--set", help="Any setting, for example schedule.log_images=100; repeatable.")
 ]
-SizeOption = Annotated[
-    str | None, typer.Option("--size", help="WIDTHxHEIGHT of the result, such as 800x200.", show_default=False)
-]
+SizeOption = Annotated[str | None, typer.Option("--size", help="WIDTHxHEIGHT of the result, such as 800x200.")]
 HoldoutOption = Annotated[
     float | None,
     typer.Option(
@@ -30,18 +23,30 @@ HoldoutOption = Annotated[
         help="Share of the pictures kept out of training, such as 10% or 0.1; at most half.",
         metavar="SHARE",
         parser=lambda text: parse_share(text),
-        show_default=False,
     ),
 ]
 WeightsDirOption = Annotated[
     Path | None,
-    typer.Option(
-        "--weights-dir",
-        help="Folder of pretrained weights; else SASE_GAN_WEIGHTS and torch's hub folder.",
-        show_default=False,
-    ),
+    typer.Option("--weights-dir", help="Folder of pretrained weights; else SASE_GAN_WEIGHTS and torch's hub folder."),
 ]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show settings and what they cost; write nothing.")]
+
+# Of classify and detect.
+SnapshotArgument = Annotated[Path, typer.Argument(help="A snapshot folder that a run wrote.")]
+PicturesArgument = Annotated[Path, typer.Argument(help="A picture, a folder or a zip of pictures.")]
+RunFolderOption = Annotated[Path, typer.Option("--out", help="The run folder.")]
+ScoresOption = Annotated[Path, typer.Option("--out", help="Where the scores and the report go.")]
+NormOption = Annotated[str | None, typer.Option("--norm", help="batch or attentive.")]
+ConvOption = Annotated[str | None, typer.Option("--conv", help="plain, sase, aw or grouped.")]
+AttentionOption = Annotated[str | None, typer.Option("--attention", help="none, se, cbam or emsa.")]
+EpochsOption = Annotated[int | None, typer.Option("--epochs", min=1, help="Passes over the training pictures.")]
+PassOption = Annotated[int, typer.Option("--batch-size", min=1, help="Pictures at once.")]
+ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")]
+
+
+def split_names(text: str | None) -> tuple[str, ...] | None:
+    """Read names with commas between them; None stays None, and so does an empty text."""
+    return tuple(name.strip() for name in text.split(",") if name.strip()) if text else None
 
 
 @overload

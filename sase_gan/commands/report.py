@@ -7,9 +7,7 @@ import typer
 
 
 def report(
-    folder: Annotated[
-        Path, typer.Argument(help="An evaluation folder (with metrics.json) or a run folder.", show_default=False)
-    ],
+    folder: Annotated[Path, typer.Argument(help="An evaluation folder (with metrics.json) or a run folder.")],
     run: Annotated[
         Path | None,
         typer.Option(

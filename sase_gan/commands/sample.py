@@ -39,7 +39,6 @@ def sample(
             min=0,
             help="Models of one picture: at so many of the finest stages patches of the training picture replace those "
             "drawn. More looks truer and copies more; 0 shows the network's own. [default: the model's]",
-            show_default=False,
         ),
     ] = None,
     walk: Annotated[int | None, typer.Option(help="Frames from seed to seed: writes walk.mp4, walk.gif.")] = None,
@@ -65,15 +64,8 @@ def sample(
         _write_walk(source, seeds, walk, loop, out, batch_size, device)
         return
     options: dict[str, Any] = {"truncation": truncation, "noise": noise, "start_scale": start_scale}
-    images = draw(
-        source,
-        seeds,
-        size=wanted or ((height, width) if width or height else None),
-        finished_stages=finished_stages,
-        batch_size=batch_size,
-        device=device,
-        **options,
-    )
+    options |= {"finished_stages": finished_stages, "batch_size": batch_size, "device": device}
+    images = draw(source, seeds, size=wanted or ((height, width) if width or height else None), **options)
     images.save(out, grid_only=grid_only)
     typer.echo(f"{len(images)} pictures of {images.model} in {out}")
 

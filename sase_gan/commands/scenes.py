@@ -5,11 +5,11 @@ from typing import Annotated
 
 import typer
 
-from sase_gan.commands.options import ConfigOption, DeviceOption, SettingsOption, ThreadsOption
+from sase_gan.commands.options import ConfigOption, DeviceOption, SettingsOption, ThreadsOption, split_names
 
 
 def scenes(
-    pictures: Annotated[Path, typer.Argument(help="Folder of pictures.", show_default=False)],
+    pictures: Annotated[Path, typer.Argument(help="Folder of pictures.")],
     out: Annotated[Path, typer.Option(help="Folder for models, samples and scores.")] = Path("scenes"),
     preset: Annotated[str | None, typer.Option(help="quick, standard or paper; default by hardware.")] = None,
     config: ConfigOption = None,
@@ -17,9 +17,7 @@ def scenes(
     seed: Annotated[int | None, typer.Option(help="Of every run.")] = None,
     settings: SettingsOption = None,
     count: Annotated[int, typer.Option(min=2, help="Pictures drawn from each model and measured.")] = 50,
-    metrics: Annotated[
-        str | None, typer.Option(help="Only these figures, by commas; as in evaluate.", show_default=False)
-    ] = None,
+    metrics: Annotated[str | None, typer.Option(help="Only these figures, by commas; as in evaluate.")] = None,
     device: DeviceOption = "auto",
     threads: ThreadsOption = None,
 ) -> None:
@@ -35,20 +33,13 @@ def scenes(
 
     hardware = choose_hardware(device, threads=threads)
     preset = preset or choose_one_shot_preset(gpu=hardware.kind != "cpu")[0]
-    resolved = resolve(
-        OneShotConfig,
-        preset=preset,
-        file=config,
-        flags={"seed": seed, "pyramid": {"max_size": max_size}},
-        settings=settings,
-        task="one_shot",
-    )
-
+    flags = {"seed": seed, "pyramid": {"max_size": max_size}}
+    resolved = resolve(OneShotConfig, preset=preset, file=config, flags=flags, settings=settings, task="one_shot")
     scoring = EvaluationOptions(
         source=out / "samples",
         real=out / "real",
         out=out / "scores",
-        metrics=tuple(name.strip() for name in metrics.split(",")) if metrics else None,
+        metrics=split_names(metrics),
         device=device,
     )
     settle_figures(scoring)  # a misspelt figure is told now, not when all pictures are trained

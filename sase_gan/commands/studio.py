@@ -14,20 +14,18 @@ def studio(
         typer.Option(
             "--models",
             help="A snapshot, a run, or a folder of them; may be repeated. The bundled model and --runs come besides.",
-            show_default=False,
         ),
     ] = None,
     runs: Annotated[Path, typer.Option(help="Folder for what is trained and measured in the studio.")] = Path("runs"),
-    port: Annotated[
-        int | None, typer.Option(min=1, max=65535, help="[default: the first free one from 7860]", show_default=False)
-    ] = None,
+    port: Annotated[int | None, typer.Option(min=1, max=65535, help="[default: the first free one from 7860]")] = None,
     host: Annotated[str, typer.Option(help="Address; beyond this machine only with --auth.")] = "127.0.0.1",
-    auth: Annotated[str | None, typer.Option(help="NAME:PASSWORD that visitors must give.", show_default=False)] = None,
+    auth: Annotated[str | None, typer.Option(help="NAME:PASSWORD that visitors must give.")] = None,
     device: DeviceOption = "auto",
     max_upload_mb: Annotated[int, typer.Option(min=1, max=4096, help="Largest uploaded file.")] = 200,
     browser: Annotated[bool, typer.Option("--browser", help="Open the page in the browser.")] = False,
 ) -> None:
     """Open the browser app: draw, explore, look into layers, mix, train, measure."""
+    from sase_gan.datasets.sources import bundled_data
     from sase_gan.errors import DataError, SaseGanError, UsageError
     from sase_gan.ui.serve import serve
 
@@ -38,7 +36,7 @@ def studio(
     if auth is not None and not (name and colon and password):
         raise UsageError("--auth is not of the form NAME:PASSWORD; both parts are required")
     try:
-        shipped = [_bundled_snapshots()]
+        shipped = [bundled_data("snapshots")]
     except SaseGanError:  # an installed package without its repository
         shipped = []
     serve(
@@ -52,9 +50,3 @@ def studio(
         browser=browser,
         opened=lambda address: typer.echo(f"The studio is open at {address} (Ctrl-C ends it)"),
     )
-
-
-def _bundled_snapshots() -> Path:
-    from sase_gan.datasets.sources import bundled_data
-
-    return bundled_data("snapshots")

@@ -5,25 +5,14 @@ from typing import Annotated
 
 import typer
 
-from sase_gan.commands.options import (
-    ConfigOption,
-    DeviceOption,
-    DryRunOption,
-    HoldoutOption,
-    PrecisionOption,
-    SettingsOption,
-    ThreadsOption,
-    WeightsDirOption,
-)
+from sase_gan.commands import options
 
 
 def train(
-    path: Annotated[
-        Path | None, typer.Argument(help="Folder or zip of pictures, or one picture.", show_default=False)
-    ] = None,
-    out: Annotated[Path | None, typer.Option(help="Run folder; default runs/NAME-001.", show_default=False)] = None,
+    path: Annotated[Path | None, typer.Argument(help="Folder or zip of pictures, or one picture.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Run folder; default runs/NAME-001.")] = None,
     preset: Annotated[str | None, typer.Option(help="Preset; default chosen from pictures and hardware.")] = None,
-    config: ConfigOption = None,
+    config: options.ConfigOption = None,
     image_size: Annotated[int | None, typer.Option(help="32, 64, 128, 256, 512 or 1024 px.")] = None,
     max_size: Annotated[int | None, typer.Option(help="Longer side in px, for one picture.")] = None,
     kimg: Annotated[float | None, typer.Option(help="Train for so many thousand images.")] = None,
@@ -33,24 +22,30 @@ def train(
     batch_size: Annotated[int | None, typer.Option(help="Pictures a step on each device.")] = None,
     seed: Annotated[int | None, typer.Option(help="Everything random follows from it.")] = None,
     fit: Annotated[str | None, typer.Option(help="crop (centre square) or pad; never a stretch.")] = None,
-    holdout: HoldoutOption = None,
-    settings: SettingsOption = None,
+    holdout: options.HoldoutOption = None,
+    settings: options.SettingsOption = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with this run folder.")] = None,
-    device: DeviceOption = "auto",
+    device: options.DeviceOption = "auto",
     devices: Annotated[int, typer.Option(help="How many GPUs.")] = 1,
-    precision: PrecisionOption = None,
-    threads: ThreadsOption = None,
-    weights_dir: WeightsDirOption = None,
+    precision: options.PrecisionOption = None,
+    threads: options.ThreadsOption = None,
+    weights_dir: options.WeightsDirOption = None,
     logger: Annotated[str | None, typer.Option(help="Besides metrics.csv: tensorboard or wandb.")] = None,
     figures: Annotated[bool, typer.Option(help="Measure quality and copying at snapshots.")] = True,
-    dry_run: DryRunOption = False,
+    dry_run: options.DryRunOption = False,
 ) -> None:
     """Train a generator on a folder of pictures, or on one picture."""
-    _check_places(path, resume)  # before the imports that take seconds
+    from sase_gan.files import check_pictures_exist
+    from sase_gan.runs.folder import open_run
+
+    # What is not there is told before the imports that take seconds.
+    if resume is not None:
+        open_run(resume)
+    if path is not None:
+        check_pictures_exist(path.expanduser())
     from sase_gan.hardware import is_first_process
+    from sase_gan.runs import train as training
     from sase_gan.runs.request import TrainRequest
-    from sase_gan.runs.train import foretell
-    from sase_gan.runs.train import train as run_training
 
     request = TrainRequest(
         path=path,
@@ -76,20 +71,9 @@ def train(
         figures=figures,
     )
     if dry_run:
-        foretell(request, typer.echo)
+        training.foretell(request, typer.echo)
         return
-    result = run_training(request, typer.echo)
+    result = training.train(request, typer.echo)
     # Lightning ends a run whose other processes end with an error.
     if result.interrupted and is_first_process():
         raise typer.Exit(130)
-
-
-def _check_places(path: Path | None, resume: Path | None) -> None:
-    """Refuse a path or a run that is not there."""
-    from sase_gan.files import check_pictures_exist
-    from sase_gan.runs.folder import open_run
-
-    if resume is not None:
-        open_run(resume)
-    if path is not None:
-        check_pictures_exist(path.expanduser())

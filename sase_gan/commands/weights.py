@@ -28,15 +28,9 @@ def list_weights(weights_dir: WeightsDirOption = None) -> None:
     table = Table("Name", "State", "MB", "Licence", "Needed for", "File or address")
     for name, record in KNOWN.items():
         state = weights.state(name, weights_dir)
-        path = weights.locate(name, weights_dir)
-        table.add_row(
-            name,
-            Text(state, style=styles[state]),
-            f"{record.megabytes:.1f}",
-            record.licence,
-            record.needed_for,
-            Text(str(path) if path else record.address(), overflow="fold"),
-        )
+        place = Text(str(weights.locate(name, weights_dir) or record.address()), overflow="fold")
+        told = f"{record.megabytes:.1f}", record.licence, record.needed_for
+        table.add_row(name, Text(state, style=styles[state]), *told, place)
     console = Console()
     console.print(table)
     console.print("Looked in: " + ", ".join(str(path) for path in weights.search_folders(weights_dir)), soft_wrap=True)
@@ -44,8 +38,7 @@ def list_weights(weights_dir: WeightsDirOption = None) -> None:
 
 @app.command("fetch", cls=_Command)
 def fetch(
-    names: Annotated[list[str], typer.Argument(help="Names from `weights list`.", show_default=False)],
-    weights_dir: WeightsDirOption = None,
+    names: Annotated[list[str], typer.Argument(help="Names from `weights list`.")], weights_dir: WeightsDirOption = None
 ) -> None:
     """Download files, check them, and put them where evaluation finds them."""
     from rich.console import Console
@@ -93,8 +86,8 @@ def verify(names: Names = None, weights_dir: WeightsDirOption = None) -> None:
 
 @app.command("import", cls=_Command)
 def import_weights(
-    name: Annotated[str, typer.Argument(help="A name from `weights list`.", show_default=False)],
-    file: Annotated[Path, typer.Argument(help="The file that was carried in.", show_default=False)],
+    name: Annotated[str, typer.Argument(help="A name from `weights list`.")],
+    file: Annotated[Path, typer.Argument(help="The file that was carried in.")],
     weights_dir: WeightsDirOption = None,
 ) -> None:
     """Check a file that was brought to this computer by hand and put it where evaluation finds it."""

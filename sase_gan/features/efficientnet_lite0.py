@@ -36,8 +36,8 @@ _FEATURE_STAGES = (0, 1, 2, 4)
 class EfficientNetLite0(FrozenModule):
     """EfficientNet-Lite0 describes pictures by its inner maps and by its answers.
 
-    All methods take uint8 [N, 3, H, W], or float in [-1, 1], in RGB. `pooled`, `mid` and `logits` see the whole picture
-    resized to 224 x 224 (bicubic with antialiasing, no crop); `early` and `features` see it at its own size.
+    All methods take uint8 [N, 3, H, W], or float in [-1, 1], in RGB. `describe` sees the whole picture resized to
+    224 x 224 (bicubic with antialiasing, no crop); `early` and `features` see it at its own size.
     Preprocessing is that of the weights' own package, (x / 255 - 0.498) / 0.502; timm's 0.5 / 0.5 would shift logits by
     up to 0.07.
 
@@ -56,17 +56,21 @@ class EfficientNetLite0(FrozenModule):
         with own_random_state():
             self.network = timm.create_model("tf_efficientnet_lite0", pretrained=False)
         if pretrained:
-            self.network.load_state_dict(remap_keys(weights.load_state_dict("efflite0")), strict=True)
+            self.network.load_state_dict(_remap_keys(weights.load_state_dict("efflite0")), strict=True)
         # A third faster on a CPU; logits move by 2e-6.
         self.network.to(memory_format=torch.channels_last)
         self.freeze()
 
-    def describe(self, images: Tensor, layers: Iterable[str] = ("pooled",)) -> dict[str, Tensor]:
+    def describe(self, images: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
         """Compute several descriptions in one pass.
 
         Args:
             images: see the class.
-            layers: of "pooled" [N, 1280], "mid" [N, 1960], "mid_map" [N, 40, 28, 28] and "logits" [N, 1000].
+            layers: of "pooled" [N, 1280], the average of the last map, which distribution distances usually take;
+                "mid" [N, 1960], the third stage averaged to 7 x 7 cells of unit length, which tell where is what, so
+                that the distance of two rows tells a blurred, shifted or recoloured copy from another picture;
+                "mid_map" [N, 40, 28, 28], from which it is made: shifting it stands for shifting the picture;
+                "logits" [N, 1000] of ImageNet's classes.
 
         Raises:
             ValueError: an unknown layer, or images of another shape or type.
@@ -74,47 +78,26 @@ class EfficientNetLite0(FrozenModule):
         wanted = set(layers)
         if unknown := wanted - {"pooled", "mid", "mid_map", "logits"}:
             raise ValueError(f"Unknown layers {sorted(unknown)}; the known ones are pooled, mid, mid_map and logits.")
-        x = self._stem(self._resized(to_unit(images)))
-        out: dict[str, Tensor] = {}
-        for index, stage in enumerate(self.network.blocks):
-            x = stage(x)
-            if index == 2:
-                out = {"mid": cell_descriptor(x)} if "mid" in wanted else {}
-                if "mid_map" in wanted:
-                    out["mid_map"] = x
-                if wanted <= set(out):
-                    return out
-        pooled = self.network.forward_head(self.network.bn2(self.network.conv_head(x)), pre_logits=True)
+        x = to_unit(images)
+        if x.shape[-2:] != (self.input_size, self.input_size):
+            x = F.interpolate(x, size=(self.input_size, self.input_size), mode="bicubic", antialias=True)
+        x = self.network.blocks[:3](self._stem(x))
+        out = {"mid": cell_descriptor(x)} if "mid" in wanted else {}
+        if "mid_map" in wanted:
+            out["mid_map"] = x
+        if wanted <= set(out):
+            return out
+        x = self.network.bn2(self.network.conv_head(self.network.blocks[3:](x)))
+        pooled = self.network.forward_head(x, pre_logits=True)
         if "pooled" in wanted:
             out["pooled"] = pooled
         if "logits" in wanted:
             out["logits"] = self.network.classifier(pooled)
         return out
 
-    def pooled(self, images: Tensor) -> Tensor:
-        """Average the last map to [N, 1280], the usual feature of distribution distances."""
-        return self.describe(images, ("pooled",))["pooled"]
-
-    def mid(self, images: Tensor) -> Tensor:
-        """Average the third stage (40 x 28 x 28) to 7 x 7 cells of unit length, [N, 1960], which tell where is what.
-
-        The distance of two such rows tells a blurred, shifted or recoloured copy from another picture, which pooled
-        features do not.
-        """
-        return self.describe(images, ("mid",))["mid"]
-
-    def mid_map(self, images: Tensor) -> Tensor:
-        """Return the map [N, 40, 28, 28] from which `mid` is made; shifting it stands for shifting the picture."""
-        return self.describe(images, ("mid_map",))["mid_map"]
-
-    def logits(self, images: Tensor) -> Tensor:
-        """Answer with the logits of ImageNet's classes, [N, 1000]."""
-        return self.describe(images, ("logits",))["logits"]
-
     def early(self, images: Tensor) -> Tensor:
         """Return the second stage at the pictures' own size, [N, 24, H/4, W/4]: one description a position."""
-        x = self._stem(_normalised(to_unit(images)))
-        return self.network.blocks[1](self.network.blocks[0](x))
+        return self.network.blocks[:2](self._stem(to_unit(images)))
 
     def features(self, x: Tensor) -> list[Tensor]:
         """Return differentiable maps of the pictures' own size at strides 2, 4, 8 and 16 (16, 24, 40 and 112 channels).
@@ -122,7 +105,7 @@ class EfficientNetLite0(FrozenModule):
         Args:
             x: float [N, 3, H, W] in [-1, 1].
         """
-        x = self._stem(_normalised(to_unit(x)))
+        x = self._stem(to_unit(x))
         maps = []
         for index, stage in enumerate(self.network.blocks[: _FEATURE_STAGES[-1] + 1]):
             x = stage(x)
@@ -131,16 +114,7 @@ class EfficientNetLite0(FrozenModule):
         return maps
 
     def _stem(self, x: Tensor) -> Tensor:
-        return self.network.bn1(self.network.conv_stem(x))
-
-    def _resized(self, x: Tensor) -> Tensor:
-        if x.shape[-2:] != (self.input_size, self.input_size):
-            x = F.interpolate(x, size=(self.input_size, self.input_size), mode="bicubic", antialias=True)
-        return _normalised(x)
-
-
-def _normalised(x: Tensor) -> Tensor:
-    return (x - 0.498) / 0.502
+        return self.network.bn1(self.network.conv_stem((x - 0.498) / 0.502))
 
 
 def cell_descriptor(x: Tensor) -> Tensor:
@@ -148,20 +122,19 @@ def cell_descriptor(x: Tensor) -> Tensor:
     return F.normalize(F.adaptive_avg_pool2d(x, 7), dim=1).flatten(1)
 
 
-def remap_keys(state: dict[str, Tensor]) -> dict[str, Tensor]:
+def _remap_keys(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """Give the tensors of the packaged weights the names that timm uses."""
-    starts = [sum(_STAGE_DEPTHS[:stage]) for stage in range(len(_STAGE_DEPTHS))]
-    renamed: dict[str, Tensor] = {}
-    for key, value in state.items():
-        parts = key.split(".")
-        if parts[0] != "_blocks":
-            renamed[".".join([_TOP_NAMES[parts[0]], *parts[1:]])] = value
-            continue
-        block = int(parts[1])
-        stage = max(index for index, start in enumerate(starts) if start <= block)
-        names = _FIRST_BLOCK_NAMES if block == 0 else _BLOCK_NAMES
-        renamed[".".join(["blocks", str(stage), str(block - starts[stage]), names[parts[2]], *parts[3:]])] = value
-    return renamed
+    places = [f"blocks.{stage}.{block}" for stage, depth in enumerate(_STAGE_DEPTHS) for block in range(depth)]
+
+    def renamed(key: str) -> str:
+        part, *rest = key.split(".")
+        if part != "_blocks":
+            return ".".join([_TOP_NAMES[part], *rest])
+        number, part, *rest = rest
+        names = _FIRST_BLOCK_NAMES if number == "0" else _BLOCK_NAMES
+        return ".".join([places[int(number)], names[part], *rest])
+
+    return {renamed(key): value for key, value in state.items()}
 
 
 @lru_cache(maxsize=4)

@@ -16,7 +16,6 @@ class WeightsFile:
         megabytes: published size; a file under 97 % of it counts as cut short.
         sha256: the whole SHA-256 in hexadecimal, or its published beginning, or empty where none is published. In the
             last case the hash taken by `import_file` is written beside the file and checked from then on.
-        licence: licence of the weights, or "unknown".
         needed_for: the metric or loss that asks for it.
         url: address, or empty.
         torchvision: name of torchvision's weights record, which knows the address.
@@ -27,8 +26,8 @@ class WeightsFile:
     filename: str
     megabytes: float
     sha256: str
-    licence: str
     needed_for: str
+    licence: str = "unknown"
     url: str = ""
     torchvision: str = ""
 
@@ -50,8 +49,8 @@ KNOWN: dict[str, WeightsFile] = {
             "efficientnet-lite0-57934424.pth",
             18.8,
             "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
-            "Apache-2.0",
             "every metric called *_efflite0, copying and the perceptual loss",
+            "Apache-2.0",
         ),
         WeightsFile(
             "inception",
@@ -59,8 +58,8 @@ KNOWN: dict[str, WeightsFile] = {
             "weights-inception-2015-12-05-6726825d.pth",
             95.6,
             "6726825d",
-            "Apache-2.0",
             "FID",
+            "Apache-2.0",
             url="https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/"
             "weights-inception-2015-12-05-6726825d.pth",
         ),
@@ -70,7 +69,6 @@ KNOWN: dict[str, WeightsFile] = {
             "inception_v3_google-0cc3c7bd.pth",
             103.9,
             "0cc3c7bd",
-            "unknown",
             "SIFID on the scale of published tables",
             torchvision="Inception_V3_Weights.IMAGENET1K_V1",
         ),
@@ -80,7 +78,6 @@ KNOWN: dict[str, WeightsFile] = {
             "alexnet-owt-7be5be79.pth",
             233.1,
             "7be5be79",
-            "unknown",
             "LPIPS (AlexNet)",
             torchvision="AlexNet_Weights.IMAGENET1K_V1",
         ),
@@ -90,7 +87,6 @@ KNOWN: dict[str, WeightsFile] = {
             "squeezenet1_1-b8a52dc0.pth",
             4.7,
             "b8a52dc0",
-            "unknown",
             "LPIPS (SqueezeNet)",
             torchvision="SqueezeNet1_1_Weights.IMAGENET1K_V1",
         ),
@@ -100,7 +96,6 @@ KNOWN: dict[str, WeightsFile] = {
             "vgg16-397923af.pth",
             527.8,
             "397923af",
-            "unknown",
             "LPIPS (VGG16) and metrics on VGG16 features",
             torchvision="VGG16_Weights.IMAGENET1K_V1",
         ),
@@ -110,8 +105,8 @@ KNOWN: dict[str, WeightsFile] = {
             "dinov2_vits14_pretrain.pth",
             88.3,
             "",
-            "Apache-2.0",
             "metrics on DINOv2 features, a space not trained on ImageNet labels",
+            "Apache-2.0",
             url="https://dl.fbaipublicfiles.com/dinov2/dinov2_vits14/dinov2_vits14_pretrain.pth",
         ),
     )

@@ -56,11 +56,7 @@ class LpipsNetwork(FrozenModule):
         self.freeze()
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
-        """Measure the distance of each pair.
-
-        Args:
-            a: float [B, 3, H, W] in [-1, 1], at least 32 px a side (16 with vgg).
-            b: the same shape.
+        """Measure the distance of each pair of float [B, 3, H, W] in [-1, 1], at least 32 px a side (16 with vgg).
 
         Returns:
             [B]; 0 for equal pictures, about 0.1 for a light disturbance, 0.6-0.7 for unlike photographs.
@@ -112,17 +108,12 @@ def _load_backbone(backbone: nn.Module, state: dict[str, Tensor], net: str) -> N
 
 
 @lru_cache(maxsize=4)
-def _lpips_network(net: LpipsNet, weights_dir: str | None, untrained: bool, device: str) -> LpipsNetwork:
-    return LpipsNetwork(net, weights_dir, untrained=untrained).to(device)
+def _lpips_network(net: LpipsNet, weights_dir: str | None, device: str) -> LpipsNetwork:
+    return LpipsNetwork(net, weights_dir).to(device)
 
 
 def lpips_network(
-    net: LpipsNet,
-    weights_dir: Path | str | None = None,
-    *,
-    untrained: bool = False,
-    device: torch.device | str = "cpu",
+    net: LpipsNet, weights_dir: Path | str | None = None, *, device: torch.device | str = "cpu"
 ) -> LpipsNetwork:
     """Return the LPIPS network of this process with these properties, built at the first call; see `LpipsNetwork`."""
-    folder = None if weights_dir is None else str(weights_dir)
-    return _lpips_network(net, folder, untrained, str(torch.device(device)))
+    return _lpips_network(net, None if weights_dir is None else str(weights_dir), str(torch.device(device)))

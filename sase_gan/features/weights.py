@@ -9,12 +9,12 @@ Places, in this order: the folder given (`--weights-dir`), the folder named by t
 """
 
 import os
-import pickle
-import zipfile
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Literal
+from zipfile import BadZipFile
 
 import torch
 
@@ -27,16 +27,7 @@ State = Literal["bundled", "present", "damaged", "missing"]
 ENVIRONMENT_VARIABLE = "SASE_GAN_WEIGHTS"
 
 # What torch.load raises for bytes that are no weights: the restricted unpickler runs into its own stack.
-UNREADABLE = (
-    pickle.UnpicklingError,
-    zipfile.BadZipFile,
-    RuntimeError,
-    EOFError,
-    ValueError,
-    LookupError,
-    TypeError,
-    AttributeError,
-)
+_UNREADABLE = (UnpicklingError, BadZipFile, RuntimeError, EOFError, ValueError, LookupError, TypeError, AttributeError)
 
 
 def search_folders(weights_dir: Path | str | None = None) -> list[Path]:
@@ -69,14 +60,9 @@ def locate(name: str, weights_dir: Path | str | None = None) -> Path | None:
         WeightsError: the package that carries the weights is missing.
     """
     record = known(name)
-    if name == "efflite0":
-        path = _bundled_path()
-        return path if path.is_file() else None
-    for folder in search_folders(weights_dir):
-        path = folder / record.filename
-        if path.is_file():
-            return path
-    return None
+    bundled = name == "efflite0"
+    places = [_bundled_path()] if bundled else [folder / record.filename for folder in search_folders(weights_dir)]
+    return next((path for path in places if path.is_file()), None)
 
 
 def file_sha256(path: Path | str) -> str:
@@ -108,21 +94,17 @@ def fault(record: WeightsFile, path: Path) -> str | None:
     found = file_sha256(path)
     if found.startswith(wanted):
         return None
-    for other in KNOWN.values():
-        if other.sha256 and found.startswith(other.sha256):
-            return _other_network(record, path, other.title)
-    if record.name == "inception" and _is_torchvision_inception(path):
-        return _other_network(record, path, "torchvision Inception")
+    others = [other.title for other in KNOWN.values() if other.sha256 and found.startswith(other.sha256)]
+    if record.name == "inception" and not others and _is_torchvision_inception(path):
+        others = [KNOWN["inception-tv"].title]
+    if others:
+        return (
+            f"{path} holds the weights called {others[0]}, not the {record.title} weights that {record.needed_for} "
+            f"needs; get those with `sase-gan weights fetch {record.name}`."
+        )
     return (
         f"The {record.title} weights {path} are damaged or another version: their SHA-256 starts with {found[:12]}, "
         f"{wanted[:12]} is required; delete the file and get it again with `sase-gan weights fetch {record.name}`."
-    )
-
-
-def _other_network(record: WeightsFile, path: Path, title: str) -> str:
-    return (
-        f"{path} holds the weights called {title}, not the {record.title} weights that {record.needed_for} needs; "
-        f"get those with `sase-gan weights fetch {record.name}`."
     )
 
 
@@ -130,7 +112,7 @@ def _is_torchvision_inception(path: Path) -> bool:
     # torchvision's network has an auxiliary classifier that the FID network lacks; both are called "Inception v3".
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except UNREADABLE:
+    except _UNREADABLE:
         return False
     return isinstance(state, dict) and any(str(key).startswith("AuxLogits") for key in state)
 
@@ -165,8 +147,6 @@ def require(
     """Find and check several files; whatever is wrong is reported together, before any work.
 
     Args:
-        names: known names.
-        weights_dir: searched first.
         go_on: a command that goes on without these files, for the message.
         asked: what the user asked for, for the message; by default what the file is needed for.
 
@@ -180,26 +160,21 @@ def require(
         record = known(name)
         path = locate(name, weights_dir)
         if path is None:
-            complaints.append(missing_message(record, weights_dir, go_on=go_on, asked=asked))
-            continue
-        complaint = fault(record, path)
-        if complaint is None:
-            found[name] = path
-        else:
+            complaints.append(_missing(record, search_folders(weights_dir), go_on, asked))
+        elif complaint := fault(record, path):
             complaints.append(complaint)
+        else:
+            found[name] = path
     if complaints:
         raise WeightsError("\n".join(complaints))
     return found
 
 
-def missing_message(
-    record: WeightsFile, weights_dir: Path | str | None = None, *, go_on: str = "", asked: str = ""
-) -> str:
+def _missing(record: WeightsFile, folders: Iterable[Path], go_on: str, asked: str) -> str:
     """Say in several lines what was asked for, where the file was looked for, and which ways there are to go on."""
-    folders = ", ".join(str(folder) for folder in search_folders(weights_dir))
     lines = [
         f"{asked or record.needed_for} was asked for, and the {record.title} weights were not found.",
-        f"  looked in  {folders}",
+        f"  looked in  {', '.join(map(str, folders))}",
         f"  file       {record.filename} ({record.megabytes:.0f} MB)",
         f"  get it     sase-gan weights fetch {record.name}    (needs internet)",
         f"  or copy    it to this computer, then: sase-gan weights import {record.name} FILE",
@@ -218,7 +193,7 @@ def load_state_dict(name: str, weights_dir: Path | str | None = None) -> dict[st
     path = find(name, weights_dir)
     try:
         tensors = torch.load(path, map_location="cpu", weights_only=True)
-    except UNREADABLE as error:
+    except _UNREADABLE as error:
         raise WeightsError(
             f"The weights file {path} cannot be read as tensors ({type(error).__name__}); delete it and get it again "
             f"with `sase-gan weights fetch {name}`."

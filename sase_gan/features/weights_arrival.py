@@ -3,7 +3,8 @@
 import shutil
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from sase_gan.errors import UsageError, WeightsError
@@ -31,13 +32,8 @@ def import_file(name: str, source: Path | str, folder: Path | str | None = None)
     source = Path(source)
     if not source.is_file():
         raise WeightsError(f"There is no file {source} to import; give the path of {record.filename}.")
-    target = (Path(folder) if folder is not None else search_folders()[-1]) / record.filename
-    with write_atomically(target) as temporary:
+    with _arrival(record, folder, str(source)) as (temporary, target):
         shutil.copyfile(source, temporary)
-        complaint = fault(record, temporary)
-        if complaint is not None:
-            raise WeightsError(complaint.replace(str(temporary), str(source)))
-    _record_hash(record, target)
     return target
 
 
@@ -51,8 +47,7 @@ def fetch(
     """Download a file to its place, checking it before it gets its name.
 
     Args:
-        name: known name.
-        folder: where to put it; by default torch's hub folder.
+        name, folder: as of `import_file`.
         progress: called with bytes received and bytes expected (0 when the server does not say).
         timeout: seconds without an answer after which the network counts as absent.
 
@@ -62,8 +57,7 @@ def fetch(
     """
     record = _fetchable(name)
     address = record.address()
-    target = (Path(folder) if folder is not None else search_folders()[-1]) / record.filename
-    with write_atomically(target) as temporary:
+    with _arrival(record, folder, address) as (temporary, target):
         try:
             with urllib.request.urlopen(address, timeout=timeout) as answer, temporary.open("wb") as stream:
                 expected = int(answer.headers.get("Content-Length") or 0)
@@ -78,10 +72,6 @@ def fetch(
                 f"The {record.title} weights could not be downloaded from {address} ({error}); this computer seems to "
                 f"have no way to that address: fetch the file elsewhere and run `sase-gan weights import {name} FILE`."
             ) from error
-        complaint = fault(record, temporary)
-        if complaint is not None:
-            raise WeightsError(complaint.replace(str(temporary), address))
-    _record_hash(record, target)
     return target
 
 
@@ -95,7 +85,14 @@ def _fetchable(name: str) -> WeightsFile:
     return record
 
 
-def _record_hash(record: WeightsFile, target: Path) -> None:
+@contextmanager
+def _arrival(record: WeightsFile, folder: Path | str | None, origin: str) -> Iterator[tuple[Path, Path]]:
+    """Yield a temporary file to fill, and its place, where it comes to lie only when it is the right one."""
+    target = (Path(folder) if folder is not None else search_folders()[-1]) / record.filename
+    with write_atomically(target) as temporary:
+        yield temporary, target
+        if complaint := fault(record, temporary):
+            raise WeightsError(complaint.replace(str(temporary), origin))
     # No hash is published for this file, so the one it had on arrival is kept: it can at least not change unnoticed.
     if not record.sha256:
         with write_atomically(target.with_name(target.name + ".sha256")) as note:

@@ -6,13 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sase_gan.errors import DataError, UsageError
-from sase_gan.metrics.records import (
-    RECORD_FILE,
-    Colour,
-    EvaluationRecord,
-    MetricRecord,
-    read_record,
-)
+from sase_gan.metrics.records import RECORD_FILE, Colour, EvaluationRecord, MetricRecord, read_record
 from sase_gan.runs.folder import is_run
 from sase_gan.runs.history import best_record, read_run
 
@@ -29,23 +23,17 @@ class Column:
 
     @property
     def record(self) -> EvaluationRecord:
-        """Return the first seed's record, which stands for the column where one must."""
+        """The first seed's record, which stands for the column where one must."""
         return self.records[0]
 
     def colour(self, topic: str) -> Colour:
-        """Return the worst verdict among the seeds."""
-        found = {record.colour(topic) for record in self.records}
-        return next(colour for colour in _WORST if colour in found)
+        """The worst verdict among the seeds."""
+        return min((record.colour(topic) for record in self.records), key=_WORST.index)
 
-
-def measured_entries(columns: Sequence[Column], name: str) -> list[tuple[str, EvaluationRecord, MetricRecord]]:
-    """List a metric's measured entries with the name of their column and their record."""
-    return [
-        (column.name, record, record.metrics[name])
-        for column in columns
-        for record in column.records
-        if name in record.metrics and record.metrics[name].measured
-    ]
+    def measured(self, name: str) -> list[tuple[EvaluationRecord, MetricRecord]]:
+        """The seeds' records in which a metric was measured, and its part of each."""
+        found = [(record, record.metrics.get(name)) for record in self.records]
+        return [(record, metric) for record, metric in found if metric is not None and metric.measured]
 
 
 def load_columns(paths: Sequence[Path]) -> list[Column]:
@@ -60,20 +48,15 @@ def load_columns(paths: Sequence[Path]) -> list[Column]:
         raise UsageError(f"got {len(resolved)} run to compare, but at least two are needed; name another folder")
     if twice := [path for path, times in Counter(resolved).items() if times > 1]:
         raise UsageError(f"{twice[0].name} was given twice; name each run once")
-    found = [_records_of(path) for path in resolved]
-    names = _distinct_names(resolved)
-    return [
-        Column(name, tuple(record for record, _ in pairs), tuple(folder for _, folder in pairs))
-        for name, pairs in zip(names, found, strict=True)
-    ]
+    found = [zip(*_records_of(path), strict=True) for path in resolved]
+    return [Column(name, *parts) for name, parts in zip(_distinct_names(resolved), found, strict=True)]
 
 
 def _records_of(path: Path) -> list[tuple[EvaluationRecord, Path]]:
-    single = _single_record(path)
-    if single is not None:
+    if single := _single_record(path):
         return [single]
     seeds = [_single_record(child) for child in sorted(path.iterdir()) if child.is_dir()] if path.is_dir() else []
-    records = [seed for seed in seeds if seed is not None]
+    records = list(filter(None, seeds))
     if not records:
         raise DataError(
             f"{path} holds no evaluation ({RECORD_FILE} or results.jsonl, its own or in the folders below); "
@@ -90,8 +73,7 @@ def _single_record(path: Path) -> tuple[EvaluationRecord, Path] | None:
     if not is_run(path):
         return None
     # A finished evaluation says more than the quick ones made while training.
-    evaluations = sorted(path.glob(f"*/{RECORD_FILE}"), key=lambda file: file.stat().st_mtime)
-    if evaluations:
+    if evaluations := sorted(path.glob(f"*/{RECORD_FILE}"), key=lambda file: file.stat().st_mtime):
         return read_record(evaluations[-1]), evaluations[-1].parent
     record = best_record(read_run(path).results)
     return (record, path) if record else None

@@ -1,9 +1,8 @@
 """Runs side by side, without letting unlike numbers be ranked.
 
-A column is one run: an evaluation folder, a run folder, or a folder of such folders, which are then taken as the seeds
-of one experiment. A row is one metric. Its cells may be ranked only when all of them carry the same `comparability`
-hash, that is when extractor, weights, resize, counts, reference and sampling agree and the real pictures are the same
-ones; otherwise the row goes to a second table without ranking, which names what differs.
+A column is one run, see `columns`; a row is one metric. Its cells may be ranked only when all of them carry the same
+`comparability` hash, that is when extractor, weights, resize, counts, reference and sampling agree and the real
+pictures are the same ones; otherwise the row goes to a second table without ranking, which names what differs.
 
 A best value is marked only when that is more than luck and more than copying:
 
@@ -19,11 +18,19 @@ import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
+from markupsafe import Markup
+
+from sase_gan.errors import UsageError
 from sase_gan.metrics.figures import identify
-from sase_gan.report.columns import Column, measured_entries
-from sase_gan.report.differences import difference_of
-from sase_gan.report.numbers import format_number
+from sase_gan.metrics.records import VERDICT_TOPICS, EvaluationRecord, MetricRecord
+from sase_gan.report.columns import Column
+from sase_gan.report.numbers import count, format_number
+from sase_gan.report.pages import GRID_SIDE, PictureShelf, write_page
+from sase_gan.report.plots import interval_svg
+from sase_gan.runs.history import images_seen
 
 LEAST_SEEDS = 3
 """Seeds that give a column an interval of its own."""
@@ -42,9 +49,9 @@ class Cell:
     reason: str | None = None
 
     @property
-    def has_interval(self) -> bool:
-        """Tell whether the value carries an error bar."""
-        return self.low is not None and self.high is not None
+    def interval(self) -> tuple[float, float] | None:
+        """The error bar, where the value carries one."""
+        return None if self.low is None or self.high is None else (self.low, self.high)
 
     def overlaps(self, other: "Cell") -> bool:
         """Tell whether two intervals share a point.
@@ -52,25 +59,22 @@ class Cell:
         Raises:
             ValueError: one of the cells has no interval.
         """
-        if self.low is None or self.high is None or other.low is None or other.high is None:
+        if self.interval is None or other.interval is None:
             raise ValueError("overlap needs two intervals, got a cell without one")
-        return self.low <= other.high and other.low <= self.high
+        return self.interval[0] <= other.interval[1] and other.interval[0] <= self.interval[1]
 
     @property
     def text(self) -> str:
-        """Write the value as text, or "–"."""
-        return "–" if self.value is None else format_number(self.value, self._spread)
+        """The value as text, or "–"."""
+        return "–" if self.value is None else self._written(self.value)
 
     @property
     def interval_text(self) -> str | None:
-        """Write the interval as text."""
-        if self.low is None or self.high is None:
-            return None
-        return f"{format_number(self.low, self._spread)} to {format_number(self.high, self._spread)}"
+        """The interval as text."""
+        return self.interval and " to ".join(map(self._written, self.interval))
 
-    @property
-    def _spread(self) -> float | None:
-        return (self.high - self.low) / 2 or None if self.low is not None and self.high is not None else None
+    def _written(self, number: float) -> str:
+        return format_number(number, (self.interval[1] - self.interval[0]) / 2 if self.interval else None)
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,7 @@ class Row:
 
     @property
     def title(self) -> str:
-        """Put the metric into words, with its feature network."""
+        """The metric in words, with its feature network."""
         return identify(self.name).title_on_network
 
 
@@ -115,18 +119,18 @@ def compare_columns(columns: Sequence[Column]) -> Comparison:
         measured = [place for place, cell in enumerate(cells) if cell.value is not None]
         if not measured:
             continue
-        difference = difference_of(columns, measured, name)
-        if difference is None:
-            ranked.append(_ranked(name, cells, columns))
+        better = next((metric.better for column in columns for _, metric in column.measured(name)), None)
+        if difference := _difference([columns[place] for place in measured], name):
+            unranked.append(Row(name, cells, better, note=difference))
         else:
-            unranked.append(Row(name, cells, _better(columns, name), note=difference))
+            ranked.append(Row(name, cells, better, *_best(cells, measured, columns, better)))
     return Comparison(tuple(columns), tuple(ranked), tuple(unranked), tuple(_sentences(columns, ranked, unranked)))
 
 
 def cell_of(column: Column, name: str) -> Cell:
     """Take one metric of one column; of several seeds the mean, with Student's interval from three seeds on."""
     metrics = [record.metrics[name] for record in column.records if name in record.metrics]
-    values = [metric.value for metric in metrics if metric.measured and metric.value is not None]
+    values = [metric.value for _, metric in column.measured(name) if metric.value is not None]
     if not values:
         return Cell(reason=(metrics[0].reason or metrics[0].status) if metrics else "not measured")
     if len(column.records) == 1:
@@ -140,44 +144,28 @@ def cell_of(column: Column, name: str) -> Cell:
     return Cell(mean, mean - half, mean + half)
 
 
-def _better(columns: Sequence[Column], name: str) -> str | None:
-    return next((metric.better for _, _, metric in measured_entries(columns, name)), None)
-
-
-def _ranked(name: str, cells: tuple[Cell, ...], columns: Sequence[Column]) -> Row:
-    better = _better(columns, name)
-    measured = [place for place, cell in enumerate(cells) if cell.value is not None]
+def _best(
+    cells: Sequence[Cell], measured: Sequence[int], columns: Sequence[Column], better: str | None
+) -> tuple[int | None, str]:
+    """The place of the best value, where one may be marked, and what can be said."""
     if better not in ("lower", "higher"):
-        return Row(name, cells, better, note="no better or worse: compare it with the honest level")
-    bare = [columns[place].name for place in measured if not cells[place].has_interval]
-    if bare:
-        return Row(name, cells, better, note=f"no best marked: {_listed(bare)} {_has(bare)} no interval")
+        return None, "no better or worse: compare it with the honest level"
+    if bare := [columns[place].name for place in measured if not cells[place].interval]:
+        return None, f"no best marked: {_listed(bare, 'has', 'have')} no interval"
     sign = 1 if better == "lower" else -1
-    order = sorted(measured, key=lambda place: sign * (cells[place].value or 0.0))
-    leader = order[0]
-    tied = [place for place in order[1:] if cells[leader].overlaps(cells[place])]
-    if tied:
-        group = _listed([columns[place].name for place in (leader, *tied)])
-        rest = [columns[place].name for place in order[1:] if place not in tied]
-        note = f"{group} are not distinguishable" + (f"; {_listed(rest)} {_is(rest)} worse" if rest else "")
-        return Row(name, cells, better, note=note)
+    leader, *others = sorted(measured, key=lambda place: sign * (cells[place].value or 0.0))
+    if tied := [place for place in others if cells[leader].overlaps(cells[place])]:
+        group = _listed([columns[place].name for place in (leader, *tied)], "is", "are")
+        rest = [columns[place].name for place in others if place not in tied]
+        return None, f"{group} not distinguishable" + (f"; {_listed(rest, 'is', 'are')} worse" if rest else "")
     if columns[leader].colour("copying") == "red":
-        return Row(
-            name, cells, better, note=f"{columns[leader].name} leads, but copies training pictures: no best marked"
-        )
-    return Row(name, cells, better, leader, note=f"{columns[leader].name} is better, the intervals do not overlap")
+        return None, f"{columns[leader].name} leads, but copies training pictures: no best marked"
+    return leader, f"{columns[leader].name} is better, the intervals do not overlap"
 
 
-def _listed(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def _has(names: Sequence[str]) -> str:
-    return "has" if len(names) == 1 else "have"
-
-
-def _is(names: Sequence[str]) -> str:
-    return "is" if len(names) == 1 else "are"
+def _listed(names: Sequence[str], one: str, several: str) -> str:
+    """Names with the verb that fits their number."""
+    return f"{names[0]} {one}" if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]} {several}"
 
 
 def _sentences(columns: Sequence[Column], ranked: Sequence[Row], unranked: Sequence[Row]) -> list[str]:
@@ -190,14 +178,131 @@ def _sentences(columns: Sequence[Column], ranked: Sequence[Row], unranked: Seque
         sentences.append("The real pictures differ between the runs, so none of their distances is ranked.")
     if not ranked and unranked:
         sentences.append("Nothing here may be ranked; evaluate the runs again with one protocol on the same pictures.")
-    red = [column.name for column in columns if column.colour("copying") == "red"]
-    if red:
-        sentences.append(
-            f"{_listed(red)} {_is(red)} red for copying: good distances there mean little, and are not marked."
-        )
+    if red := [column.name for column in columns if column.colour("copying") == "red"]:
+        told = _listed(red, "is", "are")
+        sentences.append(f"{told} red for copying: good distances there mean little, and are not marked.")
     if any(len(column.records) < LEAST_SEEDS for column in columns):
         sentences.append(
             "Intervals of a single run tell how much the drawn pictures vary, not how much the luck of training "
             f"matters: give a folder of {LEAST_SEEDS} or more seeds per column to learn that."
         )
     return sentences
+
+
+# --- why two numbers may not be ranked -------------------------------------------------------------------------------
+
+# What decides whether two numbers mean the same, in the words of the second table: fields of the metric's record.
+_METRIC_FIELDS = {
+    "feature network": "extractor",
+    "weights of the feature network": "weights_sha256",
+    "layer": "layer",
+    "resize": "resize",
+    "number of generated pictures": "n_fake",
+    "number of real pictures": "n_real",
+    "subset size": "subset_size",
+    "reference": "reference_set",
+    "mirrored reference": "mirrors",
+}
+_MODEL_FIELDS = {"truncation": "truncation", "averaged weights": "averaged", "noise": "noise"}
+
+# What follows from another difference says nothing new beside it.
+_CONSEQUENCES = {
+    "real pictures": {"reference", "number of real pictures"},
+    "number of generated pictures": {"subset size"},
+    "number of real pictures": {"subset size"},
+}
+
+
+def _difference(columns: Sequence[Column], name: str) -> str | None:
+    """Say why the values of a metric may not be ranked, naming the field; `None` when they may."""
+    if len(columns) < 2:
+        return f"only {columns[0].name} has it"
+    found = [(column.name, record, metric) for column in columns for record, metric in column.measured(name)]
+    hashes = {metric.comparability for _, _, metric in found}
+    if len(hashes) == 1 and None not in hashes and len({record.data.digest for _, record, _ in found}) == 1:
+        return None
+    settings = [_settings(record, metric) for _, record, metric in found]
+    differing = [words for words in settings[0] if len({setting[words] for setting in settings}) > 1]
+    implied = {consequence for words in differing for consequence in _CONSEQUENCES.get(words, ())}
+    # A protocol is the name of the settings: it is told only when no setting is.
+    causes = [words for words in differing if words not in implied and words != "protocol"] or differing
+    if not causes:
+        if None in hashes:
+            return "a record does not say how it was measured (no comparability)"
+        return "measured differently (comparability differs, though every recorded setting agrees: other versions?)"
+    told = []
+    for words in causes:
+        values = {column: _plain(setting[words]) for (column, _, _), setting in zip(found, settings, strict=True)}
+        told.append(f"{words}: " + ", ".join(f"{column} {value}" for column, value in values.items()))
+    return "differs in " + "; ".join(told)
+
+
+def _settings(record: EvaluationRecord, metric: MetricRecord) -> dict[str, Any]:
+    """Everything recorded that decides what a number means; two sets of one name are told apart by their digests."""
+    return {
+        "real pictures": f"{record.data.name} ({(record.data.digest or 'unknown')[:8]})",
+        **{words: getattr(metric, field) for words, field in _METRIC_FIELDS.items()},
+        **{words: getattr(record.model, field, None) for words, field in _MODEL_FIELDS.items()},
+        "picture size": record.fakes.image_size,
+        "protocol": record.protocol_name,
+    }
+
+
+def _plain(value: Any) -> str:
+    match value:
+        case None:
+            return "unknown"
+        case bool():
+            return "yes" if value else "no"
+        case int():
+            return count(value)
+        case tuple():
+            return "×".join(str(part) for part in reversed(value))
+    text = str(value)
+    return f"{text[:8]}…" if len(text) == 64 else text
+
+
+# --- the page --------------------------------------------------------------------------------------------------------
+
+
+def write_comparison(comparison: Comparison, out: Path) -> list[Path]:
+    """Write `compare.html` and `compare.md` into a folder, or the one file that `out` names.
+
+    Raises:
+        UsageError: `out` has a suffix other than .html and .md.
+    """
+    out = Path(out)
+    is_folder = out.is_dir() or not out.suffix
+    if not is_folder and out.suffix not in (".html", ".md"):
+        raise UsageError(f"--out is {out.name}, but a folder or a name ending in .html or .md is needed")
+    columns = [_column_view(column) for column in comparison.columns]
+    files = [out / "compare.html", out / "compare.md"] if is_folder else [out]
+    for file in files:
+        template = f"compare{file.suffix}.j2"
+        write_page(file, template, comparison=comparison, columns=columns, strip=_strip_of, topics=VERDICT_TOPICS)
+    return files
+
+
+def _column_view(column: Column) -> dict[str, Any]:
+    """The head of a column, as the templates read it: its verdicts and its pictures."""
+    record = column.record
+    parts = [record.data.name, f"protocol {record.protocol_name}"]
+    if (clock := images_seen(record)) is not None:
+        parts.append(f"{count(clock)} images seen")
+    if len(column.records) > 1:
+        parts.append(f"{len(column.records)} seeds")
+    return {
+        "name": column.name,
+        "detail": ", ".join(parts),
+        "verdicts": [(topic, column.colour(topic)) for topic in VERDICT_TOPICS],
+        "fakes": PictureShelf(column.folders[0], []).embed(record.pictures.fakes, GRID_SIDE // 2),
+    }
+
+
+def _strip_of(row: Row, cell: Cell) -> Markup | None:
+    """Draw the cell's interval on an axis that the whole row shares, so that overlaps can be seen."""
+    if cell.value is None or not cell.interval:
+        return None
+    ends = [end for other in row.cells for end in (other.value, other.low, other.high) if end is not None]
+    alt = f"{cell.text}, interval {cell.interval_text}"
+    return interval_svg(cell.value, alt=alt, low=cell.low, high=cell.high, span=(min(ends), max(ends)))

@@ -11,29 +11,22 @@ from sase_gan.report.plots import MOST_POINTS, Line, lines_svg
 from sase_gan.runs.history import RunRecords, images_seen, main_distance
 
 # Columns of a run's metrics.csv that belong on one panel, by a pattern on their names; the rest get a panel each.
-_FAMILIES: tuple[tuple[str, str], ...] = (
+_FAMILIES = (
     ("Discriminator's answers", r"(real|fake)_logit"),
     ("Adversarial losses", r"g_adversarial|d_real|d_fake"),
     ("Reconstruction losses", r"[gd]_rebuild.*"),
     ("Regularisers", r"d_r1|d_lecam"),
     ("Augmentation probability", r"augment(ation)?(_.*)?"),
 )
-_SERIES_LABELS = {
-    "real_logit": "reals",
-    "fake_logit": "fakes",
-    "g_adversarial": "generator",
-    "d_real": "discriminator, reals",
-    "d_fake": "discriminator, fakes",
-    "d_r1": "gradient penalty",
-    "d_lecam": "LeCam",
-}
-# What is about reals or fakes has their colour on every panel.
-_SERIES_ROLES = {
-    "real_logit": "real",
-    "d_real": "real",
-    "fake_logit": "fake",
-    "d_fake": "fake",
-    "g_adversarial": "third",
+# Label and role; what is about reals or fakes has their colour on every panel.
+_SERIES = {
+    "real_logit": ("reals", "real"),
+    "fake_logit": ("fakes", "fake"),
+    "g_adversarial": ("generator", "third"),
+    "d_real": ("discriminator, reals", "real"),
+    "d_fake": ("discriminator, fakes", "fake"),
+    "d_r1": ("gradient penalty", None),
+    "d_lecam": ("LeCam", None),
 }
 # Clocks and the machine's figures are about the training, not about the model.
 _NOT_CURVES = {"seconds", "step", "epoch", "time", "images_per_second", "peak_memory_mb"}
@@ -53,7 +46,6 @@ def curve_panels(run: RunRecords, chosen: int | None) -> list[Panel]:
     """Draw small plots over thousands of images seen: the snapshots' KID and copying first, then the training's series.
 
     Args:
-        run: what the run folder told.
         chosen: images seen of the evaluated snapshot, marked on each panel.
     """
     panels = _result_panels(run.results, chosen)
@@ -61,20 +53,17 @@ def curve_panels(run: RunRecords, chosen: int | None) -> list[Panel]:
     for title, pattern in _FAMILIES:
         members = [name for name in names if re.fullmatch(pattern, name)]
         names = [name for name in names if name not in members]
-        panels += [
-            _series_panel(title, run.series, members[start : start + 4], chosen) for start in range(0, len(members), 4)
-        ]
+        fours = [members[start : start + 4] for start in range(0, len(members), 4)]
+        panels += [_series_panel(title, run.series, four, chosen) for four in fours]
     panels += [_series_panel(name.replace("_", " ").capitalize(), run.series, [name], chosen) for name in names]
     return panels[:MOST_PANELS]
 
 
 def _result_panels(results: Sequence[EvaluationRecord], chosen: int | None) -> list[Panel]:
     scored = [record for record in results if images_seen(record) is not None]
-    if not scored:
-        return []
-    wanted = [name for name in (main_distance(scored[-1]), "copy_share", "nn_ratio") if name]
+    main = main_distance(scored[-1]) if scored else None
     panels: list[Panel] = []
-    for name in wanted:
+    for name in filter(None, (main, "copy_share", "nn_ratio")):
         points = [record for record in scored if name in record.metrics and record.metrics[name].measured]
         if not points:
             continue
@@ -98,16 +87,11 @@ def _result_panels(results: Sequence[EvaluationRecord], chosen: int | None) -> l
 def _series_panel(
     title: str, series: Mapping[str, Sequence[tuple[float, float]]], names: Sequence[str], chosen: int | None
 ) -> Panel:
-    roles = ("fake", "real", "third", "mark")
-    lines = [
-        Line(
-            _SERIES_LABELS.get(name, name.removeprefix("d_rebuild_").replace("_", " ")),
-            [clock / 1000 for clock, _ in series[name]],
-            [value for _, value in series[name]],
-            role=_SERIES_ROLES.get(name, roles[place]),
-        )
-        for place, name in enumerate(names)
-    ]
+    lines = []
+    for name, next_role in zip(names, ("fake", "real", "third", "mark"), strict=False):
+        label, role = _SERIES.get(name, (name.removeprefix("d_rebuild_").replace("_", " "), None))
+        clock, values = [clock / 1000 for clock, _ in series[name]], [value for _, value in series[name]]
+        lines.append(Line(label, clock, values, role=role or next_role))
     longest = max(len(series[name]) for name in names)
     caption = f"{longest} points, averaged over equal stretches." if longest > MOST_POINTS else None
     return _panel(title, lines, chosen, caption=caption)
@@ -125,4 +109,4 @@ def _panel(
         level=level,
         level_label="honest level",
     )
-    return Panel(title, Markup(svg), caption)
+    return Panel(title, svg, caption)

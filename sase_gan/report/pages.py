@@ -33,23 +33,14 @@ MOST_PIXELS = 64_000_000
 """Larger picture files are refused before they are decoded."""
 
 
-# --- templates -------------------------------------------------------------------------------------------------------
-
-
-def _environment(**more: Any) -> Environment:
-    loader = PackageLoader("sase_gan.report", "templates")
-    return Environment(loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, **more)
-
-
 @cache
-def _html_environment() -> Environment:
-    return _environment(autoescape=True)
-
-
-@cache
-def _markdown_environment() -> Environment:
+def _environment(is_html: bool) -> Environment:
     # `finalize` sees every value that a template prints, so nothing from a file reaches Markdown unescaped.
-    environment = _environment(autoescape=False, finalize=_finalize_markdown)
+    escaping = {"autoescape": True} if is_html else {"autoescape": False, "finalize": _finalize_markdown}
+    loader = PackageLoader("sase_gan.report", "templates")
+    environment = Environment(
+        loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, **escaping
+    )
     environment.filters["address"] = lambda path: Markup(quote(path))
     return environment
 
@@ -69,26 +60,14 @@ def escape_markdown(text: str) -> str:
     return re.sub(r"([\\`*_\[\]|#~$])", r"\\\1", text)
 
 
-def render_html(template: str, **context: Any) -> str:
-    """Fill one of the package's HTML templates; every value is escaped except our own `Markup`."""
-    return _html_environment().get_template(template).render(version=__version__, **context)
-
-
-def render_markdown(template: str, **context: Any) -> str:
-    """Fill one of the package's Markdown templates; every string is escaped except our own `Markup`."""
-    text = _markdown_environment().get_template(template).render(version=__version__, **context)
-    return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
-
-
 def write_page(path: Path, template: str, **context: Any) -> None:
-    """Fill a template, HTML or Markdown by its name, and write the page as one whole file."""
-    render = render_html if template.endswith(".html.j2") else render_markdown
-    text = render(template, **context)
+    """Fill one of the package's templates, HTML or Markdown by its name, and write the page as one whole file."""
+    is_html = template.endswith(".html.j2")
+    text = _environment(is_html).get_template(template).render(version=__version__, **context)
+    if not is_html:
+        text = re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
     with write_atomically(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
-
-
-# --- pictures --------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """Plots as inline SVG that follow the page they stand in: light, dark or printed, at any width.
 
 Each function draws one small panel with matplotlib's object interface (no pyplot, no state between calls) and returns
-an `<svg>` element. Three decisions make it fit a report that must open offline and read well on a telephone:
+an `<svg>` element that templates need not escape. Three decisions make it fit a report that must open offline and read
+well on a telephone:
 
 * text stays text (`svg.fonttype: none`): small, selectable, found by a search, drawn in the page's own font;
 * every colour is a role. matplotlib draws it in its light-mode value, which is then written as
@@ -22,6 +23,7 @@ from html import escape
 from typing import Any
 
 import matplotlib as mpl
+from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
@@ -39,15 +41,11 @@ ROLES = {
 }
 """The colours of plots by what they mean, in their light-mode value."""
 
-PANEL_WIDTH, PANEL_HEIGHT = 360, 216
-"""Natural size of a panel, in points."""
-
 MOST_POINTS = 300
 """Longer series are averaged over equal stretches: a curve of 300 points looks the same and keeps the page small."""
 
 _DASHES: tuple[Any, ...] = ("-", (0, (4, 2)), (0, (1, 1.5)), (0, (5, 1.5, 1, 1.5)))
-_MARKERS = {"green": "o", "amber": "^", "red": "X", "grey": "s"}
-_MARKER_ROLES = {"green": "mark", "amber": "fake", "red": "alarm", "grey": "muted"}
+_MARKERS = {"green": ("o", "mark"), "amber": ("^", "fake"), "red": ("X", "alarm"), "grey": ("s", "muted")}
 
 
 @dataclass(frozen=True)
@@ -57,9 +55,9 @@ class Line:
     Args:
         label: for the legend; empty for a line that the panel's heading names.
         x, y: of equal length, finite.
-        low, high: an optional band, each as long as `y`.
+        low, high: a band.
         role: a key of `ROLES`.
-        verdicts: an optional colour word per point, drawn as a marker whose shape differs too.
+        verdicts: a colour word per point, drawn as a marker whose shape differs too.
     """
 
     label: str
@@ -86,17 +84,14 @@ def lines_svg(
     mark_label: str = "",
     level: float | None = None,
     level_label: str = "",
-) -> str:
+) -> Markup:
     """Draw curves over a common axis.
 
     Args:
         lines: at most four, so that dashes tell them apart.
-        alt: the text alternative.
-        x_label: under the axis.
+        alt: the text alternative, as of all plots here.
         marked_x: where to draw a vertical mark, such as the chosen snapshot's.
-        mark_label: its name in the legend.
         level: where to draw a horizontal reference level.
-        level_label: its name in the legend.
 
     Raises:
         ValueError: no line, or more than four.
@@ -121,29 +116,14 @@ def _draw_line(axes: Axes, line: Line, dash: Any) -> None:
     if line.low is not None and line.high is not None:
         axes.fill_between(line.x, line.low, line.high, color=colour, alpha=0.16, linewidth=0)
     # A single evaluation is a dot: a line of one point would be invisible.
-    few = len(line.x) <= 1
-    axes.plot(
-        *thinned(line.x, line.y),
-        color=colour,
-        linestyle=dash,
-        linewidth=1.5,
-        label=line.label or "_hidden",
-        marker="o" if few else "",
-    )
-    if line.verdicts is None:
-        return
-    for word, marker in _MARKERS.items():
-        chosen = [place for place, verdict in enumerate(line.verdicts) if verdict == word]
+    look: dict[str, Any] = {"linestyle": dash, "linewidth": 1.5, "marker": "o" if len(line.x) <= 1 else ""}
+    axes.plot(*thinned(line.x, line.y), color=colour, label=line.label or "_hidden", **look)
+    for word, (marker, role) in _MARKERS.items():
+        chosen = [place for place, verdict in enumerate(line.verdicts or ()) if verdict == word]
         if chosen:
-            axes.plot(
-                [line.x[place] for place in chosen],
-                [line.y[place] for place in chosen],
-                linestyle="none",
-                marker=marker,
-                markersize=6,
-                color=ROLES[_MARKER_ROLES[word]],
-                label=f"copying: {word}",
-            )
+            x, y = [line.x[place] for place in chosen], [line.y[place] for place in chosen]
+            look = {"linestyle": "none", "marker": marker, "markersize": 6}
+            axes.plot(x, y, color=ROLES[role], label=f"copying: {word}", **look)
 
 
 def thinned(x: Sequence[float], y: Sequence[float], most: int = MOST_POINTS) -> tuple[list[float], list[float]]:
@@ -173,17 +153,12 @@ def histogram_svg(
     x_label: str,
     fakes_label: str,
     reals_label: str,
-) -> str:
+) -> Markup:
     """Draw two histograms over each other as shares of their own sum: fakes filled, reals as a dashed outline.
 
     Args:
         bins: edges (one more than there are counts), or the centres of equal bins.
-        fakes: counts or shares, at least one above zero.
-        reals: the same for the other set.
-        alt: the text alternative.
-        x_label: under the axis.
-        fakes_label: name of the fakes in the legend.
-        reals_label: name of the reals in the legend.
+        fakes, reals: counts or shares.
 
     Raises:
         ValueError: the lengths do not fit each other.
@@ -192,7 +167,10 @@ def histogram_svg(
         raise ValueError(
             f"{len(bins)} bins do not fit {len(fakes)} and {len(reals)} counts; edges or centres are needed"
         )
-    edges = list(bins) if len(bins) == len(fakes) + 1 else _edges(bins)
+    edges = list(bins)
+    if len(bins) == len(fakes):
+        half = (bins[1] - bins[0]) / 2 if len(bins) > 1 else 0.5
+        edges = [bins[0] - half, *(centre + half for centre in bins)]
     figure, axes = _panel(width=420, height=220)
     axes.stairs(_shares(fakes), edges, fill=True, color=ROLES["fake"], alpha=0.55, linewidth=0, label=fakes_label)
     axes.stairs(_shares(fakes), edges, color=ROLES["fake"], linewidth=1.2)
@@ -205,17 +183,12 @@ def histogram_svg(
     return _svg(figure, alt)
 
 
-def _edges(centres: Sequence[float]) -> list[float]:
-    half = (centres[1] - centres[0]) / 2 if len(centres) > 1 else 0.5
-    return [centres[0] - half, *(centre + half for centre in centres)]
-
-
 def _shares(counts: Sequence[float]) -> list[float]:
     total = sum(counts)
     return [count / total for count in counts] if total else list(counts)
 
 
-def bars_svg(values: Sequence[float], *, alt: str, x_label: str, y_label: str) -> str:
+def bars_svg(values: Sequence[float], *, alt: str, x_label: str, y_label: str) -> Markup:
     """Draw a bar per value, their mean as a dashed line; for a latent walk, whose steps should be even.
 
     Raises:
@@ -244,21 +217,19 @@ def interval_svg(
     level: float | None = None,
     level_std: float | None = None,
     span: tuple[float, float] | None = None,
-) -> str:
+) -> Markup:
     """Draw a strip for a table cell: the value as a dot on its interval, over the reference level as a bar with a tick.
 
     Args:
-        value: the measured number.
-        alt: the text alternative.
-        low: lower end of the 95 % interval.
-        high: upper end of it.
+        low, high: the ends of the 95 % interval.
         level: the reference level, such as that of two halves of the reals.
         level_std: its standard deviation; the bar spans three of them to each side.
         span: the ends of the axis, for strips that must share one; by default what is drawn, with a margin.
     """
     ends = [value, *(end for end in (low, high) if end is not None)]
     if level is not None:
-        ends += [level - 3 * (level_std or 0), level + 3 * (level_std or 0)]
+        around = 3 * (level_std or 0)
+        ends += [level - around, level + around]
     start, stop = span or (min(ends), max(ends))
     room = 0.08 * (stop - start) or max(abs(value), 1.0) * 0.1
     start, stop = start - room, stop + room
@@ -270,17 +241,16 @@ def interval_svg(
     if level is not None:
         colour = f"var(--plot-real, {ROLES['real']})"
         if level_std:
-            left, right = float(x(level - 3 * level_std)), float(x(level + 3 * level_std))
-            parts.append(
-                f'<rect x="{left:.1f}" y="9" width="{max(right - left, 1):.1f}" height="10" fill="{colour}" '
-                'opacity="0.22"/>'
-            )
+            left, right = float(x(level - around)), float(x(level + around))
+            size = f'x="{left:.1f}" y="9" width="{max(right - left, 1):.1f}" height="10"'
+            parts.append(f'<rect {size} fill="{colour}" opacity="0.22"/>')
         parts.append(f'<line x1="{x(level)}" x2="{x(level)}" y1="5" y2="23" stroke="{colour}" stroke-width="2"/>')
     colour = f"var(--plot-fake, {ROLES['fake']})"
     if low is not None and high is not None:
         parts.append(f'<line x1="{x(low)}" x2="{x(high)}" y1="14" y2="14" stroke="{colour}" stroke-width="2.5"/>')
     parts.append(f'<circle cx="{x(value)}" cy="14" r="4.5" fill="{colour}"/>')
-    return f'<svg class="strip" viewBox="0 0 160 28" role="img" aria-label="{escape(alt)}">{"".join(parts)}</svg>'
+    opening = f'<svg class="strip" viewBox="0 0 160 28" role="img" aria-label="{escape(alt)}">'
+    return Markup(f"{opening}{''.join(parts)}</svg>")
 
 
 # --- the look of a panel ---------------------------------------------------------------------------------------------
@@ -299,7 +269,8 @@ _STYLE: Any = {
 }
 
 
-def _panel(width: int = PANEL_WIDTH, height: int = PANEL_HEIGHT) -> tuple[Figure, Axes]:
+def _panel(width: int = 360, height: int = 216) -> tuple[Figure, Axes]:
+    """An empty plot of a size in points."""
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(width / 72, height / 72), layout="constrained")
         FigureCanvasSVG(figure)
@@ -314,37 +285,25 @@ def _panel(width: int = PANEL_WIDTH, height: int = PANEL_HEIGHT) -> tuple[Figure
 
 def _legend(axes: Axes) -> None:
     handles, labels = axes.get_legend_handles_labels()
-    if not handles:
-        return
-    axes.legend(
-        handles,
-        labels,
-        loc="lower left",
-        bbox_to_anchor=(0, 1.01),
-        ncols=2,
-        frameon=False,
-        fontsize=9,
-        handlelength=2.2,
-        borderaxespad=0,
-        columnspacing=1.4,
-        labelcolor=ROLES["ink"],
-    )
+    place: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0, 1.01), "ncols": 2, "borderaxespad": 0}
+    look: dict[str, Any] = {"frameon": False, "fontsize": 9, "labelcolor": ROLES["ink"]}
+    if handles:
+        axes.legend(handles, labels, handlelength=2.2, columnspacing=1.4, **place, **look)
 
 
-def _svg(figure: Figure, alt: str) -> str:
+def _svg(figure: Figure, alt: str) -> Markup:
     buffer = io.StringIO()
     # The salt makes element names equal from run to run and unequal between the panels of a page.
     with mpl.rc_context({**_STYLE, "svg.hashsalt": alt}):
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         figure.savefig(buffer, format="svg", transparent=True, metadata=nothing)
-    return _inline(buffer.getvalue(), alt)
+    return Markup(_inline(buffer.getvalue(), alt))
 
 
 def _inline(document: str, alt: str) -> str:
     """Turn matplotlib's SVG document into an element for an HTML page: no prologue, no addresses, roles for colours."""
     element = document[document.index("<svg") :]
-    element = re.sub(r"<metadata>.*?</metadata>", "", element, flags=re.DOTALL)
-    element = re.sub(r"<!--.*?-->\s*", "", element, flags=re.DOTALL)
+    element = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->\s*", "", element, flags=re.DOTALL)
     view_box = re.search(r'viewBox="([^"]+)"', element)
     assert view_box is not None
     width = float(view_box[1].split()[2])

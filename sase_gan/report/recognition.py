@@ -12,11 +12,16 @@ from sase_gan.errors import DataError
 from sase_gan.report.pages import write_page
 from sase_gan.report.plots import Line, lines_svg
 
-SCORES_FILE = "classification.json"
-DETECTION_FILE = "detection.json"
-REPORT_FILE = "report.html"
 MOST_CLASSES = 20
 """Larger confusion tables are left to the CSV file."""
+
+# Panels of curves: each column of the run's metrics.csv with its label.
+_PANELS = {
+    "Loss": {"loss": "training", "test_loss": "held out"},
+    "Share recognised (top-1)": {"train_top1": "training", "test_top1": "held out"},
+    "Average precision, boxes": {"box_ap": "AP", "box_ap50": "AP50"},
+    "Average precision, masks": {"mask_ap": "AP", "mask_ap50": "AP50"},
+}
 
 
 def write_classification_report(folder: Path, *, run_folder: Path | None = None) -> Path:
@@ -25,7 +30,7 @@ def write_classification_report(folder: Path, *, run_folder: Path | None = None)
     Raises:
         DataError: when the scores are missing or not JSON.
     """
-    scores = _read_json(folder / SCORES_FILE)
+    scores = _read_json(folder / "classification.json")
     names = scores["classes"]
     confusion = None
     if len(names) <= MOST_CLASSES:
@@ -33,16 +38,8 @@ def write_classification_report(folder: Path, *, run_folder: Path | None = None)
             (name, [(count, count / max(1, sum(row))) for count in row])
             for name, row in zip(names, scores["confusion"], strict=True)
         ]
-    return _write(
-        folder,
-        "classification.html.j2",
-        title=folder.resolve().name,
-        scores=scores,
-        confusion=confusion,
-        confused=most_confused(scores),
-        calibration=_calibration_plot(scores),
-        panels=_curves(run_folder or folder),
-    )
+    view = {"confusion": confusion, "confused": most_confused(scores), "calibration": _calibration_plot(scores)}
+    return _write(folder, "classification.html.j2", run_folder, scores=scores, **view)
 
 
 def write_detection_report(folder: Path, *, run_folder: Path | None = None) -> Path:
@@ -51,24 +48,18 @@ def write_detection_report(folder: Path, *, run_folder: Path | None = None) -> P
     Raises:
         DataError: when the scores are missing or not JSON.
     """
-    scores = _read_json(folder / DETECTION_FILE)
+    scores = _read_json(folder / "detection.json")
     drawn = [
         (path.stem, "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode())
         for path in sorted((folder / "drawn").glob("*.png"))
     ]
-    return _write(
-        folder,
-        "detection.html.j2",
-        title=folder.resolve().name,
-        scores=scores,
-        drawn=drawn,
-        panels=_curves(run_folder or folder),
-    )
+    return _write(folder, "detection.html.j2", run_folder, scores=scores, drawn=drawn)
 
 
-def _write(folder: Path, template: str, **view: Any) -> Path:
-    write_page(folder / REPORT_FILE, template, **view)
-    return folder / REPORT_FILE
+def _write(folder: Path, template: str, run_folder: Path | None, **view: Any) -> Path:
+    page = folder / "report.html"
+    write_page(page, template, title=folder.resolve().name, panels=_curves(run_folder or folder), **view)
+    return page
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -100,11 +91,12 @@ def _calibration_plot(scores: dict[str, Any]) -> Markup | None:
     if len(bins) < 2:
         return None
     confidence = [b["confidence"] for b in bins]
+    ends = [confidence[0], confidence[-1]]
     lines = [
         Line("accuracy", confidence, [b["accuracy"] for b in bins], role="fake"),
-        Line("perfectly calibrated", [confidence[0], confidence[-1]], [confidence[0], confidence[-1]], role="real"),
+        Line("perfectly calibrated", ends, ends, role="real"),
     ]
-    return Markup(lines_svg(lines, alt="Accuracy by confidence", x_label="confidence"))
+    return lines_svg(lines, alt="Accuracy by confidence", x_label="confidence")
 
 
 def _curves(folder: Path) -> list[tuple[str, Markup]]:
@@ -117,31 +109,11 @@ def _curves(folder: Path) -> list[tuple[str, Markup]]:
         return []  # a single point is no curve
     columns = {name: [float(row[name]) for row in rows] for name in rows[0]}
     panels = []
-    for title, names in _PANELS:
-        known = [name for name in names if name in columns]
-        if known:
-            roles = ("fake", "real", "third", "mark")
-            lines = [
-                Line(_LABELS.get(name, name), columns["images_seen"], columns[name], role=role)
-                for name, role in zip(known, roles, strict=False)
-            ]
-            panels.append((title, Markup(lines_svg(lines, alt=title, x_label="images seen"))))
+    for title, labels in _PANELS.items():
+        lines = [
+            Line(labels[name], columns["images_seen"], columns[name], role=role)
+            for name, role in zip((name for name in labels if name in columns), ("fake", "real"), strict=False)
+        ]
+        if lines:
+            panels.append((title, lines_svg(lines, alt=title, x_label="images seen")))
     return panels
-
-
-_PANELS = (
-    ("Loss", ("loss", "test_loss")),
-    ("Share recognised (top-1)", ("train_top1", "test_top1")),
-    ("Average precision, boxes", ("box_ap", "box_ap50")),
-    ("Average precision, masks", ("mask_ap", "mask_ap50")),
-)
-_LABELS = {
-    "loss": "training",
-    "test_loss": "held out",
-    "train_top1": "training",
-    "test_top1": "held out",
-    "box_ap": "AP",
-    "box_ap50": "AP50",
-    "mask_ap": "AP",
-    "mask_ap50": "AP50",
-}

@@ -1,43 +1,31 @@
 """From an evaluation record to what the report shows.
 
-The templates hold the page's structure and sentences; this module and those that it calls (`number_rows`, `evidence`,
-`curves`, `setup`) hold every decision, so that a test can ask them. A part that the record lacks stays `None` or empty,
-and the template says so at its place.
+The templates hold the page's structure and sentences; this module and those that it calls (`numbers`, `evidence`,
+`curves`) hold every decision, so that a test can ask them. A part that the record lacks stays `None` or empty, and the
+template says so at its place.
 """
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-
-from markupsafe import Markup
+from typing import Any
 
 from sase_gan.metrics.catalogue import FEWEST_FOR_KID, SECTION_TITLES
 from sase_gan.metrics.figures import identify
 from sase_gan.metrics.records import (
     VERDICT_TOPICS,
-    Colour,
     EvaluationRecord,
     MetricRecord,
-    NamedPicture,
+    ModelPart,
+    VerdictRule,
     in_order,
     metrics_by_section,
 )
 from sase_gan.report.curves import Panel, curve_panels
-from sase_gan.report.evidence import (
-    FigureView,
-    PairView,
-    WalkView,
-    copy_pairs,
-    named_pictures,
-    sample_figures,
-    walk_view,
-)
-from sase_gan.report.number_rows import LeftOutRow, NumberRow, left_out_row, number_row
-from sase_gan.report.numbers import count, format_number
-from sase_gan.report.pages import EmbeddedPicture, PictureShelf
+from sase_gan.report.evidence import copy_pairs, named_pictures, sample_figures, walk_view
+from sase_gan.report.numbers import count, format_number, left_out_row, number_row
+from sase_gan.report.pages import PictureShelf
 from sase_gan.report.plots import histogram_svg
-from sase_gan.report.setup import setup_sections, without_local_folders
 from sase_gan.runs.history import TRAINING_FILE, RunRecords, images_seen
 
 _HEADLINES: dict[str, dict[str, str]] = {
@@ -62,130 +50,85 @@ _HEADLINES: dict[str, dict[str, str]] = {
 }
 
 
-@dataclass(frozen=True)
-class VerdictView:
-    """A verdict is told by its colour, a headline and the rule that decided it."""
-
-    topic: str
-    colour: Colour
-    headline: str
-    text: str | None
-    rule: str | None
-    number: str | None
-
-
-@dataclass
-class ReportView:
-    """The view holds everything that `report.html` and `report.md` show; `notes` collects what had to be left out."""
-
-    title: str
-    record: EvaluationRecord
-    facts: list[tuple[str, str]] = field(default_factory=list)
-    verdicts: list[VerdictView] = field(default_factory=list)
-    hero: PairView | None = None
-    hero_rows: list[NumberRow] = field(default_factory=list)
-    samples: list[FigureView] = field(default_factory=list)
-    pairs: list[PairView] = field(default_factory=list)
-    histograms: list[Panel] = field(default_factory=list)
-    copying_rows: list[NumberRow] = field(default_factory=list)
-    groups: list[tuple[str, list[NumberRow]]] = field(default_factory=list)
-    left_out: list[LeftOutRow] = field(default_factory=list)
-    cautions: list[str] = field(default_factory=list)
-    walk: WalkView | None = None
-    curves: list[Panel] = field(default_factory=list)
-    curves_missing: str = ""
-    typical: list[tuple[NamedPicture, EmbeddedPicture]] = field(default_factory=list)
-    atypical: list[tuple[NamedPicture, EmbeddedPicture]] = field(default_factory=list)
-    setup: list[tuple[str, list[tuple[str, str]]]] = field(default_factory=list)
-    config: str | None = None
-    notes: list[str] = field(default_factory=list)
-
-
-def build_view(record: EvaluationRecord, folder: Path, run: RunRecords, run_folder: Path | None = None) -> ReportView:
-    """Gather what the report shows.
+def build_view(record: EvaluationRecord, folder: Path, run: RunRecords, run_folder: Path | None) -> dict[str, Any]:
+    """Gather what `report.html` and `report.md` show; `notes` collects what had to be left out.
 
     Args:
-        record: the evaluation.
-        folder: where its pictures lie.
-        run: the curves and configuration of its training run, or an empty `RunRecords()`.
-        run_folder: the folder of that run, if any.
+        folder: where the record's pictures lie.
+        run: the curves and configuration of the training run, or an empty `RunRecords()`.
     """
-    view = ReportView(title=_title(record), record=record, notes=list(run.notes))
-    shelf = PictureShelf(folder, view.notes)
-    view.facts = _facts(record)
-    view.verdicts = [_verdict(record, topic) for topic in VERDICT_TOPICS]
-    view.samples = sample_figures(record, shelf)
-    view.pairs = copy_pairs(record, shelf)
-    view.hero = next((pair for pair in view.pairs if pair.fake and pair.nearest), None)
-    view.histograms = _copying_histograms(record)
-    for section, metrics in metrics_by_section(record.metrics):
-        told = [(name, metric) for name, metric in metrics if metric.measured and not _told_elsewhere(metric, record)]
-        rows = [number_row(name, metric) for name, metric in told]
-        if section == "copying":
-            view.copying_rows = rows
-        elif rows:
-            view.groups.append((SECTION_TITLES[section], rows))
-    view.left_out = [left_out_row(name, metric) for name, metric in in_order(record.metrics) if not metric.measured]
-    view.hero_rows = _deciding(view.copying_rows, view.verdicts[0].rule)
-    view.cautions = _cautions(record)
-    view.walk = walk_view(record, shelf)
-    view.curves = curve_panels(run, images_seen(record))
-    view.curves_missing = _why_no_curves(run_folder)
-    view.typical = named_pictures(record.pictures.typical, shelf)
-    view.atypical = named_pictures(record.pictures.atypical, shelf)
-    view.setup = setup_sections(record)
-    view.config = without_local_folders(run.config) if run.config else None
-    return view
-
-
-def _title(record: EvaluationRecord) -> str:
-    if record.model and record.model.snapshot:
-        return f"Snapshot {record.model.snapshot} against {record.data.name}"
-    return f"{record.fakes.name} against {record.data.name}"
+    notes = list(run.notes)
+    shelf = PictureShelf(folder, notes)
+    verdicts = [_verdict(record, topic) for topic in VERDICT_TOPICS]
+    samples, pairs = sample_figures(record, shelf), copy_pairs(record, shelf)
+    rows = {
+        section: [number_row(name, metric) for name, metric in metrics if _has_a_row(metric, record)]
+        for section, metrics in metrics_by_section(record.metrics)
+    }
+    copying_rows = rows.pop("copying", [])
+    source = f"Snapshot {record.model.snapshot}" if record.model and record.model.snapshot else record.fakes.name
+    missing = "No training run was given, so there are no curves; sase-gan report with --run adds them."
+    if run_folder is not None:
+        missing = f"The run folder {run_folder.name} has no readable {TRAINING_FILE} or results.jsonl yet: no curves."
+    return {
+        "title": f"{source} against {record.data.name}",
+        "record": record,
+        "facts": _facts(record),
+        "verdicts": verdicts,
+        "hero": next((pair for pair in pairs if pair["fake"] and pair["nearest"]), None),
+        "hero_rows": _deciding(copying_rows, verdicts[0]["rule"]),
+        "samples": samples,
+        "pairs": pairs,
+        "histograms": _copying_histograms(record),
+        "copying_rows": copying_rows,
+        "groups": [(SECTION_TITLES[section], found) for section, found in rows.items() if found],
+        "left_out": [left_out_row(metric) for _, metric in in_order(record.metrics) if not metric.measured],
+        "cautions": _cautions(record),
+        "walk": walk_view(record, shelf),
+        "curves": curve_panels(run, images_seen(record)),
+        "curves_missing": missing,
+        "typical": named_pictures(record.pictures.typical, shelf),
+        "atypical": named_pictures(record.pictures.atypical, shelf),
+        "setup": _setup_sections(record),
+        "config": _without_local_folders(run.config) if run.config else None,
+        "notes": notes,
+    }
 
 
 def _facts(record: EvaluationRecord) -> list[tuple[str, str]]:
-    facts = []
-    if record.fakes.n is not None:
-        facts.append(("generated pictures", count(record.fakes.n)))
-    if record.data.n is not None:
-        facts.append(("real picture" if record.data.n == 1 else "real pictures", count(record.data.n)))
-    if record.fakes.image_size:
-        facts.append(("picture size", "{1} × {0} px".format(*record.fakes.image_size)))
-    facts.append(("protocol", record.protocol_name))
-    if (clock := images_seen(record)) is not None:
-        facts.append(("images seen", count(clock)))
-    if record.created:
-        facts.append(("measured", day(record.created)))
-    return facts
+    size, created = record.fakes.image_size, record.created or ""
+    # An ISO time goes without its seconds and zone.
+    short = re.match(r"(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2})", created)
+    facts: dict[str, int | str | None] = {
+        "generated pictures": record.fakes.n,
+        "real picture" if record.data.n == 1 else "real pictures": record.data.n,
+        "picture size": f"{size[1]} × {size[0]} px" if size else None,
+        "protocol": record.protocol_name,
+        "images seen": images_seen(record),
+        "measured": (f"{short[1]} {short[2]}" if short else created) or None,
+    }
+    return [(term, _written(value)) for term, value in facts.items() if value is not None]
 
 
-def day(moment: str) -> str:
-    """Shorten an ISO time to its date and minute; other text is returned as it is."""
-    match = re.match(r"(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2})", moment)
-    return f"{match[1]} {match[2]}" if match else moment
-
-
-def _verdict(record: EvaluationRecord, topic: str) -> VerdictView:
-    colour = record.colour(topic)
-    rule = record.verdict_rules.get(topic)
-    number = rule.number if rule else None
-    return VerdictView(
-        topic=topic,
-        colour=colour,
-        headline=_HEADLINES[topic][colour],
-        text=rule.text if rule else None,
+def _verdict(record: EvaluationRecord, topic: str) -> dict[str, Any]:
+    """A verdict's colour, its headline and the rule that decided it."""
+    colour, rule = record.colour(topic), record.verdict_rules.get(topic, VerdictRule())
+    return {
+        "topic": topic,
+        "colour": colour,
+        "headline": _HEADLINES[topic][colour],
+        "text": rule.text,
         # The badge has said the colour already.
-        rule=rule.rule.removeprefix(f"{colour}: ") if rule and rule.rule else None,
-        number=format_number(number) if isinstance(number, float | int) else number,
-    )
+        "rule": rule.rule.removeprefix(f"{colour}: ") if rule.rule else None,
+        "number": format_number(rule.number) if isinstance(rule.number, float | int) else rule.number,
+    }
 
 
-def _deciding(rows: Sequence[NumberRow], rule: str | None) -> list[NumberRow]:
+def _deciding(rows: Sequence[dict[str, Any]], rule: str | None) -> list[dict[str, Any]]:
     """Pick the three figures of the space whose rule decided, else of the first."""
-    pixels = [row for row in rows if identify(row.name).metric.space == "pixels"]
+    pixels = [row for row in rows if identify(row["name"]).metric.space == "pixels"]
     others = [row for row in rows if row not in pixels]
-    return (pixels if rule and any(row.name in rule for row in pixels) else others)[:3]
+    return (pixels if rule and any(row["name"] in rule for row in pixels) else others)[:3]
 
 
 def _copying_histograms(record: EvaluationRecord) -> list[Panel]:
@@ -204,16 +147,14 @@ def _copying_histograms(record: EvaluationRecord) -> list[Panel]:
             fakes_label="generated pictures",
             reals_label="training pictures, each to another",
         )
-        panels.append(Panel(title, Markup(svg)))
+        panels.append(Panel(title, svg))
     return panels
 
 
-def _told_elsewhere(metric: MetricRecord, record: EvaluationRecord) -> bool:
+def _has_a_row(metric: MetricRecord, record: EvaluationRecord) -> bool:
     """A reference level stands beside the distance it belongs to; a row of its own would only repeat it."""
-    if not metric.figure.is_level:
-        return False
-    partner = record.metrics.get(metric.figure.distance.name)
-    return partner is not None and partner.measured and partner.baseline is not None
+    partner = record.metrics.get(metric.figure.distance.name) if metric.figure.is_level else None
+    return metric.measured and not (partner and partner.measured and partner.baseline is not None)
 
 
 def _cautions(record: EvaluationRecord) -> list[str]:
@@ -232,19 +173,81 @@ def _cautions(record: EvaluationRecord) -> list[str]:
         )
     if any("JPEG" in note for note in record.notes):
         return cautions
-    if record.data.jpeg_sources and n_real == 1:
-        cautions.append(
-            "The real picture was a JPEG file: its compression is part of what the fakes are compared with."
-        )
-    elif record.data.jpeg_sources:
-        cautions.append(
-            f"{count(record.data.jpeg_sources)} of the real pictures were JPEG files: their compression is part "
-            "of what the fakes are compared with."
-        )
+    if n_jpeg := record.data.jpeg_sources:
+        which = f"{count(n_jpeg)} of the real pictures were JPEG files: their"
+        which = "The real picture was a JPEG file: its" if n_real == 1 else which
+        cautions.append(f"{which} compression is part of what the fakes are compared with.")
     return cautions
 
 
-def _why_no_curves(run_folder: Path | None) -> str:
-    if run_folder is None:
-        return "No training run was given, so there are no curves; sase-gan report with --run adds them."
-    return f"The run folder {run_folder.name} has no readable {TRAINING_FILE} or results.jsonl yet: no curves."
+def _setup_sections(record: EvaluationRecord) -> list[tuple[str, list[tuple[str, str]]]]:
+    """How it was measured, with what, and on which pictures, as text; what the record lacks is left out."""
+    data, fakes, model = record.data, record.fakes, record.model or ModelPart()
+    sections: dict[str, dict[str, Any]] = {
+        "Real pictures": {
+            "Name": data.name,
+            "Folder": data.path_name,
+            "Licence": data.licence or "not recorded",
+            "Pictures": data.n,
+            "Size (height × width)": _size(data.image_size),
+            "Mirrored copies in the reference": data.mirror,
+            "From JPEG files": data.jpeg_sources,
+            "Held out": data.holdout,
+            "SHA-256": data.digest,
+        },
+        "Generated pictures": {
+            "Name": fakes.name,
+            "Source": fakes.source,
+            "Pictures": fakes.n,
+            "Size (height × width)": _size(fakes.image_size),
+            "SHA-256": fakes.digest,
+        },
+        "Model": {
+            "Snapshot": model.snapshot,
+            "SHA-256": model.digest,
+            "Images seen": model.images_seen,
+            "Parameters": model.parameters,
+            "Averaged weights": model.averaged,
+            "Truncation": model.truncation,
+            "Seed": model.seed,
+            "Noise": model.noise,
+            "Feature network used in training": model.extractor_used_in_training,
+        },
+        "Protocol": {key.replace("_", " ").capitalize(): value for key, value in record.protocol.items()},
+        "Measurement": {
+            "When": record.created,
+            "Seconds": record.seconds,
+            "Device": record.device,
+            "Precision": record.precision,
+        },
+        "Versions": dict(record.versions),
+    }
+    written = {
+        title: [(term, _written(value)) for term, value in rows.items() if value is not None]
+        for title, rows in sections.items()
+    }
+    return [(title, rows) for title, rows in written.items() if rows]
+
+
+def _without_local_folders(config: str) -> str:
+    """Cut absolute paths to their last part: where a disk keeps things concerns nobody that a report is sent to."""
+    return re.sub(r"(?m)(?<=[ '\"])(?:/|[A-Za-z]:\\)[^\n'\"]*[/\\]([^/\\\n'\"]+)", r"\1", config)
+
+
+def _size(size: tuple[int, int] | None) -> str | None:
+    return f"{size[0]} × {size[1]} px" if size else None
+
+
+def _written(value: Any) -> str:
+    match value:
+        case bool():
+            return "yes" if value else "no"
+        case int():
+            return count(value)
+        case float():
+            return format_number(value)
+        case Mapping():
+            return ", ".join(f"{key}: {_written(entry)}" for key, entry in value.items())
+        case Sequence() if not isinstance(value, str):
+            return ", ".join(_written(entry) for entry in value)
+    return str(value)

@@ -8,9 +8,6 @@ mode.
 It leads with copying. Where the training pictures are also the reference, a generator that repeats them has the best
 distance of all, so the first thing a reader sees is whether that happened, with the most suspicious picture beside the
 training picture it resembles; the distances follow. Whatever an evaluation left out is said in a sentence at its place.
-
-Everything that comes from a file is escaped: names of pictures are other people's text. Paths to pictures are followed
-only inside the folder that the report describes.
 """
 
 import re
@@ -36,11 +33,6 @@ from sase_gan.report.view import build_view
 from sase_gan.runs.folder import is_run
 from sase_gan.runs.history import KEPT_RUN, TRAINING_FILE, RunRecords, best_record, images_seen, read_run
 
-REPORT_HTML = "report.html"
-REPORT_MARKDOWN = "report.md"
-EARLY_FIGURES_FILE = TRAINING_FILE
-"""How early versions called the table of figures, like a run its training log."""
-
 
 def write_report(folder: Path, *, run_folder: Path | None = None) -> Path:
     """Write `report.html`, `report.md` and, where there is none, `figures.csv` into an evaluation folder.
@@ -48,7 +40,7 @@ def write_report(folder: Path, *, run_folder: Path | None = None) -> Path:
     Args:
         folder: an evaluation folder with `metrics.json`, or a run folder, whose best snapshot that does not copy
             (see `history.best_record`) is then reported from `results.jsonl`.
-        run_folder: the training run whose curves and configuration to show; by default see `find_run_folder`.
+        run_folder: the training run whose curves and configuration to show; by default it is looked for.
 
     Returns:
         The path of `report.html`.
@@ -58,26 +50,20 @@ def write_report(folder: Path, *, run_folder: Path | None = None) -> Path:
         UsageError: the record follows a schema that this version does not know.
     """
     folder = Path(folder)
-    run_folder = run_folder or find_run_folder(folder)
+    # The run is the folder itself, or what it kept of a run that lies elsewhere, or one of the two folders above.
+    resolved = folder.resolve()
+    places = (resolved, resolved / KEPT_RUN, *resolved.parents[:2])
+    run_folder = run_folder or next((place for place in places if is_run(place)), None)
     run = read_run(run_folder) if run_folder else RunRecords()
     evaluated = (folder / RECORD_FILE).is_file()
     record = read_record(folder / RECORD_FILE) if evaluated else _record_of_run(folder, run)
     view = build_view(record, folder, run, run_folder)
-    write_page(folder / REPORT_HTML, "report.html.j2", view=view)
-    write_page(folder / REPORT_MARKDOWN, "report.md.j2", view=view)
-    if evaluated and not any((folder / name).exists() for name in (FIGURES_FILE, EARLY_FIGURES_FILE)):
+    for name in ("report.html", "report.md"):
+        write_page(folder / name, f"{name}.j2", view=view)
+    # Early versions called the table of figures like a run its training log.
+    if evaluated and not any((folder / name).exists() for name in (FIGURES_FILE, TRAINING_FILE)):
         write_figures(folder / FIGURES_FILE, dict(in_order(record.metrics)))
-    return folder / REPORT_HTML
-
-
-def find_run_folder(folder: Path) -> Path | None:
-    """Find the run that an evaluation folder belongs to, else `None`.
-
-    Itself, or what it kept of a run that lies elsewhere, or one of the two folders above it.
-    """
-    resolved = folder.resolve()
-    places = (resolved, resolved / KEPT_RUN, *resolved.parents[:2])
-    return next((place for place in places if is_run(place)), None)
+    return folder / "report.html"
 
 
 def _record_of_run(folder: Path, run: RunRecords) -> EvaluationRecord:
@@ -96,13 +82,13 @@ def _record_of_run(folder: Path, run: RunRecords) -> EvaluationRecord:
         record = EvaluationRecord(
             schema_version=SCHEMA_VERSION, model=model, data=data, fakes=FakesPart(name=f"Run {folder.resolve().name}")
         )
-    pictures = record.pictures
-    if pictures.fakes is None and grids:
+    own: dict[str, str] = {}
+    if record.pictures.fakes is None and grids:
         nearest = grids[min(grids, key=lambda clock: abs(clock - (images_seen(record) or 0)))]
-        pictures = pictures.model_copy(update={"fakes": nearest.relative_to(folder).as_posix()})
-    if pictures.reals is None and (folder / "grids" / "reals.png").is_file():
-        pictures = pictures.model_copy(update={"reals": "grids/reals.png"})
-    return record.model_copy(update={"pictures": pictures})
+        own["fakes"] = nearest.relative_to(folder).as_posix()
+    if record.pictures.reals is None and (folder / "grids" / "reals.png").is_file():
+        own["reals"] = "grids/reals.png"
+    return record.model_copy(update={"pictures": record.pictures.model_copy(update=own)})
 
 
 def _grids(folder: Path) -> dict[int, Path]:

@@ -7,7 +7,7 @@ from sase_gan.features.efficientnet_lite0 import EfficientNetLite0, efficientnet
 
 def classes(network: EfficientNetLite0, images: torch.Tensor) -> torch.Tensor:
     with torch.inference_mode():
-        return torch.cat([network.logits(batch).argmax(1) for batch in images.split(4)])
+        return torch.cat([network.describe(batch, ["logits"])["logits"].argmax(1) for batch in images.split(4)])
 
 
 def test_photographs_of_pandas_are_pandas(network: EfficientNetLite0, pandas: torch.Tensor) -> None:
@@ -33,23 +33,24 @@ def test_equals_the_weights_own_package(network: EfficientNetLite0, image_size: 
         torch.testing.assert_close(network.network(x), theirs(x), atol=1e-5, rtol=1e-5)
 
 
-def test_one_pass_equals_the_methods_and_shapes_are_as_told(network: EfficientNetLite0) -> None:
+def test_one_pass_equals_several_and_shapes_are_as_told(network: EfficientNetLite0) -> None:
     images = torch.randint(0, 256, (2, 3, 96, 64), dtype=torch.uint8)
     out = network.describe(images, ("pooled", "mid", "logits"))
     for layer, width in {"pooled": 1280, "mid": 1960, "logits": 1000}.items():
         assert out[layer].shape == (2, width)
-        torch.testing.assert_close(out[layer], getattr(network, layer)(images))
+        torch.testing.assert_close(out[layer], network.describe(images, (layer,))[layer])
     assert network.early(images).shape == (2, 24, 24, 16)
     assert [m.shape[1] for m in network.features(torch.zeros(1, 3, 32, 32))] == [16, 24, 40, 112]
 
 
 def test_the_two_image_formats_are_described_alike(network: EfficientNetLite0) -> None:
     images = torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8)
-    torch.testing.assert_close(network.pooled(images), network.pooled(images / 127.5 - 1), atol=1e-4, rtol=1e-4)
+    levels, units = (network.describe(x, ["pooled"])["pooled"] for x in (images, images / 127.5 - 1))
+    torch.testing.assert_close(levels, units, atol=1e-4, rtol=1e-4)
 
 
 def test_mid_cells_have_unit_length(network: EfficientNetLite0) -> None:
-    mid = network.mid(torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8))
+    mid = network.describe(torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8), ["mid"])["mid"]
     torch.testing.assert_close(mid.view(2, 40, 49).norm(dim=1), torch.ones(2, 49))
 
 

@@ -122,8 +122,8 @@ def test_shifts_of_maps_stand_for_shifts_of_pictures() -> None:
     images = (images * 255).to(torch.uint8)
     network = efficientnet_lite0()
     with torch.inference_mode():
-        variants = shifted_mid(network.mid_map(images))
-        right = cell_descriptor(network.mid_map(moved(images, 0, 8)))  # one cell of the 28 x 28 map
+        here, there = (network.describe(x, ["mid_map"])["mid_map"] for x in (images, moved(images, 0, 8)))
+        variants, right = shifted_mid(here), cell_descriptor(there)  # moved by one cell of the 28 x 28 map
     assert variants.shape == (2, len(SHIFTS), 1960)
     distances = (variants - right[:, None]).norm(dim=2)
     assert [SHIFTS[index] for index in distances.argmin(1)] == [(0, -1), (0, -1)]

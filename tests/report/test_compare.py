@@ -7,8 +7,7 @@ from typer.testing import CliRunner
 
 from sase_gan.errors import DataError, UsageError
 from sase_gan.report.columns import load_columns
-from sase_gan.report.compare import Cell, Comparison, Row, cell_of, compare_columns
-from sase_gan.report.compare_page import write_comparison
+from sase_gan.report.compare import Cell, Comparison, Row, cell_of, compare_columns, write_comparison
 from tests.report import report_fixture as fixture
 
 

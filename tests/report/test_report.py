@@ -456,7 +456,7 @@ def loaded_by(modules: str, *suspects: str) -> str:
 
 
 def test_report_and_compare_import_neither_torch_nor_pyplot() -> None:
-    assert loaded_by("sase_gan.report.write, sase_gan.report.compare_page", "torch", "matplotlib.pyplot") == "[]"
+    assert loaded_by("sase_gan.report.write, sase_gan.report.compare", "torch", "matplotlib.pyplot") == "[]"
 
 
 def test_importing_the_commands_loads_nothing_heavy() -> None:

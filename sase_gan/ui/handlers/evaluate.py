@@ -126,8 +126,7 @@ class EvaluateHandlers:
             raise UsageError(f"Choose two to {MOST_COMPARED} different reports to compare.")
         folders = [self._find(name) for name in dict.fromkeys(reports)]
         from sase_gan.report.columns import load_columns
-        from sase_gan.report.compare import compare_columns
-        from sase_gan.report.compare_page import write_comparison
+        from sase_gan.report.compare import compare_columns, write_comparison
 
         comparison = compare_columns(load_columns(folders))
         out = scratch_folder("compare") / "compare.html"
