@@ -13,10 +13,10 @@ from sase_gan.drawing.recipes import Recipe
 from sase_gan.errors import SaseGanError
 from sase_gan.ui.checks import sentences
 from sase_gan.ui.events import Action, at_once, in_turn, relisted
-from sase_gan.ui.handlers.generate import check_picked
 from sase_gan.ui.markup import escaped
 from sase_gan.ui.models import Models
 from sase_gan.ui.tabs import evaluate, explore, generate, layers, mix, picture, recognise, train
+from sase_gan.ui.tabs.generate import check_picked
 from sase_gan.ui.trainings import Trainings
 from sase_gan.ui.uploads import guard_components
 from sase_gan.ui.widgets import open_list

@@ -18,8 +18,8 @@ from sase_gan.drawing.sampling import draw_inputs, sample_images
 from sase_gan.pixels import read_image, read_png_text, to_tensor
 from sase_gan.ui import checks
 from sase_gan.ui.events import DEVICE, Action
-from sase_gan.ui.handlers import explore, generate, layers, mix
 from sase_gan.ui.models import Models
+from sase_gan.ui.tabs import explore, generate, layers, mix
 
 
 @pytest.fixture(scope="module")

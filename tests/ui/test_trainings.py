@@ -12,8 +12,8 @@ import pytest
 from sase_gan.errors import UsageError
 from sase_gan.runs.durations import readable_seconds
 from sase_gan.ui import trainings as trainings_module
-from sase_gan.ui.handlers.train import TrainHandlers, Watched
 from sase_gan.ui.models import Models
+from sase_gan.ui.tabs.train import TrainHandlers, Watched
 from sase_gan.ui.training_view import describe_survey, status_html, status_sentence
 from sase_gan.ui.trainings import Job, Trainings, TrainingState, checked_name
 from sase_gan.ui.uploads import survey_set

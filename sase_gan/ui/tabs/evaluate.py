@@ -2,15 +2,178 @@
 
 from __future__ import annotations
 
+import html
+import re
+import shutil
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 
-from sase_gan.ui.events import AT_ONCE, Action, at_once
-from sase_gan.ui.handlers.evaluate import MOST_COMPARED, EvaluateHandlers
-from sase_gan.ui.markup import quiet
+from sase_gan.errors import UsageError
+from sase_gan.metrics.records import RECORD_FILE, VERDICT_TOPICS, EvaluationRecord
+from sase_gan.runs.folder import is_run, next_free
+from sase_gan.runs.history import RESULTS_FILE
+from sase_gan.ui.checks import chosen, sentences, whole_number
+from sase_gan.ui.events import AT_ONCE, BAR, Action, at_once, relisted
+from sase_gan.ui.markup import escaped, quiet
 from sase_gan.ui.models import Models
+from sase_gan.ui.pictures import scratch_folder
 from sase_gan.ui.widgets import open_list
+
+EVALUATIONS = "evaluations"
+PROTOCOLS = ("quick", "standard")
+MOST_PICTURES = 5000
+MOST_COMPARED = 4
+COLOUR_WORDS = {"green": "good", "amber": "middling", "red": "bad", "grey": "not judged"}
+
+
+@dataclass(frozen=True)
+class Report:
+    """Words on a report, the report as a page and as a file, and lists of reports where they changed."""
+
+    words: str
+    page: str
+    file: str
+    reports: Any = field(default_factory=gr.skip)
+
+
+@dataclass(frozen=True)
+class Reports:
+    """The reports as they are on disk now, to show one and to compare several."""
+
+    reports: Any
+    several: Any
+
+
+class EvaluateHandlers:
+    """The handlers, as methods so that they know the models and where reports lie."""
+
+    def __init__(self, models: Models, runs: Path) -> None:
+        self.models, self.runs = models, runs
+
+    def reports(self) -> dict[str, Path]:
+        """Find the folders with a report or figures by name: evaluations, the newest first, then runs with figures."""
+        folder = self.runs / EVALUATIONS
+        measured = [p for p in folder.iterdir() if (p / RECORD_FILE).is_file()] if folder.is_dir() else []
+        found = {p.name: p for p in sorted(measured, key=lambda p: p.stat().st_mtime, reverse=True)}
+        for entry in self.models.entries().values():
+            if entry.run is not None and (entry.run / RESULTS_FILE).is_file():
+                found.setdefault(f"run {entry.run.name}", entry.run)
+        return found
+
+    @sentences
+    def evaluate(self, model: str, protocol: str = "quick", count: float = 200, progress: gr.Progress = BAR) -> Report:
+        """Measure a model and write its report; returns verdicts, the report as a page and as a file, and the list.
+
+        Args:
+            model: A name of the list of models.
+            protocol: "quick" or "standard".
+            count: How many pictures to draw and measure, 20 to 5000.
+            progress: The browser's bar.
+        """
+        kind = chosen(protocol, PROTOCOLS, "The protocol")
+        amount = whole_number(count, 20, MOST_PICTURES, "The number of pictures")
+        opened = self.models.open(model)
+        pictures = self.models.pictures_path(opened)
+        # The metrics take seconds to import, and the first picture is not to wait for them.
+        from sase_gan.evaluation.options import EvaluationOptions
+        from sase_gan.evaluation.run import run_evaluation
+        from sase_gan.report.write import write_report
+
+        folder = next_free(self.runs / EVALUATIONS, re.sub(r"[^\w.-]+", "-", opened.entry.name))
+        options = EvaluationOptions(
+            source=opened.entry.folder,
+            real=pictures if opened.entry.run is None else None,
+            out=folder,
+            protocol=kind,
+            count=amount,
+            device=str(self.models.device),
+            skip_missing=True,
+        )
+        try:
+            result = run_evaluation(options, lambda what, done, total: progress((done, total), desc=what))
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        progress(0.95, desc="writing the report")
+        write_report(result.folder, run_folder=result.run_folder)
+        names = list(self.reports())
+        return self._report(folder.name, verdicts(result.record), relisted(names, folder.name))
+
+    @sentences
+    def show(self, report: str) -> Report:
+        """Show an earlier report: the page and the file.
+
+        Args:
+            report: A name of the list of reports.
+        """
+        folder = self._find(report)
+        from sase_gan.report.write import write_report
+
+        if not (folder / "report.html").is_file() or is_run(folder):
+            write_report(folder)
+        return self._report(report, "", gr.skip())
+
+    @sentences
+    def compare(self, reports: list[str]) -> Report:
+        """Put two to four reports side by side; returns sentences, the page, the file.
+
+        Args:
+            reports: Names of the list of reports.
+        """
+        if not isinstance(reports, list) or not 2 <= len(set(map(str, reports))) <= MOST_COMPARED:
+            raise UsageError(f"Choose two to {MOST_COMPARED} different reports to compare.")
+        folders = [self._find(name) for name in dict.fromkeys(reports)]
+        from sase_gan.report.columns import load_columns
+        from sase_gan.report.compare import compare_columns
+        from sase_gan.report.compare_page import write_comparison
+
+        comparison = compare_columns(load_columns(folders))
+        out = scratch_folder("compare") / "compare.html"
+        write_comparison(comparison, out)
+        words = "\n\n".join(escaped(sentence) for sentence in comparison.sentences)
+        return Report(words, framed(out.read_text(encoding="utf-8"), "Comparison"), str(out))
+
+    def _find(self, name: object) -> Path:
+        found = self.reports()
+        if not isinstance(name, str) or name not in found:
+            raise UsageError("There is no such report; measure a model first, or choose one of the list.")
+        return found[name]
+
+    def _report(self, name: str, words: str, reports: Any) -> Report:
+        """The page, and a copy of it where gradio may serve it from."""
+        report = self._find(name) / "report.html"
+        copy = scratch_folder("report") / f"report-{re.sub(r'[^A-Za-z0-9.-]+', '-', name)}.html"
+        shutil.copyfile(report, copy)
+        return Report(words, framed(report.read_text(encoding="utf-8"), f"Report {name}"), str(copy), reports)
+
+    def refresh(self) -> Reports:
+        """Offer the reports as they are on disk now."""
+        names = list(self.reports())
+        return Reports(relisted(names), gr.update(choices=names))
+
+
+def verdicts(record: EvaluationRecord) -> str:
+    """Show the three verdicts with their reasons, as HTML."""
+    rows = []
+    for topic in VERDICT_TOPICS:
+        colour = record.colour(topic)
+        why = record.verdict_rules[topic].text or ""
+        rows.append(
+            f'<div class="verdict {escaped(colour)}"><b>{topic.capitalize()}: {COLOUR_WORDS.get(colour, colour)}</b>'
+            f"<span>{escaped(why)}</span></div>"
+        )
+    return f'<div class="verdicts">{"".join(rows)}</div>'
+
+
+def framed(page: str, title: str) -> str:
+    """Set a page within the page, which may run nothing and ask for nothing."""
+    return f'<iframe class="report" sandbox title="{escaped(title)}" srcdoc="{html.escape(page)}"></iframe>'
+
+
+# --- the page
 
 
 def build(models: Models, runs: Path, model: gr.Dropdown) -> Action:

@@ -2,16 +2,199 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
+from PIL import Image
 
-from sase_gan.ui.events import Action, at_once
-from sase_gan.ui.handlers.generate import MOST_PICTURES, CloseUp, GenerateHandlers
+from sase_gan.drawing.recipes import Move, Recipe, draw_recipes
+from sase_gan.drawing.sampling import MAX_SEED, NoiseMode
+from sase_gan.errors import SaseGanError, UsageError
+from sase_gan.ui.checks import chosen, number, seed_number, sentences, whole_number
+from sase_gan.ui.events import BAR, Action, at_once, reporter
+from sase_gan.ui.markup import escaped, figures
 from sase_gan.ui.models import Models
-from sase_gan.ui.pictures import Sheet
+from sase_gan.ui.pictures import Gallery, Sheet, draw_sheet, picture, recipe_at
 from sase_gan.ui.widgets import gallery_view, image_view, seed_field
+
+if TYPE_CHECKING:
+    from sase_gan.ui.nearest import Neighbour
+
+MOST_PICTURES = 64
+VARIATIONS = 11
+NOISE_MODES: tuple[NoiseMode, ...] = ("random", "fixed", "off")
+_SPACE_WORDS = {"mid": "features", "pixels": "pixels"}
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A gallery of pictures, a sentence, and what is remembered of them; `seed` is the one that was used."""
+
+    gallery: Gallery
+    note: str
+    sheet: Sheet
+    seed: Any = field(default_factory=gr.skip)
+
+
+@dataclass(frozen=True)
+class CloseUp:
+    """The clicked picture large, its description, and what it came from."""
+
+    large: Image.Image
+    about: str
+    recipe: Recipe
+    model: str
+    panel: Any = field(default_factory=lambda: gr.update(visible=True))
+    near_note: str = "Looking through the training pictures ..."
+    near: str = ""
+
+
+@dataclass(frozen=True)
+class Nearest:
+    """The nearest training pictures as HTML, and a sentence."""
+
+    near: str
+    near_note: str
+
+
+class GenerateHandlers:
+    """The handlers, as methods so that they know the models."""
+
+    def __init__(self, models: Models) -> None:
+        self.models = models
+
+    @sentences
+    def sample(
+        self,
+        model: str,
+        seed: float = 0,
+        randomise: bool = False,
+        count: float = 18,
+        truncation: float = 1.0,
+        noise: str = "random",
+        progress: gr.Progress = BAR,
+    ) -> Drawn:
+        """Draw pictures of consecutive seeds.
+
+        Args:
+            model: A name of the list of models.
+            seed: Of the first picture, 0 to 2147483647.
+            randomise: Draw a seed instead; the one that is used is returned.
+            count: How many pictures, 1 to 64.
+            truncation: 0 to 2; below 1 pictures are more typical and less varied.
+            noise: "random": each picture has its own fine detail; "fixed": all share that of seed 0; "off": none.
+            progress: The browser's bar.
+        """
+        used = seed_number(seed, randomise=randomise)
+        amount = whole_number(count, 1, MOST_PICTURES, "The number of pictures")
+        used = min(used, MAX_SEED - amount + 1)
+        cut = number(truncation, 0, 2, "The truncation")
+        mode = chosen(noise, NOISE_MODES, "The noise")
+        recipes = [Recipe(used + i, truncation=cut, noise=mode) for i in range(amount)]
+        opened = self.models.open(model)
+        words = f"Seed {used}" if amount == 1 else f"Seeds {used} to {used + amount - 1}"
+        gallery, sheet = draw_sheet(opened, recipes, reporter(progress, "drawing"))
+        note = f"**{words}** of {opened.entry.name}. Click a picture to look at it closely."
+        return Drawn(gallery, note, sheet, used)
+
+    def redraw(
+        self,
+        model: str,
+        seed: float = 0,
+        randomise: bool = False,
+        count: float = 18,
+        truncation: float = 1.0,
+        noise: str = "random",
+        progress: gr.Progress = BAR,
+    ) -> Drawn:
+        """Draw the same of another model: the seed's field is left alone, in which the visitor may be typing."""
+        drawn = self.sample(model, seed, randomise, count, truncation, noise, progress)
+        return drawn if randomise else replace(drawn, seed=gr.skip())
+
+    @sentences
+    def choose(self, sheet: Sheet | None, place: int) -> CloseUp:
+        """Look closely at the picture at a place of the gallery."""
+        recipe, model = recipe_at(sheet, place)
+        opened = self.models.open(model)
+        image = draw_recipes(opened.network, [recipe])[0]
+        return CloseUp(picture(image, recipe.text(opened.digest)), describe_recipe(recipe), recipe, model)
+
+    @sentences
+    def nearest(self, recipe: Recipe | None, model: str, progress: gr.Progress = BAR) -> Nearest:
+        """Find the training pictures nearest to a picture, with distances and a sentence."""
+        known = check_picked(recipe)
+        opened = self.models.open(model)
+        progress(0.1, desc="looking through the training pictures")
+        try:
+            pictures = self.models.training_pictures(opened)
+        except SaseGanError as error:
+            return Nearest("", str(error))
+        found = pictures.nearest(draw_recipes(opened.network, [known])[0])
+        shown = figures([(item.image, _caption(item)) for item in found])
+        return Nearest(shown, explain_nearest(found, len(pictures.images)))
+
+    @sentences
+    def more_like(
+        self, recipe: Recipe | None, model: str, amount: float, seed: float = 0, progress: gr.Progress = BAR
+    ) -> Drawn:
+        """Draw eleven variations of a picture, behind the picture itself."""
+        known = check_picked(recipe)
+        share = number(amount, 0.05, 1.6, "The amount of change")
+        start = whole_number(seed, 0, MAX_SEED, "The seed of the variations")
+        moves = [Move("~", round(share * 100), start, place) for place in range(VARIATIONS)]
+        recipes = [known, *(known.moved(move) for move in moves)]
+        gallery, sheet = draw_sheet(self.models.open(model), recipes, reporter(progress, "drawing"))
+        note = f"**Like {escaped(known.name)}**, which is the first. Click one to go on from it."
+        return Drawn(gallery, note, sheet)
+
+
+def check_picked(recipe: Recipe | None) -> Recipe:
+    """Check that a picture is chosen.
+
+    Raises:
+        UsageError: if none is.
+    """
+    if recipe is None:
+        raise UsageError("No picture is chosen; click one first.")
+    return recipe
+
+
+def describe_recipe(recipe: Recipe) -> str:
+    """Write a picture's name and settings as Markdown."""
+    if recipe.moves:
+        steps = "one step" if len(recipe.moves) == 1 else f"{len(recipe.moves)} steps"
+        head = f"### Picture {recipe.name}\n{steps.capitalize()} from seed {recipe.seed}"
+    else:
+        head = f"### Seed {recipe.seed}"
+    settings = [] if recipe.truncation == 1 else [f"truncation {recipe.truncation:g}"]
+    settings += [] if recipe.noise == "random" else [f"noise {recipe.noise}"]
+    return head + (f"\n{', '.join(settings).capitalize()}" if settings else "")
+
+
+def _caption(item: Neighbour) -> str:
+    mirrored = ", mirrored" if item.mirrored else ""
+    name = item.name.rpartition("/")[2].rpartition(".")[0] or item.name
+    return f"{item.distance:.2f} in {_SPACE_WORDS[item.space]}{mirrored}\n{name}"
+
+
+def explain_nearest(found: Sequence[Neighbour], count: int) -> str:
+    """Say in one or two sentences what the distances mean."""
+    usual = {item.space: item.usual for item in found}
+    levels = " and ".join(f"{value:.2f} in {_SPACE_WORDS[space]}" for space, value in sorted(usual.items()))
+    close = [item for item in found if item.near]
+    if close:
+        verdict = (
+            f"**This may be a copy**: it is nearer to {escaped(close[0].name)} than nineteen in twenty training "
+            "pictures are to their own nearest."
+        )
+    else:
+        verdict = "It is no nearer to them than they are to each other."
+    return f"{verdict} Among the {count} training pictures the usual distance to the nearest is {levels}."
+
+
+# --- the page
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,197 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
+import torch
+from PIL import Image
 
+from sase_gan.drawing.gates import GateEdit, draw_edited, view_layers
+from sase_gan.drawing.recipes import Recipe
+from sase_gan.errors import UsageError
+from sase_gan.ui.checks import chosen, number, seed_number, sentences
 from sase_gan.ui.events import Action, at_once, moved_by_hand
-from sase_gan.ui.handlers.layers import CHANGE_FACTOR, MOST_MASKS, STRONGEST, LayerHandlers
-from sase_gan.ui.models import Models
+from sase_gan.ui.markup import edit_words, explain_change, gate_words, masks_html, mixtures_html, styles_html
+from sase_gan.ui.models import Models, OpenModel
+from sase_gan.ui.pictures import ENLARGED_SIDE, canvas, enlarged, painted_region, picture
 from sase_gan.ui.widgets import editor, image_view, open_list, seed_field
+
+MOST_MASKS = 8
+STRONGEST = 4.0
+WHERE = ("nowhere", "masks", "region")
+# A change of a few levels is real and invisible; it is shown this many times larger, and said so.
+CHANGE_FACTOR = 4
+
+
+@dataclass(frozen=True)
+class Looked:
+    """Masks, styles and mixture weights of a picture, as HTML."""
+
+    masks: str
+    styles: str
+    mixtures: str
+
+
+@dataclass(frozen=True)
+class Edited:
+    """A picture before and after an edit, the change enlarged, and how much of it changed."""
+
+    before: Image.Image
+    after: Image.Image
+    change: Image.Image
+    verdict: str
+
+
+@dataclass(frozen=True)
+class Gates:
+    """The SASE blocks of a model: updates of their list, a sentence, the choice of masks, a slider for each mask."""
+
+    gate: Any
+    note: str
+    borrowed: Any
+    strengths: list[Any]
+
+
+class LayerHandlers:
+    """The handlers, as methods so that they know the models."""
+
+    def __init__(self, models: Models) -> None:
+        self.models = models
+
+    @sentences
+    def look(self, model: str, seed: float = 0) -> Looked:
+        """Show masks, styles and mixture weights of a picture.
+
+        Args:
+            model: A name of the list of models.
+            seed: 0 to 2147483647.
+        """
+        opened = self.models.open(model)
+        view = view_layers(opened.network, Recipe(seed_number(seed)).inputs(opened.network))
+        return Looked(masks_html(view), styles_html(view), mixtures_html(view))
+
+    @sentences
+    def edit(
+        self,
+        model: str,
+        seed: float = 0,
+        gate: str = "",
+        donor: float = 1,
+        where: str = "nowhere",
+        borrowed: list[int] | None = None,
+        painting: dict[str, Any] | None = None,
+        mask_1: float = 1,
+        mask_2: float = 1,
+        mask_3: float = 1,
+        mask_4: float = 1,
+        mask_5: float = 1,
+        mask_6: float = 1,
+        mask_7: float = 1,
+        mask_8: float = 1,
+    ) -> Edited:
+        """Change one SASE block and draw again: the picture before, after, and the change enlarged.
+
+        Args:
+            model: A name of the list of models.
+            seed: 0 to 2147483647.
+            gate: Which SASE block, such as gate8to64.
+            donor: Seed of the picture whose styles may be taken.
+            where: "nowhere", for the chosen "masks", or in the painted "region".
+            borrowed: Numbers of the masks that take the other picture's styles, from 1.
+            painting: The picture painted over, as the page's brush gives it.
+            mask_1: Strength of the first mask, 0 (off) to 4; 1 changes nothing.
+            mask_2: Of the second.
+            mask_3: Of the third.
+            mask_4: Of the fourth.
+            mask_5: Of the fifth, where there is one.
+            mask_6: Of the sixth.
+            mask_7: Of the seventh.
+            mask_8: Of the eighth.
+        """
+        strengths = (mask_1, mask_2, mask_3, mask_4, mask_5, mask_6, mask_7, mask_8)
+        opened = self.models.open(model)
+        name = _gate(opened, gate)
+        groups = opened.network.sase_gates()[name].groups
+        recipe = Recipe(seed_number(seed))
+        factors = tuple(number(value, 0, STRONGEST, "A mask's strength") for value in strengths)[:groups]
+        edit = _gate_edit(opened, name, factors, donor, where, borrowed or [], painting)
+        inputs = recipe.inputs(opened.network)
+        before = draw_edited(opened.network, inputs, {})[0]
+        after = draw_edited(opened.network, inputs, {name: edit})[0]
+        text = recipe.text(opened.digest)
+        change = (after.float() - before.float()) * CHANGE_FACTOR + 128
+        return Edited(
+            picture(before, text),
+            picture(after, {**text, "edit": edit_words(name, edit, donor)}),
+            picture(change.clamp(0, 255).to(torch.uint8)),
+            explain_change(before, after, edit),
+        )
+
+    @sentences
+    def canvas(self, model: str, seed: float) -> dict[str, Any]:
+        """The picture, enlarged, for the brush."""
+        opened = self.models.open(model)
+        recipe = Recipe(seed_number(seed))
+        image = picture(draw_edited(opened.network, recipe.inputs(opened.network), {})[0])
+        return canvas(enlarged(image, ENLARGED_SIDE))
+
+    @sentences
+    def gates(self, model: str) -> Gates:
+        """Offer the SASE blocks of a model and their masks."""
+        gates = self.models.open(model).network.sase_gates()
+        groups = next(iter(gates.values())).groups if gates else 0
+        note = (
+            ""
+            if gates
+            else "This model has no SASE block: it was trained with skip-layer excitation alone. The weights of its "
+            "normalization, if they are attentive, are shown below."
+        )
+        return Gates(
+            gr.update(choices=[(gate_words(name), name) for name in gates], value=next(reversed(gates), None)),
+            note,
+            gr.update(choices=list(range(1, groups + 1)), value=[1] if groups else []),
+            [gr.update(visible=index < groups, value=1) for index in range(MOST_MASKS)],
+        )
+
+
+def _gate(opened: OpenModel, name: str) -> str:
+    gates = opened.network.sase_gates()
+    if not gates:
+        raise UsageError("This model has no SASE block, so there is nothing to change here.")
+    return str(chosen(name or next(reversed(gates)), tuple(gates), "The block"))
+
+
+def _gate_edit(
+    opened: OpenModel,
+    gate: str,
+    strengths: tuple[float, ...],
+    donor: float,
+    where: str,
+    borrowed: list[int],
+    painting: dict[str, Any] | None,
+) -> GateEdit:
+    how = chosen(where, WHERE, "The place of the other styles")
+    groups = opened.network.sase_gates()[gate].groups
+    if len(strengths) != groups:
+        raise UsageError(f"{gate} has {groups} masks; {len(strengths)} strengths were given.")
+    if how == "nowhere":
+        return GateEdit(strengths)
+    styles = view_layers(opened.network, Recipe(seed_number(donor)).inputs(opened.network)).styles[gate]
+    if how == "region":
+        return GateEdit(strengths, styles, frozenset(range(groups)), painted_region(painting))
+    if not isinstance(borrowed, list):
+        raise UsageError("The masks that take the other picture's styles are a list of their numbers, such as 1, 2.")
+    known = tuple(range(1, groups + 1))
+    masks = frozenset(chosen(mask, known, "The mask") - 1 for mask in borrowed)
+    if not masks:
+        raise UsageError("No mask is chosen; choose at least one that takes the other picture's styles.")
+    return GateEdit(strengths, styles, masks)
+
+
+# --- the page
+
 
 BRUSH = gr.Brush(default_size=36, colors=["#ff7a1a"], color_mode="fixed")
 

@@ -2,12 +2,140 @@
 
 from __future__ import annotations
 
-import gradio as gr
+from dataclasses import dataclass
+from typing import Any
 
-from sase_gan.ui.events import Action
-from sase_gan.ui.handlers.mix import MixHandlers
+import gradio as gr
+import torch
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+from sase_gan.drawing.latents import mix
+from sase_gan.drawing.recipes import Recipe, draw_recipes, parse_recipes
+from sase_gan.drawing.sampling import Inputs
+from sase_gan.errors import UsageError
+from sase_gan.networks.channel_tables import generator_sizes
+from sase_gan.networks.generator import Generator
+from sase_gan.ui.checks import chosen, sentences
+from sase_gan.ui.events import BAR, Action
+from sase_gan.ui.markup import escaped
 from sase_gan.ui.models import Models
+from sase_gan.ui.pictures import picture
 from sase_gan.ui.widgets import image_view
+
+MOST_ROWS = 6
+CELL = 128
+GAP = 10
+
+
+@dataclass(frozen=True)
+class Mixed:
+    """A table of mixtures, and a sentence."""
+
+    table: Image.Image
+    note: str
+
+
+class MixHandlers:
+    """The handlers, as methods so that they know the models."""
+
+    def __init__(self, models: Models) -> None:
+        self.models = models
+
+    @sentences
+    def mix(
+        self,
+        model: str,
+        rows: str = "0, 1, 4, 5",
+        columns: str = "2, 6, 9, 11, 13",
+        size: int = 8,
+        progress: gr.Progress = BAR,
+    ) -> Mixed:
+        """Mix every row's picture with every column's: shapes of the row, appearance of the column.
+
+        Args:
+            model: A name of the list of models.
+            rows: One to six pictures, such as 0, 1, 4.
+            columns: One to six pictures.
+            size: The side of the maps from which the column takes over: 4, 8, 16 and so on.
+            progress: The browser's bar.
+        """
+        first, second = parse_recipes(rows, most=MOST_ROWS), parse_recipes(columns, most=MOST_ROWS)
+        opened = self.models.open(model)
+        network = opened.network
+        start = chosen(size, sizes_of(network), "The size")
+        images: list[list[Tensor]] = []
+        for index, row in enumerate(first):
+            pairs = [row] * len(second)
+            images.append(list(mix(network, _inputs(network, pairs), _inputs(network, second), start)))
+            progress((index + 1, len(first)), desc="mixing")
+        heads = draw_recipes(network, second)
+        sides = draw_recipes(network, first)
+        table = contact_table(
+            list(heads), list(sides), images, [recipe.name for recipe in second], [recipe.name for recipe in first]
+        )
+        table.info.update({"snapshot": opened.digest, "rows": rows, "columns": columns, "from_size": str(start)})
+        across = ", ".join(recipe.name for recipe in second)
+        note = (
+            f"From **{start} × {start}** on, the appearance is that of the picture above ({escaped(across)}); shapes "
+            "are those of the picture at the left."
+        )
+        return Mixed(table, note)
+
+    @sentences
+    def sizes(self, model: str) -> Any:
+        """Offer the sizes that a model has."""
+        sizes = sizes_of(self.models.open(model).network)
+        return gr.update(choices=[(f"{size}", size) for size in sizes], value=sizes[1])
+
+
+def sizes_of(network: Generator) -> tuple[int, ...]:
+    """The map sizes of a generator, from 4 up."""
+    return (4, *generator_sizes(network.config.image_size))
+
+
+def _inputs(network: Generator, recipes: list[Recipe]) -> Inputs:
+    found = [recipe.inputs(network) for recipe in recipes]
+    noises = [item.noise for item in found if item.noise is not None]
+    if len(noises) not in (0, len(found)):
+        raise UsageError("Pictures with and without noise cannot be mixed.")
+    noise = [torch.cat(maps) for maps in zip(*noises, strict=True)] if noises else None
+    return Inputs(torch.cat([item.z for item in found]), noise)
+
+
+def contact_table(
+    heads: list[Tensor], sides: list[Tensor], cells: list[list[Tensor]], head_names: list[str], side_names: list[str]
+) -> Image.Image:
+    """Set a table of pictures with a head row and a head column set apart, and their names."""
+    factor = max(1, CELL // heads[0].shape[-1])
+    cell = heads[0].shape[-1] * factor
+    label = 22
+    font = ImageFont.load_default(13)
+    left, top = cell + GAP, cell + GAP + label
+    canvas = Image.new("RGB", (left + cell * len(heads), top + (cell + label) * len(sides) - label), "white")
+    pen = ImageDraw.Draw(canvas)
+
+    def place(image: Tensor, x: int, y: int) -> None:
+        canvas.paste(picture(image).resize((cell, cell), Image.Resampling.NEAREST), (x, y))
+
+    for column, (image, name) in enumerate(zip(heads, head_names, strict=True)):
+        place(image, left + column * cell, label)
+        pen.text((left + column * cell + 4, 3), _short(name), fill="#444", font=font)
+    for row, (image, name) in enumerate(zip(sides, side_names, strict=True)):
+        y = top + row * (cell + label)
+        place(image, 0, y)
+        pen.text((4, y - label + 4), _short(name), fill="#444", font=font)
+        for column, mixed in enumerate(cells[row]):
+            place(mixed, left + column * cell, y)
+    pen.line([(left - GAP // 2, 0), (left - GAP // 2, canvas.height)], fill="#d6d3d1")
+    return canvas
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 16 else f"{name[:15]}…"
+
+
+# --- the page
 
 
 def build(models: Models, model: gr.Dropdown) -> list[Action]:

@@ -10,8 +10,8 @@ import gradio as gr
 
 from sase_gan.ui.checks import LONGEST_MINUTES
 from sase_gan.ui.events import AT_ONCE, READING, Action
-from sase_gan.ui.handlers.picture import LONGEST_SIDE, MOST_FRAMES, SPEEDS, PictureHandlers
 from sase_gan.ui.models import PYRAMID, Models
+from sase_gan.ui.one_picture import LONGEST_SIDE, MOST_FRAMES, SPEEDS, PictureHandlers
 from sase_gan.ui.training_view import status_html
 from sase_gan.ui.trainings import Trainings
 from sase_gan.ui.widgets import (
