@@ -16,7 +16,7 @@ from sase_gan.ui.events import Action, at_once, in_turn, relisted
 from sase_gan.ui.markup import escaped
 from sase_gan.ui.models import Models
 from sase_gan.ui.tabs import evaluate, explore, generate, layers, mix, picture, recognise, train
-from sase_gan.ui.tabs.generate import check_picked
+from sase_gan.ui.training_view import follow
 from sase_gan.ui.trainings import Trainings
 from sase_gan.ui.uploads import guard_components
 from sase_gan.ui.widgets import open_list
@@ -65,14 +65,15 @@ def build_blocks(models: Models, trainings: Trainings) -> gr.Blocks:
             with gr.Tab("Mix", id="mix", elem_id="tab-mix") as mixing:
                 mixed = mix.build(models, model)
             with gr.Tab("One picture", id="picture", elem_id="tab-picture") as single:
-                one_picture = picture.build(models, trainings)
+                show_picture, picture_training = picture.build(models, trainings)
             with gr.Tab("Train", id="train", elem_id="tab-train"):
-                training = train.build(trainings, models)
+                set_training = train.build(trainings)
             with gr.Tab("Evaluate", id="evaluate", elem_id="tab-evaluate") as evaluating:
                 reports = evaluate.build(models, trainings.runs, model)
             with gr.Tab("Recognise", id="recognise", elem_id="tab-recognise") as recognising:
                 recognisers = recognise.build(models)
-        train.follow(training, {**one_picture.shown, "models": model}, one_picture.triggers)
+        shown = {**set_training.shown, **picture_training.shown, "models": model}
+        follow(trainings, models, shown, [*set_training.triggers, *picture_training.triggers])
 
         def refresh(name: str | None) -> Any:
             return relisted(models.names(), name)
@@ -88,7 +89,7 @@ def build_blocks(models: Models, trainings: Trainings) -> gr.Blocks:
         in_turn(exploring.select, walking.draw_map)
         in_turn(looking.select, *look)
         in_turn(mixing.select, *mixed)
-        in_turn(single.select, one_picture.on_open)
+        in_turn(single.select, show_picture)
         in_turn(evaluating.select, reports)
         recognisers.on(recognising.select, show_progress="hidden")
         at_once(drawing.to_walk.click, _add_station, [drawing.picked, walking.stations], [walking.stations])
@@ -97,7 +98,7 @@ def build_blocks(models: Models, trainings: Trainings) -> gr.Blocks:
 
 @sentences
 def _add_station(picked: Recipe | None, stations: str) -> str:
-    name = check_picked(picked).name
+    name = generate.check_picked(picked).name
     gr.Info(f"Picture {escaped(name)} is part of the walk now: see the tab Explore, Walk.")
     return f"{stations.rstrip(', ')}, {name}".lstrip(", ")
 

@@ -39,13 +39,18 @@ PAINTING_BYTES = 16 * 2**20
 _UNUSUAL = re.compile(r"[^\w. ()-]+")
 
 
+def temporary_folder() -> str | None:
+    """The server's own folder, from which gradio may serve and which is cleaned."""
+    return os.environ.get("GRADIO_TEMP_DIR")
+
+
 def within_temporary(path: object) -> Path:
     """Find an uploaded file.
 
     Raises:
         UsageError: if it is not in the studio's temporary folder, or gone.
     """
-    folder = os.environ.get("GRADIO_TEMP_DIR")
+    folder = temporary_folder()
     found = Path(str(path)).resolve()
     if folder is None or not found.is_relative_to(Path(folder).resolve()):
         raise UsageError("Only files that were uploaded in this page are read.")

@@ -56,12 +56,12 @@ def test_pictures_of_any_size_are_those_of_the_library(handlers, models):
 
 def test_a_painted_change_is_redrawn_and_the_rest_untouched(handlers, models):
     network = models.open_pyramid("single").network
-    changed = handlers.change("single", painting(), "edit", 1, 7)
+    result, note = handlers.change("single", painting(), "edit", 1, 7)
     composite, mask = painted(painting())
     expected = edit(network, at_size(composite, (28, 28)), mask, 1, seeds=(7,))[0]
-    assert torch.equal(to_tensor(changed.result), expected)
+    assert torch.equal(to_tensor(result), expected)
     assert torch.equal(expected[:, 24:, 24:], network.picture[:, 24:, 24:])
-    assert "Seed 7" in changed.note
+    assert "Seed 7" in note
     strip = handlers.strip("single", painting())
     assert [name for _, name in strip.gallery] == ["start scale 1", "start scale 2"]
 

@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,8 @@ from sase_gan.errors import UsageError
 from sase_gan.runs.durations import readable_seconds
 from sase_gan.ui import trainings as trainings_module
 from sase_gan.ui.models import Models
-from sase_gan.ui.tabs.train import TrainHandlers, Watched
-from sase_gan.ui.training_view import describe_survey, status_html, status_sentence
+from sase_gan.ui.tabs.train import TrainHandlers
+from sase_gan.ui.training_view import Watched, describe_survey, status_html, status_sentence, watched
 from sase_gan.ui.trainings import Job, Trainings, TrainingState, checked_name
 from sase_gan.ui.uploads import survey_set
 from tests.processes import PATIENCE, end, until
@@ -221,7 +222,7 @@ def test_a_name_that_is_none_is_refused(name):
 
 @pytest.fixture
 def handlers(trainings, temporary):
-    return TrainHandlers(trainings, Models([trainings.runs]))
+    return TrainHandlers(trainings)
 
 
 def put(temporary: Path, paths: list[Path]) -> list[str]:
@@ -232,12 +233,12 @@ def put(temporary: Path, paths: list[Path]) -> list[str]:
 
 def test_pictures_are_checked_and_nothing_is_kept(handlers, temporary, few_pictures, trainings):
     files = put(temporary, few_pictures)
-    checked = handlers.check("upload", files)
-    assert "### 8 pictures" in checked.words
-    assert "All are 40 × 40 px" in checked.words
-    assert "No duplicates" in checked.words
-    assert "very few: expect near copies" in checked.words
-    assert checked.preview.width > 400
+    words, preview = handlers.check("upload", files)
+    assert "### 8 pictures" in words
+    assert "All are 40 × 40 px" in words
+    assert "No duplicates" in words
+    assert "very few: expect near copies" in words
+    assert preview.width > 400
     assert sorted(str(path) for path in temporary.iterdir()) == sorted(files)
     assert not trainings.runs.exists()
 
@@ -289,25 +290,26 @@ def test_impossible_trainings_are_refused(handlers, arguments, message):
 
 
 def test_the_page_follows_and_is_quiet_when_nothing_is_new(handlers, trainings):
-    first = handlers.watch("none yet")
+    watch = partial(watched, trainings, Models([trainings.runs]))
+    first = watch("none yet")
     assert "No training is running" in first.status
     assert first.stop["visible"] is False
     mark = first.mark
-    assert handlers.watch(mark) == Watched()
+    assert watch(mark) == Watched()
     assert all(value == {"__type__": "update"} for value in vars(Watched()).values())
     handlers.start("faces", None, "slow", 5)
     until(lambda: trainings.state().images_seen == 20)
-    watched = handlers.watch(mark)
-    assert "slow-001 is being trained: 20 of 50 images seen." in watched.status
-    assert "width:40.0%" in watched.status
-    assert watched.stop["visible"] is True
+    now = watch(mark)
+    assert "slow-001 is being trained: 20 of 50 images seen." in now.status
+    assert "width:40.0%" in now.status
+    assert now.stop["visible"] is True
     # The tab One picture says who works, and has nothing to stop.
-    assert "slow-001 is being trained, see the tab Train." in watched.picture_status
-    assert watched.picture_samples is None
-    assert watched.picture_stop["visible"] is False
-    assert watched.mark != mark
-    assert watched.curves.count("<svg") == 1
-    again = handlers.watch(watched.mark)
+    assert "slow-001 is being trained, see the tab Train." in now.picture_status
+    assert now.picture_samples is None
+    assert now.picture_stop["visible"] is False
+    assert now.mark != mark
+    assert now.curves.count("<svg") == 1
+    again = watch(now.mark)
     assert "is being trained" in again.status
     assert again == Watched(status=again.status, picture_status=again.picture_status)
 

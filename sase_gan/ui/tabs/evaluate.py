@@ -39,16 +39,8 @@ class Report:
     reports: Any = field(default_factory=gr.skip)
 
 
-@dataclass(frozen=True)
-class Reports:
-    """The reports as they are on disk now, to show one and to compare several."""
-
-    reports: Any
-    several: Any
-
-
 class EvaluateHandlers:
-    """The handlers, as methods so that they know the models and where reports lie."""
+    """What the tab does."""
 
     def __init__(self, models: Models, runs: Path) -> None:
         self.models, self.runs = models, runs
@@ -71,7 +63,6 @@ class EvaluateHandlers:
             model: A name of the list of models.
             protocol: "quick" or "standard".
             count: How many pictures to draw and measure, 20 to 5000.
-            progress: The browser's bar.
         """
         kind = chosen(protocol, PROTOCOLS, "The protocol")
         amount = whole_number(count, 20, MOST_PICTURES, "The number of pictures")
@@ -99,30 +90,21 @@ class EvaluateHandlers:
             raise
         progress(0.95, desc="writing the report")
         write_report(result.folder, run_folder=result.run_folder)
-        names = list(self.reports())
-        return self._report(folder.name, verdicts(result.record), relisted(names, folder.name))
+        return self._report(folder.name, verdicts(result.record), relisted(list(self.reports()), folder.name))
 
     @sentences
     def show(self, report: str) -> Report:
-        """Show an earlier report: the page and the file.
-
-        Args:
-            report: A name of the list of reports.
-        """
+        """Show an earlier report: the page and the file."""
         folder = self._find(report)
         from sase_gan.report.write import write_report
 
         if not (folder / "report.html").is_file() or is_run(folder):
             write_report(folder)
-        return self._report(report, "", gr.skip())
+        return self._report(report, "")
 
     @sentences
     def compare(self, reports: list[str]) -> Report:
-        """Put two to four reports side by side; returns sentences, the page, the file.
-
-        Args:
-            reports: Names of the list of reports.
-        """
+        """Put two to four reports side by side; returns sentences, the page, the file."""
         if not isinstance(reports, list) or not 2 <= len(set(map(str, reports))) <= MOST_COMPARED:
             raise UsageError(f"Choose two to {MOST_COMPARED} different reports to compare.")
         folders = [self._find(name) for name in dict.fromkeys(reports)]
@@ -142,38 +124,32 @@ class EvaluateHandlers:
             raise UsageError("There is no such report; measure a model first, or choose one of the list.")
         return found[name]
 
-    def _report(self, name: str, words: str, reports: Any) -> Report:
+    def _report(self, name: str, words: str, *reports: Any) -> Report:
         """The page, and a copy of it where gradio may serve it from."""
         report = self._find(name) / "report.html"
         copy = scratch_folder("report") / f"report-{re.sub(r'[^A-Za-z0-9.-]+', '-', name)}.html"
         shutil.copyfile(report, copy)
-        return Report(words, framed(report.read_text(encoding="utf-8"), f"Report {name}"), str(copy), reports)
+        return Report(words, framed(report.read_text(encoding="utf-8"), f"Report {name}"), str(copy), *reports)
 
-    def refresh(self) -> Reports:
-        """Offer the reports as they are on disk now."""
+    def refresh(self) -> tuple[Any, Any]:
+        """Offer the reports as they are on disk now, to show one and to compare several."""
         names = list(self.reports())
-        return Reports(relisted(names), gr.update(choices=names))
+        return relisted(names), gr.update(choices=names)
 
 
 def verdicts(record: EvaluationRecord) -> str:
     """Show the three verdicts with their reasons, as HTML."""
     rows = []
     for topic in VERDICT_TOPICS:
-        colour = record.colour(topic)
-        why = record.verdict_rules[topic].text or ""
-        rows.append(
-            f'<div class="verdict {escaped(colour)}"><b>{topic.capitalize()}: {COLOUR_WORDS.get(colour, colour)}</b>'
-            f"<span>{escaped(why)}</span></div>"
-        )
+        colour, why = record.colour(topic), record.verdict_rules[topic].text or ""
+        title = f"{topic.capitalize()}: {COLOUR_WORDS.get(colour, colour)}"
+        rows.append(f'<div class="verdict {escaped(colour)}"><b>{title}</b><span>{escaped(why)}</span></div>')
     return f'<div class="verdicts">{"".join(rows)}</div>'
 
 
 def framed(page: str, title: str) -> str:
     """Set a page within the page, which may run nothing and ask for nothing."""
     return f'<iframe class="report" sandbox title="{escaped(title)}" srcdoc="{html.escape(page)}"></iframe>'
-
-
-# --- the page
 
 
 def build(models: Models, runs: Path, model: gr.Dropdown) -> Action:
@@ -189,31 +165,22 @@ def build(models: Models, runs: Path, model: gr.Dropdown) -> Action:
                     label="How to measure the model chosen above",
                     info="Standard adds networks whose weights are here; it takes minutes.",
                 )
-                count = gr.Slider(
-                    20, 1000, 200, step=20, label="Pictures to draw", info="More: narrower intervals, more time."
-                )
+                more = "More: narrower intervals, more time."
+                count = gr.Slider(20, 1000, 200, step=20, label="Pictures to draw", info=more)
             start = gr.Button("Measure", variant="primary", elem_id="evaluate-start")
             with gr.Group():
                 report = open_list(names, "Reports", "report-list")
             show = gr.Button("Show the report", elem_id="report-show")
             with gr.Group():
-                several = open_list(
-                    names,
-                    "Compare",
-                    "compare-list",
-                    multiselect=True,
-                    max_choices=MOST_COMPARED,
-                    info="Two to four of them.",
-                )
+                some = {"multiselect": True, "max_choices": MOST_COMPARED, "info": "Two to four of them."}
+                several = open_list(names, "Compare", "compare-list", **some)
             compare = gr.Button("Compare", elem_id="compare-start")
         with gr.Column(scale=3, min_width=300):
-            words = gr.HTML(
-                quiet(
-                    "Measure a model, or show an earlier report. The report says how far its pictures are from the "
-                    "real ones, whether it copies them, and how different they are among each other."
-                ),
-                elem_id="verdicts",
+            hint = (
+                "Measure a model, or show an earlier report. The report says how far its pictures are from the real "
+                "ones, whether it copies them, and how different they are among each other."
             )
+            words = gr.HTML(quiet(hint), elem_id="verdicts")
             page = gr.HTML("", elem_id="report")
             file = gr.File(label="The report as a file", interactive=False, visible=True, elem_id="report-file")
     shown = {"words": words, "page": page, "file": file}
@@ -222,4 +189,4 @@ def build(models: Models, runs: Path, model: gr.Dropdown) -> Action:
     at_once(measured.success, lambda: gr.update(choices=list(handlers.reports())), [], [several])
     Action(handlers.show, [report], shown, {}).on(show.click, api="report")
     Action(handlers.compare, [several], shown, {}).on(compare.click, api="compare")
-    return Action(handlers.refresh, [], {"reports": report, "several": several}, AT_ONCE)
+    return Action(handlers.refresh, [], [report, several], AT_ONCE)

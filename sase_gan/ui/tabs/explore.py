@@ -14,11 +14,11 @@ from sase_gan.drawing.latents import DIRECTION_METHODS, closed_walk, directions,
 from sase_gan.drawing.recipes import MAP_SIDE, Move, Recipe, parse_recipes
 from sase_gan.drawing.sampling import MAX_SEED
 from sase_gan.ui.checks import chosen, number, seed_number, sentences, switch, whole_number
-from sase_gan.ui.events import BAR, Action, at_once, in_turn, moved_by_hand, reporter
+from sase_gan.ui.events import BAR, Action, at_once, clicked, in_turn, moved_by_hand, reporter
 from sase_gan.ui.markup import escaped, figures
 from sase_gan.ui.models import Models, OpenModel
-from sase_gan.ui.pictures import Film, Gallery, Sheet, draw_sheet, picture, recipe_at, write_film
-from sase_gan.ui.widgets import film_view, gallery_view, image_view, seed_field
+from sase_gan.ui.pictures import Drawn, Film, Sheet, draw_sheet, picture, recipe_at, write_film
+from sase_gan.ui.widgets import film_view, gallery_view, image_view, seed_field, thin_slider
 
 NUM_DIRECTIONS = 6
 REACH_OF_DIRECTION = 5.0
@@ -29,25 +29,8 @@ MOST_LARGE_FRAMES = 120
 _directions = lru_cache(maxsize=6)(directions)
 
 
-@dataclass(frozen=True)
-class Map:
-    """The pictures of a map, a sentence, and what is remembered of them."""
-
-    gallery: Gallery
-    note: str
-    sheet: Sheet
-
-
-@dataclass(frozen=True)
-class Moved:
-    """A picture before and after a move along directions."""
-
-    before: Image.Image
-    after: Image.Image
-
-
 class ExploreHandlers:
-    """The handlers, as methods so that they know the models."""
+    """What the tab does."""
 
     def __init__(self, models: Models) -> None:
         self.models = models
@@ -55,7 +38,7 @@ class ExploreHandlers:
     @sentences
     def neighbours(
         self, model: str, picture_name: str = "0", reach: float = 0.6, plane: float = 0, progress: gr.Progress = BAR
-    ) -> Map:
+    ) -> Drawn:
         """Draw the map of neighbours around a picture: 25 pictures, the given one in the middle.
 
         Args:
@@ -63,18 +46,14 @@ class ExploreHandlers:
             picture_name: A seed such as 17, or the name of a variation such as 17~40.0.3.
             reach: How far the edge is from the middle, 0.05 to 1.4 radians.
             plane: Which two random directions the map lies in, 0 to 2147483647.
-            progress: The browser's bar.
         """
         centre = parse_recipes(picture_name, most=1)[0]
         far = round(number(reach, 0.05, 1.4, "The reach") * 100)
         which = whole_number(plane, 0, MAX_SEED, "The plane")
-        middle = MAP_SIDE**2 // 2
-        recipes = [
-            centre if place == middle else centre.moved(Move("@", far, which, place)) for place in range(MAP_SIDE**2)
-        ]
-        gallery, sheet = draw_sheet(self.models.open(model), recipes, reporter(progress, "drawing the map"))
+        recipes = [centre.moved(Move("@", far, which, place)) for place in range(MAP_SIDE**2)]
+        recipes[MAP_SIDE**2 // 2] = centre
         note = f"**{escaped(centre.name)}** is in the middle. Click another picture to go there."
-        return Map(gallery, note, sheet)
+        return draw_sheet(self.models.open(model), recipes, note, reporter(progress, "drawing the map"))
 
     @sentences
     def name_at(self, sheet: Sheet | None, place: int) -> str:
@@ -93,29 +72,24 @@ class ExploreHandlers:
         fourth: float = 0,
         fifth: float = 0,
         sixth: float = 0,
-    ) -> Moved:
+    ) -> tuple[Image.Image, Image.Image]:
         """Move a picture along directions found without labels; returns it before and after.
 
         Args:
             model: A name of the list of models.
             seed: 0 to 2147483647.
             method: "factorisation" of the first layer, or principal "components" of early features.
-            first: How far along the strongest direction, -5 to 5.
-            second: Along the second.
-            third: Along the third.
-            fourth: Along the fourth.
-            fifth: Along the fifth.
-            sixth: Along the sixth.
+            first: How far along the strongest direction, -5 to 5; the others along those that follow.
         """
-        steps = [number(v, -REACH_OF_DIRECTION, REACH_OF_DIRECTION, "A direction's slider") for v in
-                 (first, second, third, fourth, fifth, sixth)]  # fmt: skip
+        values = (first, second, third, fourth, fifth, sixth)
+        steps = [number(value, -REACH_OF_DIRECTION, REACH_OF_DIRECTION, "A direction's slider") for value in values]
         recipe, opened, found = self._directions(model, seed, method)
         start = recipe.inputs(opened.network)
         z = start.z[0] + torch.tensor(steps) @ found
         before, after = draw_latents(opened.network, torch.stack([start.z[0], z]), start.noise)
         text = recipe.text(opened.digest)
         words = ", ".join(f"{step:g}" for step in steps)
-        return Moved(picture(before, text), picture(after, {**text, "directions": f"{method}: {words}"}))
+        return picture(before, text), picture(after, {**text, "directions": f"{method}: {words}"})
 
     @sentences
     def strips(self, model: str, seed: float, method: str, progress: gr.Progress = BAR) -> str:
@@ -148,7 +122,6 @@ class ExploreHandlers:
             pictures: Two to twelve pictures, such as 0, 5, 12 or 3-6, or names of variations.
             steps: Frames from picture to picture, 2 to 30.
             loop: Return to the first picture, so that the film can be repeated without a jump.
-            progress: The browser's bar.
         """
         stations = parse_recipes(pictures, most=MOST_STATIONS, least=2)
         frames_each = whole_number(steps, 2, MOST_STEPS, "The number of frames")
@@ -162,14 +135,9 @@ class ExploreHandlers:
             progress((start, len(latents)), desc="drawing the film")
         progress(0.95, desc="writing the film")
         names = ", ".join(recipe.name for recipe in stations)
-        way = f"{names} and back" if closed else names
-        note = (
-            f"**{len(latents)} frames**: {escaped(way)}. Every picture on the way is drawn by the model, not blended."
-        )
+        way = escaped(f"{names} and back" if closed else names)
+        note = f"**{len(latents)} frames**: {way}. Every picture on the way is drawn by the model, not blended."
         return write_film(torch.cat(parts), "walk", note, most_large=MOST_LARGE_FRAMES)
-
-
-# --- the page
 
 
 @dataclass(frozen=True)
@@ -210,15 +178,14 @@ def _build_neighbours(handlers: ExploreHandlers, model: gr.Dropdown) -> Action:
         with gr.Column(scale=3, min_width=300):
             note = gr.Markdown("The map appears here.", elem_id="explore-note")
             gallery = gallery_view("map", "map", columns=MAP_SIDE, buttons=["download"], allow_preview=False)
-    draw_map = Action(
-        handlers.neighbours, [model, centre, reach, plane], {"gallery": gallery, "note": note, "sheet": sheet}
-    )
+    shown = {"gallery": gallery, "note": note, "sheet": sheet}
+    draw_map = Action(handlers.neighbours, [model, centre, reach, plane], shown)
     draw_map.on(draw.click, api="neighbours")
     draw_map.on(centre.submit)
     draw_map.on(at_once(turn.click, lambda now: (int(now or 0) + 1) % MAX_SEED, [plane], [plane]).then)
 
     def go(event: gr.SelectData, current: Sheet | None) -> str:
-        return handlers.name_at(current, int(event.index[0] if isinstance(event.index, list) else event.index))
+        return handlers.name_at(current, clicked(event))
 
     draw_map.on(at_once(gallery.select, go, [sheet], [centre]).success)
     return draw_map
@@ -237,12 +204,9 @@ def _build_directions(handlers: ExploreHandlers, model: gr.Dropdown) -> tuple[Ac
                 )
             with gr.Group():
                 sliders = [
-                    gr.Slider(
-                        -REACH_OF_DIRECTION, REACH_OF_DIRECTION, 0, step=0.1, label=f"Direction {index + 1}",
-                        elem_id=f"direction-{index + 1}", elem_classes="thin",
-                    )
-                    for index in range(NUM_DIRECTIONS)
-                ]  # fmt: skip
+                    thin_slider(-REACH_OF_DIRECTION, REACH_OF_DIRECTION, 0, f"Direction {k}", f"direction-{k}")
+                    for k in range(1, NUM_DIRECTIONS + 1)
+                ]
             reset = gr.Button("All back to 0")
         with gr.Column(scale=2, min_width=300):
             with gr.Row(elem_classes="pair"):
@@ -250,7 +214,7 @@ def _build_directions(handlers: ExploreHandlers, model: gr.Dropdown) -> tuple[Ac
                 after = image_view("After", "direction-after", "pictures", "large", min_width=140)
             gr.Markdown("### What each direction does\nFrom -5 on the left to 5 on the right, all others at 0.")
             shown = gr.HTML("", elem_id="strips")
-    move = Action(handlers.move, [model, seed, method, *sliders], {"before": before, "after": after})
+    move = Action(handlers.move, [model, seed, method, *sliders], [before, after])
     strips = Action(handlers.strips, [model, seed, method], shown)
     # The public event first: gradio numbers those that follow under the same name.
     move.on(at_once(reset.click, lambda: [0] * NUM_DIRECTIONS, [], sliders).then, api="move")

@@ -13,10 +13,10 @@ from sase_gan.drawing.recipes import Move, Recipe, draw_recipes
 from sase_gan.drawing.sampling import MAX_SEED, NoiseMode
 from sase_gan.errors import SaseGanError, UsageError
 from sase_gan.ui.checks import chosen, number, seed_number, sentences, whole_number
-from sase_gan.ui.events import BAR, Action, at_once, reporter
+from sase_gan.ui.events import BAR, Action, at_once, clicked, reporter
 from sase_gan.ui.markup import escaped, figures
 from sase_gan.ui.models import Models
-from sase_gan.ui.pictures import Gallery, Sheet, draw_sheet, picture, recipe_at
+from sase_gan.ui.pictures import Drawn, Sheet, draw_sheet, picture, recipe_at
 from sase_gan.ui.widgets import gallery_view, image_view, seed_field
 
 if TYPE_CHECKING:
@@ -26,16 +26,6 @@ MOST_PICTURES = 64
 VARIATIONS = 11
 NOISE_MODES: tuple[NoiseMode, ...] = ("random", "fixed", "off")
 _SPACE_WORDS = {"mid": "features", "pixels": "pixels"}
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """A gallery of pictures, a sentence, and what is remembered of them; `seed` is the one that was used."""
-
-    gallery: Gallery
-    note: str
-    sheet: Sheet
-    seed: Any = field(default_factory=gr.skip)
 
 
 @dataclass(frozen=True)
@@ -51,16 +41,8 @@ class CloseUp:
     near: str = ""
 
 
-@dataclass(frozen=True)
-class Nearest:
-    """The nearest training pictures as HTML, and a sentence."""
-
-    near: str
-    near_note: str
-
-
 class GenerateHandlers:
-    """The handlers, as methods so that they know the models."""
+    """What the tab does."""
 
     def __init__(self, models: Models) -> None:
         self.models = models
@@ -85,7 +67,6 @@ class GenerateHandlers:
             count: How many pictures, 1 to 64.
             truncation: 0 to 2; below 1 pictures are more typical and less varied.
             noise: "random": each picture has its own fine detail; "fixed": all share that of seed 0; "off": none.
-            progress: The browser's bar.
         """
         used = seed_number(seed, randomise=randomise)
         amount = whole_number(count, 1, MOST_PICTURES, "The number of pictures")
@@ -95,9 +76,8 @@ class GenerateHandlers:
         recipes = [Recipe(used + i, truncation=cut, noise=mode) for i in range(amount)]
         opened = self.models.open(model)
         words = f"Seed {used}" if amount == 1 else f"Seeds {used} to {used + amount - 1}"
-        gallery, sheet = draw_sheet(opened, recipes, reporter(progress, "drawing"))
         note = f"**{words}** of {opened.entry.name}. Click a picture to look at it closely."
-        return Drawn(gallery, note, sheet, used)
+        return draw_sheet(opened, recipes, note, reporter(progress, "drawing"), seed=used)
 
     def redraw(
         self,
@@ -122,18 +102,18 @@ class GenerateHandlers:
         return CloseUp(picture(image, recipe.text(opened.digest)), describe_recipe(recipe), recipe, model)
 
     @sentences
-    def nearest(self, recipe: Recipe | None, model: str, progress: gr.Progress = BAR) -> Nearest:
-        """Find the training pictures nearest to a picture, with distances and a sentence."""
+    def nearest(self, recipe: Recipe | None, model: str, progress: gr.Progress = BAR) -> tuple[str, str]:
+        """Find the training pictures nearest to a picture, as HTML, and say how near they are."""
         known = check_picked(recipe)
         opened = self.models.open(model)
         progress(0.1, desc="looking through the training pictures")
         try:
             pictures = self.models.training_pictures(opened)
         except SaseGanError as error:
-            return Nearest("", str(error))
+            return "", str(error)
         found = pictures.nearest(draw_recipes(opened.network, [known])[0])
         shown = figures([(item.image, _caption(item)) for item in found])
-        return Nearest(shown, explain_nearest(found, len(pictures.images)))
+        return shown, explain_nearest(found, len(pictures.images))
 
     @sentences
     def more_like(
@@ -144,10 +124,9 @@ class GenerateHandlers:
         share = number(amount, 0.05, 1.6, "The amount of change")
         start = whole_number(seed, 0, MAX_SEED, "The seed of the variations")
         moves = [Move("~", round(share * 100), start, place) for place in range(VARIATIONS)]
-        recipes = [known, *(known.moved(move) for move in moves)]
-        gallery, sheet = draw_sheet(self.models.open(model), recipes, reporter(progress, "drawing"))
         note = f"**Like {escaped(known.name)}**, which is the first. Click one to go on from it."
-        return Drawn(gallery, note, sheet)
+        recipes = [known, *map(known.moved, moves)]
+        return draw_sheet(self.models.open(model), recipes, note, reporter(progress, "drawing"))
 
 
 def check_picked(recipe: Recipe | None) -> Recipe:
@@ -163,11 +142,10 @@ def check_picked(recipe: Recipe | None) -> Recipe:
 
 def describe_recipe(recipe: Recipe) -> str:
     """Write a picture's name and settings as Markdown."""
+    head = f"### Seed {recipe.seed}"
     if recipe.moves:
-        steps = "one step" if len(recipe.moves) == 1 else f"{len(recipe.moves)} steps"
-        head = f"### Picture {recipe.name}\n{steps.capitalize()} from seed {recipe.seed}"
-    else:
-        head = f"### Seed {recipe.seed}"
+        steps = "One step" if len(recipe.moves) == 1 else f"{len(recipe.moves)} steps"
+        head = f"### Picture {recipe.name}\n{steps} from seed {recipe.seed}"
     settings = [] if recipe.truncation == 1 else [f"truncation {recipe.truncation:g}"]
     settings += [] if recipe.noise == "random" else [f"noise {recipe.noise}"]
     return head + (f"\n{', '.join(settings).capitalize()}" if settings else "")
@@ -183,18 +161,13 @@ def explain_nearest(found: Sequence[Neighbour], count: int) -> str:
     """Say in one or two sentences what the distances mean."""
     usual = {item.space: item.usual for item in found}
     levels = " and ".join(f"{value:.2f} in {_SPACE_WORDS[space]}" for space, value in sorted(usual.items()))
-    close = [item for item in found if item.near]
-    if close:
+    verdict = "It is no nearer to them than they are to each other."
+    if close := [item for item in found if item.near]:
         verdict = (
             f"**This may be a copy**: it is nearer to {escaped(close[0].name)} than nineteen in twenty training "
             "pictures are to their own nearest."
         )
-    else:
-        verdict = "It is no nearer to them than they are to each other."
     return f"{verdict} Among the {count} training pictures the usual distance to the nearest is {levels}."
-
-
-# --- the page
 
 
 @dataclass(frozen=True)
@@ -216,17 +189,13 @@ def build(models: Models, model: gr.Dropdown) -> GenerateTab:
                 seed = seed_field()
                 randomise = gr.Checkbox(False, label="A random seed at every draw")
                 count = gr.Slider(1, MOST_PICTURES, 18, step=1, label="Pictures")
-                truncation = gr.Slider(
-                    0, 2, 1, step=0.05, label="Truncation", info="Below 1: more typical, less varied."
-                )
+                less = "Below 1: more typical, less varied."
+                truncation = gr.Slider(0, 2, 1, step=0.05, label="Truncation", info=less)
             draw = gr.Button("Draw", variant="primary", elem_id="draw")
             with gr.Accordion("More", open=False):
-                noise = gr.Radio(
-                    [("Own", "random"), ("Shared", "fixed"), ("None", "off")],
-                    value="random",
-                    label="Fine noise",
-                    info="The random detail of each picture.",
-                )
+                modes = [("Own", "random"), ("Shared", "fixed"), ("None", "off")]
+                detail = "The random detail of each picture."
+                noise = gr.Radio(modes, value="random", label="Fine noise", info=detail)
                 view = gr.Radio(["Grid", "Single"], value="Grid", label="View")
         with gr.Column(scale=3, min_width=300):
             note = gr.Markdown("The first pictures are being drawn.", elem_id="sheet-note")
@@ -247,36 +216,22 @@ def build(models: Models, model: gr.Dropdown) -> GenerateTab:
                 near_note = gr.Markdown("", elem_id="near-note")
                 near = gr.HTML("", elem_id="near")
     inputs = [model, seed, randomise, count, truncation, noise]
+    shown = {"gallery": gallery, "note": note, "sheet": sheet}
     drawn = {"gallery": gallery, "seed": seed, "note": note, "sheet": sheet}
     sample = Action(handlers.sample, inputs, drawn)
     sample.on(draw.click, api="sample")
     sample.on(seed.submit)
 
     def choose(event: gr.SelectData, current: Sheet | None) -> CloseUp:
-        index = event.index
-        return handlers.choose(current, int(index[0] if isinstance(index, list) else index))
+        return handlers.choose(current, clicked(event))
 
-    closer = Action(
-        choose,
-        [sheet],
-        {
-            "large": large,
-            "about": about,
-            "recipe": picked,
-            "model": picked_model,
-            "panel": close_up,
-            "near_note": near_note,
-            "near": near,
-        },
-    )
-    nearest = Action(handlers.nearest, [picked, picked_model], {"near": near, "near_note": near_note})
+    looked = {"large": large, "about": about, "recipe": picked, "model": picked_model, "panel": close_up}
+    closer = Action(choose, [sheet], {**looked, "near_note": near_note, "near": near})
     # On a phone the close-up lies below the pictures.
     scroll = "() => { if (innerWidth < 700) document.getElementById('about').scrollIntoView(); }"
-    looked = closer.on(gallery.select, show_progress_on=[large]).success(None, js=scroll, api_visibility="private")
-    nearest.on(looked.success)
-    Action(handlers.more_like, [picked, picked_model, amount], {"gallery": gallery, "note": note, "sheet": sheet}).on(
-        more.click
-    )
+    scrolled = closer.on(gallery.select, show_progress_on=[large]).success(None, js=scroll, api_visibility="private")
+    Action(handlers.nearest, [picked, picked_model], [near, near_note]).on(scrolled.success)
+    Action(handlers.more_like, [picked, picked_model, amount], shown).on(more.click)
     at_once(view.change, _as_grid_or_single, [view], [gallery])
     return GenerateTab(Action(handlers.redraw, inputs, drawn), picked, to_walk)
 

@@ -17,7 +17,7 @@ from sase_gan.ui.events import Action, at_once, moved_by_hand
 from sase_gan.ui.markup import edit_words, explain_change, gate_words, masks_html, mixtures_html, styles_html
 from sase_gan.ui.models import Models, OpenModel
 from sase_gan.ui.pictures import ENLARGED_SIDE, canvas, enlarged, painted_region, picture
-from sase_gan.ui.widgets import editor, image_view, open_list, seed_field
+from sase_gan.ui.widgets import editor, image_view, open_list, seed_field, thin_slider
 
 MOST_MASKS = 8
 STRONGEST = 4.0
@@ -56,7 +56,7 @@ class Gates:
 
 
 class LayerHandlers:
-    """The handlers, as methods so that they know the models."""
+    """What the tab does."""
 
     def __init__(self, models: Models) -> None:
         self.models = models
@@ -102,14 +102,7 @@ class LayerHandlers:
             where: "nowhere", for the chosen "masks", or in the painted "region".
             borrowed: Numbers of the masks that take the other picture's styles, from 1.
             painting: The picture painted over, as the page's brush gives it.
-            mask_1: Strength of the first mask, 0 (off) to 4; 1 changes nothing.
-            mask_2: Of the second.
-            mask_3: Of the third.
-            mask_4: Of the fourth.
-            mask_5: Of the fifth, where there is one.
-            mask_6: Of the sixth.
-            mask_7: Of the seventh.
-            mask_8: Of the eighth.
+            mask_1: Strength of the first mask, 0 (off) to 4; 1 changes nothing; the others of those that follow.
         """
         strengths = (mask_1, mask_2, mask_3, mask_4, mask_5, mask_6, mask_7, mask_8)
         opened = self.models.open(model)
@@ -119,8 +112,7 @@ class LayerHandlers:
         factors = tuple(number(value, 0, STRONGEST, "A mask's strength") for value in strengths)[:groups]
         edit = _gate_edit(opened, name, factors, donor, where, borrowed or [], painting)
         inputs = recipe.inputs(opened.network)
-        before = draw_edited(opened.network, inputs, {})[0]
-        after = draw_edited(opened.network, inputs, {name: edit})[0]
+        before, after = (draw_edited(opened.network, inputs, edits)[0] for edits in ({}, {name: edit}))
         text = recipe.text(opened.digest)
         change = (after.float() - before.float()) * CHANGE_FACTOR + 128
         return Edited(
@@ -134,24 +126,21 @@ class LayerHandlers:
     def canvas(self, model: str, seed: float) -> dict[str, Any]:
         """The picture, enlarged, for the brush."""
         opened = self.models.open(model)
-        recipe = Recipe(seed_number(seed))
-        image = picture(draw_edited(opened.network, recipe.inputs(opened.network), {})[0])
-        return canvas(enlarged(image, ENLARGED_SIDE))
+        image = draw_edited(opened.network, Recipe(seed_number(seed)).inputs(opened.network), {})[0]
+        return canvas(enlarged(picture(image), ENLARGED_SIDE))
 
     @sentences
     def gates(self, model: str) -> Gates:
         """Offer the SASE blocks of a model and their masks."""
         gates = self.models.open(model).network.sase_gates()
         groups = next(iter(gates.values())).groups if gates else 0
-        note = (
-            ""
-            if gates
-            else "This model has no SASE block: it was trained with skip-layer excitation alone. The weights of its "
+        none = (
+            "This model has no SASE block: it was trained with skip-layer excitation alone. The weights of its "
             "normalization, if they are attentive, are shown below."
         )
         return Gates(
             gr.update(choices=[(gate_words(name), name) for name in gates], value=next(reversed(gates), None)),
-            note,
+            "" if gates else none,
             gr.update(choices=list(range(1, groups + 1)), value=[1] if groups else []),
             [gr.update(visible=index < groups, value=1) for index in range(MOST_MASKS)],
         )
@@ -191,12 +180,6 @@ def _gate_edit(
     return GateEdit(strengths, styles, masks)
 
 
-# --- the page
-
-
-BRUSH = gr.Brush(default_size=36, colors=["#ff7a1a"], color_mode="fixed")
-
-
 def build(models: Models, model: gr.Dropdown) -> list[Action]:
     """Lay the tab out and connect its events; returns what is done in turn when it is opened."""
     handlers = LayerHandlers(models)
@@ -213,17 +196,8 @@ def build(models: Models, model: gr.Dropdown) -> list[Action]:
             none = gr.Markdown("")
             with gr.Group():
                 strengths = [
-                    gr.Slider(
-                        0,
-                        STRONGEST,
-                        1,
-                        step=0.1,
-                        label=f"Strength of mask {index + 1}",
-                        visible=index < 4,
-                        elem_id=f"mask-{index + 1}",
-                        elem_classes="thin",
-                    )
-                    for index in range(MOST_MASKS)
+                    thin_slider(0, STRONGEST, 1, f"Strength of mask {k}", f"mask-{k}", visible=k <= 4)
+                    for k in range(1, MOST_MASKS + 1)
                 ]
             with gr.Row():
                 reset = gr.Button("All at 1", min_width=100)
@@ -237,15 +211,13 @@ def build(models: Models, model: gr.Dropdown) -> list[Action]:
             with gr.Accordion("Styles of another picture", open=False, elem_id="local-mixing"), gr.Row():
                 with gr.Column(min_width=260):
                     donor = gr.Number(9, label="Seed of the other picture", precision=0, minimum=0)
-                    where = gr.Radio(
-                        [("Nowhere", "nowhere"), ("For some masks", "masks"), ("Where I paint", "region")],
-                        value="nowhere",
-                        label="Take its styles",
-                    )
+                    places = [("Nowhere", "nowhere"), ("For some masks", "masks"), ("Where I paint", "region")]
+                    where = gr.Radio(places, value="nowhere", label="Take its styles")
                     borrowed = gr.CheckboxGroup(list(range(1, MOST_MASKS + 1)), value=[1], label="Masks", visible=False)
                     apply = gr.Button("Take the styles", variant="primary")
                 with gr.Column(min_width=280, visible=False) as painting_column:
-                    painting = editor("Paint over the part that is to change", "painting", BRUSH)
+                    brush = gr.Brush(default_size=36, colors=["#ff7a1a"], color_mode="fixed")
+                    painting = editor("Paint over the part that is to change", "painting", brush)
             gr.Markdown(
                 "### Masks\nBright and tinted where a mask is high, dark where it is low; below each, its range."
             )
@@ -255,16 +227,12 @@ def build(models: Models, model: gr.Dropdown) -> list[Action]:
                     gr.Markdown("### Strength of the styles\nRoot mean square of each style vector.")
                     styles = gr.HTML("", elem_id="styles")
                 with gr.Column(scale=3, min_width=300):
-                    gr.Markdown(
-                        "### Attentive normalization\nWeights of its affine maps, 0 to 1, computed from this picture."
-                    )
+                    words = "Weights of its affine maps, 0 to 1, computed from this picture."
+                    gr.Markdown(f"### Attentive normalization\n{words}")
                     mixtures = gr.HTML("", elem_id="mixtures")
     look = Action(handlers.look, [model, seed], {"masks": masks, "styles": styles, "mixtures": mixtures})
-    edit = Action(
-        handlers.edit,
-        [model, seed, gate, donor, where, borrowed, painting, *strengths],
-        {"before": before, "after": after, "change": change, "verdict": verdict},
-    )
+    wishes = [model, seed, gate, donor, where, borrowed, painting, *strengths]
+    edit = Action(handlers.edit, wishes, {"before": before, "after": after, "change": change, "verdict": verdict})
     edit.on(apply.click, api="edit_layers")
     moved_by_hand(strengths, edit)
     edit.on(at_once(reset.click, lambda: [1] * MOST_MASKS, [], strengths).then)

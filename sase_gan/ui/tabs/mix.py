@@ -1,8 +1,8 @@
-"""The tab Mix: rows and columns of pictures, and the size from which the column's appearance takes over."""
+"""The tab Mix: rows and columns of pictures, and the size of the maps from which the column's appearance takes over."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import Any
 
 import gradio as gr
@@ -24,20 +24,11 @@ from sase_gan.ui.pictures import picture
 from sase_gan.ui.widgets import image_view
 
 MOST_ROWS = 6
-CELL = 128
-GAP = 10
-
-
-@dataclass(frozen=True)
-class Mixed:
-    """A table of mixtures, and a sentence."""
-
-    table: Image.Image
-    note: str
+CELL, GAP, LABEL = 128, 10, 22
 
 
 class MixHandlers:
-    """The handlers, as methods so that they know the models."""
+    """What the tab does."""
 
     def __init__(self, models: Models) -> None:
         self.models = models
@@ -50,7 +41,7 @@ class MixHandlers:
         columns: str = "2, 6, 9, 11, 13",
         size: int = 8,
         progress: gr.Progress = BAR,
-    ) -> Mixed:
+    ) -> tuple[Image.Image, str]:
         """Mix every row's picture with every column's: shapes of the row, appearance of the column.
 
         Args:
@@ -58,29 +49,24 @@ class MixHandlers:
             rows: One to six pictures, such as 0, 1, 4.
             columns: One to six pictures.
             size: The side of the maps from which the column takes over: 4, 8, 16 and so on.
-            progress: The browser's bar.
         """
         first, second = parse_recipes(rows, most=MOST_ROWS), parse_recipes(columns, most=MOST_ROWS)
         opened = self.models.open(model)
         network = opened.network
         start = chosen(size, sizes_of(network), "The size")
-        images: list[list[Tensor]] = []
+        images: list[Iterable[Tensor]] = []
         for index, row in enumerate(first):
-            pairs = [row] * len(second)
-            images.append(list(mix(network, _inputs(network, pairs), _inputs(network, second), start)))
+            images.append(mix(network, _inputs(network, [row] * len(second)), _inputs(network, second), start))
             progress((index + 1, len(first)), desc="mixing")
-        heads = draw_recipes(network, second)
-        sides = draw_recipes(network, first)
-        table = contact_table(
-            list(heads), list(sides), images, [recipe.name for recipe in second], [recipe.name for recipe in first]
-        )
+        heads, sides = draw_recipes(network, second), draw_recipes(network, first)
+        head_names, side_names = [recipe.name for recipe in second], [recipe.name for recipe in first]
+        table = contact_table(heads, sides, images, head_names, side_names)
         table.info.update({"snapshot": opened.digest, "rows": rows, "columns": columns, "from_size": str(start)})
-        across = ", ".join(recipe.name for recipe in second)
         note = (
-            f"From **{start} × {start}** on, the appearance is that of the picture above ({escaped(across)}); shapes "
-            "are those of the picture at the left."
+            f"From **{start} × {start}** on, the appearance is that of the picture above "
+            f"({escaped(', '.join(head_names))}); shapes are those of the picture at the left."
         )
-        return Mixed(table, note)
+        return table, note
 
     @sentences
     def sizes(self, model: str) -> Any:
@@ -104,38 +90,32 @@ def _inputs(network: Generator, recipes: list[Recipe]) -> Inputs:
 
 
 def contact_table(
-    heads: list[Tensor], sides: list[Tensor], cells: list[list[Tensor]], head_names: list[str], side_names: list[str]
+    heads: Tensor, sides: Tensor, cells: list[Iterable[Tensor]], head_names: list[str], side_names: list[str]
 ) -> Image.Image:
     """Set a table of pictures with a head row and a head column set apart, and their names."""
-    factor = max(1, CELL // heads[0].shape[-1])
-    cell = heads[0].shape[-1] * factor
-    label = 22
+    cell = heads.shape[-1] * max(1, CELL // heads.shape[-1])
     font = ImageFont.load_default(13)
-    left, top = cell + GAP, cell + GAP + label
-    canvas = Image.new("RGB", (left + cell * len(heads), top + (cell + label) * len(sides) - label), "white")
+    left, top = cell + GAP, cell + GAP + LABEL
+    canvas = Image.new("RGB", (left + cell * len(heads), top + (cell + LABEL) * len(sides) - LABEL), "white")
     pen = ImageDraw.Draw(canvas)
 
     def place(image: Tensor, x: int, y: int) -> None:
         canvas.paste(picture(image).resize((cell, cell), Image.Resampling.NEAREST), (x, y))
 
+    def write(name: str, x: int, y: int) -> None:
+        pen.text((x, y), name if len(name) <= 16 else f"{name[:15]}…", fill="#444", font=font)
+
     for column, (image, name) in enumerate(zip(heads, head_names, strict=True)):
-        place(image, left + column * cell, label)
-        pen.text((left + column * cell + 4, 3), _short(name), fill="#444", font=font)
+        place(image, left + column * cell, LABEL)
+        write(name, left + column * cell + 4, 3)
     for row, (image, name) in enumerate(zip(sides, side_names, strict=True)):
-        y = top + row * (cell + label)
+        y = top + row * (cell + LABEL)
         place(image, 0, y)
-        pen.text((4, y - label + 4), _short(name), fill="#444", font=font)
+        write(name, 4, y - LABEL + 4)
         for column, mixed in enumerate(cells[row]):
             place(mixed, left + column * cell, y)
     pen.line([(left - GAP // 2, 0), (left - GAP // 2, canvas.height)], fill="#d6d3d1")
     return canvas
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= 16 else f"{name[:15]}…"
-
-
-# --- the page
 
 
 def build(models: Models, model: gr.Dropdown) -> list[Action]:
@@ -163,7 +143,7 @@ def build(models: Models, model: gr.Dropdown) -> list[Action]:
             note = gr.Markdown("The mixtures appear here.", elem_id="mix-note")
             alt = "Mixtures of the rows' and the columns' pictures"
             table = image_view(alt, "mix-table", "pictures", "table", show_label=False)
-    mix = Action(handlers.mix, [model, rows, columns, size], {"table": table, "note": note})
+    mix = Action(handlers.mix, [model, rows, columns, size], [table, note])
     mix.on(start.click, api="mix")
     for trigger in (rows.submit, columns.submit, size.input):
         mix.on(trigger)

@@ -2,64 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
-
 import gradio as gr
 
-from sase_gan.ui.checks import LONGEST_MINUTES
 from sase_gan.ui.events import AT_ONCE, READING, Action
 from sase_gan.ui.models import PYRAMID, Models
 from sase_gan.ui.one_picture import LONGEST_SIDE, MOST_FRAMES, SPEEDS, PictureHandlers
-from sase_gan.ui.training_view import status_html
+from sase_gan.ui.training_view import TrainingPlace, status_html
 from sase_gan.ui.trainings import Trainings
 from sase_gan.ui.widgets import (
+    Button,
     editor,
     film_view,
     gallery_view,
     has_bundled,
     image_view,
+    minutes_field,
     open_list,
+    preset_list,
     seed_field,
     shown_for_uploads,
+    source_choice,
     status_view,
     upload_view,
 )
 
+LARGER: tuple[Button, ...] = ("fullscreen",)
 BRUSH = gr.Brush(default_size=28, colors=["#c2410c", "#1d4ed8", "#15803d", "#ffffff", "#1c1917"])
 
 
-@dataclass(frozen=True)
-class PictureTab:
-    """What the page connects to.
-
-    Attributes:
-        on_open: what is done when the tab is opened.
-        shown: where the training that works is shown, by field of `Watched`.
-        triggers: what begins or ends one.
-    """
-
-    on_open: Action
-    shown: dict[str, Any]
-    triggers: list[Callable[..., Any]]
-
-
-def build(models: Models, trainings: Trainings) -> PictureTab:
-    """Lay the tab out and connect its events."""
+def build(models: Models, trainings: Trainings) -> tuple[Action, TrainingPlace]:
+    """Lay the tab out; returns what is done when it is opened, and where the training that works is shown."""
     handlers = PictureHandlers(models, trainings)
     names = models.names(PYRAMID)
     with gr.Accordion("Train on a picture", open=not names, elem_id="picture-training"), gr.Row():
-        shown, triggers = _build_training(handlers, trainings)
+        place = _build_training(handlers, trainings)
     with gr.Row():
         with gr.Column(scale=1, min_width=260):
             model = open_list(names, "Model of one picture", "picture-model")
-            none_yet = "There is no model of one picture yet: train one above."
+            hint = "" if names else "There is no model of one picture yet: train one above."
             facts = {
-                "about": gr.Markdown("" if names else none_yet, elem_id="picture-about"),
-                "learnt": image_view(
-                    "What it learnt from", "picture-learnt", "pictures", "large", buttons=["fullscreen"]
-                ),
+                "about": gr.Markdown(hint, elem_id="picture-about"),
+                "learnt": image_view("What it learnt from", "picture-learnt", "pictures", "large", buttons=LARGER),
             }
         with gr.Column(scale=3, min_width=300), gr.Tabs(elem_classes="inner-tabs", overflow_behavior="wrap"):
             with gr.Tab("Other sizes", id="sizes", elem_id="tab-sizes"):
@@ -72,47 +55,34 @@ def build(models: Models, trainings: Trainings) -> PictureTab:
                 _build_animation(handlers, model)
     # Not only by hand: a training that ends chooses its model.
     Action(handlers.facts, [model], facts).on(model.change)
-    on_open = Action(handlers.opened, [model], {"models": model, **facts})
-    return PictureTab(on_open, {**shown, "picture_models": model}, triggers)
+    place.shown["picture_models"] = model
+    return Action(handlers.opened, [model], {"models": model, **facts}), place
 
 
-def _build_training(handlers: PictureHandlers, trainings: Trainings) -> tuple[dict[str, Any], list[Callable[..., Any]]]:
+def _build_training(handlers: PictureHandlers, trainings: Trainings) -> TrainingPlace:
     bundled = has_bundled("single")
     with gr.Column(scale=1, min_width=280):
         with gr.Group():
-            source = gr.Radio(
-                [
-                    ("My picture", "upload"),
-                    ("Coffee", "coffee"),
-                    ("Galaxies", "hubble_deep_field"),
-                    ("Rocket", "rocket"),
-                ],
-                value="coffee" if bundled else "upload",
-                label="Picture",
-                elem_id="picture-source",
-            )
+            known = [("Coffee", "coffee"), ("Galaxies", "hubble_deep_field"), ("Rocket", "rocket")]
+            source = source_choice([("My picture", "upload"), *known], "Picture", "picture-source", bundled=bundled)
             upload = upload_view("picture-upload", visible=not bundled, height=200)
             name = gr.Textbox("my picture", label="Name of the run", max_length=40)
-            minutes = gr.Number(5, label="Minutes", minimum=0.1, maximum=LONGEST_MINUTES)
+            minutes = minutes_field(5)
         with gr.Accordion("More", open=False):
             side = gr.Slider(32, 512, 128, step=8, label="Longest side in training")
-            preset = gr.Dropdown(
-                [(words, key) for key, words in SPEEDS.items()], value="auto", label="Preset", filterable=False,
-                elem_id="picture-preset",
-            )  # fmt: skip
+            preset = preset_list(SPEEDS, "picture-preset")
         start = gr.Button("Train", variant="primary", elem_id="picture-start")
     with gr.Column(scale=2, min_width=300):
         status_now = status_html(trainings.state(), one_picture=True)
         status, stop, note = status_view(status_now, "picture-status", "picture-note")
-        samples = image_view(
-            "Samples of the newest stage", "picture-samples", "pictures", "table", "late", buttons=["fullscreen"]
-        )
+        classes = ("pictures", "table", "late")
+        samples = image_view("Samples of the newest stage", "picture-samples", *classes, buttons=LARGER)
     shown_for_uploads(source, upload)
     wishes = [source, upload, name, minutes, side, preset]
     started = Action(handlers.start, wishes, note, READING).on(start.click, api="train_picture")
     stopped = Action(handlers.stop, [], note, AT_ONCE).on(stop.click)
     shown = {"picture_status": status, "picture_samples": samples, "picture_stop": stop, "picture_note": note}
-    return shown, [started.success, stopped.success]
+    return TrainingPlace(shown, [started.success, stopped.success])
 
 
 def _pictures(elem_id: str) -> gr.Gallery:
@@ -147,8 +117,7 @@ def _build_edit(handlers: PictureHandlers, model: gr.Dropdown) -> tuple[gr.Image
     note = gr.Markdown("")
     result = image_view("Result", "picture-result", "pictures", "large", "late")
     strip = _pictures("picture-strip")
-    changed = {"result": result, "note": note}
-    Action(handlers.change, [model, canvas, way, scale, seed], changed).on(go.click, api="edit_picture")
+    Action(handlers.change, [model, canvas, way, scale, seed], [result, note]).on(go.click, api="edit_picture")
     Action(handlers.strip, [model, canvas, seed], {"gallery": strip, "note": note}).on(every.click)
     return canvas, scale
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -18,14 +19,13 @@ from sase_gan.layers.attentive_norm import AttentiveNorm
 from sase_gan.layers.sase_recognition import SASEConv2d
 from sase_gan.pixels import read_image
 from sase_gan.resizing import at_size
-from sase_gan.ui.markup import attention_html, framing, weights_html
 from sase_gan.ui.checks import chosen, number, sentences
 from sase_gan.ui.events import Action, relisted
-from sase_gan.ui.markup import escaped, quiet
+from sase_gan.ui.markup import attention_html, escaped, framing, quiet, weights_html
 from sase_gan.ui.models import CLASSIFIER, DETECTOR, Models
 from sase_gan.ui.pictures import enlarged, picture
 from sase_gan.ui.uploads import read_upload
-from sase_gan.ui.widgets import has_bundled, image_view, open_list, shown_for_uploads, upload_view
+from sase_gan.ui.widgets import has_bundled, image_view, open_list, shown_for_uploads, source_choice, upload_view
 
 SOURCES = ("upload", "example")
 NONE_YET = (
@@ -56,7 +56,7 @@ class About:
 
 
 class RecogniseHandlers:
-    """The handlers, as methods so that they know the models."""
+    """What the tab does."""
 
     def __init__(self, models: Models) -> None:
         self.models = models
@@ -70,7 +70,6 @@ class RecogniseHandlers:
         Args:
             model: A name of the list of classifiers and detectors.
             source: "upload" for the uploaded picture, "example" for a bundled one.
-            file: The picture.
             threshold: Least score of an object that is drawn, 0 to 1.
         """
         least = number(threshold, 0, 1, "The least score")
@@ -80,10 +79,8 @@ class RecogniseHandlers:
         if longest > LONGEST_SIDE:
             image = at_size(image, tuple(max(1, round(side * LONGEST_SIDE / longest)) for side in image.shape[1:]))
         network, seen = watched(opened.network)
-        if opened.entry.kind == CLASSIFIER:
-            shown, words = _classify(network, image)
-        else:
-            shown, words = _detect(network, image, least)
+        is_classifier = opened.entry.kind == CLASSIFIER
+        shown, words = _classify(network, image) if is_classifier else _detect(network, image, least)
         frame = framing(opened.network, opened.entry.kind, image) if seen["maps"] else None
         attention, weights = attention_html(seen["maps"], frame), weights_html(seen["weights"])
         return Recognised(enlarged(picture(shown), SHOWN_SIDE), words, attention, weights)
@@ -109,8 +106,7 @@ class RecogniseHandlers:
 
 def example() -> Tensor:
     """Read a bundled picture: shapes, on which the small detectors are trained."""
-    found = sorted(bundled_data("shapes").rglob("*.png"))
-    return read_image(found[0])
+    return read_image(min(bundled_data("shapes").rglob("*.png")))
 
 
 def watched(network: nn.Module) -> tuple[Any, dict[str, dict[str, Tensor]]]:
@@ -124,29 +120,22 @@ def watched(network: nn.Module) -> tuple[Any, dict[str, dict[str, Tensor]]]:
     overrides: dict[str, dict[str, Callable[..., Any]]] = {}
     for path, module in network.named_modules():
         if isinstance(module, SASEConv2d):
-            overrides[path] = {"forward": _noting_map(path, module, seen["maps"])}
+            overrides[path] = {"forward": partial(_noted_map, module, path, seen["maps"])}
         elif isinstance(module, AttentiveNorm):
-            overrides[path] = {"mixture_weights": _noting_weights(path, module, seen["weights"])}
+            noted = partial(_noted_weights, module.mixture_weights, path, seen["weights"])
+            overrides[path] = {"mixture_weights": noted}
     return (rewired(network, overrides) if overrides else network), seen
 
 
-def _noting_map(path: str, layer: SASEConv2d, seen: dict[str, Tensor]) -> Callable[[Tensor], Tensor]:
-    def noted(x: Tensor) -> Tensor:
-        seen.setdefault(path, attention_map(layer, x[:1]))
-        return layer(x)
-
-    return noted
+def _noted_map(layer: SASEConv2d, path: str, seen: dict[str, Tensor], x: Tensor) -> Tensor:
+    seen.setdefault(path, attention_map(layer, x[:1]))
+    return layer(x)
 
 
-def _noting_weights(path: str, layer: AttentiveNorm, seen: dict[str, Tensor]) -> Callable[[Tensor], Tensor]:
-    method = layer.mixture_weights
-
-    def noted(x: Tensor) -> Tensor:
-        weights = method(x)
-        seen.setdefault(path, weights[0].float().cpu())
-        return weights
-
-    return noted
+def _noted_weights(method: Callable[[Tensor], Tensor], path: str, seen: dict[str, Tensor], x: Tensor) -> Tensor:
+    weights = method(x)
+    seen.setdefault(path, weights[0].float().cpu())
+    return weights
 
 
 @torch.no_grad()
@@ -166,13 +155,11 @@ def _classify(network: Any, image: Tensor) -> tuple[Tensor, str]:
 
     chances = predict_pictures(network, [image])[0]
     best = chances.topk(min(MOST_CLASSES, len(chances)))
-    names = network.config.classes
     bars = []
     for value, index in zip(best.values.tolist(), best.indices.tolist(), strict=True):
-        bars.append(
-            f'<div class="bar named"><span>{escaped(names[index])}</span><i style="width:{100 * value:.1f}%"></i>'
-            f"<em>{100 * value:.1f} %</em></div>"
-        )
+        name, share = escaped(network.config.classes[index]), f"{100 * value:.1f}"
+        bar = f'<span>{name}</span><i style="width:{share}%"></i><em>{share} %</em>'
+        bars.append(f'<div class="bar named">{bar}</div>')
     return image, "".join(bars)
 
 
@@ -181,8 +168,7 @@ def _detect(network: Any, image: Tensor, threshold: float) -> tuple[Tensor, str]
     from sase_gan.recognition.detection.detector import detect
     from sase_gan.recognition.detection.scores import draw_detections
 
-    found = detect(network, [image])[0]
-    found = {name: values[:MOST_OBJECTS] for name, values in found.items()}
+    found = {name: values[:MOST_OBJECTS] for name, values in detect(network, [image])[0].items()}
     classes = network.config.classes
     drawn = draw_detections(image, found, classes, threshold=threshold)
     kept = found["labels"][found["scores"] >= threshold].tolist()
@@ -193,9 +179,6 @@ def _detect(network: Any, image: Tensor, threshold: float) -> tuple[Tensor, str]
     return drawn, f"<p><b>{len(kept)} object{'s' * (len(kept) != 1)}</b>: {counts}</p>"
 
 
-# --- the page
-
-
 def build(models: Models) -> Action:
     """Lay the tab out and connect its events; returns what is done when it is opened."""
     handlers = RecogniseHandlers(models)
@@ -204,12 +187,8 @@ def build(models: Models) -> Action:
         with gr.Column(scale=1, min_width=280):
             with gr.Group():
                 model = open_list(names, "Classifier or detector", "recogniser")
-                source = gr.Radio(
-                    [("My picture", "upload"), ("A bundled picture", "example")],
-                    value="example" if example else "upload",
-                    label="Picture",
-                    elem_id="recognise-source",
-                )
+                sources = [("My picture", "upload"), ("A bundled picture", "example")]
+                source = source_choice(sources, "Picture", "recognise-source", bundled=example)
                 upload = upload_view("recognise-upload", visible=not example, height=220)
                 threshold = gr.Slider(0, 1, 0.5, step=0.05, label="Least score of an object")
             about = gr.Markdown("" if names else NONE_YET, elem_id="recognise-about")
