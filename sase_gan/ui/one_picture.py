@@ -77,11 +77,9 @@ class PictureHandlers:
         """Train on one picture, in a process of its own; returns a sentence.
 
         Args:
-            source: "upload" for the uploaded picture, or "coffee", "hubble_deep_field", "rocket".
             name: Of the run, 1 to 40 letters, digits, spaces, hyphens or underscores; a number is added.
             minutes: The training is planned to fit into them, 0.1 to 10080.
             longest_side: Of the picture in training, 32 to 512 px.
-            preset: "auto", "quick", "standard", or "smoke/one_shot" for a try-out of seconds.
         """
         stem, limit = checked_name(name), time_limit(minutes)
         side = whole_number(longest_side, 32, 512, "The longest side")
@@ -157,12 +155,8 @@ class PictureHandlers:
         """Draw pictures like the one that was learnt, at any size.
 
         Args:
-            model: A name of the list of models of one picture.
-            width: In pixels, 16 to 1024; 0 for the trained one.
-            height: In pixels; 0 for the trained one.
-            seeds: One to eight, such as 0-3.
+            width, height: In pixels, 16 to 1024; 0 for the trained one.
             start_scale: Stages before it keep the layout of the picture; 0 redraws everything.
-            tiles: Let the pictures continue seamlessly when they are laid side by side.
         """
         opened = self._open(model)
         size = _size(opened.network, width, height)
@@ -193,11 +187,8 @@ class PictureHandlers:
         """Make what was painted over the picture a part of it.
 
         Args:
-            model: A name of the list of models of one picture.
-            painting: The picture painted over, as the page's brush gives it.
             way: "edit" redraws around the change, "harmonise" keeps more of what was painted.
             start_scale: The stage at which it enters, 1 redraws the most; 0 chooses.
-            seed: Of the noise.
         """
         how = chosen(way, WAYS, "The way")
         opened, fitted, mask = self._painted(model, painting)
@@ -222,10 +213,7 @@ class PictureHandlers:
         """Turn a flat painting into pictures of the learnt texture.
 
         Args:
-            model: A name of the list of models of one picture.
-            painting: As the page's brush gives it.
             start_scale: The stage at which it enters; 1 or 2 serve most paintings.
-            seeds: One to eight, such as 0-3.
         """
         opened, fitted, _ = self._painted(model, painting)
         scale = whole_number(start_scale, 1, max(1, opened.network.num_stages - 1), "The start scale")
@@ -248,12 +236,10 @@ class PictureHandlers:
         """Let the picture move, as a film (MP4) and an animation (GIF).
 
         Args:
-            model: A name of the list of models of one picture.
             frames: 2 to 200, ten a second.
             calm: Smoothness of the motion, 0 to 1.
             pull: How strongly it is drawn back to the picture, 0 to 1.
             start_scale: Stages before it stand still.
-            seed: Of the motion.
         """
         opened = self._open(model)
         count = whole_number(frames, 2, MOST_FRAMES, "The number of frames")

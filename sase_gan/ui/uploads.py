@@ -36,6 +36,7 @@ MOST_PIXELS = 40_000_000
 PAINTING_PIXELS = 4_000_000
 MOST_PAINTINGS = 32
 PAINTING_BYTES = 16 * 2**20
+READ_KINDS = "PNG, JPEG, WebP, BMP, TIFF and GIF"
 _UNUSUAL = re.compile(r"[^\w. ()-]+")
 
 
@@ -89,11 +90,10 @@ def refuse_large(source: Any, name: str, most: int) -> None:
         except Image.DecompressionBombError:
             width = height = 2**16
         except Exception as error:
-            raise DataError(f"{name} is no picture that can be read; PNG, JPEG, WebP, BMP, TIFF and GIF are") from error
+            raise DataError(f"{name} is no picture that can be read; {READ_KINDS} are") from error
     if width * height > most:
-        raise DataError(
-            f"{name} has {width * height / 1e6:.0f} megapixels where {most // 10**6} are allowed; scale it down first"
-        )
+        size = f"{width * height / 1e6:.0f} megapixels where {most // 10**6} are allowed"
+        raise DataError(f"{name} has {size}; scale it down first")
 
 
 def uploaded_set(files: object) -> list[Path]:
@@ -114,9 +114,7 @@ def uploaded_set(files: object) -> list[Path]:
     elif len(paths) > MOST_PICTURES:
         raise DataError(f"{len(paths)} pictures were uploaded; {MOST_PICTURES:,} are allowed here")
     elif strange := [path.name for path in paths if path.suffix.lower() not in SUFFIXES]:
-        raise DataError(
-            f"{strange[0]} is no picture by its name; PNG, JPEG, WebP, BMP, TIFF and GIF are read, or a zip"
-        )
+        raise DataError(f"{strange[0]} is no picture by its name; {READ_KINDS} are read, or a zip")
     return paths
 
 
@@ -137,18 +135,13 @@ def _check_zip(path: Path) -> None:
 def gather(paths: Sequence[Path], folder: Path) -> Path:
     """Put an uploaded set down as `folder` or, a zip, as `folder.zip`; names are made harmless and kept apart.
 
-    Returns:
-        The folder or zip.
-
     Raises:
         DataError: if an upload is gone meanwhile.
     """
     try:
         if paths[0].suffix.lower() == ".zip":
-            target = folder.with_name(f"{folder.name}.zip")
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(paths[0], target)
-            return target
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            return shutil.copyfile(paths[0], folder.with_name(f"{folder.name}.zip"))
         with write_folder_atomically(folder) as temporary:
             for place, path in enumerate(paths):
                 name = harmless(path.name)
@@ -209,10 +202,8 @@ def keep_set(paths: Sequence[Path], name: str, folder: Path) -> Path:
         kept.unlink(missing_ok=True)
     if found.broken:
         raise UsageError(f"{found.broken[0]}.")
-    raise UsageError(
-        f"{readable} pictures were uploaded; at least {FEWEST_IMAGES} are required, and "
-        f"{ADVISED_IMAGES} or more are better."
-    )
+    least = f"at least {FEWEST_IMAGES} are required, and {ADVISED_IMAGES} or more are better."
+    raise UsageError(f"{readable} pictures were uploaded; {least}")
 
 
 def keep_picture(path: Path, name: str, folder: Path) -> Path:
@@ -224,10 +215,9 @@ def keep_picture(path: Path, name: str, folder: Path) -> Path:
     target = next_set(folder, name) / harmless(path.name)
     target.parent.mkdir(parents=True)
     try:
-        shutil.copyfile(path, target)
+        return shutil.copyfile(path, target)
     except FileNotFoundError as error:
         raise DataError("the uploaded picture is gone, uploads are kept for an hour; upload it again") from error
-    return target
 
 
 def guard_components() -> None:
@@ -245,11 +235,8 @@ def guard_components() -> None:
     if getattr(gr.ImageEditor, "_is_guarded", False):
         return
     move = Block.async_move_resource_to_block_cache
-    accept, preprocess_painting, preprocess_image = (
-        gr.ImageEditor.accept_blobs,
-        gr.ImageEditor.preprocess,
-        gr.Image.preprocess,
-    )
+    accept, preprocess_painting = gr.ImageEditor.accept_blobs, gr.ImageEditor.preprocess
+    preprocess_image = gr.Image.preprocess
 
     async def refuse_addresses(self: Block, path: Any) -> Any:
         if path is not None and "://" in str(path)[:32]:

@@ -64,6 +64,10 @@ def let_end(trainings: Trainings) -> None:
     (trainings.runs / trainings.last().run / "may-end").touch()
 
 
+def until_ended(trainings: Trainings) -> None:
+    until(lambda: not trainings.is_alive(trainings.last()))
+
+
 def pictures(folder: Path) -> Path:
     return folder / "set"
 
@@ -72,7 +76,7 @@ def test_a_training_runs_to_its_end_and_leaves_its_state_in_files(trainings):
     assert trainings.state() is None
     job = trainings.start(pictures, "my faces", ["--seed", "1"], minutes=3)
     assert job.run == "my-faces-001"
-    assert trainings.wait(PATIENCE)
+    until_ended(trainings)
     state = trainings.state()
     assert (state.state, state.images_seen, state.total_images) == ("finished", 50, 50)
     # A studio that is started anew finds it in the same state.
@@ -83,7 +87,7 @@ def test_a_training_runs_to_its_end_and_leaves_its_state_in_files(trainings):
 def test_the_newest_samples_are_shown(trainings):
     """By their number: among the names of parts of thousands the first would come last."""
     trainings.start(pictures, "faces", [])
-    assert trainings.wait(PATIENCE)
+    until_ended(trainings)
     for name in ("000000kimg", "000000.263kimg", "reals"):
         (trainings.runs / "faces-001" / "grids" / f"{name}.png").write_bytes(b"")
     assert trainings.state().grid.name == "000000.263kimg.png"
@@ -93,7 +97,7 @@ def test_the_newest_samples_are_shown(trainings):
 def test_the_process_gets_the_options_and_the_pictures(trainings, tmp_path):
     (tmp_path / "program.py").write_text("import sys, json; print(json.dumps(sys.argv[1:]))")
     trainings.start(pictures, "faces", ["--seed", "1"], minutes=3)
-    assert trainings.wait(PATIENCE)
+    until_ended(trainings)
     said = json.loads(trainings.log("faces-001").read_text())
     runs = tmp_path / "runs"
     options = ["--seed", "1", "--minutes", "3", "--device", "auto", "--out", str(runs / "faces-001")]
@@ -117,7 +121,7 @@ def test_there_is_one_training_at_a_time_and_it_stops_on_request(trainings):
         other.resume("slow-001")
     assert trainings.stop().state == "stopping"
     let_end(trainings)
-    assert trainings.wait(PATIENCE)
+    until_ended(trainings)
     assert trainings.state().state == "stopped"
     with pytest.raises(UsageError, match="No training is running"):
         trainings.stop()
@@ -131,7 +135,7 @@ def test_a_stop_after_the_last_step_stops_nothing(trainings):
     assert state.state == "running"
     assert "late-001 has seen all its images" in status_sentence(state)
     let_end(trainings)
-    assert trainings.wait(PATIENCE)
+    until_ended(trainings)
     assert trainings.state().state == "finished"
 
 
@@ -183,11 +187,11 @@ def test_a_time_limit_counts_for_the_time_left(trainings, monkeypatch):
 
 def test_a_stopped_run_goes_on_and_a_finished_one_needs_more_images(trainings):
     trainings.start(pictures, "faces", [])
-    assert trainings.wait(PATIENCE)
+    until_ended(trainings)
     with pytest.raises(UsageError, match="faces-001 has seen 50 images and was to end at 50; give more"):
         trainings.resume("faces-001")
     trainings.resume("faces-001", kimg=0.08)
-    assert trainings.wait(PATIENCE)
+    until_ended(trainings)
     state = trainings.state()
     assert (state.state, state.images_seen, state.total_images) == ("finished", 80, 80)
     for name in ("nothing", "../faces-001", None):
@@ -197,7 +201,7 @@ def test_a_stopped_run_goes_on_and_a_finished_one_needs_more_images(trainings):
 
 def test_a_failed_training_says_why(trainings):
     trainings.start(pictures, "fail", [])
-    assert trainings.wait(PATIENCE)
+    until_ended(trainings)
     state = trainings.state()
     assert state.state == "failed"
     assert state.message == "the pictures are too few; add some"
@@ -257,7 +261,7 @@ def test_duplicates_and_broken_pictures_are_named(few_pictures, tmp_path):
 def test_uploaded_pictures_are_kept_for_the_run_alone(handlers, temporary, few_pictures, trainings):
     words = handlers.start("upload", put(temporary, few_pictures), "my faces", 5, 32)
     assert "my-faces-001" in words
-    assert trainings.wait(PATIENCE)
+    until_ended(trainings)
     assert len(list((trainings.runs / "pictures" / "my-faces-001").iterdir())) == 8
     assert handlers.status() == "my-faces-001 is finished after 50 images; it is in the list of models."
 

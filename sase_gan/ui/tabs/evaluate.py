@@ -18,7 +18,7 @@ from sase_gan.runs.history import RESULTS_FILE
 from sase_gan.ui.checks import chosen, sentences, whole_number
 from sase_gan.ui.events import AT_ONCE, BAR, Action, at_once, relisted
 from sase_gan.ui.markup import escaped, quiet
-from sase_gan.ui.models import Models
+from sase_gan.ui.models import Models, pictures_of
 from sase_gan.ui.pictures import scratch_folder
 from sase_gan.ui.widgets import open_list
 
@@ -60,14 +60,12 @@ class EvaluateHandlers:
         """Measure a model and write its report; returns verdicts, the report as a page and as a file, and the list.
 
         Args:
-            model: A name of the list of models.
-            protocol: "quick" or "standard".
             count: How many pictures to draw and measure, 20 to 5000.
         """
         kind = chosen(protocol, PROTOCOLS, "The protocol")
         amount = whole_number(count, 20, MOST_PICTURES, "The number of pictures")
         opened = self.models.open(model)
-        pictures = self.models.pictures_path(opened)
+        pictures, _ = pictures_of(opened)
         # The metrics take seconds to import, and the first picture is not to wait for them.
         from sase_gan.evaluation.options import EvaluationOptions
         from sase_gan.evaluation.run import run_evaluation

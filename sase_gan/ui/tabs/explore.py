@@ -42,7 +42,6 @@ class ExploreHandlers:
         """Draw the map of neighbours around a picture: 25 pictures, the given one in the middle.
 
         Args:
-            model: A name of the list of models.
             picture_name: A seed such as 17, or the name of a variation such as 17~40.0.3.
             reach: How far the edge is from the middle, 0.05 to 1.4 radians.
             plane: Which two random directions the map lies in, 0 to 2147483647.
@@ -76,8 +75,6 @@ class ExploreHandlers:
         """Move a picture along directions found without labels; returns it before and after.
 
         Args:
-            model: A name of the list of models.
-            seed: 0 to 2147483647.
             method: "factorisation" of the first layer, or principal "components" of early features.
             first: How far along the strongest direction, -5 to 5; the others along those that follow.
         """
@@ -118,10 +115,8 @@ class ExploreHandlers:
         """Walk from picture to picture, as a film (MP4) and an animation (GIF).
 
         Args:
-            model: A name of the list of models.
             pictures: Two to twelve pictures, such as 0, 5, 12 or 3-6, or names of variations.
             steps: Frames from picture to picture, 2 to 30.
-            loop: Return to the first picture, so that the film can be repeated without a jump.
         """
         stations = parse_recipes(pictures, most=MOST_STATIONS, least=2)
         frames_each = whole_number(steps, 2, MOST_STEPS, "The number of frames")

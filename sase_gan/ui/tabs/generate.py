@@ -61,7 +61,6 @@ class GenerateHandlers:
         """Draw pictures of consecutive seeds.
 
         Args:
-            model: A name of the list of models.
             seed: Of the first picture, 0 to 2147483647.
             randomise: Draw a seed instead; the one that is used is returned.
             count: How many pictures, 1 to 64.

@@ -63,12 +63,7 @@ class LayerHandlers:
 
     @sentences
     def look(self, model: str, seed: float = 0) -> Looked:
-        """Show masks, styles and mixture weights of a picture.
-
-        Args:
-            model: A name of the list of models.
-            seed: 0 to 2147483647.
-        """
+        """Show masks, styles and mixture weights of a picture."""
         opened = self.models.open(model)
         view = view_layers(opened.network, Recipe(seed_number(seed)).inputs(opened.network))
         return Looked(masks_html(view), styles_html(view), mixtures_html(view))
@@ -95,13 +90,8 @@ class LayerHandlers:
         """Change one SASE block and draw again: the picture before, after, and the change enlarged.
 
         Args:
-            model: A name of the list of models.
-            seed: 0 to 2147483647.
             gate: Which SASE block, such as gate8to64.
-            donor: Seed of the picture whose styles may be taken.
-            where: "nowhere", for the chosen "masks", or in the painted "region".
             borrowed: Numbers of the masks that take the other picture's styles, from 1.
-            painting: The picture painted over, as the page's brush gives it.
             mask_1: Strength of the first mask, 0 (off) to 4; 1 changes nothing; the others of those that follow.
         """
         strengths = (mask_1, mask_2, mask_3, mask_4, mask_5, mask_6, mask_7, mask_8)

@@ -45,9 +45,7 @@ class MixHandlers:
         """Mix every row's picture with every column's: shapes of the row, appearance of the column.
 
         Args:
-            model: A name of the list of models.
-            rows: One to six pictures, such as 0, 1, 4.
-            columns: One to six pictures.
+            rows, columns: One to six pictures each, such as 0, 1, 4.
             size: The side of the maps from which the column takes over: 4, 8, 16 and so on.
         """
         first, second = parse_recipes(rows, most=MOST_ROWS), parse_recipes(columns, most=MOST_ROWS)

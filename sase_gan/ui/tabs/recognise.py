@@ -68,8 +68,6 @@ class RecogniseHandlers:
         """Name classes, or find objects, and show the attention; returns a picture and three pieces of HTML.
 
         Args:
-            model: A name of the list of classifiers and detectors.
-            source: "upload" for the uploaded picture, "example" for a bundled one.
             threshold: Least score of an object that is drawn, 0 to 1.
         """
         least = number(threshold, 0, 1, "The least score")

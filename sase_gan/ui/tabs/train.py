@@ -67,7 +67,6 @@ class TrainHandlers:
 
         Args:
             source: "upload" for the uploaded files, "faces" for the bundled faces.
-            files: Pictures, or one zip of pictures.
             fit: How pictures become square: "crop" the middle, or "pad" with white.
         """
         how = chosen(fit, FITS, "The way to a square")
@@ -97,13 +96,10 @@ class TrainHandlers:
 
         Args:
             source: "upload" for the uploaded files, "faces" for the bundled faces.
-            files: Pictures, or one zip of pictures.
             name: Of the run, 1 to 40 letters, digits, spaces, hyphens or underscores; a number is added.
             minutes: Time limit, 0.1 to 10080; the run can be gone on with later.
-            image_size: 32, 64, 128, 256, 512 or 1024 px; 0 chooses by the pictures and the machine.
             fit: How pictures become square: "crop" the middle, or "pad" with white.
             kimg: Thousand images to see at most; 0 for the preset's.
-            seed: Everything random follows from it.
             preset: "auto" chooses by the pictures and the machine; "smoke/low_shot" is a try-out of seconds.
         """
         stem, limit = checked_name(name), time_limit(minutes)
