@@ -38,14 +38,7 @@ FRAMES_PER_SECOND = 10
 
 @dataclass(frozen=True)
 class Facts:
-    """What the page shows of a model; left out is what stays as it is.
-
-    Attributes:
-        about, learnt: a sentence, and the picture that it learnt.
-        canvas, blank: that picture to be changed, and an empty one in its colours.
-        edit_scale, draw_scale: sliders of start scales.
-        models: the list.
-    """
+    """What the page shows of a model; left out is what stays as it is. `blank` is an empty canvas in its colours."""
 
     about: Any = field(default_factory=gr.skip)
     learnt: Any = field(default_factory=gr.skip)

@@ -26,6 +26,19 @@ TITLE = "sase_gan studio"
 # Temporary pictures older than an hour are removed every ten minutes, and the whole folder at the end.
 DELETE_CACHE = (600, 3600)
 
+LIGHT_AND_DARK = {
+    "body_background_fill": ("*neutral_50", "*neutral_950"),
+    # Gradio's own grey and teal for these are too pale to be read by everybody: 4.5 to 1 and more is asked for.
+    "body_text_color_subdued": ("*neutral_600", "*neutral_400"),
+    "block_info_text_color": ("*neutral_600", "*neutral_400"),
+    "block_title_text_color": ("*neutral_700", "*neutral_300"),
+    "block_background_fill": ("white", "*neutral_900"),
+    "block_border_color": ("*neutral_200", "*neutral_800"),
+    "button_primary_background_fill": ("*primary_700", "*primary_600"),
+    "block_label_background_fill": ("rgba(255, 255, 255, 0.9)", "*neutral_900"),
+    "block_label_text_color": ("*neutral_700", "*neutral_300"),
+}
+
 
 class Page(gr.Blocks):
     """A page that answers values of a wrong kind with a sentence, where gradio would answer with nothing."""
@@ -57,9 +70,9 @@ def build_blocks(models: Models, trainings: Trainings) -> gr.Blocks:
                 facts = gr.Markdown("", elem_id="model-facts")
         with gr.Tabs(elem_id="tabs", overflow_behavior="wrap"):
             with gr.Tab("Generate", id="generate", elem_id="tab-generate"):
-                drawing = generate.build(models, model)
+                redraw, picked, to_walk = generate.build(models, model)
             with gr.Tab("Explore", id="explore", elem_id="tab-explore") as exploring:
-                walking = explore.build(models, model)
+                draw_map, stations = explore.build(models, model)
             with gr.Tab("Layers", id="layers", elem_id="tab-layers") as looking:
                 look = layers.build(models, model)
             with gr.Tab("Mix", id="mix", elem_id="tab-mix") as mixing:
@@ -81,18 +94,18 @@ def build_blocks(models: Models, trainings: Trainings) -> gr.Blocks:
         told = Action(partial(_facts, models), [model], facts)
         # The list as it is on disk, whenever it is opened: trainings end while the page is open.
         at_once(model.focus, refresh, [model], [model])
-        drawing.redraw.on(at_once(blocks.load, refresh, [model], [model]).then)
+        redraw.on(at_once(blocks.load, refresh, [model], [model]).then)
         told.on(blocks.load)
         told.on(model.change)
-        drawing.redraw.on(model.input)
+        redraw.on(model.input)
         # A tab draws when it is opened, with the model of that moment.
-        in_turn(exploring.select, walking.draw_map)
+        in_turn(exploring.select, draw_map)
         in_turn(looking.select, *look)
         in_turn(mixing.select, *mixed)
         in_turn(single.select, show_picture)
         in_turn(evaluating.select, reports)
         recognisers.on(recognising.select, show_progress="hidden")
-        at_once(drawing.to_walk.click, _add_station, [drawing.picked, walking.stations], [walking.stations])
+        at_once(to_walk.click, _add_station, [picked, stations], [stations])
     return blocks
 
 
@@ -109,9 +122,8 @@ def _facts(models: Models, name: str) -> str:
         opened = models.open(name)
     except SaseGanError as error:
         return str(error)
-    config = opened.network.config
-    parts = [f"{config.image_size} × {config.image_size} px"]
-    data = opened.data
+    size, data = opened.network.config.image_size, opened.data
+    parts = [f"{size} × {size} px"]
     if data.get("count"):
         parts.append(f"trained on {data['count']} pictures ({escaped(data.get('name') or 'unnamed')})")
     seen = opened.network.provenance.get("images_seen")
@@ -131,30 +143,15 @@ def theme() -> gr.themes.Base:
         font=["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"],
         font_mono=["ui-monospace", "Menlo", "Consolas", "monospace"],
     )
+    light = {name: colour for name, (colour, _) in LIGHT_AND_DARK.items()}
+    dark = {f"{name}_dark": colour for name, (_, colour) in LIGHT_AND_DARK.items()}
     return made.set(
-        body_background_fill="*neutral_50",
-        body_background_fill_dark="*neutral_950",
-        # Gradio's own grey and teal for these are too pale to be read by everybody: 4.5 to 1 and more is asked for.
-        body_text_color_subdued="*neutral_600",
-        body_text_color_subdued_dark="*neutral_400",
-        block_info_text_color="*neutral_600",
-        block_info_text_color_dark="*neutral_400",
-        block_title_text_color="*neutral_700",
-        block_title_text_color_dark="*neutral_300",
+        **light,
+        **dark,
         color_accent="*primary_700",
-        block_background_fill="white",
-        block_background_fill_dark="*neutral_900",
-        block_border_color="*neutral_200",
-        block_border_color_dark="*neutral_800",
-        button_primary_background_fill="*primary_700",
         button_primary_background_fill_hover="*primary_600",
-        button_primary_background_fill_dark="*primary_600",
         button_primary_text_color="white",
         slider_color="*primary_700",
-        block_label_background_fill="rgba(255, 255, 255, 0.9)",
-        block_label_background_fill_dark="*neutral_900",
-        block_label_text_color="*neutral_700",
-        block_label_text_color_dark="*neutral_300",
     )
 
 

@@ -34,7 +34,12 @@ def describe_survey(found: Survey) -> str:
         (width, height), *others = set(found.sizes)
         sides = f"Their sides are {notes.smallest_side} to {notes.largest_side} px long."
         lines += [f"### {count} picture{'s' * (count != 1)}", sides if others else f"All are {width} × {height} px."]
-        lines += [*_remarks(notes, count), _on_count(count)]
+        advice = "These are enough for a training."
+        if count < FEWEST_IMAGES:
+            advice = f"At least {FEWEST_IMAGES} are required to train on a set."
+        elif count < ADVISED_IMAGES:
+            advice = f"These are very few: expect near copies. {ADVISED_IMAGES} or more are better."
+        lines += [*_remarks(notes, count), advice]
     if found.broken:
         more = f" And {len(found.broken) - 1} more." if len(found.broken) > 1 else ""
         lines.append(f"**{len(found.broken)} cannot be read**: {escaped(found.broken[0])}.{more}")
@@ -58,14 +63,6 @@ def _remarks(notes: Any, count: int) -> list[str]:
     return [*lines, f"{found} Leave one of each out: copies in the set spoil the check for copying."]
 
 
-def _on_count(count: int) -> str:
-    if count < FEWEST_IMAGES:
-        return f"At least {FEWEST_IMAGES} are required to train on a set."
-    if count < ADVISED_IMAGES:
-        return f"These are very few: expect near copies. {ADVISED_IMAGES} or more are better."
-    return "These are enough for a training."
-
-
 def start_sentence(job: Job) -> str:
     """Say that a training was started."""
     return f"**{escaped(job.run)}** has started. You may close this page; the training goes on."
@@ -73,23 +70,22 @@ def start_sentence(job: Job) -> str:
 
 def status_sentence(state: TrainingState) -> str:
     """Say how far a training is."""
-    name = state.run
-    seen = f"{state.images_seen:,} of {state.total_images:,} images seen"
-    saved = f"after {state.images_seen:,} images and saved; it can be gone on with"
+    seen = f"{state.images_seen:,}"
+    saved = f"after {seen} images and saved; it can be gone on with"
     if state.images_seen == 0:
         saved = "before anything was saved; start it anew"
-    running = f"{name} is being trained: {seen}."
+    running = f"is being trained: {seen} of {state.total_images:,} images seen."
     if 0 < state.total_images <= state.images_seen:
-        running = f"{name} has seen all its images; what it draws is being measured, which takes a minute or two."
+        running = "has seen all its images; what it draws is being measured, which takes a minute or two."
     words = {
-        "preparing": f"{name} is being prepared: pictures are read, and the untrained networks measured.",
+        "preparing": "is being prepared: pictures are read, and the untrained networks measured.",
         "running": running,
-        "stopping": f"{name} stops after this step and saves everything.",
-        "finished": f"{name} is finished after {state.images_seen:,} images; it is in the list of models.",
-        "stopped": f"{name} was stopped {saved}.",
-        "failed": f"{name} failed: {state.message}",
+        "stopping": "stops after this step and saves everything.",
+        "finished": f"is finished after {seen} images; it is in the list of models.",
+        "stopped": f"was stopped {saved}.",
+        "failed": f"failed: {state.message}",
     }
-    return words[state.state]
+    return f"{state.run} {words[state.state]}"
 
 
 def status_html(state: TrainingState | None, *, one_picture: bool = False) -> str:
@@ -143,11 +139,7 @@ def curves_html(run: Path, mark: str) -> str:
 class Watched:
     """What the page shows of the training that was started last; left out is what stays as it is.
 
-    Attributes:
-        status, samples, curves, stop, note: of the tab Train.
-        picture_status, picture_samples, picture_stop, picture_note: of the tab One picture.
-        models, runs, picture_models: lists.
-        mark: names the state that is shown.
+    What begins with `picture` is of the tab One picture; `mark` names the state that is shown.
     """
 
     status: Any = field(default_factory=gr.skip)

@@ -69,7 +69,7 @@ class TrainingState:
         images_seen, total_images: the clock and its end; 0 where they are not known yet.
         images_per_second: of the newest row.
         seconds_left: until the end or the time limit, or None while unknown.
-        message: what the process said last, for a failed one the reason.
+        message: why it failed.
         grid: the newest sample grid.
         share: of the work that is done, 0 to 1; on one picture an iteration of a fine stage is more work.
     """
@@ -252,11 +252,13 @@ class Trainings:
         if job.total_images is not None:
             share = min(1.0, found.images_seen / job.total_images)
             found = replace(found, total_images=job.total_images, share=share)
-        said = _said(self.log(job.run))
-        complete = 0 < found.total_images <= found.images_seen
-        state, message = _ending(job, said, alive=alive, complete=complete)
-        if state == "running" and found.images_seen == 0:
-            state = "preparing"
+        state: State = "running" if found.images_seen else "preparing"
+        message = ""
+        if not alive:
+            state, message = _ending(job, _said(self.log(job.run)))
+        elif job.stopping and not 0 < found.total_images <= found.images_seen:
+            # One that has seen all its images has nothing left to stop, whatever was asked.
+            state = "stopping"
         left = None
         if state == "running" and found.share > 0:
             left = found.seconds * (1 - found.share) / found.share
@@ -266,17 +268,13 @@ class Trainings:
         return replace(found, state=state, seconds_left=left, message=message, one_picture=job.one_picture)
 
 
-def _ending(job: Job, said: list[str], *, alive: bool, complete: bool) -> tuple[State, str]:
-    """The state and the message; a run that is `complete` has nothing left to stop, whatever was asked."""
-    if alive:
-        return ("stopping" if job.stopping and not complete else "running"), (said[-1] if said else "")
-    error = next((line.partition(": ")[2] for line in reversed(said) if line.startswith("sase-gan: ")), "")
+def _ending(job: Job, said: list[str]) -> tuple[State, str]:
+    """How a training has ended, by what its process said, and why if it failed."""
     if any(line.startswith("the chosen snapshot is") for line in said):
         return "finished", ""
-    if any(line.startswith("interrupted and saved") for line in said):
+    if job.stopping or any(line.startswith("interrupted and saved") for line in said):
         return "stopped", ""
-    if job.stopping:
-        return "stopped", error
+    error = next((line.partition(": ")[2] for line in reversed(said) if line.startswith("sase-gan: ")), "")
     return "failed", error or (said[-1] if said else "The process ended without a word.")
 
 
@@ -298,23 +296,15 @@ def _progress(folder: Path) -> TrainingState:
     def newest(name: str) -> float | None:
         return series[name][-1][1] if name in series else None
 
-    seen = int(max((points[-1][0] for points in series.values() if points), default=0))
-    seen = max([seen, *RunFolder(folder).snapshots()])
+    rows = [points[-1][0] for points in series.values() if points]
+    seen = int(max([0, *rows, *RunFolder(folder).snapshots()]))
     total, share = 0, 0.0
     with suppress(SaseGanError, OSError):  # a folder in which nothing is planned yet
         total, share = planned(folder, seen)
     # By number: 000000.263kimg would come before 000000kimg by name.
-    grids = sorted((folder / "grids").glob("*kimg.png"), key=lambda path: images_of(path.stem) or 0)
-    return TrainingState(
-        folder.name,
-        "running",
-        seen,
-        total,
-        newest("images_per_second"),
-        newest("seconds") or 0.0,
-        grid=grids[-1] if grids else None,
-        share=share,
-    )
+    grid = max((folder / "grids").glob("*kimg.png"), key=lambda path: images_of(path.stem) or 0, default=None)
+    rate, seconds = newest("images_per_second"), newest("seconds") or 0.0
+    return TrainingState(folder.name, "running", seen, total, rate, seconds, grid=grid, share=share)
 
 
 def _said(log: Path) -> list[str]:

@@ -143,11 +143,10 @@ def gather(paths: Sequence[Path], folder: Path) -> Path:
             folder.parent.mkdir(parents=True, exist_ok=True)
             return shutil.copyfile(paths[0], folder.with_name(f"{folder.name}.zip"))
         with write_folder_atomically(folder) as temporary:
-            for place, path in enumerate(paths):
+            for number, path in enumerate(paths, start=1):
                 name = harmless(path.name)
-                if (temporary / name).exists():
-                    name = f"{place + 1:04d} {name}"
-                shutil.copyfile(path, temporary / name)
+                taken = (temporary / name).exists()
+                shutil.copyfile(path, temporary / (f"{number:04d} {name}" if taken else name))
     except FileNotFoundError as error:
         raise DataError("the uploaded pictures are gone, uploads are kept for an hour; upload them again") from error
     return folder
@@ -223,8 +222,8 @@ def keep_picture(path: Path, name: str, folder: Path) -> Path:
 def guard_components() -> None:
     """Make gradio's components refuse what we have not looked at, once for the process.
 
-    In their classes and not in single components, because gradio makes a component anew for a visitor whenever one is
-    updated, and a guard of its own would be lost then:
+    In their classes, because gradio makes a component anew for a visitor whenever it is updated, without a guard of its
+    own:
 
     * no address is fetched, though gradio would;
     * a picture is handed on as a path, so that `read_upload` decodes it and not gradio;
@@ -275,8 +274,7 @@ def check_blob(data: Any) -> None:
     Raises:
         gr.Error: for such a part.
     """
-    index = str(data.data.get("index") or "0")
-    content = data.files[0][1] if data.files else b""
+    index, content = str(data.data.get("index") or "0"), data.files[0][1] if data.files else b""
     if not (index == "null" or (index.isdecimal() and int(index) < 8)) or len(content) > PAINTING_BYTES:
         raise gr.Error("This is not a painting of this page.", print_exception=False)
 

@@ -1,9 +1,9 @@
-"""Components that several tabs have: pictures, galleries, brushes, films, seeds, lists of models, uploads."""
+"""Components that several tabs have."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import gradio as gr
 
@@ -13,52 +13,35 @@ from sase_gan.errors import DataError
 from sase_gan.ui.checks import LONGEST_MINUTES
 from sase_gan.ui.events import at_once
 
-Button = Literal["download", "fullscreen"]
-BOTH_BUTTONS: tuple[Button, ...] = ("download", "fullscreen")
+BOTH_BUTTONS = ("download", "fullscreen")
 
 
-def image_view(
-    label: str, elem_id: str, *classes: str, buttons: Sequence[Button] = BOTH_BUTTONS, **more: Any
-) -> gr.Image:
+def image_view(label: str, elem_id: str, *classes: str, buttons: Sequence[str] = BOTH_BUTTONS, **more: Any) -> gr.Image:
     """A picture to look at, kept without loss."""
-    more = {"elem_id": elem_id, "elem_classes": list(classes), "buttons": list(buttons), **more}
+    more |= {"elem_id": elem_id, "elem_classes": list(classes), "buttons": list(buttons)}
     return gr.Image(label=label, alt_text=label, format="png", interactive=False, **more)
 
 
-def gallery_view(
-    elem_id: str, *classes: str, columns: int, buttons: Sequence[Button] = BOTH_BUTTONS, **more: Any
-) -> gr.Gallery:
+def gallery_view(elem_id: str, *classes: str, buttons: Sequence[str] = BOTH_BUTTONS, **more: Any) -> gr.Gallery:
     """Pictures side by side, kept without loss, each with its name."""
-    more = {"elem_id": elem_id, "elem_classes": ["pictures", *classes], "buttons": list(buttons), **more}
-    return gr.Gallery(show_label=False, columns=columns, height="auto", format="png", interactive=False, **more)
+    more |= {"elem_id": elem_id, "elem_classes": ["pictures", *classes], "buttons": list(buttons)}
+    return gr.Gallery(show_label=False, height="auto", format="png", interactive=False, **more)
 
 
-def editor(label: str, elem_id: str, brush: gr.Brush, **more: Any) -> gr.ImageEditor:
+def editor(label: str, elem_id: str, brush: gr.Brush) -> gr.ImageEditor:
     """A picture to paint over: one brush, one eraser, and nothing to load from elsewhere."""
-    return gr.ImageEditor(
-        label=label,
-        type="numpy",
-        image_mode="RGBA",
-        format="png",
-        sources=(),
-        transforms=(),
-        layers=False,
-        buttons=[],
-        brush=brush,
-        eraser=gr.Eraser(default_size=brush.default_size),
-        height=460,
-        elem_id=elem_id,
-        **more,
-    )
+    tools: dict[str, Any] = {"brush": brush, "eraser": gr.Eraser(default_size=brush.default_size), "layers": False}
+    closed: dict[str, Any] = {"sources": (), "transforms": (), "buttons": []}
+    kept: dict[str, Any] = {"type": "numpy", "image_mode": "RGBA", "format": "png"}
+    return gr.ImageEditor(label=label, height=460, elem_id=elem_id, **tools, **closed, **kept)
 
 
 def film_view(elem_id: str, animation_id: str | None = None) -> dict[str, Any]:
     """A film that repeats and the file of the same as an animation, as outputs of a `Film`."""
     looks: dict[str, Any] = {"autoplay": True, "loop": True, "interactive": False, "buttons": ["download"]}
-    return {
-        "film": gr.Video(label="Film", height=420, elem_id=elem_id, **looks),
-        "animation": gr.File(label="The same as an animated GIF", interactive=False, elem_id=animation_id),
-    }
+    film = gr.Video(label="Film", height=420, elem_id=elem_id, **looks)
+    animation = gr.File(label="The same as an animated GIF", interactive=False, elem_id=animation_id)
+    return {"film": film, "animation": animation}
 
 
 def thin_slider(low: float, high: float, value: float, label: str, elem_id: str, **more: Any) -> gr.Slider:

@@ -161,16 +161,16 @@ def test_a_training_that_ends_before_the_signal_reaches_it_is_finished(trainings
 def test_a_training_that_ends_while_its_files_are_read_has_not_failed(trainings, monkeypatch):
     trainings.start(pictures, "late", [])
     until(lambda: trainings.state().images_seen == 50)
-    read = trainings_module._said
+    read = trainings_module._progress
 
-    def and_then_it_ends(log: Path) -> list[str]:
-        said = read(log)
+    def and_then_it_ends(folder: Path) -> TrainingState:
+        found = read(folder)
         let_end(trainings)
         trainings._process.wait(PATIENCE)
-        return said
+        return found
 
     with monkeypatch.context() as patch:
-        patch.setattr(trainings_module, "_said", and_then_it_ends)
+        patch.setattr(trainings_module, "_progress", and_then_it_ends)
         assert trainings.state().state == "running"
     assert trainings.state().state == "finished"
 

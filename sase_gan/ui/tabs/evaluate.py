@@ -15,12 +15,12 @@ from sase_gan.errors import UsageError
 from sase_gan.metrics.records import RECORD_FILE, VERDICT_TOPICS, EvaluationRecord
 from sase_gan.runs.folder import is_run, next_free
 from sase_gan.runs.history import RESULTS_FILE
+from sase_gan.ui import widgets
 from sase_gan.ui.checks import chosen, sentences, whole_number
 from sase_gan.ui.events import AT_ONCE, BAR, Action, at_once, relisted
 from sase_gan.ui.markup import escaped, quiet
 from sase_gan.ui.models import Models, pictures_of
 from sase_gan.ui.pictures import scratch_folder
-from sase_gan.ui.widgets import open_list
 
 EVALUATIONS = "evaluations"
 PROTOCOLS = ("quick", "standard")
@@ -167,11 +167,11 @@ def build(models: Models, runs: Path, model: gr.Dropdown) -> Action:
                 count = gr.Slider(20, 1000, 200, step=20, label="Pictures to draw", info=more)
             start = gr.Button("Measure", variant="primary", elem_id="evaluate-start")
             with gr.Group():
-                report = open_list(names, "Reports", "report-list")
+                report = widgets.open_list(names, "Reports", "report-list")
             show = gr.Button("Show the report", elem_id="report-show")
             with gr.Group():
                 some = {"multiselect": True, "max_choices": MOST_COMPARED, "info": "Two to four of them."}
-                several = open_list(names, "Compare", "compare-list", **some)
+                several = widgets.open_list(names, "Compare", "compare-list", **some)
             compare = gr.Button("Compare", elem_id="compare-start")
         with gr.Column(scale=3, min_width=300):
             hint = (

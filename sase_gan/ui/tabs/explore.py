@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 
 import gradio as gr
@@ -13,12 +12,12 @@ from torch import Tensor
 from sase_gan.drawing.latents import DIRECTION_METHODS, closed_walk, directions, draw_latents
 from sase_gan.drawing.recipes import MAP_SIDE, Move, Recipe, parse_recipes
 from sase_gan.drawing.sampling import MAX_SEED
+from sase_gan.ui import widgets
 from sase_gan.ui.checks import chosen, number, seed_number, sentences, switch, whole_number
 from sase_gan.ui.events import BAR, Action, at_once, clicked, in_turn, moved_by_hand, reporter
 from sase_gan.ui.markup import escaped, figures
 from sase_gan.ui.models import Models, OpenModel
 from sase_gan.ui.pictures import Drawn, Film, Sheet, draw_sheet, picture, recipe_at, write_film
-from sase_gan.ui.widgets import film_view, gallery_view, image_view, seed_field, thin_slider
 
 NUM_DIRECTIONS = 6
 REACH_OF_DIRECTION = 5.0
@@ -61,17 +60,9 @@ class ExploreHandlers:
 
     @sentences
     def move(
-        self,
-        model: str,
-        seed: float = 0,
-        method: str = "factorisation",
-        first: float = 0,
-        second: float = 0,
-        third: float = 0,
-        fourth: float = 0,
-        fifth: float = 0,
-        sixth: float = 0,
-    ) -> tuple[Image.Image, Image.Image]:
+        self, model: str, seed: float = 0, method: str = "factorisation", first: float = 0,
+        second: float = 0, third: float = 0, fourth: float = 0, fifth: float = 0, sixth: float = 0,
+    ) -> tuple[Image.Image, Image.Image]:  # fmt: skip
         """Move a picture along directions found without labels; returns it before and after.
 
         Args:
@@ -135,16 +126,8 @@ class ExploreHandlers:
         return write_film(torch.cat(parts), "walk", note, most_large=MOST_LARGE_FRAMES)
 
 
-@dataclass(frozen=True)
-class ExploreTab:
-    """What the page connects to: the map that is drawn when the tab is opened, and the stations of the walk."""
-
-    draw_map: Action
-    stations: gr.Textbox
-
-
-def build(models: Models, model: gr.Dropdown) -> ExploreTab:
-    """Lay the tab out and connect its events."""
+def build(models: Models, model: gr.Dropdown) -> tuple[Action, gr.Textbox]:
+    """Lay the tab out; returns the map, which is drawn when it is opened, and the stations of the walk."""
     handlers = ExploreHandlers(models)
     with gr.Tabs(elem_classes="inner-tabs", overflow_behavior="wrap"):
         with gr.Tab("Neighbours", id="neighbours", elem_id="tab-neighbours") as neighbours:
@@ -155,7 +138,7 @@ def build(models: Models, model: gr.Dropdown) -> ExploreTab:
             stations = _build_walk(handlers, model)
     in_turn(neighbours.select, draw_map)
     in_turn(directions.select, move, strips)
-    return ExploreTab(draw_map, stations)
+    return draw_map, stations
 
 
 def _build_neighbours(handlers: ExploreHandlers, model: gr.Dropdown) -> Action:
@@ -172,7 +155,7 @@ def _build_neighbours(handlers: ExploreHandlers, model: gr.Dropdown) -> Action:
             turn = gr.Button("Another plane")
         with gr.Column(scale=3, min_width=300):
             note = gr.Markdown("The map appears here.", elem_id="explore-note")
-            gallery = gallery_view("map", "map", columns=MAP_SIDE, buttons=["download"], allow_preview=False)
+            gallery = widgets.gallery_view("map", "map", columns=MAP_SIDE, buttons=["download"], allow_preview=False)
     shown = {"gallery": gallery, "note": note, "sheet": sheet}
     draw_map = Action(handlers.neighbours, [model, centre, reach, plane], shown)
     draw_map.on(draw.click, api="neighbours")
@@ -190,7 +173,7 @@ def _build_directions(handlers: ExploreHandlers, model: gr.Dropdown) -> tuple[Ac
     with gr.Row():
         with gr.Column(scale=1, min_width=280):
             with gr.Group():
-                seed = seed_field()
+                seed = widgets.seed_field()
                 method = gr.Radio(
                     [("First layer", "factorisation"), ("Components", "components")],
                     value="factorisation",
@@ -199,14 +182,14 @@ def _build_directions(handlers: ExploreHandlers, model: gr.Dropdown) -> tuple[Ac
                 )
             with gr.Group():
                 sliders = [
-                    thin_slider(-REACH_OF_DIRECTION, REACH_OF_DIRECTION, 0, f"Direction {k}", f"direction-{k}")
+                    widgets.thin_slider(-REACH_OF_DIRECTION, REACH_OF_DIRECTION, 0, f"Direction {k}", f"direction-{k}")
                     for k in range(1, NUM_DIRECTIONS + 1)
                 ]
             reset = gr.Button("All back to 0")
         with gr.Column(scale=2, min_width=300):
             with gr.Row(elem_classes="pair"):
-                before = image_view("Before", "direction-before", "pictures", "large", min_width=140)
-                after = image_view("After", "direction-after", "pictures", "large", min_width=140)
+                before = widgets.image_view("Before", "direction-before", "pictures", "large", min_width=140)
+                after = widgets.image_view("After", "direction-after", "pictures", "large", min_width=140)
             gr.Markdown("### What each direction does\nFrom -5 on the left to 5 on the right, all others at 0.")
             shown = gr.HTML("", elem_id="strips")
     move = Action(handlers.move, [model, seed, method, *sliders], [before, after])
@@ -235,6 +218,6 @@ def _build_walk(handlers: ExploreHandlers, model: gr.Dropdown) -> gr.Textbox:
             start = gr.Button("Make the film", variant="primary")
         with gr.Column(scale=2, min_width=300):
             note = gr.Markdown("The film appears here. It takes a few seconds.")
-            film = film_view("film", "gif")
+            film = widgets.film_view("film", "gif")
     Action(handlers.walk, [model, stations, steps, loop], {**film, "note": note}).on(start.click, api="walk")
     return stations

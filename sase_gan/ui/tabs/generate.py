@@ -12,12 +12,12 @@ from PIL import Image
 from sase_gan.drawing.recipes import Move, Recipe, draw_recipes
 from sase_gan.drawing.sampling import MAX_SEED, NoiseMode
 from sase_gan.errors import SaseGanError, UsageError
+from sase_gan.ui import widgets
 from sase_gan.ui.checks import chosen, number, seed_number, sentences, whole_number
 from sase_gan.ui.events import BAR, Action, at_once, clicked, reporter
 from sase_gan.ui.markup import escaped, figures
 from sase_gan.ui.models import Models
 from sase_gan.ui.pictures import Drawn, Sheet, draw_sheet, picture, recipe_at
-from sase_gan.ui.widgets import gallery_view, image_view, seed_field
 
 if TYPE_CHECKING:
     from sase_gan.ui.nearest import Neighbour
@@ -169,23 +169,14 @@ def explain_nearest(found: Sequence[Neighbour], count: int) -> str:
     return f"{verdict} Among the {count} training pictures the usual distance to the nearest is {levels}."
 
 
-@dataclass(frozen=True)
-class GenerateTab:
-    """What the page connects to: drawing of another model, and the button that adds the chosen picture to the walk."""
-
-    redraw: Action
-    picked: gr.State
-    to_walk: gr.Button
-
-
-def build(models: Models, model: gr.Dropdown) -> GenerateTab:
-    """Lay the tab out and connect its events."""
+def build(models: Models, model: gr.Dropdown) -> tuple[Action, gr.State, gr.Button]:
+    """Lay the tab out; returns drawing of another model, the chosen picture, and the button to add it to the walk."""
     handlers = GenerateHandlers(models)
     sheet, picked, picked_model = gr.State(None), gr.State(None), gr.State("")
     with gr.Row(elem_classes="studio-row"):
         with gr.Column(scale=1, min_width=260):
             with gr.Group():
-                seed = seed_field()
+                seed = widgets.seed_field()
                 randomise = gr.Checkbox(False, label="A random seed at every draw")
                 count = gr.Slider(1, MOST_PICTURES, 18, step=1, label="Pictures")
                 less = "Below 1: more typical, less varied."
@@ -198,7 +189,7 @@ def build(models: Models, model: gr.Dropdown) -> GenerateTab:
                 view = gr.Radio(["Grid", "Single"], value="Grid", label="View")
         with gr.Column(scale=3, min_width=300):
             note = gr.Markdown("The first pictures are being drawn.", elem_id="sheet-note")
-            gallery = gallery_view("sheet", columns=6, object_fit="contain", allow_preview=False)
+            gallery = widgets.gallery_view("sheet", columns=6, object_fit="contain", allow_preview=False)
         with gr.Column(scale=1, min_width=290):
             about = gr.Markdown(
                 "### Look closely\nClick a picture for its seed, the training pictures nearest to it, a lossless file, "
@@ -206,7 +197,7 @@ def build(models: Models, model: gr.Dropdown) -> GenerateTab:
                 elem_id="about",
             )
             with gr.Column(visible=False, elem_id="close-up") as close_up:
-                large = image_view("The chosen picture", "large", "pictures", "large", show_label=False)
+                large = widgets.image_view("The chosen picture", "large", "pictures", "large", show_label=False)
                 with gr.Row():
                     more = gr.Button("More like this", variant="secondary", size="md", min_width=100)
                     to_walk = gr.Button("Add to walk", variant="secondary", size="md", min_width=100)
@@ -232,7 +223,7 @@ def build(models: Models, model: gr.Dropdown) -> GenerateTab:
     Action(handlers.nearest, [picked, picked_model], [near, near_note]).on(scrolled.success)
     Action(handlers.more_like, [picked, picked_model, amount], shown).on(more.click)
     at_once(view.change, _as_grid_or_single, [view], [gallery])
-    return GenerateTab(Action(handlers.redraw, inputs, drawn), picked, to_walk)
+    return Action(handlers.redraw, inputs, drawn), picked, to_walk
 
 
 def _as_grid_or_single(how: str) -> Any:

@@ -12,12 +12,12 @@ from PIL import Image
 from sase_gan.drawing.gates import GateEdit, draw_edited, view_layers
 from sase_gan.drawing.recipes import Recipe
 from sase_gan.errors import UsageError
+from sase_gan.ui import widgets
 from sase_gan.ui.checks import chosen, number, seed_number, sentences
 from sase_gan.ui.events import Action, at_once, moved_by_hand
 from sase_gan.ui.markup import edit_words, explain_change, gate_words, masks_html, mixtures_html, styles_html
 from sase_gan.ui.models import Models, OpenModel
 from sase_gan.ui.pictures import ENLARGED_SIDE, canvas, enlarged, painted_region, picture
-from sase_gan.ui.widgets import editor, image_view, open_list, seed_field, thin_slider
 
 MOST_MASKS = 8
 STRONGEST = 4.0
@@ -78,15 +78,9 @@ class LayerHandlers:
         where: str = "nowhere",
         borrowed: list[int] | None = None,
         painting: dict[str, Any] | None = None,
-        mask_1: float = 1,
-        mask_2: float = 1,
-        mask_3: float = 1,
-        mask_4: float = 1,
-        mask_5: float = 1,
-        mask_6: float = 1,
-        mask_7: float = 1,
-        mask_8: float = 1,
-    ) -> Edited:
+        mask_1: float = 1, mask_2: float = 1, mask_3: float = 1, mask_4: float = 1,
+        mask_5: float = 1, mask_6: float = 1, mask_7: float = 1, mask_8: float = 1,
+    ) -> Edited:  # fmt: skip
         """Change one SASE block and draw again: the picture before, after, and the change enlarged.
 
         Args:
@@ -181,12 +175,12 @@ def build(models: Models, model: gr.Dropdown) -> list[Action]:
     with gr.Row():
         with gr.Column(scale=1, min_width=280):
             with gr.Group():
-                seed = seed_field(5, elem_id="layer-seed")
-                gate = open_list([], "SASE block", "gate")
+                seed = widgets.seed_field(5, elem_id="layer-seed")
+                gate = widgets.open_list([], "SASE block", "gate")
             none = gr.Markdown("")
             with gr.Group():
                 strengths = [
-                    thin_slider(0, STRONGEST, 1, f"Strength of mask {k}", f"mask-{k}", visible=k <= 4)
+                    widgets.thin_slider(0, STRONGEST, 1, f"Strength of mask {k}", f"mask-{k}", visible=k <= 4)
                     for k in range(1, MOST_MASKS + 1)
                 ]
             with gr.Row():
@@ -194,9 +188,11 @@ def build(models: Models, model: gr.Dropdown) -> list[Action]:
                 off = gr.Button("All off", min_width=100)
         with gr.Column(scale=3, min_width=300):
             with gr.Row(elem_classes="pair"):
-                before = image_view("Before", "layer-before", "pictures", "large", min_width=100)
-                after = image_view("After", "layer-after", "pictures", "large", min_width=100)
-                change = image_view(f"Change × {CHANGE_FACTOR}", "layer-change", "pictures", "large", min_width=100)
+                before = widgets.image_view("Before", "layer-before", "pictures", "large", min_width=100)
+                after = widgets.image_view("After", "layer-after", "pictures", "large", min_width=100)
+                change = widgets.image_view(
+                    f"Change × {CHANGE_FACTOR}", "layer-change", "pictures", "large", min_width=100
+                )
             verdict = gr.Markdown("", elem_id="layer-verdict")
             with gr.Accordion("Styles of another picture", open=False, elem_id="local-mixing"), gr.Row():
                 with gr.Column(min_width=260):
@@ -207,7 +203,7 @@ def build(models: Models, model: gr.Dropdown) -> list[Action]:
                     apply = gr.Button("Take the styles", variant="primary")
                 with gr.Column(min_width=280, visible=False) as painting_column:
                     brush = gr.Brush(default_size=36, colors=["#ff7a1a"], color_mode="fixed")
-                    painting = editor("Paint over the part that is to change", "painting", brush)
+                    painting = widgets.editor("Paint over the part that is to change", "painting", brush)
             gr.Markdown(
                 "### Masks\nBright and tinted where a mask is high, dark where it is low; below each, its range."
             )

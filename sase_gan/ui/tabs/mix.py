@@ -16,12 +16,12 @@ from sase_gan.drawing.sampling import Inputs
 from sase_gan.errors import UsageError
 from sase_gan.networks.channel_tables import generator_sizes
 from sase_gan.networks.generator import Generator
+from sase_gan.ui import widgets
 from sase_gan.ui.checks import chosen, sentences
 from sase_gan.ui.events import BAR, Action
 from sase_gan.ui.markup import escaped
 from sase_gan.ui.models import Models
 from sase_gan.ui.pictures import picture
-from sase_gan.ui.widgets import image_view
 
 MOST_ROWS = 6
 CELL, GAP, LABEL = 128, 10, 22
@@ -140,7 +140,7 @@ def build(models: Models, model: gr.Dropdown) -> list[Action]:
         with gr.Column(scale=3, min_width=300):
             note = gr.Markdown("The mixtures appear here.", elem_id="mix-note")
             alt = "Mixtures of the rows' and the columns' pictures"
-            table = image_view(alt, "mix-table", "pictures", "table", show_label=False)
+            table = widgets.image_view(alt, "mix-table", "pictures", "table", show_label=False)
     mix = Action(handlers.mix, [model, rows, columns, size], [table, note])
     mix.on(start.click, api="mix")
     for trigger in (rows.submit, columns.submit, size.input):

@@ -19,13 +19,13 @@ from sase_gan.layers.attentive_norm import AttentiveNorm
 from sase_gan.layers.sase_recognition import SASEConv2d
 from sase_gan.pixels import read_image
 from sase_gan.resizing import at_size
+from sase_gan.ui import widgets
 from sase_gan.ui.checks import chosen, number, sentences
 from sase_gan.ui.events import Action, relisted
 from sase_gan.ui.markup import attention_html, escaped, framing, quiet, weights_html
 from sase_gan.ui.models import CLASSIFIER, DETECTOR, Models
 from sase_gan.ui.pictures import enlarged, picture
 from sase_gan.ui.uploads import read_upload
-from sase_gan.ui.widgets import has_bundled, image_view, open_list, shown_for_uploads, source_choice, upload_view
 
 SOURCES = ("upload", "example")
 NONE_YET = (
@@ -180,19 +180,19 @@ def _detect(network: Any, image: Tensor, threshold: float) -> tuple[Tensor, str]
 def build(models: Models) -> Action:
     """Lay the tab out and connect its events; returns what is done when it is opened."""
     handlers = RecogniseHandlers(models)
-    names, example = models.names(CLASSIFIER, DETECTOR), has_bundled("shapes")
+    names, example = models.names(CLASSIFIER, DETECTOR), widgets.has_bundled("shapes")
     with gr.Row():
         with gr.Column(scale=1, min_width=280):
             with gr.Group():
-                model = open_list(names, "Classifier or detector", "recogniser")
+                model = widgets.open_list(names, "Classifier or detector", "recogniser")
                 sources = [("My picture", "upload"), ("A bundled picture", "example")]
-                source = source_choice(sources, "Picture", "recognise-source", bundled=example)
-                upload = upload_view("recognise-upload", visible=not example, height=220)
+                source = widgets.source_choice(sources, "Picture", "recognise-source", bundled=example)
+                upload = widgets.upload_view("recognise-upload", visible=not example, height=220)
                 threshold = gr.Slider(0, 1, 0.5, step=0.05, label="Least score of an object")
             about = gr.Markdown("" if names else NONE_YET, elem_id="recognise-about")
             go = gr.Button("Recognise", variant="primary", elem_id="recognise-start")
         with gr.Column(scale=3, min_width=300):
-            shown = image_view("What was found", "recognise-shown", "table", height=420)
+            shown = widgets.image_view("What was found", "recognise-shown", "table", height=420)
             words = gr.HTML("", elem_id="recognise-words")
             gr.Markdown(
                 "### Attention\nBright and tinted where a SASE convolution attends most, dark where it attends least. "
@@ -201,7 +201,7 @@ def build(models: Models) -> Action:
             attention = gr.HTML(quiet("Recognise a picture to see it."), elem_id="recognise-attention")
             gr.Markdown("### Attentive normalization\nWeights of its affine maps, computed from this picture.")
             weights = gr.HTML("", elem_id="recognise-weights")
-    shown_for_uploads(source, upload)
+    widgets.shown_for_uploads(source, upload)
     found = {"shown": shown, "words": words, "attention": attention, "weights": weights}
     recognise = Action(handlers.recognise, [model, source, upload, threshold], found)
     recognise.on(go.click, api="recognise", show_progress_on=[shown])

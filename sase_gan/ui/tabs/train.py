@@ -14,6 +14,7 @@ from PIL import Image
 from sase_gan.datasets.bundled import bundled_data
 from sase_gan.networks.channel_tables import IMAGE_SIZES
 from sase_gan.pixels import grid
+from sase_gan.ui import widgets
 from sase_gan.ui.checks import chosen, number, seed_number, sentences, time_limit
 from sase_gan.ui.events import BAR, READING, Action, at_once, reporter
 from sase_gan.ui.markup import escaped
@@ -27,17 +28,6 @@ from sase_gan.ui.training_view import (
 )
 from sase_gan.ui.trainings import Trainings, checked_name
 from sase_gan.ui.uploads import SURVEY_SIDE, gather, keep_set, survey_set, temporary_folder, uploaded_set
-from sase_gan.ui.widgets import (
-    has_bundled,
-    image_view,
-    minutes_field,
-    open_list,
-    preset_list,
-    seed_field,
-    shown_for_uploads,
-    source_choice,
-    status_view,
-)
 
 PRESETS = {
     "auto": "Automatic",
@@ -156,12 +146,14 @@ def build(trainings: Trainings) -> TrainingPlace:
         with gr.Column(scale=1, min_width=280):
             with gr.Group():
                 sources = [("My pictures", "upload"), ("The bundled faces", "faces")]
-                source = source_choice(sources, "Pictures", "train-source", bundled=has_bundled("emoji-faces"))
+                source = widgets.source_choice(
+                    sources, "Pictures", "train-source", bundled=widgets.has_bundled("emoji-faces")
+                )
                 several: dict[str, Any] = {"file_count": "multiple", "file_types": ["image", ".zip"]}
                 words = "Pictures, or one zip of them"
                 files = gr.File(label=words, visible=False, height=150, elem_id="train-files", **several)
                 name = gr.Textbox("faces", label="Name of the run", max_length=40, elem_id="train-name")
-                minutes = minutes_field(20, info="Stops then; you can go on later.")
+                minutes = widgets.minutes_field(20, info="Stops then; you can go on later.")
             with gr.Row():
                 check = gr.Button("Check the pictures", min_width=160)
                 start = gr.Button("Start training", variant="primary", min_width=160, elem_id="train-start")
@@ -171,23 +163,25 @@ def build(trainings: Trainings) -> TrainingPlace:
                 fits = [("Crop the middle", "crop"), ("Pad with white", "pad")]
                 fit = gr.Radio(fits, value="crop", label="To a square")
                 kimg = gr.Number(0, label="Thousand images at most", info="0: the preset's.", minimum=0)
-                seed = seed_field()
-                preset = preset_list(PRESETS, "train-preset")
+                seed = widgets.seed_field()
+                preset = widgets.preset_list(PRESETS, "train-preset")
             with gr.Accordion("Go on with a run", open=False):
-                runs = open_list(trainings.names(), "Run", "train-runs")
-                more_minutes = minutes_field(20)
+                runs = widgets.open_list(trainings.names(), "Run", "train-runs")
+                more_minutes = widgets.minutes_field(20)
                 more_kimg = gr.Number(0, label="Thousand images in all", info="0: as configured.", minimum=0)
                 resume = gr.Button("Go on", elem_id="train-resume")
         with gr.Column(scale=3, min_width=300):
-            status, stop, note = status_view(status_html(trainings.state()), "train-status", "train-note")
+            status, stop, note = widgets.status_view(status_html(trainings.state()), "train-status", "train-note")
             checked = gr.Markdown("", elem_id="train-checked")
             used: dict[str, Any] = {"buttons": ["fullscreen"], "visible": False}
             with gr.Row():
-                preview = image_view("The pictures as they will be used", "train-preview", "pictures", "table", **used)
+                preview = widgets.image_view(
+                    "The pictures as they will be used", "train-preview", "pictures", "table", **used
+                )
             words = "Samples: the same 64 seeds at every snapshot"
-            samples = image_view(words, "train-samples", "pictures", "table", "late")
+            samples = widgets.image_view(words, "train-samples", "pictures", "table", "late")
             curves = gr.HTML("", elem_id="train-curves")
-    shown_for_uploads(source, files)
+    widgets.shown_for_uploads(source, files)
     looked = Action(handlers.check, [source, files, fit], [checked, preview], READING)
     at_once(looked.on(check.click, api="check_pictures").success, lambda: gr.update(visible=True), [], [preview])
     wishes = [source, files, name, minutes, image_size, fit, kimg, seed, preset]
