@@ -157,14 +157,11 @@ def build(models: Models, runs: Path, model: gr.Dropdown) -> Action:
     with gr.Row():
         with gr.Column(scale=1, min_width=280):
             with gr.Group():
-                protocol = gr.Radio(
-                    [("Quick", "quick"), ("Standard", "standard")],
-                    value="quick",
-                    label="How to measure the model chosen above",
-                    info="Standard adds networks whose weights are here; it takes minutes.",
-                )
-                more = "More: narrower intervals, more time."
-                count = gr.Slider(20, 1000, 200, step=20, label="Pictures to draw", info=more)
+                kinds = [("Quick", "quick"), ("Standard", "standard")]
+                words = "Standard adds networks whose weights are here; it takes minutes."
+                protocol = gr.Radio(kinds, value="quick", label="How to measure the model chosen above", info=words)
+                words = "More: narrower intervals, more time."
+                count = gr.Slider(20, 1000, 200, step=20, label="Pictures to draw", info=words)
             start = gr.Button("Measure", variant="primary", elem_id="evaluate-start")
             with gr.Group():
                 report = widgets.open_list(names, "Reports", "report-list")
@@ -178,12 +175,12 @@ def build(models: Models, runs: Path, model: gr.Dropdown) -> Action:
                 "Measure a model, or show an earlier report. The report says how far its pictures are from the real "
                 "ones, whether it copies them, and how different they are among each other."
             )
-            words = gr.HTML(quiet(hint), elem_id="verdicts")
+            said = gr.HTML(quiet(hint), elem_id="verdicts")
             page = gr.HTML("", elem_id="report")
             file = gr.File(label="The report as a file", interactive=False, visible=True, elem_id="report-file")
-    shown = {"words": words, "page": page, "file": file}
+    shown = {"words": said, "page": page, "file": file}
     measure = Action(handlers.evaluate, [model, protocol, count], {**shown, "reports": report})
-    measured = measure.on(start.click, api="evaluate", show_progress_on=[words])
+    measured = measure.on(start.click, api="evaluate", show_progress_on=[said])
     at_once(measured.success, lambda: gr.update(choices=list(handlers.reports())), [], [several])
     Action(handlers.show, [report], shown, {}).on(show.click, api="report")
     Action(handlers.compare, [several], shown, {}).on(compare.click, api="compare")

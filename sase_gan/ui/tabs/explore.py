@@ -146,9 +146,8 @@ def _build_neighbours(handlers: ExploreHandlers, model: gr.Dropdown) -> Action:
     with gr.Row():
         with gr.Column(scale=1, min_width=260):
             with gr.Group():
-                centre = gr.Textbox(
-                    "0", label="Picture", info="A seed, or the name under any picture.", max_length=200, lines=1
-                )
+                words = "A seed, or the name under any picture."
+                centre = gr.Textbox("0", label="Picture", info=words, max_length=200, lines=1)
                 reach = gr.Slider(0.05, 1.4, 0.6, step=0.05, label="Reach", info="How different the edges are.")
                 plane = gr.Number(0, label="Plane", info="Which two directions the map shows.", precision=0, minimum=0)
             draw = gr.Button("Draw the map", variant="primary")
@@ -174,12 +173,9 @@ def _build_directions(handlers: ExploreHandlers, model: gr.Dropdown) -> tuple[Ac
         with gr.Column(scale=1, min_width=280):
             with gr.Group():
                 seed = widgets.seed_field()
-                method = gr.Radio(
-                    [("First layer", "factorisation"), ("Components", "components")],
-                    value="factorisation",
-                    label="Found by",
-                    info="The first layer's strongest directions, or the principal components of early features.",
-                )
+                methods = [("First layer", "factorisation"), ("Components", "components")]
+                words = "The first layer's strongest directions, or the principal components of early features."
+                method = gr.Radio(methods, value="factorisation", label="Found by", info=words)
             with gr.Group():
                 sliders = [
                     widgets.thin_slider(-REACH_OF_DIRECTION, REACH_OF_DIRECTION, 0, f"Direction {k}", f"direction-{k}")
@@ -206,13 +202,8 @@ def _build_walk(handlers: ExploreHandlers, model: gr.Dropdown) -> gr.Textbox:
     with gr.Row():
         with gr.Column(scale=1, min_width=280):
             with gr.Group():
-                stations = gr.Textbox(
-                    "0, 5, 12",
-                    label="Pictures",
-                    info="Seeds or names; 'Add to walk' in the tab Generate adds one.",
-                    max_length=1000,
-                    elem_id="stations",
-                )
+                words = "Seeds or names; 'Add to walk' in the tab Generate adds one."
+                stations = gr.Textbox("0, 5, 12", label="Pictures", info=words, max_length=1000, elem_id="stations")
                 steps = gr.Slider(2, MOST_STEPS, 12, step=1, label="Frames from picture to picture")
                 loop = gr.Checkbox(True, label="Return to the first picture")
             start = gr.Button("Make the film", variant="primary")

@@ -179,13 +179,13 @@ def build(models: Models, model: gr.Dropdown) -> tuple[Action, gr.State, gr.Butt
                 seed = widgets.seed_field()
                 randomise = gr.Checkbox(False, label="A random seed at every draw")
                 count = gr.Slider(1, MOST_PICTURES, 18, step=1, label="Pictures")
-                less = "Below 1: more typical, less varied."
-                truncation = gr.Slider(0, 2, 1, step=0.05, label="Truncation", info=less)
+                words = "Below 1: more typical, less varied."
+                truncation = gr.Slider(0, 2, 1, step=0.05, label="Truncation", info=words)
             draw = gr.Button("Draw", variant="primary", elem_id="draw")
             with gr.Accordion("More", open=False):
                 modes = [("Own", "random"), ("Shared", "fixed"), ("None", "off")]
-                detail = "The random detail of each picture."
-                noise = gr.Radio(modes, value="random", label="Fine noise", info=detail)
+                words = "The random detail of each picture."
+                noise = gr.Radio(modes, value="random", label="Fine noise", info=words)
                 view = gr.Radio(["Grid", "Single"], value="Grid", label="View")
         with gr.Column(scale=3, min_width=300):
             note = gr.Markdown("The first pictures are being drawn.", elem_id="sheet-note")

@@ -124,12 +124,9 @@ def build(models: Models, model: gr.Dropdown) -> list[Action]:
             with gr.Group():
                 rows = gr.Textbox("0, 1, 4, 5", label="Rows: shapes", info="Up to six seeds or names.", max_length=400)
                 columns = gr.Textbox("2, 6, 9, 11, 13", label="Columns: appearance", max_length=400)
-                size = gr.Radio(
-                    [("4", 4), ("8", 8), ("16", 16), ("32", 32), ("64", 64)],
-                    value=8,
-                    label="The column takes over from maps of",
-                    info="Small sizes: parts and colours. Large sizes: colours alone.",
-                )
+                sizes = [("4", 4), ("8", 8), ("16", 16), ("32", 32), ("64", 64)]
+                words = "Small sizes: parts and colours. Large sizes: colours alone."
+                size = gr.Radio(sizes, value=8, label="The column takes over from maps of", info=words)
             start = gr.Button("Mix", variant="primary", elem_id="mix-button")
             with gr.Accordion("What is mixed", open=False):
                 gr.Markdown(

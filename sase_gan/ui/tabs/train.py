@@ -19,13 +19,7 @@ from sase_gan.ui.checks import chosen, number, seed_number, sentences, time_limi
 from sase_gan.ui.events import BAR, READING, Action, at_once, reporter
 from sase_gan.ui.markup import escaped
 from sase_gan.ui.pictures import picture
-from sase_gan.ui.training_view import (
-    TrainingPlace,
-    describe_survey,
-    start_sentence,
-    status_html,
-    status_sentence,
-)
+from sase_gan.ui.training_view import TrainingPlace, describe_survey, start_sentence, status_html, status_sentence
 from sase_gan.ui.trainings import Trainings, checked_name
 from sase_gan.ui.uploads import SURVEY_SIDE, gather, keep_set, survey_set, temporary_folder, uploaded_set
 
@@ -146,9 +140,8 @@ def build(trainings: Trainings) -> TrainingPlace:
         with gr.Column(scale=1, min_width=280):
             with gr.Group():
                 sources = [("My pictures", "upload"), ("The bundled faces", "faces")]
-                source = widgets.source_choice(
-                    sources, "Pictures", "train-source", bundled=widgets.has_bundled("emoji-faces")
-                )
+                has_faces = widgets.has_bundled("emoji-faces")
+                source = widgets.source_choice(sources, "Pictures", "train-source", bundled=has_faces)
                 several: dict[str, Any] = {"file_count": "multiple", "file_types": ["image", ".zip"]}
                 words = "Pictures, or one zip of them"
                 files = gr.File(label=words, visible=False, height=150, elem_id="train-files", **several)
@@ -174,10 +167,9 @@ def build(trainings: Trainings) -> TrainingPlace:
             status, stop, note = widgets.status_view(status_html(trainings.state()), "train-status", "train-note")
             checked = gr.Markdown("", elem_id="train-checked")
             used: dict[str, Any] = {"buttons": ["fullscreen"], "visible": False}
+            words = "The pictures as they will be used"
             with gr.Row():
-                preview = widgets.image_view(
-                    "The pictures as they will be used", "train-preview", "pictures", "table", **used
-                )
+                preview = widgets.image_view(words, "train-preview", "pictures", "table", **used)
             words = "Samples: the same 64 seeds at every snapshot"
             samples = widgets.image_view(words, "train-samples", "pictures", "table", "late")
             curves = gr.HTML("", elem_id="train-curves")
