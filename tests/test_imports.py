@@ -29,7 +29,7 @@ RANK = {name: rank for rank, names in enumerate(GROUPS) for name in names} | {"_
 APART = (("metrics", "networks"), ("metrics", "layers"), ("training", "datasets"))
 
 # Rooms whose files know nothing of each other.
-STRANGERS = ("ui/tabs", "ui/handlers")
+STRANGERS = ("ui/tabs",)
 
 # The plain forms serve comparisons: nothing that draws, trains or measures a model may come to need them.
 IMPORTERS_OF_REFERENCE = ("runs/cost.py", "recognition/backbones/cost.py", "commands/bench.py")

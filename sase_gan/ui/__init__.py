@@ -1,8 +1,8 @@
 """The studio: a browser app on this machine. The only package that imports gradio, and it imports nothing of Lightning.
 
-`tabs` lays the page out, one file a tab, `handlers` holds what they do, `events` connects the two, `studio` joins the
-tabs and `serve` starts the server. Handlers are plain functions of their arguments; what a visitor chose lives in the
-visitor's session, never in the process.
+`tabs` has a file a tab: its handlers, plain functions of their arguments, and its layout, which connects them by
+`events`. `studio` joins the tabs and `serve` starts the server. What a visitor chose lives in the visitor's session,
+never in the process.
 """
 
 import os

@@ -12,7 +12,7 @@ import math
 import re
 import secrets
 from collections.abc import Callable
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeGuard, TypeVar
 
 import gradio as gr
 
@@ -54,13 +54,17 @@ def _sentence(text: str) -> str:
     return html.escape(text if text.endswith((".", "!", "?")) else f"{text}.", quote=False)
 
 
+def _is_number(value: object) -> TypeGuard[int | float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
 def whole_number(value: object, low: int, high: int, what: str) -> int:
     """Check a whole number of the interface.
 
     Raises:
         UsageError: unless it is a whole number between `low` and `high`.
     """
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value != int(value):
+    if not _is_number(value) or value != int(value):
         raise UsageError(f"{what} is {str(value)[:40]}; a whole number between {low} and {high} is required.")
     if not low <= value <= high:
         raise UsageError(f"{what} is {int(value)}; it must be between {low} and {high}.")
@@ -73,7 +77,7 @@ def number(value: object, low: float, high: float, what: str) -> float:
     Raises:
         UsageError: unless it is a number between `low` and `high`.
     """
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if not _is_number(value):
         raise UsageError(f"{what} is {str(value)[:40]}; a number between {low:g} and {high:g} is required.")
     if not low <= value <= high:
         raise UsageError(f"{what} is {value:g}; it must be between {low:g} and {high:g}.")
@@ -81,10 +85,10 @@ def number(value: object, low: float, high: float, what: str) -> float:
 
 
 def time_limit(minutes: object) -> float:
-    """Check the minutes that a training may take.
+    """Check the minutes that a training may take: up to a week's.
 
     Raises:
-        UsageError: unless they are a number between 0.1 and those of a week.
+        UsageError: as `number`.
     """
     return number(minutes, 0.1, LONGEST_MINUTES, "The time limit in minutes")
 

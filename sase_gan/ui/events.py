@@ -1,7 +1,7 @@
-"""Events of the page: which handler answers, what it is given, and which component shows which field of its result.
+"""Events of the page: which handler answers, what it is given, and which component shows which part of its result.
 
-A handler is a plain function that knows nothing of the page. It returns one value, or a frozen dataclass with a field
-for everything that is shown; the tab's layout says where, in an `Action`.
+A handler is a plain function that knows nothing of the page. It returns a value, a pair, or a frozen dataclass with a
+field for everything that is shown; the tab's layout says where, in an `Action`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from functools import cached_property, partial
 from typing import Any, get_type_hints
 
 import gradio as gr
@@ -37,8 +36,8 @@ class Action:
 
     Attributes:
         inputs: components whose values are the handler's arguments.
-        outputs: the component of the result; of a dataclass, the component of each field that is shown, or several for
-            a field that holds as many values.
+        outputs: the component of a value, those of a pair, or by name that of each shown field of a dataclass; a list
+            of them for a field that holds as many values.
         options: for gradio; by default it waits for the device.
 
     Raises:
@@ -47,7 +46,7 @@ class Action:
 
     handler: Callable[..., Any]
     inputs: Sequence[Place]
-    outputs: Place | Mapping[str, Place | list[Place]]
+    outputs: Place | list[Place] | Mapping[str, Place | list[Place]]
     options: Mapping[str, Any] = field(default_factory=lambda: DEVICE)
 
     def __post_init__(self) -> None:
@@ -60,30 +59,26 @@ class Action:
     def on(self, trigger: Trigger, api: str | None = None, **options: Any) -> Any:
         """Answer a trigger; under the name `api` other programs may ask for it too."""
         named = {"api_visibility": "private"} if api is None else {"api_name": api, "api_visibility": "public"}
-        return trigger(self._answer, list(self.inputs), self._places, **{**named, **self.options, **options})
+        answer, outputs = self.handler, self.outputs
+        if isinstance(outputs, Mapping):
+            answer = _by_field(self.handler, outputs)
+            outputs = [one for place in outputs.values() for one in (place if isinstance(place, list) else [place])]
+        return trigger(answer, list(self.inputs), outputs, **{**named, **self.options, **options})
 
-    @cached_property
-    def _places(self) -> list[Place]:
-        if not isinstance(self.outputs, Mapping):
-            return [self.outputs]
-        return [one for place in self.outputs.values() for one in (place if isinstance(place, list) else [place])]
 
-    @cached_property
-    def _answer(self) -> Callable[..., Any]:
-        outputs = self.outputs
-        if not isinstance(outputs, Mapping):
-            return self.handler
+def _by_field(handler: Callable[..., Any], outputs: Mapping[str, Place | list[Place]]) -> Callable[..., Any]:
+    """The handler with the shown fields of its result as a list."""
 
-        @functools.wraps(self.handler)
-        def answer(*arguments: Any) -> Any:
-            result = self.handler(*arguments)
-            values: list[Any] = []
-            for name, place in outputs.items():
-                value = getattr(result, name)
-                values += value if isinstance(place, list) else [value]
-            return values if len(values) > 1 else values[0]
+    @functools.wraps(handler)
+    def answer(*arguments: Any) -> Any:
+        result = handler(*arguments)
+        values: list[Any] = []
+        for name, place in outputs.items():
+            value = getattr(result, name)
+            values += value if isinstance(place, list) else [value]
+        return values if len(values) > 1 else values[0]
 
-        return answer
+    return answer
 
 
 def in_turn(trigger: Trigger, *actions: Action) -> None:
@@ -98,7 +93,7 @@ def moved_by_hand(sliders: Sequence[Place], action: Action) -> None:
     Gradio tells of a release for the pointer alone. While one drawing is made, only the newest position waits.
     """
     triggers = [trigger for slider in sliders for trigger in (slider.input, slider.release)]
-    action.on(partial(gr.on, triggers), trigger_mode="always_last")
+    action.on(functools.partial(gr.on, triggers), trigger_mode="always_last")
 
 
 def at_once(trigger: Trigger, change: Callable[..., Any], inputs: Sequence[Place], outputs: Sequence[Place]) -> Any:
@@ -106,13 +101,14 @@ def at_once(trigger: Trigger, change: Callable[..., Any], inputs: Sequence[Place
     return trigger(change, list(inputs), list(outputs), api_visibility="private", **AT_ONCE)
 
 
+def clicked(event: gr.SelectData) -> int:
+    """The place in a gallery that was clicked."""
+    return int(event.index[0] if isinstance(event.index, list) else event.index)
+
+
 def reporter(progress: gr.Progress, words: str) -> Callable[[int, int], None]:
     """Make a callback (done, total) that moves the browser's progress bar."""
-
-    def report(done: int, total: int) -> None:
-        progress((done, total), desc=words)
-
-    return report
+    return lambda done, total: progress((done, total), desc=words)
 
 
 def relisted(names: Sequence[str], current: object = None) -> Any:

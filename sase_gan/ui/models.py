@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -69,18 +70,12 @@ OpenModel = Opened[Generator]
 
 
 class Models:
-    """The list; safe to use from several threads.
-
-    Args:
-        places: snapshots, runs, or folders that hold some of them.
-        device: on which generators run.
-    """
+    """The list of what lies in `places`, snapshots, runs, or folders of them; safe to use from several threads."""
 
     def __init__(self, places: Sequence[Path], device: torch.device | str = "cpu") -> None:
-        self.places = tuple(places)
-        self.device = torch.device(device)
+        self.places, self.device = tuple(places), torch.device(device)
         self._lock = threading.Lock()
-        self._open: OrderedDict[tuple[str, int], Opened[Any]] = OrderedDict()
+        self._open: OrderedDict[tuple[Path, int], Opened[Any]] = OrderedDict()
         self._training: dict[str, TrainingPictures | str] = {}
 
     def entries(self, *kinds: str) -> dict[str, Entry]:
@@ -106,10 +101,8 @@ class Models:
         if not entries:
             raise UsageError("There is no model yet: train one in the tab Train, or start the studio with --models.")
         if not isinstance(name, str) or name not in entries:
-            shown = repr(name)[:80]
-            raise UsageError(
-                f"There is no model called {shown}; choose one of the list, such as {next(iter(entries))}."
-            )
+            shown, first = repr(name)[:80], next(iter(entries))
+            raise UsageError(f"There is no model called {shown}; choose one of the list, such as {first}.")
         return entries[name]
 
     def open(self, name: object) -> OpenModel:
@@ -139,13 +132,12 @@ class Models:
 
     def _opened(self, entry: Entry, load: Callable[[Path], Any]) -> Opened[Any]:
         try:
-            key = (str(entry.folder), (entry.folder / WEIGHTS_FILE).stat().st_mtime_ns)
+            key = (entry.folder, (entry.folder / WEIGHTS_FILE).stat().st_mtime_ns)
         except OSError:
             raise DataError(f"The model {entry.name} was removed in the meantime; choose another one.") from None
         with self._lock:
             if key not in self._open:
-                network = load(entry.folder).to(self.device)
-                self._open[key] = Opened(entry, network, snapshot_digest(entry.folder))
+                self._open[key] = Opened(entry, load(entry.folder).to(self.device), snapshot_digest(entry.folder))
                 while len(self._open) > MOST_OPEN:
                     self._open.popitem(last=False)
             self._open.move_to_end(key)
@@ -173,44 +165,29 @@ class Models:
             raise DataError(found)
         return found
 
-    def pictures_path(self, model: OpenModel) -> Path:
-        """Where the training pictures of a model lie.
-
-        Raises:
-            DataError: if that is not known.
-        """
-        return _pictures_of(model)[0]
-
 
 def _entries_of(place: Path) -> list[Entry]:
-    if is_snapshot(place):
-        return [_entry(place.name, place, None)]
-    if is_run(place) and RunFolder(place).snapshots():
-        return _entries_of_run(place)
+    """Those of a snapshot, of a run, or of the snapshots and runs in a folder."""
+    if found := _entries_at(place):
+        return found
     if not place.is_dir():
         return []
-    found = []
-    for child in sorted(place.iterdir()):
-        if child.is_dir() and not child.name.startswith("."):
-            if is_snapshot(child):
-                found.append(_entry(child.name, child, None))
-            elif is_run(child):
-                found += _entries_of_run(child)
-    return found
+    children = [child for child in sorted(place.iterdir()) if child.is_dir() and not child.name.startswith(".")]
+    return [entry for child in children for entry in _entries_at(child)]
 
 
-def _entries_of_run(folder: Path) -> list[Entry]:
-    """The chosen snapshot under the run's name, then the others with their images seen, the newest first."""
+def _entries_at(folder: Path) -> list[Entry]:
+    """A snapshot; of a run the chosen one under the run's name, then the others by their images seen, newest first."""
+    if is_snapshot(folder):
+        return [_entry(folder.name, folder, None)]
     run = RunFolder(folder)
-    snapshots = run.snapshots()
+    snapshots = run.snapshots() if is_run(folder) else {}
     if not snapshots:
         return []
     chosen = run.chosen_snapshot()
     others = [path for _, path in sorted(snapshots.items(), reverse=True) if path != chosen]
-    return [
-        _entry(folder.name, chosen, folder),
-        *(_entry(f"{folder.name} at {path.name}", path, folder) for path in others),
-    ]
+    named = [(folder.name, chosen), *((f"{folder.name} at {path.name}", path) for path in others)]
+    return [_entry(name, path, folder) for name, path in named]
 
 
 def _entry(name: str, folder: Path, run: Path | None) -> Entry:
@@ -238,33 +215,31 @@ def _load_recogniser(folder: Path) -> Any:
     return classes[read_header(folder / WEIGHTS_FILE)["kind"]].from_pretrained(str(folder))
 
 
-def _pictures_of(model: OpenModel) -> tuple[Path, dict[str, Any]]:
-    """(path, the run's configuration or nothing)."""
-    run = model.entry.run
+def pictures_of(model: OpenModel) -> tuple[Path, dict[str, Any]]:
+    """Where the training pictures of a model lie, and its run's configuration or nothing.
+
+    Raises:
+        DataError: if they are not on this machine.
+    """
+    run, name = model.entry.run, model.data.get("name")
     if run is not None:
         config = yaml.safe_load((run / "config.yaml").read_text()) or {}
         path = config.get("data", {}).get("path")
         if path and Path(path).exists():
             return Path(path), config
-    name = model.data.get("name")
     if isinstance(name, str) and name:
-        try:
+        with suppress(SaseGanError):
             return bundled_data(Path(name).name), {}
-        except SaseGanError:
-            pass
     raise DataError("The pictures that this model was trained on are not on this computer, so none can be compared.")
 
 
 def _load_training_pictures(model: OpenModel) -> ImageSet:
-    path, config = _pictures_of(model)
+    path, config = pictures_of(model)
     size, fit = model.network.config.image_size, model.data.get("fit", "crop")
     images = load_image_set(path, image_size=size, fit=fit)
-    share = config.get("data", {}).get("holdout", 0)
-    if share:
+    if share := config.get("data", {}).get("holdout", 0):
         images, _ = split_holdout(images, share, config.get("seed", 0))
-    digest = model.data.get("digest")
-    if digest is not None and digest != images.digest:
-        raise DataError(
-            f"The pictures in {path.name} are not those that this model was trained on: they were changed since."
-        )
+    if model.data.get("digest") not in (None, images.digest):
+        changed = "are not those that this model was trained on: they were changed since."
+        raise DataError(f"The pictures in {path.name} {changed}")
     return images

@@ -52,21 +52,17 @@ class TrainingPictures:
     def nearest(self, image: torch.Tensor) -> list[Neighbour]:
         """The two nearest in each of the copying check's spaces, without repetitions, the nearest first."""
         found: dict[int, Neighbour] = {}
+        pictures = self._prepared.pictures
         for space in SPACES:
             reference: CopyReference = self._prepared.copying(space)
             result = reference.nearest(self._describe(image, space))
             usual = reference.own_nearest.median().item()
-            first, second = int(result.first[0]), int(result.second[0])
-            mirrored = bool(result.mirrored[0])
-            distance, farther = result.distance[0].item(), result.second_distance[0].item()
-            near = distance < reference.limit
-            found.setdefault(first, self._neighbour(first, space, distance, usual, mirrored, near))
-            found.setdefault(second, self._neighbour(second, space, farther, usual, False, farther < reference.limit))
+            for index, distance, mirrored in (
+                (int(result.first[0]), result.distance[0].item(), bool(result.mirrored[0])),
+                (int(result.second[0]), result.second_distance[0].item(), False),
+            ):
+                shown = pictures.images[index].flip(-1) if mirrored else pictures.images[index]
+                near = distance < reference.limit
+                neighbour = Neighbour(pictures.names[index], shown, space, distance, usual, mirrored, near)
+                found.setdefault(index, neighbour)
         return sorted(found.values(), key=lambda item: item.distance / max(item.usual, 1e-9))
-
-    def _neighbour(
-        self, index: int, space: Space, distance: float, usual: float, mirrored: bool, near: bool
-    ) -> Neighbour:
-        pictures = self._prepared.pictures
-        image = pictures.images[index].flip(-1) if mirrored else pictures.images[index]
-        return Neighbour(pictures.names[index], image, space, distance, usual, mirrored, near)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import os
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
+import gradio as gr
 import numpy as np
 import torch
 from PIL import Image
@@ -19,10 +19,11 @@ from sase_gan.drawing.recipes import Recipe, draw_recipes
 from sase_gan.errors import UsageError
 from sase_gan.pixels import FRAMES_PER_SECOND, to_pillow, write_gif, write_mp4
 from sase_gan.ui.models import OpenModel
-from sase_gan.ui.uploads import PAINTING_PIXELS
+from sase_gan.ui.uploads import PAINTING_PIXELS, temporary_folder
 
 # Small pictures are enlarged for brushes and films; a player would blur them.
 ENLARGED_SIDE = 384
+NO_PAINTING = "The painting is not what the brush of this page gives; paint again."
 
 Gallery = list[tuple[Image.Image, str]]
 """Pictures with their captions, as gradio's gallery takes them."""
@@ -60,14 +61,24 @@ class Sheet:
     recipes: tuple[Recipe, ...]
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """A gallery of pictures, a sentence, and what is remembered of them; `seed` is the one that was used."""
+
+    gallery: Gallery
+    note: str
+    sheet: Sheet | None = None
+    seed: Any = field(default_factory=gr.skip)
+
+
 def draw_sheet(
-    opened: OpenModel, recipes: Sequence[Recipe], progress: Callable[[int, int], None]
-) -> tuple[Gallery, Sheet]:
+    opened: OpenModel, recipes: Sequence[Recipe], note: str, progress: Callable[[int, int], None], **more: Any
+) -> Drawn:
     """Draw recipes as a gallery, with the sheet to be remembered."""
     images = draw_recipes(opened.network, recipes, progress=progress)
     pairs = zip(images, recipes, strict=True)
     shown = [(picture(image, recipe.text(opened.digest)), recipe.name) for image, recipe in pairs]
-    return shown, Sheet(opened.entry.name, tuple(recipes))
+    return Drawn(shown, note, Sheet(opened.entry.name, tuple(recipes)), **more)
 
 
 def recipe_at(sheet: Sheet | None, place: int) -> tuple[Recipe, str]:
@@ -98,8 +109,7 @@ def write_film(
 ) -> Film:
     """Write frames uint8 [n, 3, H, W], enlarged, where the browser may fetch them.
 
-    Args:
-        most_large: Longer animations stay small: their files are large.
+    An animation of more than `most_large` frames stays small: its file is large.
     """
     factor = max(1, ENLARGED_SIDE // max(frames.shape[2:]))
     large = frames.repeat_interleave(factor, 2).repeat_interleave(factor, 3)
@@ -108,11 +118,6 @@ def write_film(
     write_mp4(film, large, frames_per_second=frames_per_second)
     write_gif(animation, large if len(large) <= most_large else frames, frames_per_second=frames_per_second)
     return Film(str(film), str(animation), note)
-
-
-def temporary_folder() -> str | None:
-    """The server's own folder, from which gradio may serve and which is cleaned."""
-    return os.environ.get("GRADIO_TEMP_DIR")
 
 
 def scratch_folder(name: str) -> Path:
@@ -134,33 +139,32 @@ def painted_region(painting: dict[str, Any] | None) -> Tensor:
     Raises:
         UsageError: if nothing was painted, or what came is no painting.
     """
-    layers = painting.get("layers") if isinstance(painting, dict) else None
-    found = None
-    for layer in layers or []:
-        if (
-            not isinstance(layer, np.ndarray)
-            or layer.ndim != 3
-            or layer.shape[2] != 4
-            or layer.size > 4 * PAINTING_PIXELS
-        ):
-            raise UsageError("The painting is not what the brush of this page gives; paint again.")
-        alpha = torch.from_numpy(layer[:, :, 3].copy()).float() / 255
-        found = alpha if found is None else torch.maximum(found, alpha)
-    if found is None or found.max() == 0:
+    layers = (painting.get("layers") if isinstance(painting, dict) else None) or []
+    if not all(_is_drawn(layer, 4) for layer in layers):
+        raise UsageError(NO_PAINTING)
+    alphas = [torch.from_numpy(layer[:, :, 3].copy()).float() / 255 for layer in layers]
+    if not any(alpha.any() for alpha in alphas):
         raise UsageError("Nothing is painted; paint over a part of the picture first.")
-    return found
+    return torch.stack(alphas).amax(0)
 
 
 def painted(painting: dict[str, Any] | None) -> tuple[Tensor, Tensor]:
     """The picture with what was painted, uint8 `[3, H, W]`, and where, `[H, W]`.
 
     Raises:
-        UsageError: if nothing was painted, or what came is no painting.
+        UsageError: as `painted_region`.
     """
-    composite = painting.get("composite") if isinstance(painting, dict) else None
     region = painted_region(painting)
-    shape: tuple[int, ...] = getattr(composite, "shape", ())
-    if len(shape) != 3 or shape[2] not in (3, 4) or shape[0] * shape[1] > PAINTING_PIXELS or shape[:2] != region.shape:
-        raise UsageError("The painting is not what the brush of this page gives; paint again.")
-    assert composite is not None
+    composite = (painting or {}).get("composite")
+    if not _is_drawn(composite, 3, 4) or composite.shape[:2] != region.shape:
+        raise UsageError(NO_PAINTING)
     return torch.from_numpy(composite[:, :, :3].copy()).permute(2, 0, 1), region
+
+
+def _is_drawn(value: object, *channels: int) -> TypeGuard[np.ndarray]:
+    return (
+        isinstance(value, np.ndarray)
+        and value.ndim == 3
+        and value.shape[2] in channels
+        and value.shape[0] * value.shape[1] <= PAINTING_PIXELS
+    )

@@ -99,19 +99,14 @@ def serve(
     if host in LOOPBACK:
         # A foreign name that is made to point here does not open the studio.
         middleware.append(Middleware(TrustedHostMiddleware, allowed_hosts=list(LOOPBACK)))
+    off = ("share", "run_history", "enable_monitoring", "show_error", "ssr_mode", "pwa", "mcp_server")
     options: dict[str, Any] = {
+        **dict.fromkeys(off, False),
         "server_name": host,
         "server_port": port,
-        "share": False,
         "allowed_paths": None,
         "max_file_size": f"{max_upload_mb}mb",
         "footer_links": ["api", "settings"],
-        "run_history": False,
-        "enable_monitoring": False,
-        "show_error": False,
-        "ssr_mode": False,
-        "pwa": False,
-        "mcp_server": False,
         "auth": auth,
         "theme": theme(),
         "css": asset("studio.css"),

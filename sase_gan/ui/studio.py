@@ -13,10 +13,10 @@ from sase_gan.drawing.recipes import Recipe
 from sase_gan.errors import SaseGanError
 from sase_gan.ui.checks import sentences
 from sase_gan.ui.events import Action, at_once, in_turn, relisted
-from sase_gan.ui.handlers.generate import check_picked
 from sase_gan.ui.markup import escaped
 from sase_gan.ui.models import Models
 from sase_gan.ui.tabs import evaluate, explore, generate, layers, mix, picture, recognise, train
+from sase_gan.ui.training_view import follow
 from sase_gan.ui.trainings import Trainings
 from sase_gan.ui.uploads import guard_components
 from sase_gan.ui.widgets import open_list
@@ -25,6 +25,19 @@ logger = logging.getLogger(__name__)
 TITLE = "sase_gan studio"
 # Temporary pictures older than an hour are removed every ten minutes, and the whole folder at the end.
 DELETE_CACHE = (600, 3600)
+
+LIGHT_AND_DARK = {
+    "body_background_fill": ("*neutral_50", "*neutral_950"),
+    # Gradio's own grey and teal for these are too pale to be read by everybody: 4.5 to 1 and more is asked for.
+    "body_text_color_subdued": ("*neutral_600", "*neutral_400"),
+    "block_info_text_color": ("*neutral_600", "*neutral_400"),
+    "block_title_text_color": ("*neutral_700", "*neutral_300"),
+    "block_background_fill": ("white", "*neutral_900"),
+    "block_border_color": ("*neutral_200", "*neutral_800"),
+    "button_primary_background_fill": ("*primary_700", "*primary_600"),
+    "block_label_background_fill": ("rgba(255, 255, 255, 0.9)", "*neutral_900"),
+    "block_label_text_color": ("*neutral_700", "*neutral_300"),
+}
 
 
 class Page(gr.Blocks):
@@ -57,22 +70,23 @@ def build_blocks(models: Models, trainings: Trainings) -> gr.Blocks:
                 facts = gr.Markdown("", elem_id="model-facts")
         with gr.Tabs(elem_id="tabs", overflow_behavior="wrap"):
             with gr.Tab("Generate", id="generate", elem_id="tab-generate"):
-                drawing = generate.build(models, model)
+                redraw, picked, to_walk = generate.build(models, model)
             with gr.Tab("Explore", id="explore", elem_id="tab-explore") as exploring:
-                walking = explore.build(models, model)
+                draw_map, stations = explore.build(models, model)
             with gr.Tab("Layers", id="layers", elem_id="tab-layers") as looking:
                 look = layers.build(models, model)
             with gr.Tab("Mix", id="mix", elem_id="tab-mix") as mixing:
                 mixed = mix.build(models, model)
             with gr.Tab("One picture", id="picture", elem_id="tab-picture") as single:
-                one_picture = picture.build(models, trainings)
+                show_picture, picture_training = picture.build(models, trainings)
             with gr.Tab("Train", id="train", elem_id="tab-train"):
-                training = train.build(trainings, models)
+                set_training = train.build(trainings)
             with gr.Tab("Evaluate", id="evaluate", elem_id="tab-evaluate") as evaluating:
                 reports = evaluate.build(models, trainings.runs, model)
             with gr.Tab("Recognise", id="recognise", elem_id="tab-recognise") as recognising:
                 recognisers = recognise.build(models)
-        train.follow(training, {**one_picture.shown, "models": model}, one_picture.triggers)
+        shown = {**set_training.shown, **picture_training.shown, "models": model}
+        follow(trainings, models, shown, [*set_training.triggers, *picture_training.triggers])
 
         def refresh(name: str | None) -> Any:
             return relisted(models.names(), name)
@@ -80,24 +94,24 @@ def build_blocks(models: Models, trainings: Trainings) -> gr.Blocks:
         told = Action(partial(_facts, models), [model], facts)
         # The list as it is on disk, whenever it is opened: trainings end while the page is open.
         at_once(model.focus, refresh, [model], [model])
-        drawing.redraw.on(at_once(blocks.load, refresh, [model], [model]).then)
+        redraw.on(at_once(blocks.load, refresh, [model], [model]).then)
         told.on(blocks.load)
         told.on(model.change)
-        drawing.redraw.on(model.input)
+        redraw.on(model.input)
         # A tab draws when it is opened, with the model of that moment.
-        in_turn(exploring.select, walking.draw_map)
+        in_turn(exploring.select, draw_map)
         in_turn(looking.select, *look)
         in_turn(mixing.select, *mixed)
-        in_turn(single.select, one_picture.on_open)
+        in_turn(single.select, show_picture)
         in_turn(evaluating.select, reports)
         recognisers.on(recognising.select, show_progress="hidden")
-        at_once(drawing.to_walk.click, _add_station, [drawing.picked, walking.stations], [walking.stations])
+        at_once(to_walk.click, _add_station, [picked, stations], [stations])
     return blocks
 
 
 @sentences
 def _add_station(picked: Recipe | None, stations: str) -> str:
-    name = check_picked(picked).name
+    name = generate.check_picked(picked).name
     gr.Info(f"Picture {escaped(name)} is part of the walk now: see the tab Explore, Walk.")
     return f"{stations.rstrip(', ')}, {name}".lstrip(", ")
 
@@ -108,9 +122,8 @@ def _facts(models: Models, name: str) -> str:
         opened = models.open(name)
     except SaseGanError as error:
         return str(error)
-    config = opened.network.config
-    parts = [f"{config.image_size} × {config.image_size} px"]
-    data = opened.data
+    size, data = opened.network.config.image_size, opened.data
+    parts = [f"{size} × {size} px"]
     if data.get("count"):
         parts.append(f"trained on {data['count']} pictures ({escaped(data.get('name') or 'unnamed')})")
     seen = opened.network.provenance.get("images_seen")
@@ -130,30 +143,15 @@ def theme() -> gr.themes.Base:
         font=["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"],
         font_mono=["ui-monospace", "Menlo", "Consolas", "monospace"],
     )
+    light = {name: colour for name, (colour, _) in LIGHT_AND_DARK.items()}
+    dark = {f"{name}_dark": colour for name, (_, colour) in LIGHT_AND_DARK.items()}
     return made.set(
-        body_background_fill="*neutral_50",
-        body_background_fill_dark="*neutral_950",
-        # Gradio's own grey and teal for these are too pale to be read by everybody: 4.5 to 1 and more is asked for.
-        body_text_color_subdued="*neutral_600",
-        body_text_color_subdued_dark="*neutral_400",
-        block_info_text_color="*neutral_600",
-        block_info_text_color_dark="*neutral_400",
-        block_title_text_color="*neutral_700",
-        block_title_text_color_dark="*neutral_300",
+        **light,
+        **dark,
         color_accent="*primary_700",
-        block_background_fill="white",
-        block_background_fill_dark="*neutral_900",
-        block_border_color="*neutral_200",
-        block_border_color_dark="*neutral_800",
-        button_primary_background_fill="*primary_700",
         button_primary_background_fill_hover="*primary_600",
-        button_primary_background_fill_dark="*primary_600",
         button_primary_text_color="white",
         slider_color="*primary_700",
-        block_label_background_fill="rgba(255, 255, 255, 0.9)",
-        block_label_background_fill_dark="*neutral_900",
-        block_label_text_color="*neutral_700",
-        block_label_text_color_dark="*neutral_300",
     )
 
 

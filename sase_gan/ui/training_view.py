@@ -1,7 +1,9 @@
-"""What is said of training pictures and of a training: sentences, the bar, the curves, the button to stop."""
+"""What is said of training pictures and of a training, and how the page follows the one that works."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -9,10 +11,19 @@ from typing import Any
 import gradio as gr
 
 from sase_gan.datasets.images import Survey
+from sase_gan.pixels import read_image
 from sase_gan.progress import readable_seconds
 from sase_gan.runs.presets import ADVISED_IMAGES, FEWEST_IMAGES
+from sase_gan.ui.events import AT_ONCE, Action, Trigger
 from sase_gan.ui.markup import escaped, quiet
-from sase_gan.ui.trainings import Job, TrainingState
+from sase_gan.ui.models import PYRAMID, Models
+from sase_gan.ui.pictures import enlarged, picture
+from sase_gan.ui.trainings import Job, Trainings, TrainingState
+
+SAMPLES_SIDE = 560
+SECONDS_BETWEEN_LOOKS = 3
+# The mark of a page that has just been opened.
+UNSEEN = "none yet"
 
 
 def describe_survey(found: Survey) -> str:
@@ -20,16 +31,15 @@ def describe_survey(found: Survey) -> str:
     lines = []
     if found.images is not None:
         notes, count = found.images.notes, len(found.images)
-        sizes = sorted(set(found.sizes))
-        one = len(sizes) == 1
-        lines.append(f"### {count} picture{'s' * (count != 1)}")
-        lines.append(
-            f"All are {sizes[0][0]} × {sizes[0][1]} px."
-            if one
-            else f"Their sides are {notes.smallest_side} to {notes.largest_side} px long."
-        )
-        lines += _remarks(notes, count)
-        lines.append(_on_count(count))
+        (width, height), *others = set(found.sizes)
+        sides = f"Their sides are {notes.smallest_side} to {notes.largest_side} px long."
+        lines += [f"### {count} picture{'s' * (count != 1)}", sides if others else f"All are {width} × {height} px."]
+        advice = "These are enough for a training."
+        if count < FEWEST_IMAGES:
+            advice = f"At least {FEWEST_IMAGES} are required to train on a set."
+        elif count < ADVISED_IMAGES:
+            advice = f"These are very few: expect near copies. {ADVISED_IMAGES} or more are better."
+        lines += [*_remarks(notes, count), advice]
     if found.broken:
         more = f" And {len(found.broken) - 1} more." if len(found.broken) > 1 else ""
         lines.append(f"**{len(found.broken)} cannot be read**: {escaped(found.broken[0])}.{more}")
@@ -37,7 +47,6 @@ def describe_survey(found: Survey) -> str:
 
 
 def _remarks(notes: Any, count: int) -> list[str]:
-    lines = []
     shares = (
         (notes.non_square_share, "not square: their margins are cropped or padded"),
         (notes.transparent_share, "with transparency, which is shown on white"),
@@ -45,26 +54,13 @@ def _remarks(notes: Any, count: int) -> list[str]:
         (notes.jpeg_sources / count, "JPEG, whose artefacts are learnt too"),
     )
     kinds = [f"{round(share * count)} {words}" for share, words in shares if share]
-    if kinds:
-        lines.append(f"{'; '.join(kinds)}.")
-    if notes.duplicates:
-        pairs = [f"{escaped(pair.first)} = {escaped(pair.second)} ({pair.kind})" for pair in notes.duplicates]
-        more = f" and {len(pairs) - 3} more" if len(pairs) > 3 else ""
-        lines.append(
-            f"**{len(pairs)} near-duplicate pair{'s' * (len(pairs) != 1)}**: {'; '.join(pairs[:3])}{more}. Leave one "
-            "of each out: copies in the set spoil the check for copying."
-        )
-    else:
-        lines.append("No duplicates, exact, near or mirrored.")
-    return lines
-
-
-def _on_count(count: int) -> str:
-    if count < FEWEST_IMAGES:
-        return f"At least {FEWEST_IMAGES} are required to train on a set."
-    if count < ADVISED_IMAGES:
-        return f"These are very few: expect near copies. {ADVISED_IMAGES} or more are better."
-    return "These are enough for a training."
+    lines = [f"{'; '.join(kinds)}."] if kinds else []
+    pairs = [f"{escaped(pair.first)} = {escaped(pair.second)} ({pair.kind})" for pair in notes.duplicates]
+    if not pairs:
+        return [*lines, "No duplicates, exact, near or mirrored."]
+    more = f" and {len(pairs) - 3} more" if len(pairs) > 3 else ""
+    found = f"**{len(pairs)} near-duplicate pair{'s' * (len(pairs) != 1)}**: {'; '.join(pairs[:3])}{more}."
+    return [*lines, f"{found} Leave one of each out: copies in the set spoil the check for copying."]
 
 
 def start_sentence(job: Job) -> str:
@@ -74,36 +70,31 @@ def start_sentence(job: Job) -> str:
 
 def status_sentence(state: TrainingState) -> str:
     """Say how far a training is."""
-    name = state.run
-    seen = f"{state.images_seen:,} of {state.total_images:,} images seen"
-    saved = f"after {state.images_seen:,} images and saved; it can be gone on with"
+    seen = f"{state.images_seen:,}"
+    saved = f"after {seen} images and saved; it can be gone on with"
     if state.images_seen == 0:
         saved = "before anything was saved; start it anew"
-    running = f"{name} is being trained: {seen}."
+    running = f"is being trained: {seen} of {state.total_images:,} images seen."
     if 0 < state.total_images <= state.images_seen:
-        running = f"{name} has seen all its images; what it draws is being measured, which takes a minute or two."
+        running = "has seen all its images; what it draws is being measured, which takes a minute or two."
     words = {
-        "preparing": f"{name} is being prepared: pictures are read, and the untrained networks measured.",
+        "preparing": "is being prepared: pictures are read, and the untrained networks measured.",
         "running": running,
-        "stopping": f"{name} stops after this step and saves everything.",
-        "finished": f"{name} is finished after {state.images_seen:,} images; it is in the list of models.",
-        "stopped": f"{name} was stopped {saved}.",
-        "failed": f"{name} failed: {state.message}",
+        "stopping": "stops after this step and saves everything.",
+        "finished": f"is finished after {seen} images; it is in the list of models.",
+        "stopped": f"was stopped {saved}.",
+        "failed": f"failed: {state.message}",
     }
-    return words[state.state]
+    return f"{state.run} {words[state.state]}"
 
 
 def status_html(state: TrainingState | None, *, one_picture: bool = False) -> str:
     """Show a sentence, a bar and the time left; of a training of the other tab only that it works."""
     if state is None or (state.one_picture != one_picture and not state.alive):
+        advice = "Choose pictures; on two processor cores a first impression takes about ten minutes."
         if one_picture:
-            return (
-                "<p>No training is running. Choose a picture; five minutes on two processor cores are a good start.</p>"
-            )
-        return (
-            "<p>No training is running. Choose pictures; on two processor cores a first impression takes about ten "
-            "minutes.</p>"
-        )
+            advice = "Choose a picture; five minutes on two processor cores are a good start."
+        return f"<p>No training is running. {advice}</p>"
     if state.one_picture != one_picture:
         other = "Train" if one_picture else "One picture"
         return (
@@ -142,3 +133,81 @@ def curves_html(run: Path, mark: str) -> str:
         return quiet("Curves appear with the first row of the log.")
     shown = (f"<figure><figcaption><b>{escaped(p.title)}</b></figcaption>{p.svg}</figure>" for p in panels)
     return f'<div class="curves">{"".join(shown)}</div>'
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What the page shows of the training that was started last; left out is what stays as it is.
+
+    What begins with `picture` is of the tab One picture; `mark` names the state that is shown.
+    """
+
+    status: Any = field(default_factory=gr.skip)
+    samples: Any = field(default_factory=gr.skip)
+    curves: Any = field(default_factory=gr.skip)
+    stop: Any = field(default_factory=gr.skip)
+    note: Any = field(default_factory=gr.skip)
+    picture_status: Any = field(default_factory=gr.skip)
+    picture_samples: Any = field(default_factory=gr.skip)
+    picture_stop: Any = field(default_factory=gr.skip)
+    picture_note: Any = field(default_factory=gr.skip)
+    models: Any = field(default_factory=gr.skip)
+    runs: Any = field(default_factory=gr.skip)
+    picture_models: Any = field(default_factory=gr.skip)
+    mark: Any = field(default_factory=gr.skip)
+
+
+def watched(trainings: Trainings, models: Models, before: str) -> Watched:
+    """Show what is new of the training since the state that the mark `before` names."""
+    mark, state = trainings.fingerprint(), trainings.state()
+    alive = state is not None and state.alive
+    if mark == before and not alive:
+        return Watched()
+    status, picture_status = status_html(state), status_html(state, one_picture=True)
+    if mark == before:
+        # Only the time that is left moves between two rows.
+        return Watched(status=status, picture_status=picture_status)
+    grid = None if state is None else state.grid
+    samples = None if grid is None else enlarged(picture(read_image(grid)), SAMPLES_SIDE)
+    of_one = state is not None and state.one_picture
+    # What was said when the button was pressed has had its time once the training ends.
+    note = gr.skip() if before == UNSEEN or alive else ""
+    names, runs, pictures = models.names(), trainings.names(), models.names(PYRAMID)
+    # A run on one picture that ends while the page is open is chosen, to be played with.
+    ended = state is not None and of_one and not alive and before != UNSEEN and state.run in pictures
+    chosen: dict[str, Any] = {"value": state.run} if ended and state is not None else {}
+    return Watched(
+        status=status,
+        samples=None if of_one else samples,
+        curves="" if state is None or of_one else curves_html(trainings.runs / state.run, mark),
+        stop=stop_button(state),
+        note=note,
+        picture_status=picture_status,
+        picture_samples=samples if of_one else None,
+        picture_stop=stop_button(state, one_picture=True),
+        picture_note=note,
+        models=gr.update(choices=names) if names else gr.skip(),
+        runs=gr.update(choices=runs, value=next(iter(runs), None)),
+        picture_models=gr.update(choices=pictures, **chosen),
+        mark=mark,
+    )
+
+
+@dataclass(frozen=True)
+class TrainingPlace:
+    """Where a tab shows the training that works, by field of `Watched`, and what begins or ends one there."""
+
+    shown: dict[str, Any]
+    triggers: list[Trigger]
+
+
+def follow(trainings: Trainings, models: Models, shown: dict[str, Any], triggers: Sequence[Trigger]) -> None:
+    """Follow the training that works: every few seconds, and after each trigger."""
+    mark = gr.State(UNSEEN)
+
+    def watch(before: str) -> Watched:
+        return watched(trainings, models, before)
+
+    action = Action(watch, [mark], {**shown, "mark": mark}, AT_ONCE)
+    for trigger in (*triggers, gr.Timer(SECONDS_BETWEEN_LOOKS).tick):
+        action.on(trigger, show_progress="hidden")

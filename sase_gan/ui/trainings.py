@@ -44,12 +44,10 @@ class Job:
 
     Attributes:
         run: name of its folder.
-        pid: of the process.
         started: seconds since the epoch.
-        minutes: its time limit, or None.
+        minutes: its time limit.
         seconds_before: training time of the run before this process went on with it.
-        stopping: the user asked it to stop.
-        one_picture: it learns from one picture, not from a set.
+        stopping: whether the user asked it to stop.
         total_images: where it is to end, if that is not what the run began with.
     """
 
@@ -69,12 +67,11 @@ class TrainingState:
 
     Attributes:
         images_seen, total_images: the clock and its end; 0 where they are not known yet.
-        share: of the work that is done, 0 to 1; on one picture an iteration of a fine stage is more work.
-        images_per_second: of the newest row, or None.
+        images_per_second: of the newest row.
         seconds_left: until the end or the time limit, or None while unknown.
-        message: what the process said last, for a failed one the reason.
-        grid: the newest sample grid, or None.
-        one_picture: it learns from one picture, not from a set.
+        message: why it failed.
+        grid: the newest sample grid.
+        share: of the work that is done, 0 to 1; on one picture an iteration of a fine stage is more work.
     """
 
     run: str
@@ -96,13 +93,7 @@ class TrainingState:
 
 
 class Trainings:
-    """The trainings of a folder; safe to use from several threads.
-
-    Args:
-        runs: where run folders, uploaded pictures and `.studio` lie.
-        device: for `--device`.
-        command: how to start sase-gan.
-    """
+    """The trainings of a folder, in which uploaded pictures lie too; safe to use from several threads."""
 
     def __init__(self, runs: Path, *, device: str = "auto", command: Sequence[str] = PYTHON) -> None:
         self.runs, self.device, self.command = runs, device, tuple(command)
@@ -162,14 +153,11 @@ class Trainings:
         minutes: float | None = None,
         one_picture: bool = False,
     ) -> Job:
-        """Start a training on new pictures.
+        """Start a training on new pictures; a number is added to the run's name.
 
         Args:
             prepare: puts the pictures below the folder that it is given and returns where they lie.
-            name: of the run; a number is added.
             options: further arguments of `sase-gan train`.
-            minutes: time limit.
-            one_picture: the pictures are a single one.
 
         Raises:
             UsageError: for a name that is none, or while another training works.
@@ -205,14 +193,14 @@ class Trainings:
             arguments = ["train", "--resume", str(self.runs / run), "--device", self.device]
             arguments += [] if minutes is None else ["--minutes", f"{minutes:g}"]
             arguments += [] if kimg is None else ["--kimg", f"{kimg:g}"]
-            known = Job(run, 0, 0.0, minutes, state.seconds, one_picture=one_picture)
-            return self._launch(replace(known, total_images=None if kimg is None else end), arguments)
+            total = None if kimg is None else end
+            job = Job(run, 0, 0.0, minutes, state.seconds, one_picture=one_picture, total_images=total)
+            return self._launch(job, arguments)
 
     def stop(self) -> TrainingState:
         """Ask the training to stop after its step, with everything saved; asked again, it stops at once.
 
-        Returns:
-            What became of it: one that has made its last step ends as if it had not been asked.
+        One that has made its last step ends as if it had not been asked.
 
         Raises:
             UsageError: if none works.
@@ -227,15 +215,6 @@ class Trainings:
             self._remember(job)
         return self._describe(job)
 
-    def wait(self, seconds: float) -> bool:
-        """Wait for the end of the training; whether it came."""
-        limit = time.monotonic() + seconds
-        while (job := self.last()) is not None and self.is_alive(job):
-            if time.monotonic() > limit:
-                return False
-            time.sleep(0.1)
-        return True
-
     # --- inside ------------------------------------------------------------------------------------------------------
 
     def _refuse_second(self) -> None:
@@ -245,6 +224,7 @@ class Trainings:
 
     def _launch(self, planned: Job, arguments: list[str]) -> Job:
         log = self.log(planned.run)
+        path = [str(PACKAGE), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("wb") as output:
             # In a session of its own: Ctrl-C in the studio's window is not meant for the training.
@@ -254,7 +234,7 @@ class Trainings:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 cwd=self.runs,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join([str(PACKAGE), *_given_path()])},
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, path))},
                 start_new_session=True,
             )
         with suppress(AttributeError, OSError):
@@ -275,11 +255,13 @@ class Trainings:
         if job.total_images is not None:
             share = min(1.0, found.images_seen / job.total_images)
             found = replace(found, total_images=job.total_images, share=share)
-        said = _said(self.log(job.run))
-        complete = 0 < found.total_images <= found.images_seen
-        state, message = _ending(job, said, alive=alive, complete=complete)
-        if state == "running" and found.images_seen == 0:
-            state = "preparing"
+        state: State = "running" if found.images_seen else "preparing"
+        message = ""
+        if not alive:
+            state, message = _ending(job, _said(self.log(job.run)))
+        elif job.stopping and not 0 < found.total_images <= found.images_seen:
+            # One that has seen all its images has nothing left to stop, whatever was asked.
+            state = "stopping"
         left = None
         if state == "running" and found.share > 0:
             left = found.seconds * (1 - found.share) / found.share
@@ -289,22 +271,14 @@ class Trainings:
         return replace(found, state=state, seconds_left=left, message=message, one_picture=job.one_picture)
 
 
-def _ending(job: Job, said: list[str], *, alive: bool, complete: bool) -> tuple[State, str]:
-    """The state and the message; a run that is `complete` has nothing left to stop, whatever was asked."""
-    if alive:
-        return ("stopping" if job.stopping and not complete else "running"), (said[-1] if said else "")
-    error = next((line.partition(": ")[2] for line in reversed(said) if line.startswith("sase-gan: ")), "")
+def _ending(job: Job, said: list[str]) -> tuple[State, str]:
+    """How a training has ended, by what its process said, and why if it failed."""
     if any(line.startswith("the chosen snapshot is") for line in said):
         return "finished", ""
-    if any(line.startswith("interrupted and saved") for line in said):
+    if job.stopping or any(line.startswith("interrupted and saved") for line in said):
         return "stopped", ""
-    if job.stopping:
-        return "stopped", error
+    error = next((line.partition(": ")[2] for line in reversed(said) if line.startswith("sase-gan: ")), "")
     return "failed", error or (said[-1] if said else "The process ended without a word.")
-
-
-def _given_path() -> list[str]:
-    return [part for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if part]
 
 
 def checked_name(name: object) -> str:
@@ -325,23 +299,15 @@ def _progress(folder: Path) -> TrainingState:
     def newest(name: str) -> float | None:
         return series[name][-1][1] if name in series else None
 
-    seen = int(max((points[-1][0] for points in series.values() if points), default=0))
-    seen = max([seen, *RunFolder(folder).snapshots()])
+    rows = [points[-1][0] for points in series.values() if points]
+    seen = int(max([0, *rows, *RunFolder(folder).snapshots()]))
     total, share = 0, 0.0
     with suppress(SaseGanError, OSError):  # a folder in which nothing is planned yet
         total, share = planned(folder, seen)
     # By number: 000000.263kimg would come before 000000kimg by name.
-    grids = sorted((folder / "grids").glob("*kimg.png"), key=lambda path: images_of(path.stem) or 0)
-    return TrainingState(
-        folder.name,
-        "running",
-        seen,
-        total,
-        newest("images_per_second"),
-        newest("seconds") or 0.0,
-        grid=grids[-1] if grids else None,
-        share=share,
-    )
+    grid = max((folder / "grids").glob("*kimg.png"), key=lambda path: images_of(path.stem) or 0, default=None)
+    rate, seconds = newest("images_per_second"), newest("seconds") or 0.0
+    return TrainingState(folder.name, "running", seen, total, rate, seconds, grid=grid, share=share)
 
 
 def _said(log: Path) -> list[str]:

@@ -36,7 +36,13 @@ MOST_PIXELS = 40_000_000
 PAINTING_PIXELS = 4_000_000
 MOST_PAINTINGS = 32
 PAINTING_BYTES = 16 * 2**20
+READ_KINDS = "PNG, JPEG, WebP, BMP, TIFF and GIF"
 _UNUSUAL = re.compile(r"[^\w. ()-]+")
+
+
+def temporary_folder() -> str | None:
+    """The server's own folder, from which gradio may serve and which is cleaned."""
+    return os.environ.get("GRADIO_TEMP_DIR")
 
 
 def within_temporary(path: object) -> Path:
@@ -45,7 +51,7 @@ def within_temporary(path: object) -> Path:
     Raises:
         UsageError: if it is not in the studio's temporary folder, or gone.
     """
-    folder = os.environ.get("GRADIO_TEMP_DIR")
+    folder = temporary_folder()
     found = Path(str(path)).resolve()
     if folder is None or not found.is_relative_to(Path(folder).resolve()):
         raise UsageError("Only files that were uploaded in this page are read.")
@@ -84,11 +90,10 @@ def refuse_large(source: Any, name: str, most: int) -> None:
         except Image.DecompressionBombError:
             width = height = 2**16
         except Exception as error:
-            raise DataError(f"{name} is no picture that can be read; PNG, JPEG, WebP, BMP, TIFF and GIF are") from error
+            raise DataError(f"{name} is no picture that can be read; {READ_KINDS} are") from error
     if width * height > most:
-        raise DataError(
-            f"{name} has {width * height / 1e6:.0f} megapixels where {most // 10**6} are allowed; scale it down first"
-        )
+        size = f"{width * height / 1e6:.0f} megapixels where {most // 10**6} are allowed"
+        raise DataError(f"{name} has {size}; scale it down first")
 
 
 def uploaded_set(files: object) -> list[Path]:
@@ -109,9 +114,7 @@ def uploaded_set(files: object) -> list[Path]:
     elif len(paths) > MOST_PICTURES:
         raise DataError(f"{len(paths)} pictures were uploaded; {MOST_PICTURES:,} are allowed here")
     elif strange := [path.name for path in paths if path.suffix.lower() not in SUFFIXES]:
-        raise DataError(
-            f"{strange[0]} is no picture by its name; PNG, JPEG, WebP, BMP, TIFF and GIF are read, or a zip"
-        )
+        raise DataError(f"{strange[0]} is no picture by its name; {READ_KINDS} are read, or a zip")
     return paths
 
 
@@ -132,24 +135,18 @@ def _check_zip(path: Path) -> None:
 def gather(paths: Sequence[Path], folder: Path) -> Path:
     """Put an uploaded set down as `folder` or, a zip, as `folder.zip`; names are made harmless and kept apart.
 
-    Returns:
-        The folder or zip.
-
     Raises:
         DataError: if an upload is gone meanwhile.
     """
     try:
         if paths[0].suffix.lower() == ".zip":
-            target = folder.with_name(f"{folder.name}.zip")
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(paths[0], target)
-            return target
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            return shutil.copyfile(paths[0], folder.with_name(f"{folder.name}.zip"))
         with write_folder_atomically(folder) as temporary:
-            for place, path in enumerate(paths):
+            for number, path in enumerate(paths, start=1):
                 name = harmless(path.name)
-                if (temporary / name).exists():
-                    name = f"{place + 1:04d} {name}"
-                shutil.copyfile(path, temporary / name)
+                taken = (temporary / name).exists()
+                shutil.copyfile(path, temporary / (f"{number:04d} {name}" if taken else name))
     except FileNotFoundError as error:
         raise DataError("the uploaded pictures are gone, uploads are kept for an hour; upload them again") from error
     return folder
@@ -204,10 +201,8 @@ def keep_set(paths: Sequence[Path], name: str, folder: Path) -> Path:
         kept.unlink(missing_ok=True)
     if found.broken:
         raise UsageError(f"{found.broken[0]}.")
-    raise UsageError(
-        f"{readable} pictures were uploaded; at least {FEWEST_IMAGES} are required, and "
-        f"{ADVISED_IMAGES} or more are better."
-    )
+    least = f"at least {FEWEST_IMAGES} are required, and {ADVISED_IMAGES} or more are better."
+    raise UsageError(f"{readable} pictures were uploaded; {least}")
 
 
 def keep_picture(path: Path, name: str, folder: Path) -> Path:
@@ -219,17 +214,16 @@ def keep_picture(path: Path, name: str, folder: Path) -> Path:
     target = next_set(folder, name) / harmless(path.name)
     target.parent.mkdir(parents=True)
     try:
-        shutil.copyfile(path, target)
+        return shutil.copyfile(path, target)
     except FileNotFoundError as error:
         raise DataError("the uploaded picture is gone, uploads are kept for an hour; upload it again") from error
-    return target
 
 
 def guard_components() -> None:
     """Make gradio's components refuse what we have not looked at, once for the process.
 
-    In their classes and not in single components, because gradio makes a component anew for a visitor whenever one is
-    updated, and a guard of its own would be lost then:
+    In their classes, because gradio makes a component anew for a visitor whenever it is updated, without a guard of its
+    own:
 
     * no address is fetched, though gradio would;
     * a picture is handed on as a path, so that `read_upload` decodes it and not gradio;
@@ -240,11 +234,8 @@ def guard_components() -> None:
     if getattr(gr.ImageEditor, "_is_guarded", False):
         return
     move = Block.async_move_resource_to_block_cache
-    accept, preprocess_painting, preprocess_image = (
-        gr.ImageEditor.accept_blobs,
-        gr.ImageEditor.preprocess,
-        gr.Image.preprocess,
-    )
+    accept, preprocess_painting = gr.ImageEditor.accept_blobs, gr.ImageEditor.preprocess
+    preprocess_image = gr.Image.preprocess
 
     async def refuse_addresses(self: Block, path: Any) -> Any:
         if path is not None and "://" in str(path)[:32]:
@@ -283,8 +274,7 @@ def check_blob(data: Any) -> None:
     Raises:
         gr.Error: for such a part.
     """
-    index = str(data.data.get("index") or "0")
-    content = data.files[0][1] if data.files else b""
+    index, content = str(data.data.get("index") or "0"), data.files[0][1] if data.files else b""
     if not (index == "null" or (index.isdecimal() and int(index) < 8)) or len(content) > PAINTING_BYTES:
         raise gr.Error("This is not a painting of this page.", print_exception=False)
 

@@ -1,92 +1,68 @@
-"""Components that several tabs have: pictures, galleries, brushes, films, seeds, lists of models, uploads."""
+"""Components that several tabs have."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import gradio as gr
 
 from sase_gan.datasets.sources import bundled_data
 from sase_gan.drawing.sampling import MAX_SEED
 from sase_gan.errors import DataError
+from sase_gan.ui.checks import LONGEST_MINUTES
 from sase_gan.ui.events import at_once
 
-Button = Literal["download", "fullscreen"]
-BOTH_BUTTONS: tuple[Button, ...] = ("download", "fullscreen")
+BOTH_BUTTONS = ("download", "fullscreen")
 
 
-def image_view(
-    label: str, elem_id: str, *classes: str, buttons: Sequence[Button] = BOTH_BUTTONS, **more: Any
-) -> gr.Image:
+def image_view(label: str, elem_id: str, *classes: str, buttons: Sequence[str] = BOTH_BUTTONS, **more: Any) -> gr.Image:
     """A picture to look at, kept without loss."""
-    return gr.Image(
-        label=label,
-        format="png",
-        buttons=list(buttons),
-        interactive=False,
-        elem_id=elem_id,
-        elem_classes=list(classes),
-        alt_text=label,
-        **more,
-    )
+    more |= {"elem_id": elem_id, "elem_classes": list(classes), "buttons": list(buttons)}
+    return gr.Image(label=label, alt_text=label, format="png", interactive=False, **more)
 
 
-def gallery_view(
-    elem_id: str, *classes: str, columns: int, buttons: Sequence[Button] = BOTH_BUTTONS, **more: Any
-) -> gr.Gallery:
+def gallery_view(elem_id: str, *classes: str, buttons: Sequence[str] = BOTH_BUTTONS, **more: Any) -> gr.Gallery:
     """Pictures side by side, kept without loss, each with its name."""
-    return gr.Gallery(
-        show_label=False,
-        columns=columns,
-        height="auto",
-        format="png",
-        buttons=list(buttons),
-        interactive=False,
-        elem_id=elem_id,
-        elem_classes=["pictures", *classes],
-        **more,
-    )
+    more |= {"elem_id": elem_id, "elem_classes": ["pictures", *classes], "buttons": list(buttons)}
+    return gr.Gallery(show_label=False, height="auto", format="png", interactive=False, **more)
 
 
-def editor(label: str, elem_id: str, brush: gr.Brush, **more: Any) -> gr.ImageEditor:
+def editor(label: str, elem_id: str, brush: gr.Brush) -> gr.ImageEditor:
     """A picture to paint over: one brush, one eraser, and nothing to load from elsewhere."""
-    return gr.ImageEditor(
-        label=label,
-        type="numpy",
-        image_mode="RGBA",
-        format="png",
-        sources=(),
-        transforms=(),
-        layers=False,
-        buttons=[],
-        brush=brush,
-        eraser=gr.Eraser(default_size=brush.default_size),
-        height=460,
-        elem_id=elem_id,
-        **more,
-    )
+    tools: dict[str, Any] = {"brush": brush, "eraser": gr.Eraser(default_size=brush.default_size), "layers": False}
+    closed: dict[str, Any] = {"sources": (), "transforms": (), "buttons": []}
+    kept: dict[str, Any] = {"type": "numpy", "image_mode": "RGBA", "format": "png"}
+    return gr.ImageEditor(label=label, height=460, elem_id=elem_id, **tools, **closed, **kept)
 
 
 def film_view(elem_id: str, animation_id: str | None = None) -> dict[str, Any]:
     """A film that repeats and the file of the same as an animation, as outputs of a `Film`."""
-    return {
-        "film": gr.Video(
-            label="Film",
-            autoplay=True,
-            loop=True,
-            interactive=False,
-            buttons=["download"],
-            elem_id=elem_id,
-            height=420,
-        ),
-        "animation": gr.File(label="The same as an animated GIF", interactive=False, elem_id=animation_id),
-    }
+    looks: dict[str, Any] = {"autoplay": True, "loop": True, "interactive": False, "buttons": ["download"]}
+    film = gr.Video(label="Film", height=420, elem_id=elem_id, **looks)
+    animation = gr.File(label="The same as an animated GIF", interactive=False, elem_id=animation_id)
+    return {"film": film, "animation": animation}
+
+
+def thin_slider(low: float, high: float, value: float, label: str, elem_id: str, **more: Any) -> gr.Slider:
+    """One of several sliders below each other."""
+    return gr.Slider(low, high, value, step=0.1, label=label, elem_id=elem_id, elem_classes="thin", **more)
 
 
 def seed_field(value: int = 0, label: str = "Seed", **more: Any) -> gr.Number:
     """A seed to type."""
     return gr.Number(value, label=label, precision=0, minimum=0, maximum=MAX_SEED, **more)
+
+
+def minutes_field(value: float, **more: Any) -> gr.Number:
+    """How long a training may take."""
+    return gr.Number(value, label="Minutes", minimum=0.1, maximum=LONGEST_MINUTES, **more)
+
+
+def preset_list(words: Mapping[str, str], elem_id: str) -> gr.Dropdown:
+    """The presets by name, each with words for it."""
+    choices = [(shown, name) for name, shown in words.items()]
+    return gr.Dropdown(choices, value="auto", label="Preset", filterable=False, elem_id=elem_id)
 
 
 def open_list(names: Sequence[str], label: str, elem_id: str, **more: Any) -> Any:
@@ -103,6 +79,11 @@ def has_bundled(name: str) -> bool:
         return bundled_data(name).is_dir()
     except DataError:
         return False
+
+
+def source_choice(choices: Sequence[tuple[str, str]], label: str, elem_id: str, *, bundled: bool) -> gr.Radio:
+    """A choice between the visitor's pictures, first, and bundled ones, chosen where they are there."""
+    return gr.Radio(list(choices), value=choices[bundled][1], label=label, elem_id=elem_id)
 
 
 def upload_view(elem_id: str, **more: Any) -> gr.Image:

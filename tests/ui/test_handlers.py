@@ -18,8 +18,8 @@ from sase_gan.drawing.sampling import draw_inputs, sample_images
 from sase_gan.pixels import read_image, read_png_text, to_tensor
 from sase_gan.ui import checks
 from sase_gan.ui.events import DEVICE, Action
-from sase_gan.ui.handlers import explore, generate, layers, mix
 from sase_gan.ui.models import Models
+from sase_gan.ui.tabs import explore, generate, layers, mix
 
 
 @pytest.fixture(scope="module")
@@ -138,6 +138,7 @@ def test_the_fields_of_a_result_go_to_their_components_by_name():
     assert answer("hello") == [1, 2, "hello"]
     assert options == {"api_name": "named", "api_visibility": "public", **DEVICE}
     assert Action(handler, [], {"words": "words"}).on(trigger)[0]("hello") == "hello"
+    assert Action(handler, [], ["first", "second"]).on(trigger)[0::2] == (handler, ["first", "second"])
     with pytest.raises(TypeError, match=r"Result has no field \['sentence'\]"):
         Action(handler, [], {"sentence": "words"})
 
@@ -246,9 +247,9 @@ def test_a_picture_is_chosen_varied_and_compared(models):
     assert torch.equal(to_tensor(more.gallery[0][0]), to_tensor(chosen.large))
     assert more.sheet.recipes[1].name == "4~40.0.0"
     assert "Like 4" in more.note
-    nearest = handlers.nearest(chosen.recipe, chosen.model)
-    assert nearest.near.count("<figure>") == 2
-    assert "Among the 8 training pictures" in nearest.near_note
+    near, near_note = handlers.nearest(chosen.recipe, chosen.model)
+    assert near.count("<figure>") == 2
+    assert "Among the 8 training pictures" in near_note
     with refused("no longer there; draw again"):
         handlers.choose(sheet, 2)
     with refused("No picture is chosen"):
@@ -256,9 +257,9 @@ def test_a_picture_is_chosen_varied_and_compared(models):
 
 
 def test_a_model_without_its_pictures_says_so_instead_of_comparing(models):
-    nearest = generate.GenerateHandlers(models).nearest(Recipe(1), "plain")
-    assert nearest.near == ""
-    assert "none can be compared" in nearest.near_note
+    near, near_note = generate.GenerateHandlers(models).nearest(Recipe(1), "plain")
+    assert near == ""
+    assert "none can be compared" in near_note
 
 
 # --- Explore ---------------------------------------------------------------------------------------------------------
@@ -279,11 +280,11 @@ def test_the_map_has_the_picture_in_its_middle(models):
 
 def test_directions_at_zero_change_nothing(models):
     handlers = explore.ExploreHandlers(models)
-    same = handlers.move("tiny", 7)
-    assert torch.equal(to_tensor(same.before), to_tensor(same.after))
-    moved = handlers.move("tiny", 7, "components", 0, 4.0)
-    assert not torch.equal(to_tensor(moved.before), to_tensor(moved.after))
-    assert moved.after.info["directions"] == "components: 0, 4, 0, 0, 0, 0"
+    before, after = handlers.move("tiny", 7)
+    assert torch.equal(to_tensor(before), to_tensor(after))
+    before, after = handlers.move("tiny", 7, "components", 0, 4.0)
+    assert not torch.equal(to_tensor(before), to_tensor(after))
+    assert after.info["directions"] == "components: 0, 4, 0, 0, 0, 0"
     assert handlers.strips("tiny", 7, "factorisation").count('<div class="strip">') == 6
     with refused("slider is 6; it must be between -5 and 5"):
         handlers.move("tiny", 7, "components", 6)
@@ -377,11 +378,11 @@ def test_impossible_edits_are_refused(models, arguments, message):
 
 
 def test_the_table_of_mixtures_has_the_pictures_themselves_at_its_edges(models):
-    mixed = mix.MixHandlers(models).mix("tiny", "0, 1", "2, 3, 4", 16)
+    table, note = mix.MixHandlers(models).mix("tiny", "0, 1", "2, 3, 4", 16)
     cell, gap, label = 128, mix.GAP, 22
-    assert mixed.table.size == (cell * 4 + gap, cell + gap + label + 2 * (cell + label) - label)
-    assert "16 × 16" in mixed.note
-    pixels = to_tensor(mixed.table)
+    assert table.size == (cell * 4 + gap, cell + gap + label + 2 * (cell + label) - label)
+    assert "16 × 16" in note
+    pixels = to_tensor(table)
     network = models.open("tiny").network
     corner = pixels[:, label : label + cell : 2, cell + gap : 2 * cell + gap : 2]
     assert torch.equal(corner, sample_images(network, [2])[0])

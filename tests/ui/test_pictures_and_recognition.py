@@ -11,11 +11,11 @@ from sase_gan.layers.sase_recognition import SASEConv2d
 from sase_gan.pixels import read_image, to_tensor
 from sase_gan.recognition.classification.classifier import predict_pictures
 from sase_gan.resizing import at_size
-from sase_gan.ui.attention_view import Framing, attention_html, framing, laid_out, layer_words, weights_html
-from sase_gan.ui.handlers.picture import NUM_COLOURS, PictureHandlers
-from sase_gan.ui.handlers.recognise import RecogniseHandlers, attention_map, example, watched
+from sase_gan.ui.markup import Framing, attention_html, framing, laid_out, layer_words, weights_html
 from sase_gan.ui.models import CLASSIFIER, DETECTOR, PYRAMID, Models
+from sase_gan.ui.one_picture import NUM_COLOURS, PictureHandlers
 from sase_gan.ui.pictures import painted
+from sase_gan.ui.tabs.recognise import RecogniseHandlers, attention_map, example, watched
 from sase_gan.ui.trainings import Trainings
 from tests.ui.test_handlers import refused
 
@@ -56,12 +56,12 @@ def test_pictures_of_any_size_are_those_of_the_library(handlers, models):
 
 def test_a_painted_change_is_redrawn_and_the_rest_untouched(handlers, models):
     network = models.open_pyramid("single").network
-    changed = handlers.change("single", painting(), "edit", 1, 7)
+    result, note = handlers.change("single", painting(), "edit", 1, 7)
     composite, mask = painted(painting())
     expected = edit(network, at_size(composite, (28, 28)), mask, 1, seeds=(7,))[0]
-    assert torch.equal(to_tensor(changed.result), expected)
+    assert torch.equal(to_tensor(result), expected)
     assert torch.equal(expected[:, 24:, 24:], network.picture[:, 24:, 24:])
-    assert "Seed 7" in changed.note
+    assert "Seed 7" in note
     strip = handlers.strip("single", painting())
     assert [name for _, name in strip.gallery] == ["start scale 1", "start scale 2"]
 

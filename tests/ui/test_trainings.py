@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,9 @@ import pytest
 from sase_gan.errors import UsageError
 from sase_gan.progress import readable_seconds
 from sase_gan.ui import trainings as trainings_module
-from sase_gan.ui.handlers.train import TrainHandlers, Watched
 from sase_gan.ui.models import Models
-from sase_gan.ui.training_view import describe_survey, status_html, status_sentence
+from sase_gan.ui.tabs.train import TrainHandlers
+from sase_gan.ui.training_view import Watched, describe_survey, status_html, status_sentence, watched
 from sase_gan.ui.trainings import Job, Trainings, TrainingState, checked_name
 from sase_gan.ui.uploads import survey_set
 from tests.processes import PATIENCE, end, until
@@ -63,6 +64,10 @@ def let_end(trainings: Trainings) -> None:
     (trainings.runs / trainings.last().run / "may-end").touch()
 
 
+def until_ended(trainings: Trainings) -> None:
+    until(lambda: not trainings.is_alive(trainings.last()))
+
+
 def pictures(folder: Path) -> Path:
     return folder / "set"
 
@@ -71,7 +76,7 @@ def test_a_training_runs_to_its_end_and_leaves_its_state_in_files(trainings):
     assert trainings.state() is None
     job = trainings.start(pictures, "my faces", ["--seed", "1"], minutes=3)
     assert job.run == "my-faces-001"
-    assert trainings.wait(PATIENCE)
+    until_ended(trainings)
     state = trainings.state()
     assert (state.state, state.images_seen, state.total_images) == ("finished", 50, 50)
     # A studio that is started anew finds it in the same state.
@@ -82,7 +87,7 @@ def test_a_training_runs_to_its_end_and_leaves_its_state_in_files(trainings):
 def test_the_newest_samples_are_shown(trainings):
     """By their number: among the names of parts of thousands the first would come last."""
     trainings.start(pictures, "faces", [])
-    assert trainings.wait(PATIENCE)
+    until_ended(trainings)
     for name in ("000000kimg", "000000.263kimg", "reals"):
         (trainings.runs / "faces-001" / "grids" / f"{name}.png").write_bytes(b"")
     assert trainings.state().grid.name == "000000.263kimg.png"
@@ -92,7 +97,7 @@ def test_the_newest_samples_are_shown(trainings):
 def test_the_process_gets_the_options_and_the_pictures(trainings, tmp_path):
     (tmp_path / "program.py").write_text("import sys, json; print(json.dumps(sys.argv[1:]))")
     trainings.start(pictures, "faces", ["--seed", "1"], minutes=3)
-    assert trainings.wait(PATIENCE)
+    until_ended(trainings)
     said = json.loads(trainings.log("faces-001").read_text())
     runs = tmp_path / "runs"
     options = ["--seed", "1", "--minutes", "3", "--device", "auto", "--out", str(runs / "faces-001")]
@@ -116,7 +121,7 @@ def test_there_is_one_training_at_a_time_and_it_stops_on_request(trainings):
         other.resume("slow-001")
     assert trainings.stop().state == "stopping"
     let_end(trainings)
-    assert trainings.wait(PATIENCE)
+    until_ended(trainings)
     assert trainings.state().state == "stopped"
     with pytest.raises(UsageError, match="No training is running"):
         trainings.stop()
@@ -130,7 +135,7 @@ def test_a_stop_after_the_last_step_stops_nothing(trainings):
     assert state.state == "running"
     assert "late-001 has seen all its images" in status_sentence(state)
     let_end(trainings)
-    assert trainings.wait(PATIENCE)
+    until_ended(trainings)
     assert trainings.state().state == "finished"
 
 
@@ -156,16 +161,16 @@ def test_a_training_that_ends_before_the_signal_reaches_it_is_finished(trainings
 def test_a_training_that_ends_while_its_files_are_read_has_not_failed(trainings, monkeypatch):
     trainings.start(pictures, "late", [])
     until(lambda: trainings.state().images_seen == 50)
-    read = trainings_module._said
+    read = trainings_module._progress
 
-    def and_then_it_ends(log: Path) -> list[str]:
-        said = read(log)
+    def and_then_it_ends(folder: Path) -> TrainingState:
+        found = read(folder)
         let_end(trainings)
         trainings._process.wait(PATIENCE)
-        return said
+        return found
 
     with monkeypatch.context() as patch:
-        patch.setattr(trainings_module, "_said", and_then_it_ends)
+        patch.setattr(trainings_module, "_progress", and_then_it_ends)
         assert trainings.state().state == "running"
     assert trainings.state().state == "finished"
 
@@ -182,11 +187,11 @@ def test_a_time_limit_counts_for_the_time_left(trainings, monkeypatch):
 
 def test_a_stopped_run_goes_on_and_a_finished_one_needs_more_images(trainings):
     trainings.start(pictures, "faces", [])
-    assert trainings.wait(PATIENCE)
+    until_ended(trainings)
     with pytest.raises(UsageError, match="faces-001 has seen 50 images and was to end at 50; give more"):
         trainings.resume("faces-001")
     trainings.resume("faces-001", kimg=0.08)
-    assert trainings.wait(PATIENCE)
+    until_ended(trainings)
     state = trainings.state()
     assert (state.state, state.images_seen, state.total_images) == ("finished", 80, 80)
     for name in ("nothing", "../faces-001", None):
@@ -206,7 +211,7 @@ def test_a_run_on_one_picture_goes_on_without_a_time_limit(trainings, monkeypatc
 
 def test_a_failed_training_says_why(trainings):
     trainings.start(pictures, "fail", [])
-    assert trainings.wait(PATIENCE)
+    until_ended(trainings)
     state = trainings.state()
     assert state.state == "failed"
     assert state.message == "the pictures are too few; add some"
@@ -231,7 +236,7 @@ def test_a_name_that_is_none_is_refused(name):
 
 @pytest.fixture
 def handlers(trainings, temporary):
-    return TrainHandlers(trainings, Models([trainings.runs]))
+    return TrainHandlers(trainings)
 
 
 def put(temporary: Path, paths: list[Path]) -> list[str]:
@@ -242,12 +247,12 @@ def put(temporary: Path, paths: list[Path]) -> list[str]:
 
 def test_pictures_are_checked_and_nothing_is_kept(handlers, temporary, few_pictures, trainings):
     files = put(temporary, few_pictures)
-    checked = handlers.check("upload", files)
-    assert "### 8 pictures" in checked.words
-    assert "All are 40 × 40 px" in checked.words
-    assert "No duplicates" in checked.words
-    assert "very few: expect near copies" in checked.words
-    assert checked.preview.width > 400
+    words, preview = handlers.check("upload", files)
+    assert "### 8 pictures" in words
+    assert "All are 40 × 40 px" in words
+    assert "No duplicates" in words
+    assert "very few: expect near copies" in words
+    assert preview.width > 400
     assert sorted(str(path) for path in temporary.iterdir()) == sorted(files)
     assert not trainings.runs.exists()
 
@@ -266,7 +271,7 @@ def test_duplicates_and_broken_pictures_are_named(few_pictures, tmp_path):
 def test_uploaded_pictures_are_kept_for_the_run_alone(handlers, temporary, few_pictures, trainings):
     words = handlers.start("upload", put(temporary, few_pictures), "my faces", 5, 32)
     assert "my-faces-001" in words
-    assert trainings.wait(PATIENCE)
+    until_ended(trainings)
     assert len(list((trainings.runs / "pictures" / "my-faces-001").iterdir())) == 8
     assert handlers.status() == "my-faces-001 is finished after 50 images; it is in the list of models."
 
@@ -299,25 +304,26 @@ def test_impossible_trainings_are_refused(handlers, arguments, message):
 
 
 def test_the_page_follows_and_is_quiet_when_nothing_is_new(handlers, trainings):
-    first = handlers.watch("none yet")
+    watch = partial(watched, trainings, Models([trainings.runs]))
+    first = watch("none yet")
     assert "No training is running" in first.status
     assert first.stop["visible"] is False
     mark = first.mark
-    assert handlers.watch(mark) == Watched()
+    assert watch(mark) == Watched()
     assert all(value == {"__type__": "update"} for value in vars(Watched()).values())
     handlers.start("faces", None, "slow", 5)
     until(lambda: trainings.state().images_seen == 20)
-    watched = handlers.watch(mark)
-    assert "slow-001 is being trained: 20 of 50 images seen." in watched.status
-    assert "width:40.0%" in watched.status
-    assert watched.stop["visible"] is True
+    now = watch(mark)
+    assert "slow-001 is being trained: 20 of 50 images seen." in now.status
+    assert "width:40.0%" in now.status
+    assert now.stop["visible"] is True
     # The tab One picture says who works, and has nothing to stop.
-    assert "slow-001 is being trained, see the tab Train." in watched.picture_status
-    assert watched.picture_samples is None
-    assert watched.picture_stop["visible"] is False
-    assert watched.mark != mark
-    assert watched.curves.count("<svg") == 1
-    again = handlers.watch(watched.mark)
+    assert "slow-001 is being trained, see the tab Train." in now.picture_status
+    assert now.picture_samples is None
+    assert now.picture_stop["visible"] is False
+    assert now.mark != mark
+    assert now.curves.count("<svg") == 1
+    again = watch(now.mark)
     assert "is being trained" in again.status
     assert again == Watched(status=again.status, picture_status=again.picture_status)
 

@@ -1,1 +1,1 @@
-"""The studio's tabs: components and events, one file each; no tab imports another."""
+"""The studio's tabs: what each does and how it is laid out, one file each; no tab imports another."""

@@ -2,52 +2,194 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
+from PIL import Image
 
-from sase_gan.ui.events import Action, at_once
-from sase_gan.ui.handlers.generate import MOST_PICTURES, CloseUp, GenerateHandlers
+from sase_gan.drawing.recipes import Move, Recipe, draw_recipes
+from sase_gan.drawing.sampling import MAX_SEED, NoiseMode
+from sase_gan.errors import SaseGanError, UsageError
+from sase_gan.ui import widgets
+from sase_gan.ui.checks import chosen, number, seed_number, sentences, whole_number
+from sase_gan.ui.events import BAR, Action, at_once, clicked, reporter
+from sase_gan.ui.markup import escaped, figures
 from sase_gan.ui.models import Models
-from sase_gan.ui.pictures import Sheet
-from sase_gan.ui.widgets import gallery_view, image_view, seed_field
+from sase_gan.ui.pictures import Drawn, Sheet, draw_sheet, picture, recipe_at
+
+if TYPE_CHECKING:
+    from sase_gan.ui.nearest import Neighbour
+
+MOST_PICTURES = 64
+VARIATIONS = 11
+NOISE_MODES: tuple[NoiseMode, ...] = ("random", "fixed", "off")
+_SPACE_WORDS = {"mid": "features", "pixels": "pixels"}
 
 
 @dataclass(frozen=True)
-class GenerateTab:
-    """What the page connects to: drawing of another model, and the button that adds the chosen picture to the walk."""
+class CloseUp:
+    """The clicked picture large, its description, and what it came from."""
 
-    redraw: Action
-    picked: gr.State
-    to_walk: gr.Button
+    large: Image.Image
+    about: str
+    recipe: Recipe
+    model: str
+    panel: Any = field(default_factory=lambda: gr.update(visible=True))
+    near_note: str = "Looking through the training pictures ..."
+    near: str = ""
 
 
-def build(models: Models, model: gr.Dropdown) -> GenerateTab:
-    """Lay the tab out and connect its events."""
+class GenerateHandlers:
+    """What the tab does."""
+
+    def __init__(self, models: Models) -> None:
+        self.models = models
+
+    @sentences
+    def sample(
+        self,
+        model: str,
+        seed: float = 0,
+        randomise: bool = False,
+        count: float = 18,
+        truncation: float = 1.0,
+        noise: str = "random",
+        progress: gr.Progress = BAR,
+    ) -> Drawn:
+        """Draw pictures of consecutive seeds.
+
+        Args:
+            seed: Of the first picture, 0 to 2147483647.
+            randomise: Draw a seed instead; the one that is used is returned.
+            count: How many pictures, 1 to 64.
+            truncation: 0 to 2; below 1 pictures are more typical and less varied.
+            noise: "random": each picture has its own fine detail; "fixed": all share that of seed 0; "off": none.
+        """
+        used = seed_number(seed, randomise=randomise)
+        amount = whole_number(count, 1, MOST_PICTURES, "The number of pictures")
+        used = min(used, MAX_SEED - amount + 1)
+        cut = number(truncation, 0, 2, "The truncation")
+        mode = chosen(noise, NOISE_MODES, "The noise")
+        recipes = [Recipe(used + i, truncation=cut, noise=mode) for i in range(amount)]
+        opened = self.models.open(model)
+        words = f"Seed {used}" if amount == 1 else f"Seeds {used} to {used + amount - 1}"
+        note = f"**{words}** of {opened.entry.name}. Click a picture to look at it closely."
+        return draw_sheet(opened, recipes, note, reporter(progress, "drawing"), seed=used)
+
+    def redraw(
+        self,
+        model: str,
+        seed: float = 0,
+        randomise: bool = False,
+        count: float = 18,
+        truncation: float = 1.0,
+        noise: str = "random",
+        progress: gr.Progress = BAR,
+    ) -> Drawn:
+        """Draw the same of another model: the seed's field is left alone, in which the visitor may be typing."""
+        drawn = self.sample(model, seed, randomise, count, truncation, noise, progress)
+        return drawn if randomise else replace(drawn, seed=gr.skip())
+
+    @sentences
+    def choose(self, sheet: Sheet | None, place: int) -> CloseUp:
+        """Look closely at the picture at a place of the gallery."""
+        recipe, model = recipe_at(sheet, place)
+        opened = self.models.open(model)
+        image = draw_recipes(opened.network, [recipe])[0]
+        return CloseUp(picture(image, recipe.text(opened.digest)), describe_recipe(recipe), recipe, model)
+
+    @sentences
+    def nearest(self, recipe: Recipe | None, model: str, progress: gr.Progress = BAR) -> tuple[str, str]:
+        """Find the training pictures nearest to a picture, as HTML, and say how near they are."""
+        known = check_picked(recipe)
+        opened = self.models.open(model)
+        progress(0.1, desc="looking through the training pictures")
+        try:
+            pictures = self.models.training_pictures(opened)
+        except SaseGanError as error:
+            return "", str(error)
+        found = pictures.nearest(draw_recipes(opened.network, [known])[0])
+        shown = figures([(item.image, _caption(item)) for item in found])
+        return shown, explain_nearest(found, len(pictures.images))
+
+    @sentences
+    def more_like(
+        self, recipe: Recipe | None, model: str, amount: float, seed: float = 0, progress: gr.Progress = BAR
+    ) -> Drawn:
+        """Draw eleven variations of a picture, behind the picture itself."""
+        known = check_picked(recipe)
+        share = number(amount, 0.05, 1.6, "The amount of change")
+        start = whole_number(seed, 0, MAX_SEED, "The seed of the variations")
+        moves = [Move("~", round(share * 100), start, place) for place in range(VARIATIONS)]
+        note = f"**Like {escaped(known.name)}**, which is the first. Click one to go on from it."
+        recipes = [known, *map(known.moved, moves)]
+        return draw_sheet(self.models.open(model), recipes, note, reporter(progress, "drawing"))
+
+
+def check_picked(recipe: Recipe | None) -> Recipe:
+    """Check that a picture is chosen.
+
+    Raises:
+        UsageError: if none is.
+    """
+    if recipe is None:
+        raise UsageError("No picture is chosen; click one first.")
+    return recipe
+
+
+def describe_recipe(recipe: Recipe) -> str:
+    """Write a picture's name and settings as Markdown."""
+    head = f"### Seed {recipe.seed}"
+    if recipe.moves:
+        steps = "One step" if len(recipe.moves) == 1 else f"{len(recipe.moves)} steps"
+        head = f"### Picture {recipe.name}\n{steps} from seed {recipe.seed}"
+    settings = [] if recipe.truncation == 1 else [f"truncation {recipe.truncation:g}"]
+    settings += [] if recipe.noise == "random" else [f"noise {recipe.noise}"]
+    return head + (f"\n{', '.join(settings).capitalize()}" if settings else "")
+
+
+def _caption(item: Neighbour) -> str:
+    mirrored = ", mirrored" if item.mirrored else ""
+    name = item.name.rpartition("/")[2].rpartition(".")[0] or item.name
+    return f"{item.distance:.2f} in {_SPACE_WORDS[item.space]}{mirrored}\n{name}"
+
+
+def explain_nearest(found: Sequence[Neighbour], count: int) -> str:
+    """Say in one or two sentences what the distances mean."""
+    usual = {item.space: item.usual for item in found}
+    levels = " and ".join(f"{value:.2f} in {_SPACE_WORDS[space]}" for space, value in sorted(usual.items()))
+    verdict = "It is no nearer to them than they are to each other."
+    if close := [item for item in found if item.near]:
+        verdict = (
+            f"**This may be a copy**: it is nearer to {escaped(close[0].name)} than nineteen in twenty training "
+            "pictures are to their own nearest."
+        )
+    return f"{verdict} Among the {count} training pictures the usual distance to the nearest is {levels}."
+
+
+def build(models: Models, model: gr.Dropdown) -> tuple[Action, gr.State, gr.Button]:
+    """Lay the tab out; returns drawing of another model, the chosen picture, and the button to add it to the walk."""
     handlers = GenerateHandlers(models)
     sheet, picked, picked_model = gr.State(None), gr.State(None), gr.State("")
     with gr.Row(elem_classes="studio-row"):
         with gr.Column(scale=1, min_width=260):
             with gr.Group():
-                seed = seed_field()
+                seed = widgets.seed_field()
                 randomise = gr.Checkbox(False, label="A random seed at every draw")
                 count = gr.Slider(1, MOST_PICTURES, 18, step=1, label="Pictures")
-                truncation = gr.Slider(
-                    0, 2, 1, step=0.05, label="Truncation", info="Below 1: more typical, less varied."
-                )
+                words = "Below 1: more typical, less varied."
+                truncation = gr.Slider(0, 2, 1, step=0.05, label="Truncation", info=words)
             draw = gr.Button("Draw", variant="primary", elem_id="draw")
             with gr.Accordion("More", open=False):
-                noise = gr.Radio(
-                    [("Own", "random"), ("Shared", "fixed"), ("None", "off")],
-                    value="random",
-                    label="Fine noise",
-                    info="The random detail of each picture.",
-                )
+                modes = [("Own", "random"), ("Shared", "fixed"), ("None", "off")]
+                words = "The random detail of each picture."
+                noise = gr.Radio(modes, value="random", label="Fine noise", info=words)
                 view = gr.Radio(["Grid", "Single"], value="Grid", label="View")
         with gr.Column(scale=3, min_width=300):
             note = gr.Markdown("The first pictures are being drawn.", elem_id="sheet-note")
-            gallery = gallery_view("sheet", columns=6, object_fit="contain", allow_preview=False)
+            gallery = widgets.gallery_view("sheet", columns=6, object_fit="contain", allow_preview=False)
         with gr.Column(scale=1, min_width=290):
             about = gr.Markdown(
                 "### Look closely\nClick a picture for its seed, the training pictures nearest to it, a lossless file, "
@@ -55,7 +197,7 @@ def build(models: Models, model: gr.Dropdown) -> GenerateTab:
                 elem_id="about",
             )
             with gr.Column(visible=False, elem_id="close-up") as close_up:
-                large = image_view("The chosen picture", "large", "pictures", "large", show_label=False)
+                large = widgets.image_view("The chosen picture", "large", "pictures", "large", show_label=False)
                 with gr.Row():
                     more = gr.Button("More like this", variant="secondary", size="md", min_width=100)
                     to_walk = gr.Button("Add to walk", variant="secondary", size="md", min_width=100)
@@ -64,38 +206,24 @@ def build(models: Models, model: gr.Dropdown) -> GenerateTab:
                 near_note = gr.Markdown("", elem_id="near-note")
                 near = gr.HTML("", elem_id="near")
     inputs = [model, seed, randomise, count, truncation, noise]
+    shown = {"gallery": gallery, "note": note, "sheet": sheet}
     drawn = {"gallery": gallery, "seed": seed, "note": note, "sheet": sheet}
     sample = Action(handlers.sample, inputs, drawn)
     sample.on(draw.click, api="sample")
     sample.on(seed.submit)
 
     def choose(event: gr.SelectData, current: Sheet | None) -> CloseUp:
-        index = event.index
-        return handlers.choose(current, int(index[0] if isinstance(index, list) else index))
+        return handlers.choose(current, clicked(event))
 
-    closer = Action(
-        choose,
-        [sheet],
-        {
-            "large": large,
-            "about": about,
-            "recipe": picked,
-            "model": picked_model,
-            "panel": close_up,
-            "near_note": near_note,
-            "near": near,
-        },
-    )
-    nearest = Action(handlers.nearest, [picked, picked_model], {"near": near, "near_note": near_note})
+    looked = {"large": large, "about": about, "recipe": picked, "model": picked_model, "panel": close_up}
+    closer = Action(choose, [sheet], {**looked, "near_note": near_note, "near": near})
     # On a phone the close-up lies below the pictures.
     scroll = "() => { if (innerWidth < 700) document.getElementById('about').scrollIntoView(); }"
-    looked = closer.on(gallery.select, show_progress_on=[large]).success(None, js=scroll, api_visibility="private")
-    nearest.on(looked.success)
-    Action(handlers.more_like, [picked, picked_model, amount], {"gallery": gallery, "note": note, "sheet": sheet}).on(
-        more.click
-    )
+    scrolled = closer.on(gallery.select, show_progress_on=[large]).success(None, js=scroll, api_visibility="private")
+    Action(handlers.nearest, [picked, picked_model], [near, near_note]).on(scrolled.success)
+    Action(handlers.more_like, [picked, picked_model, amount], shown).on(more.click)
     at_once(view.change, _as_grid_or_single, [view], [gallery])
-    return GenerateTab(Action(handlers.redraw, inputs, drawn), picked, to_walk)
+    return Action(handlers.redraw, inputs, drawn), picked, to_walk
 
 
 def _as_grid_or_single(how: str) -> Any:

@@ -1,13 +1,119 @@
-"""The tab Mix: rows and columns of pictures, and the size from which the column's appearance takes over."""
+"""The tab Mix: rows and columns of pictures, and the size of the maps from which the column's appearance takes over."""
 
 from __future__ import annotations
 
-import gradio as gr
+from collections.abc import Iterable
+from typing import Any
 
-from sase_gan.ui.events import Action
-from sase_gan.ui.handlers.mix import MixHandlers
+import gradio as gr
+import torch
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+from sase_gan.drawing.latents import mix
+from sase_gan.drawing.recipes import Recipe, draw_recipes, parse_recipes
+from sase_gan.drawing.sampling import Inputs
+from sase_gan.errors import UsageError
+from sase_gan.networks.channel_tables import generator_sizes
+from sase_gan.networks.generator import Generator
+from sase_gan.ui import widgets
+from sase_gan.ui.checks import chosen, sentences
+from sase_gan.ui.events import BAR, Action
+from sase_gan.ui.markup import escaped
 from sase_gan.ui.models import Models
-from sase_gan.ui.widgets import image_view
+from sase_gan.ui.pictures import picture
+
+MOST_ROWS = 6
+CELL, GAP, LABEL = 128, 10, 22
+
+
+class MixHandlers:
+    """What the tab does."""
+
+    def __init__(self, models: Models) -> None:
+        self.models = models
+
+    @sentences
+    def mix(
+        self,
+        model: str,
+        rows: str = "0, 1, 4, 5",
+        columns: str = "2, 6, 9, 11, 13",
+        size: int = 8,
+        progress: gr.Progress = BAR,
+    ) -> tuple[Image.Image, str]:
+        """Mix every row's picture with every column's: shapes of the row, appearance of the column.
+
+        Args:
+            rows, columns: One to six pictures each, such as 0, 1, 4.
+            size: The side of the maps from which the column takes over: 4, 8, 16 and so on.
+        """
+        first, second = parse_recipes(rows, most=MOST_ROWS), parse_recipes(columns, most=MOST_ROWS)
+        opened = self.models.open(model)
+        network = opened.network
+        start = chosen(size, sizes_of(network), "The size")
+        images: list[Iterable[Tensor]] = []
+        for index, row in enumerate(first):
+            images.append(mix(network, _inputs(network, [row] * len(second)), _inputs(network, second), start))
+            progress((index + 1, len(first)), desc="mixing")
+        heads, sides = draw_recipes(network, second), draw_recipes(network, first)
+        head_names, side_names = [recipe.name for recipe in second], [recipe.name for recipe in first]
+        table = contact_table(heads, sides, images, head_names, side_names)
+        table.info.update({"snapshot": opened.digest, "rows": rows, "columns": columns, "from_size": str(start)})
+        note = (
+            f"From **{start} × {start}** on, the appearance is that of the picture above "
+            f"({escaped(', '.join(head_names))}); shapes are those of the picture at the left."
+        )
+        return table, note
+
+    @sentences
+    def sizes(self, model: str) -> Any:
+        """Offer the sizes that a model has."""
+        sizes = sizes_of(self.models.open(model).network)
+        return gr.update(choices=[(f"{size}", size) for size in sizes], value=sizes[1])
+
+
+def sizes_of(network: Generator) -> tuple[int, ...]:
+    """The map sizes of a generator, from 4 up."""
+    return (4, *generator_sizes(network.config.image_size))
+
+
+def _inputs(network: Generator, recipes: list[Recipe]) -> Inputs:
+    found = [recipe.inputs(network) for recipe in recipes]
+    noises = [item.noise for item in found if item.noise is not None]
+    if len(noises) not in (0, len(found)):
+        raise UsageError("Pictures with and without noise cannot be mixed.")
+    noise = [torch.cat(maps) for maps in zip(*noises, strict=True)] if noises else None
+    return Inputs(torch.cat([item.z for item in found]), noise)
+
+
+def contact_table(
+    heads: Tensor, sides: Tensor, cells: list[Iterable[Tensor]], head_names: list[str], side_names: list[str]
+) -> Image.Image:
+    """Set a table of pictures with a head row and a head column set apart, and their names."""
+    cell = heads.shape[-1] * max(1, CELL // heads.shape[-1])
+    font = ImageFont.load_default(13)
+    left, top = cell + GAP, cell + GAP + LABEL
+    canvas = Image.new("RGB", (left + cell * len(heads), top + (cell + LABEL) * len(sides) - LABEL), "white")
+    pen = ImageDraw.Draw(canvas)
+
+    def place(image: Tensor, x: int, y: int) -> None:
+        canvas.paste(picture(image).resize((cell, cell), Image.Resampling.NEAREST), (x, y))
+
+    def write(name: str, x: int, y: int) -> None:
+        pen.text((x, y), name if len(name) <= 16 else f"{name[:15]}…", fill="#444", font=font)
+
+    for column, (image, name) in enumerate(zip(heads, head_names, strict=True)):
+        place(image, left + column * cell, LABEL)
+        write(name, left + column * cell + 4, 3)
+    for row, (image, name) in enumerate(zip(sides, side_names, strict=True)):
+        y = top + row * (cell + LABEL)
+        place(image, 0, y)
+        write(name, 4, y - LABEL + 4)
+        for column, mixed in enumerate(cells[row]):
+            place(mixed, left + column * cell, y)
+    pen.line([(left - GAP // 2, 0), (left - GAP // 2, canvas.height)], fill="#d6d3d1")
+    return canvas
 
 
 def build(models: Models, model: gr.Dropdown) -> list[Action]:
@@ -18,12 +124,9 @@ def build(models: Models, model: gr.Dropdown) -> list[Action]:
             with gr.Group():
                 rows = gr.Textbox("0, 1, 4, 5", label="Rows: shapes", info="Up to six seeds or names.", max_length=400)
                 columns = gr.Textbox("2, 6, 9, 11, 13", label="Columns: appearance", max_length=400)
-                size = gr.Radio(
-                    [("4", 4), ("8", 8), ("16", 16), ("32", 32), ("64", 64)],
-                    value=8,
-                    label="The column takes over from maps of",
-                    info="Small sizes: parts and colours. Large sizes: colours alone.",
-                )
+                sizes = [("4", 4), ("8", 8), ("16", 16), ("32", 32), ("64", 64)]
+                words = "Small sizes: parts and colours. Large sizes: colours alone."
+                size = gr.Radio(sizes, value=8, label="The column takes over from maps of", info=words)
             start = gr.Button("Mix", variant="primary", elem_id="mix-button")
             with gr.Accordion("What is mixed", open=False):
                 gr.Markdown(
@@ -34,8 +137,8 @@ def build(models: Models, model: gr.Dropdown) -> list[Action]:
         with gr.Column(scale=3, min_width=300):
             note = gr.Markdown("The mixtures appear here.", elem_id="mix-note")
             alt = "Mixtures of the rows' and the columns' pictures"
-            table = image_view(alt, "mix-table", "pictures", "table", show_label=False)
-    mix = Action(handlers.mix, [model, rows, columns, size], {"table": table, "note": note})
+            table = widgets.image_view(alt, "mix-table", "pictures", "table", show_label=False)
+    mix = Action(handlers.mix, [model, rows, columns, size], [table, note])
     mix.on(start.click, api="mix")
     for trigger in (rows.submit, columns.submit, size.input):
         mix.on(trigger)

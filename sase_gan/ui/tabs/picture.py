@@ -2,63 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
-
 import gradio as gr
 
-from sase_gan.ui.checks import LONGEST_MINUTES
+from sase_gan.ui import widgets
 from sase_gan.ui.events import AT_ONCE, READING, Action
-from sase_gan.ui.handlers.picture import LONGEST_SIDE, MOST_FRAMES, SPEEDS, PictureHandlers
 from sase_gan.ui.models import PYRAMID, Models
-from sase_gan.ui.training_view import status_html
+from sase_gan.ui.one_picture import LONGEST_SIDE, MOST_FRAMES, SPEEDS, PictureHandlers
+from sase_gan.ui.training_view import TrainingPlace, status_html
 from sase_gan.ui.trainings import Trainings
-from sase_gan.ui.widgets import (
-    editor,
-    film_view,
-    gallery_view,
-    has_bundled,
-    image_view,
-    open_list,
-    seed_field,
-    shown_for_uploads,
-    status_view,
-    upload_view,
-)
 
+LARGER = ("fullscreen",)
 BRUSH = gr.Brush(default_size=28, colors=["#c2410c", "#1d4ed8", "#15803d", "#ffffff", "#1c1917"])
 
 
-@dataclass(frozen=True)
-class PictureTab:
-    """What the page connects to.
-
-    Attributes:
-        on_open: what is done when the tab is opened.
-        shown: where the training that works is shown, by field of `Watched`.
-        triggers: what begins or ends one.
-    """
-
-    on_open: Action
-    shown: dict[str, Any]
-    triggers: list[Callable[..., Any]]
-
-
-def build(models: Models, trainings: Trainings) -> PictureTab:
-    """Lay the tab out and connect its events."""
+def build(models: Models, trainings: Trainings) -> tuple[Action, TrainingPlace]:
+    """Lay the tab out; returns what is done when it is opened, and where the training that works is shown."""
     handlers = PictureHandlers(models, trainings)
     names = models.names(PYRAMID)
     with gr.Accordion("Train on a picture", open=not names, elem_id="picture-training"), gr.Row():
-        shown, triggers = _build_training(handlers, trainings)
+        place = _build_training(handlers, trainings)
     with gr.Row():
         with gr.Column(scale=1, min_width=260):
-            model = open_list(names, "Model of one picture", "picture-model")
-            none_yet = "There is no model of one picture yet: train one above."
+            model = widgets.open_list(names, "Model of one picture", "picture-model")
+            hint = "" if names else "There is no model of one picture yet: train one above."
             facts = {
-                "about": gr.Markdown("" if names else none_yet, elem_id="picture-about"),
-                "learnt": image_view(
-                    "What it learnt from", "picture-learnt", "pictures", "large", buttons=["fullscreen"]
+                "about": gr.Markdown(hint, elem_id="picture-about"),
+                "learnt": widgets.image_view(
+                    "What it learnt from", "picture-learnt", "pictures", "large", buttons=LARGER
                 ),
             }
         with gr.Column(scale=3, min_width=300), gr.Tabs(elem_classes="inner-tabs", overflow_behavior="wrap"):
@@ -72,51 +42,40 @@ def build(models: Models, trainings: Trainings) -> PictureTab:
                 _build_animation(handlers, model)
     # Not only by hand: a training that ends chooses its model.
     Action(handlers.facts, [model], facts).on(model.change)
-    on_open = Action(handlers.opened, [model], {"models": model, **facts})
-    return PictureTab(on_open, {**shown, "picture_models": model}, triggers)
+    place.shown["picture_models"] = model
+    return Action(handlers.opened, [model], {"models": model, **facts}), place
 
 
-def _build_training(handlers: PictureHandlers, trainings: Trainings) -> tuple[dict[str, Any], list[Callable[..., Any]]]:
-    bundled = has_bundled("single")
+def _build_training(handlers: PictureHandlers, trainings: Trainings) -> TrainingPlace:
+    bundled = widgets.has_bundled("single")
     with gr.Column(scale=1, min_width=280):
         with gr.Group():
-            source = gr.Radio(
-                [
-                    ("My picture", "upload"),
-                    ("Coffee", "coffee"),
-                    ("Galaxies", "hubble_deep_field"),
-                    ("Rocket", "rocket"),
-                ],
-                value="coffee" if bundled else "upload",
-                label="Picture",
-                elem_id="picture-source",
+            known = [("Coffee", "coffee"), ("Galaxies", "hubble_deep_field"), ("Rocket", "rocket")]
+            source = widgets.source_choice(
+                [("My picture", "upload"), *known], "Picture", "picture-source", bundled=bundled
             )
-            upload = upload_view("picture-upload", visible=not bundled, height=200)
+            upload = widgets.upload_view("picture-upload", visible=not bundled, height=200)
             name = gr.Textbox("my picture", label="Name of the run", max_length=40)
-            minutes = gr.Number(5, label="Minutes", minimum=0.1, maximum=LONGEST_MINUTES)
+            minutes = widgets.minutes_field(5)
         with gr.Accordion("More", open=False):
             side = gr.Slider(32, 512, 128, step=8, label="Longest side in training")
-            preset = gr.Dropdown(
-                [(words, key) for key, words in SPEEDS.items()], value="auto", label="Preset", filterable=False,
-                elem_id="picture-preset",
-            )  # fmt: skip
+            preset = widgets.preset_list(SPEEDS, "picture-preset")
         start = gr.Button("Train", variant="primary", elem_id="picture-start")
     with gr.Column(scale=2, min_width=300):
         status_now = status_html(trainings.state(), one_picture=True)
-        status, stop, note = status_view(status_now, "picture-status", "picture-note")
-        samples = image_view(
-            "Samples of the newest stage", "picture-samples", "pictures", "table", "late", buttons=["fullscreen"]
-        )
-    shown_for_uploads(source, upload)
+        status, stop, note = widgets.status_view(status_now, "picture-status", "picture-note")
+        classes = ("pictures", "table", "late")
+        samples = widgets.image_view("Samples of the newest stage", "picture-samples", *classes, buttons=LARGER)
+    widgets.shown_for_uploads(source, upload)
     wishes = [source, upload, name, minutes, side, preset]
     started = Action(handlers.start, wishes, note, READING).on(start.click, api="train_picture")
     stopped = Action(handlers.stop, [], note, AT_ONCE).on(stop.click)
     shown = {"picture_status": status, "picture_samples": samples, "picture_stop": stop, "picture_note": note}
-    return shown, [started.success, stopped.success]
+    return TrainingPlace(shown, [started.success, stopped.success])
 
 
 def _pictures(elem_id: str) -> gr.Gallery:
-    return gallery_view(elem_id, "wide", "late", columns=2, object_fit="contain")
+    return widgets.gallery_view(elem_id, "wide", "late", columns=2, object_fit="contain")
 
 
 def _build_sizes(handlers: PictureHandlers, model: gr.Dropdown) -> gr.Slider:
@@ -136,26 +95,25 @@ def _build_sizes(handlers: PictureHandlers, model: gr.Dropdown) -> gr.Slider:
 
 def _build_edit(handlers: PictureHandlers, model: gr.Dropdown) -> tuple[gr.ImageEditor, gr.Slider]:
     gr.Markdown("Paint over the picture; what you painted becomes a part of it, in its own texture.")
-    canvas = editor("Your change", "picture-canvas", BRUSH)
+    canvas = widgets.editor("Your change", "picture-canvas", BRUSH)
     with gr.Row():
         way = gr.Radio([("Edit", "edit"), ("Harmonise", "harmonise")], value="edit", label="Way")
         scale = gr.Slider(0, 1, 0, step=1, label="Start scale", info="0: chosen; 1 redraws the most.")
-        seed = seed_field()
+        seed = widgets.seed_field()
     with gr.Row():
         go = gr.Button("Make it a part", variant="primary", elem_id="picture-edit")
         every = gr.Button("Show every start scale")
     note = gr.Markdown("")
-    result = image_view("Result", "picture-result", "pictures", "large", "late")
+    result = widgets.image_view("Result", "picture-result", "pictures", "large", "late")
     strip = _pictures("picture-strip")
-    changed = {"result": result, "note": note}
-    Action(handlers.change, [model, canvas, way, scale, seed], changed).on(go.click, api="edit_picture")
+    Action(handlers.change, [model, canvas, way, scale, seed], [result, note]).on(go.click, api="edit_picture")
     Action(handlers.strip, [model, canvas, seed], {"gallery": strip, "note": note}).on(every.click)
     return canvas, scale
 
 
 def _build_paint(handlers: PictureHandlers, model: gr.Dropdown) -> gr.ImageEditor:
     gr.Markdown("Paint flat shapes in the main colours of the picture; they become its materials.")
-    blank = editor("Your painting", "picture-painting", BRUSH)
+    blank = widgets.editor("Your painting", "picture-painting", BRUSH)
     with gr.Row():
         scale = gr.Number(1, label="Start scale", info="1 or 2 serve most paintings.", precision=0, minimum=1)
         seeds = gr.Textbox("0-3", label="Seeds", max_length=100)
@@ -177,9 +135,9 @@ def _build_animation(handlers: PictureHandlers, model: gr.Dropdown) -> None:
         pull = gr.Slider(0, 1, 0.1, step=0.05, label="Pull to the picture")
     with gr.Row():
         scale = gr.Number(0, label="Start scale", info="Stages before it stand still.", precision=0, minimum=0)
-        seed = seed_field()
+        seed = widgets.seed_field()
     go = gr.Button("Animate", variant="primary", elem_id="picture-animate")
     note = gr.Markdown("")
-    film = film_view("picture-film")
+    film = widgets.film_view("picture-film")
     wishes = [model, frames, calm, pull, scale, seed]
     Action(handlers.animate, wishes, {**film, "note": note}).on(go.click, api="animate_picture")

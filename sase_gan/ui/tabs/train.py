@@ -2,103 +2,179 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from PIL import Image
 
+from sase_gan.datasets.sources import bundled_data
 from sase_gan.networks.channel_tables import IMAGE_SIZES
-from sase_gan.ui.checks import LONGEST_MINUTES
-from sase_gan.ui.events import AT_ONCE, READING, Action, at_once
-from sase_gan.ui.handlers.train import AUTOMATIC, PRESETS, UNSEEN, TrainHandlers
-from sase_gan.ui.models import Models
-from sase_gan.ui.training_view import status_html
-from sase_gan.ui.trainings import Trainings
-from sase_gan.ui.widgets import has_bundled, image_view, open_list, seed_field, shown_for_uploads, status_view
+from sase_gan.pixels import grid
+from sase_gan.ui import widgets
+from sase_gan.ui.checks import chosen, number, seed_number, sentences, time_limit
+from sase_gan.ui.events import BAR, READING, Action, at_once, reporter
+from sase_gan.ui.markup import escaped
+from sase_gan.ui.pictures import picture
+from sase_gan.ui.training_view import TrainingPlace, describe_survey, start_sentence, status_html, status_sentence
+from sase_gan.ui.trainings import Trainings, checked_name
+from sase_gan.ui.uploads import SURVEY_SIDE, gather, keep_set, survey_set, temporary_folder, uploaded_set
 
-SECONDS_BETWEEN_LOOKS = 3
+PRESETS = {
+    "auto": "Automatic",
+    "cpu": "A narrow network",
+    "gpu": "The full network, for a GPU",
+    "smoke/low_shot": "A try-out of seconds",
+}
+SOURCES = ("upload", "faces")
+FITS = ("crop", "pad")
+AUTOMATIC = 0
+MOST_PREVIEWED = 96
+# On a CPU a snapshot each thousand images is one each minute: the eye learns more from them than from curves.
+LIVE_OPTIONS = ("--set", "schedule.snapshot_images=1000", "--set", "schedule.log_images=200")
 
 
-@dataclass(frozen=True)
-class TrainTab:
-    """What `follow` connects to: where the training is shown, and what begins or ends one."""
+class TrainHandlers:
+    """What the tab does."""
 
-    handlers: TrainHandlers
-    shown: dict[str, Any]
-    triggers: list[Callable[..., Any]]
+    def __init__(self, trainings: Trainings) -> None:
+        self.trainings = trainings
+
+    @sentences
+    def check(
+        self, source: str = "faces", files: list[str] | None = None, fit: str = "crop", progress: gr.Progress = BAR
+    ) -> tuple[str, Image.Image | None]:
+        """Read pictures as a training would and say what they are like; nothing is kept.
+
+        Args:
+            source: "upload" for the uploaded files, "faces" for the bundled faces.
+            fit: How pictures become square: "crop" the middle, or "pad" with white.
+        """
+        how = chosen(fit, FITS, "The way to a square")
+        with tempfile.TemporaryDirectory(dir=temporary_folder()) as scratch:
+            path = _pictures(source, files, lambda paths, folder: gather(paths, folder / "set"))(Path(scratch))
+            found = survey_set(path, SURVEY_SIDE, how, reporter(progress, "reading the pictures"))
+        if found.images is None:
+            return describe_survey(found), None
+        images = found.images.images
+        shown = images[:: max(1, len(images) // MOST_PREVIEWED)][:MOST_PREVIEWED]
+        return describe_survey(found), picture(grid(shown, columns=12))
+
+    @sentences
+    def start(
+        self,
+        source: str = "faces",
+        files: list[str] | None = None,
+        name: str = "my run",
+        minutes: float = 20,
+        image_size: int = AUTOMATIC,
+        fit: str = "crop",
+        kimg: float = 0,
+        seed: float = 0,
+        preset: str = "auto",
+    ) -> str:
+        """Start a training in a process of its own; returns a sentence.
+
+        Args:
+            source: "upload" for the uploaded files, "faces" for the bundled faces.
+            name: Of the run, 1 to 40 letters, digits, spaces, hyphens or underscores; a number is added.
+            minutes: Time limit, 0.1 to 10080; the run can be gone on with later.
+            fit: How pictures become square: "crop" the middle, or "pad" with white.
+            kimg: Thousand images to see at most; 0 for the preset's.
+            preset: "auto" chooses by the pictures and the machine; "smoke/low_shot" is a try-out of seconds.
+        """
+        stem, limit = checked_name(name), time_limit(minutes)
+        size = chosen(image_size, (AUTOMATIC, *IMAGE_SIZES), "The image size")
+        options = ["--fit", chosen(fit, FITS, "The way to a square"), "--seed", str(seed_number(seed))]
+        known = chosen(preset, tuple(PRESETS), "The preset")
+        options += LIVE_OPTIONS if known == "auto" else ("--preset", known)
+        options += [] if size == AUTOMATIC else ["--image-size", str(size)]
+        most = _thousand_images(kimg)
+        options += [] if most is None else ["--kimg", f"{most:g}"]
+        prepare = _pictures(source, files, lambda paths, folder: keep_set(paths, stem, folder))
+        return start_sentence(self.trainings.start(prepare, stem, options, minutes=limit))
+
+    @sentences
+    def resume(self, run: str, minutes: float = 20, kimg: float = 0) -> str:
+        """Go on with a run.
+
+        Args:
+            minutes: Time limit, 0.1 to 10080; a run on one picture goes on to its last stage.
+            kimg: Thousand images to see at most, from the run's beginning; 0 for what was configured.
+        """
+        limit = time_limit(minutes)
+        job = self.trainings.resume(run, minutes=limit, kimg=_thousand_images(kimg))
+        return f"Going on with **{escaped(job.run)}**."
+
+    @sentences
+    def stop(self) -> str:
+        """Stop the training after its step; everything is saved. Returns what that means for it, as a sentence."""
+        return status_sentence(self.trainings.stop())
+
+    @sentences
+    def status(self) -> str:
+        """Say how far the training is that was started last."""
+        state = self.trainings.state()
+        return "No training was started here yet." if state is None else status_sentence(state)
 
 
-def build(trainings: Trainings, models: Models) -> TrainTab:
-    """Lay the tab out and connect its events."""
-    handlers = TrainHandlers(trainings, models)
+def _pictures(source: object, files: object, put: Callable[[list[Path], Path], Path]) -> Callable[[Path], Path]:
+    """Make, of a source, what puts its pictures into a folder, where they are not there already, and says where."""
+    if chosen(source, SOURCES, "The source of pictures") == "faces":
+        faces = bundled_data("emoji-faces")
+        return lambda folder: faces
+    return partial(put, uploaded_set(files))
+
+
+def _thousand_images(kimg: object) -> float | None:
+    return None if kimg == 0 else number(kimg, 0.01, 1e6, "Thousand images")
+
+
+def build(trainings: Trainings) -> TrainingPlace:
+    """Lay the tab out and connect its events; returns where the training that works is shown."""
+    handlers = TrainHandlers(trainings)
     with gr.Row():
         with gr.Column(scale=1, min_width=280):
             with gr.Group():
-                source = gr.Radio(
-                    [("My pictures", "upload"), ("The bundled faces", "faces")],
-                    value="faces" if has_bundled("emoji-faces") else "upload",
-                    label="Pictures",
-                    elem_id="train-source",
-                )
-                files = gr.File(
-                    label="Pictures, or one zip of them",
-                    file_count="multiple",
-                    file_types=["image", ".zip"],
-                    type="filepath",
-                    visible=False,
-                    height=150,
-                    elem_id="train-files",
-                )
+                sources = [("My pictures", "upload"), ("The bundled faces", "faces")]
+                has_faces = widgets.has_bundled("emoji-faces")
+                source = widgets.source_choice(sources, "Pictures", "train-source", bundled=has_faces)
+                several: dict[str, Any] = {"file_count": "multiple", "file_types": ["image", ".zip"]}
+                words = "Pictures, or one zip of them"
+                files = gr.File(label=words, visible=False, height=150, elem_id="train-files", **several)
                 name = gr.Textbox("faces", label="Name of the run", max_length=40, elem_id="train-name")
-                minutes = gr.Number(
-                    20, label="Minutes", info="Stops then; you can go on later.", minimum=0.1, maximum=LONGEST_MINUTES
-                )
+                minutes = widgets.minutes_field(20, info="Stops then; you can go on later.")
             with gr.Row():
                 check = gr.Button("Check the pictures", min_width=160)
                 start = gr.Button("Start training", variant="primary", min_width=160, elem_id="train-start")
             with gr.Accordion("More", open=False, elem_id="train-more"):
-                image_size = gr.Dropdown(
-                    [("Automatic", AUTOMATIC), *((f"{size} px", size) for size in IMAGE_SIZES)],
-                    value=AUTOMATIC,
-                    label="Image size",
-                    filterable=False,
-                )
-                fit = gr.Radio(
-                    [("Crop the middle", "crop"), ("Pad with white", "pad")], value="crop", label="To a square"
-                )
+                sizes = [("Automatic", AUTOMATIC), *((f"{size} px", size) for size in IMAGE_SIZES)]
+                image_size = gr.Dropdown(sizes, value=AUTOMATIC, label="Image size", filterable=False)
+                fits = [("Crop the middle", "crop"), ("Pad with white", "pad")]
+                fit = gr.Radio(fits, value="crop", label="To a square")
                 kimg = gr.Number(0, label="Thousand images at most", info="0: the preset's.", minimum=0)
-                seed = seed_field()
-                preset = gr.Dropdown(
-                    [(words, key) for key, words in PRESETS.items()],
-                    value="auto",
-                    label="Preset",
-                    filterable=False,
-                    elem_id="train-preset",
-                )
+                seed = widgets.seed_field()
+                preset = widgets.preset_list(PRESETS, "train-preset")
             with gr.Accordion("Go on with a run", open=False):
-                runs = open_list(trainings.names(), "Run", "train-runs")
-                more_minutes = gr.Number(20, label="Minutes", minimum=0.1, maximum=LONGEST_MINUTES)
+                runs = widgets.open_list(trainings.names(), "Run", "train-runs")
+                more_minutes = widgets.minutes_field(20)
                 more_kimg = gr.Number(0, label="Thousand images in all", info="0: as configured.", minimum=0)
                 resume = gr.Button("Go on", elem_id="train-resume")
         with gr.Column(scale=3, min_width=300):
-            status, stop, note = status_view(status_html(trainings.state()), "train-status", "train-note")
+            status, stop, note = widgets.status_view(status_html(trainings.state()), "train-status", "train-note")
             checked = gr.Markdown("", elem_id="train-checked")
+            used: dict[str, Any] = {"buttons": ["fullscreen"], "visible": False}
+            words = "The pictures as they will be used"
             with gr.Row():
-                preview = image_view(
-                    "The pictures as they will be used",
-                    "train-preview",
-                    "pictures",
-                    "table",
-                    buttons=["fullscreen"],
-                    visible=False,
-                )
-            samples = image_view(
-                "Samples: the same 64 seeds at every snapshot", "train-samples", "pictures", "table", "late"
-            )
+                preview = widgets.image_view(words, "train-preview", "pictures", "table", **used)
+            words = "Samples: the same 64 seeds at every snapshot"
+            samples = widgets.image_view(words, "train-samples", "pictures", "table", "late")
             curves = gr.HTML("", elem_id="train-curves")
-    shown_for_uploads(source, files)
-    looked = Action(handlers.check, [source, files, fit], {"words": checked, "preview": preview}, READING)
+    widgets.shown_for_uploads(source, files)
+    looked = Action(handlers.check, [source, files, fit], [checked, preview], READING)
     at_once(looked.on(check.click, api="check_pictures").success, lambda: gr.update(visible=True), [], [preview])
     wishes = [source, files, name, minutes, image_size, fit, kimg, seed, preset]
     started = Action(handlers.start, wishes, note, READING).on(start.click, api="start_training")
@@ -107,17 +183,4 @@ def build(trainings: Trainings, models: Models) -> TrainTab:
     stopped = Action(handlers.stop, [], note, {}).on(stop.click, api="stop_training")
     gr.api(handlers.status, api_name="training_status", queue=False)  # type: ignore[attr-defined]
     shown = {"status": status, "samples": samples, "curves": curves, "stop": stop, "note": note, "runs": runs}
-    return TrainTab(handlers, shown, [started.success, resumed.success, stopped.success])
-
-
-def follow(tab: TrainTab, shown: dict[str, Any], triggers: list[Callable[..., Any]]) -> None:
-    """Follow the training that works: every few seconds, and after each button.
-
-    Args:
-        shown: components outside this tab that show something of it.
-        triggers: what begins or ends a training elsewhere.
-    """
-    mark = gr.State(UNSEEN)
-    watch = Action(tab.handlers.watch, [mark], {**tab.shown, **shown, "mark": mark}, AT_ONCE)
-    for trigger in (*tab.triggers, *triggers, gr.Timer(SECONDS_BETWEEN_LOOKS).tick):
-        watch.on(trigger, show_progress="hidden")
+    return TrainingPlace(shown, [started.success, resumed.success, stopped.success])

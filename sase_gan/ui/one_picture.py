@@ -1,4 +1,4 @@
-"""Handlers of the tab One picture: train on a picture; then other sizes, harmonising, editing, painting, animation."""
+"""What the tab One picture does: train on a picture; then other sizes, harmonising, editing, painting, animation."""
 
 from __future__ import annotations
 
@@ -18,19 +18,10 @@ from sase_gan.errors import UsageError
 from sase_gan.networks.pyramid import Pyramid
 from sase_gan.pixels import to_pillow
 from sase_gan.resizing import at_size
-from sase_gan.ui.checks import (
-    chosen,
-    number,
-    seed_number,
-    seed_numbers,
-    sentences,
-    switch,
-    time_limit,
-    whole_number,
-)
+from sase_gan.ui.checks import chosen, number, seed_number, seed_numbers, sentences, switch, time_limit, whole_number
 from sase_gan.ui.events import BAR, relisted, reporter
 from sase_gan.ui.models import PYRAMID, Models, Opened
-from sase_gan.ui.pictures import ENLARGED_SIDE, Film, Gallery, canvas, gallery, painted, picture, write_film
+from sase_gan.ui.pictures import ENLARGED_SIDE, Drawn, Film, canvas, gallery, painted, picture, write_film
 from sase_gan.ui.training_view import start_sentence, status_sentence
 from sase_gan.ui.trainings import Trainings, checked_name
 from sase_gan.ui.uploads import keep_picture, read_upload, within_temporary
@@ -47,14 +38,7 @@ FRAMES_PER_SECOND = 10
 
 @dataclass(frozen=True)
 class Facts:
-    """What the page shows of a model; left out is what stays as it is.
-
-    Attributes:
-        about, learnt: a sentence, and the picture that it learnt.
-        canvas, blank: that picture to be changed, and an empty one in its colours.
-        edit_scale, draw_scale: sliders of start scales.
-        models: the list.
-    """
+    """What the page shows of a model; left out is what stays as it is. `blank` is an empty canvas in its colours."""
 
     about: Any = field(default_factory=gr.skip)
     learnt: Any = field(default_factory=gr.skip)
@@ -65,24 +49,8 @@ class Facts:
     models: Any = field(default_factory=gr.skip)
 
 
-@dataclass(frozen=True)
-class Pictures:
-    """Pictures with their names, and a sentence."""
-
-    gallery: Gallery
-    note: str
-
-
-@dataclass(frozen=True)
-class Changed:
-    """A picture of which a part was redrawn, and a sentence."""
-
-    result: Image.Image
-    note: str
-
-
 class PictureHandlers:
-    """The handlers, as methods so that they know the models and the trainings."""
+    """What the tab does."""
 
     def __init__(self, models: Models, trainings: Trainings) -> None:
         self.models, self.trainings = models, trainings
@@ -102,15 +70,11 @@ class PictureHandlers:
         """Train on one picture, in a process of its own; returns a sentence.
 
         Args:
-            source: "upload" for the uploaded picture, or "coffee", "hubble_deep_field", "rocket".
-            file: The picture.
             name: Of the run, 1 to 40 letters, digits, spaces, hyphens or underscores; a number is added.
             minutes: The training is planned to fit into them, 0.1 to 10080.
             longest_side: Of the picture in training, 32 to 512 px.
-            preset: "auto", "quick", "standard", or "smoke/one_shot" for a try-out of seconds.
         """
-        stem = checked_name(name)
-        limit = time_limit(minutes)
+        stem, limit = checked_name(name), time_limit(minutes)
         side = whole_number(longest_side, 32, 512, "The longest side")
         how = chosen(preset, tuple(SPEEDS), "The preset")
         place = chosen(source, SOURCES, "The picture")
@@ -180,17 +144,12 @@ class PictureHandlers:
         start_scale: float = 0,
         tiles: bool = False,
         progress: gr.Progress = BAR,
-    ) -> Pictures:
+    ) -> Drawn:
         """Draw pictures like the one that was learnt, at any size.
 
         Args:
-            model: A name of the list of models of one picture.
-            width: In pixels, 16 to 1024; 0 for the trained one.
-            height: In pixels; 0 for the trained one.
-            seeds: One to eight, such as 0-3.
+            width, height: In pixels, 16 to 1024; 0 for the trained one.
             start_scale: Stages before it keep the layout of the picture; 0 redraws everything.
-            tiles: Let the pictures continue seamlessly when they are laid side by side.
-            progress: The browser's bar.
         """
         opened = self._open(model)
         size = _size(opened.network, width, height)
@@ -207,7 +166,7 @@ class PictureHandlers:
         )
         text = {"snapshot": opened.digest, "start_scale": str(scale), "software": "sase_gan studio"}
         note = f"{len(images)} pictures of {images.shape[3]} × {images.shape[2]} px."
-        return Pictures(gallery(images, numbers, text), note)
+        return Drawn(gallery(images, numbers, text), note)
 
     @sentences
     def change(
@@ -217,15 +176,12 @@ class PictureHandlers:
         way: str = "edit",
         start_scale: float = 0,
         seed: float = 0,
-    ) -> Changed:
+    ) -> tuple[Image.Image, str]:
         """Make what was painted over the picture a part of it.
 
         Args:
-            model: A name of the list of models of one picture.
-            painting: The picture painted over, as the page's brush gives it.
             way: "edit" redraws around the change, "harmonise" keeps more of what was painted.
             start_scale: The stage at which it enters, 1 redraws the most; 0 chooses.
-            seed: Of the noise.
         """
         how = chosen(way, WAYS, "The way")
         opened, fitted, mask = self._painted(model, painting)
@@ -233,34 +189,31 @@ class PictureHandlers:
         used = seed_number(seed)
         drawn = (edit if how == "edit" else harmonise)(opened.network, fitted, mask, scale, seeds=(used,))[0]
         text = {"snapshot": opened.digest, "application": how, "seed": str(used)}
-        return Changed(picture(drawn, text), f"Seed {used}; outside the painted part the picture is untouched.")
+        return picture(drawn, text), f"Seed {used}; outside the painted part the picture is untouched."
 
     @sentences
-    def strip(self, model: str, painting: dict[str, Any] | None = None, seed: float = 0) -> Pictures:
+    def strip(self, model: str, painting: dict[str, Any] | None = None, seed: float = 0) -> Drawn:
         """Show what each start scale makes of a painted picture, the coarsest first."""
         opened, fitted, mask = self._painted(model, painting)
         drawn = inject_strip(opened.network, fitted, mask, seed=seed_number(seed)).masked
         shown = [(picture(image), f"start scale {scale}") for scale, image in enumerate(drawn, start=1)]
-        return Pictures(shown, "The same change entering at every stage: early ones redraw it, late ones keep it.")
+        return Drawn(shown, "The same change entering at every stage: early ones redraw it, late ones keep it.")
 
     @sentences
     def paint(
         self, model: str, painting: dict[str, Any] | None = None, start_scale: float = 1, seeds: str = "0-3"
-    ) -> Pictures:
+    ) -> Drawn:
         """Turn a flat painting into pictures of the learnt texture.
 
         Args:
-            model: A name of the list of models of one picture.
-            painting: As the page's brush gives it.
             start_scale: The stage at which it enters; 1 or 2 serve most paintings.
-            seeds: One to eight, such as 0-3.
         """
         opened, fitted, _ = self._painted(model, painting)
         scale = whole_number(start_scale, 1, max(1, opened.network.num_stages - 1), "The start scale")
         numbers = seed_numbers(seeds, MOST_DRAWN)
         drawn = paint_to_image(opened.network, fitted, scale, seeds=numbers, colours=NUM_COLOURS)
         text = {"snapshot": opened.digest, "application": "paint", "start_scale": str(scale)}
-        return Pictures(gallery(drawn, numbers, text), "Each seed another picture of your painting.")
+        return Drawn(gallery(drawn, numbers, text), "Each seed another picture of your painting.")
 
     @sentences
     def animate(
@@ -276,13 +229,10 @@ class PictureHandlers:
         """Let the picture move, as a film (MP4) and an animation (GIF).
 
         Args:
-            model: A name of the list of models of one picture.
             frames: 2 to 200, ten a second.
             calm: Smoothness of the motion, 0 to 1.
             pull: How strongly it is drawn back to the picture, 0 to 1.
             start_scale: Stages before it stand still.
-            seed: Of the motion.
-            progress: The browser's bar.
         """
         opened = self._open(model)
         count = whole_number(frames, 2, MOST_FRAMES, "The number of frames")
@@ -315,7 +265,7 @@ def _start_scale(network: Pyramid, value: object) -> int:
 
 
 def _size(network: Pyramid, width: object, height: object) -> tuple[int, int]:
-    sides = []
-    for value, trained, what in ((height, network.size[0], "The height"), (width, network.size[1], "The width")):
-        sides.append(trained if value in (0, None) else whole_number(value, 16, LONGEST_SIDE, what))
-    return sides[0], sides[1]
+    def side(value: object, trained: int, what: str) -> int:
+        return trained if value in (0, None) else whole_number(value, 16, LONGEST_SIDE, what)
+
+    return side(height, network.size[0], "The height"), side(width, network.size[1], "The width")
