@@ -18,16 +18,15 @@ from torch import Tensor
 
 from sase_gan.evaluation.pictures import resized
 from sase_gan.metrics.catalogue import METRICS, SPACES, Space
-from sase_gan.metrics.copy_verdict import joint_verdict
 from sase_gan.metrics.feature_store import FeatureStore
 from sase_gan.metrics.fidelity import reference_halves
 from sase_gan.metrics.figures import figure
 from sase_gan.metrics.originality import check_copying
-from sase_gan.metrics.protocol import Protocol
 from sase_gan.metrics.records import Colour, EvaluationRecord
 from sase_gan.metrics.reference import LAYERS_OF_SPACES, PictureSet, PreparedReference
+from sase_gan.metrics.request import Protocol
 from sase_gan.metrics.suite import evaluate
-from sase_gan.metrics.verdicts import SEVERITY
+from sase_gan.metrics.verdicts import SEVERITY, joint_verdict
 from sase_gan.seeds import generator
 
 CALIBRATION_SPLITS = 50
@@ -148,7 +147,7 @@ class Calibration:
 
     Attributes:
         name: of the disturbance.
-        space: see `copy_spaces`.
+        space: see `extractors`.
         scores: AuthPct in percent, nn_ratio and copy_share.
         colour: of both spaces together.
     """
@@ -186,7 +185,7 @@ def calibrate(
         results = {}
         for space in SPACES:
             extractor, layer, _ = LAYERS_OF_SPACES[space]
-            rows = reference.store.features(fakes.images, fakes.digest, reference.extractor(extractor), [layer])
+            rows = reference.describe(fakes, extractor, [layer])
             results[space] = check_copying(rows[layer], reference.copying(space), space=space, draws=2)
         colour = joint_verdict([result.verdict for result in results.values()]).colour
         for space, result in results.items():

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from sase_gan.metrics.outcome import CopyMatch, Evaluation, Ranked
+from sase_gan.metrics.measuring import CopyMatch, Evaluation, Ranked
 from sase_gan.metrics.records import (
     FIGURES_FILE,
     RECORD_FILE,

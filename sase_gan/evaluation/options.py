@@ -16,8 +16,7 @@ from sase_gan.datasets.fit import Fit
 from sase_gan.errors import DataError, UsageError
 from sase_gan.hardware import choose_hardware
 from sase_gan.metrics.feature_store import FeatureStore, default_cache_folder
-from sase_gan.metrics.protocol import Protocol, named_protocol
-from sase_gan.metrics.request import Request
+from sase_gan.metrics.request import Protocol, Request, named_protocol
 from sase_gan.metrics.request import resolve as resolve_request
 from sase_gan.networks.load import network_class
 from sase_gan.runs.folder import is_run, open_run

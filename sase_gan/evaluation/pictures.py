@@ -19,8 +19,8 @@ from sase_gan.datasets.prepare import split_holdout
 from sase_gan.drawing.sampling import latent_walk, sample_images
 from sase_gan.errors import DataError, UsageError
 from sase_gan.evaluation.options import Asked, GeneratedSource, RealSource
-from sase_gan.metrics.protocol import Protocol
 from sase_gan.metrics.records import DataPart, FakesPart, ModelPart
+from sase_gan.metrics.request import Protocol
 from sase_gan.networks.load import load_network
 from sase_gan.progress import Count, Progress, named
 from sase_gan.runs.folder import images_of

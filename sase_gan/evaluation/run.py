@@ -8,7 +8,7 @@ from sase_gan.evaluation.folder import ShownPictures, write_evaluation
 from sase_gan.evaluation.options import EvaluationOptions, Machine, Plan, resolve
 from sase_gan.evaluation.pictures import GeneratedPictures, RealPictures, generated_pictures, real_pictures
 from sase_gan.files import write_atomically
-from sase_gan.metrics.outcome import Evaluation, Provenance
+from sase_gan.metrics.measuring import Evaluation, Provenance
 from sase_gan.metrics.records import EvaluationRecord
 from sase_gan.metrics.reference import PreparedReference
 from sase_gan.metrics.single_suite import evaluate_single

@@ -17,7 +17,7 @@ from typing import Literal
 Better = Literal["lower", "higher", "target"]
 Space = Literal["mid", "pixels"]
 SPACES: tuple[Space, ...] = ("mid", "pixels")
-"""Descriptions in which copies are looked for, see `copy_spaces`."""
+"""Descriptions in which copies are looked for, see `extractors`."""
 
 Group = Literal["distribution", "patches", "copying", "diversity", "smoothness", "single"]
 GROUPS: tuple[Group, ...] = ("distribution", "patches", "copying", "diversity", "smoothness", "single")

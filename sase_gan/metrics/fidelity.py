@@ -11,8 +11,7 @@ Sources: Heusel and others 2017 (Frechet distance), Binkowski and others 2018 (k
 distance).
 """
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -31,15 +30,6 @@ PRECISION_NEIGHBOURS = 3
 # Cosine distance under which a memorisation-informed distance starts to punish; the value of its authors.
 MEMORISATION_LIMIT = 0.1
 _LIBRARY_SEED = 2020
-
-
-@dataclass(frozen=True)
-class KernelDistance:
-    """A kernel distance has mean and deviation over subsets of `subset_size` pictures."""
-
-    mean: float
-    std: float
-    subset_size: int
 
 
 def frechet_distance(fakes: Tensor, reals: Tensor) -> float:
@@ -103,20 +93,25 @@ def _centred(fakes: Tensor, reals: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return mean_a - mean_b, (a - mean_a) / (len(a) - 1) ** 0.5, (b - mean_b) / (len(b) - 1) ** 0.5
 
 
+class KernelDistance(NamedTuple):
+    """A kernel distance has mean and deviation over subsets of `subset_size` pictures."""
+
+    mean: float
+    std: float
+    subset_size: int
+
+
 def kernel_distance(
     fakes: Tensor, reals: Tensor, *, subsets: int = KID_SUBSETS, subset_size: int | None = None
 ) -> KernelDistance:
     """Squared maximum mean discrepancy with the kernel (x.y / D + 1)^3, by torch-fidelity, over random subsets.
 
-    Args:
-        fakes: [N, D].
-        reals: [M, D].
-        subsets: how many.
-        subset_size: by default min(1000, N, M). With all of the reals in each subset, `std` shows the fakes' variation
-            only.
+    Subsets have min(1000, N, M) pictures by default. With all of the reals in each, `std` shows the fakes' variation
+    only.
 
     Raises:
-        NotApplicable: fewer than two pictures on a side, or a subset larger than a side.
+        NotApplicable: fewer than two pictures on a side.
+        ValueError: a subset larger than a side.
     """
     _check(fakes, reals, 2)
     size = subset_size or min(KID_LARGEST_SUBSET, len(fakes), len(reals))
@@ -134,9 +129,8 @@ def kernel_distance(
         rng_seed=_LIBRARY_SEED,
         verbose=False,
     )
-    return KernelDistance(
-        float(result["kernel_inception_distance_mean"]), float(result["kernel_inception_distance_std"]), size
-    )
+    mean, std = (float(result[f"kernel_inception_distance_{what}"]) for what in ("mean", "std"))
+    return KernelDistance(mean, std, size)
 
 
 def polynomial_kernel(a: Tensor, b: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """Does the generator copy its training pictures?
 
 The reference is every training picture, its mirror image, and small shifts of both, so that none of these hides a copy;
-distances are Euclidean in the descriptions of `copy_spaces`. Everything is held against the training set itself: how
+distances are Euclidean in the descriptions of `extractors`. Everything is held against the training set itself: how
 near are its pictures to each other (leave-one-out), and what would honest new pictures score (random halves of the set,
 one of them taken as fakes)? AuthPct is that of Alaa and others, "How Faithful is your Synthetic Data?" (2022); the
 shares, the limits and the verdict are ours.
@@ -37,9 +37,8 @@ from torch import Tensor
 from sase_gan.metrics.book import NotApplicable
 from sase_gan.metrics.bootstrap import Interval, centred_interval, describe, resampled_counts, share_interval
 from sase_gan.metrics.catalogue import Space
-from sase_gan.metrics.copy_verdict import RULES, CopyScores, HonestBaseline, copying_verdict
 from sase_gan.metrics.fidelity import reference_halves
-from sase_gan.metrics.verdicts import Verdict
+from sase_gan.metrics.verdicts import RULES, CopyScores, HonestBaseline, Verdict, copying_verdict
 
 HONEST_SPLITS = 200
 _BLOCK_DISTANCES = 4_000_000

@@ -1,6 +1,5 @@
 """The suite for one picture measures what was made from it, in the same schema as sets; and sums up many scenes."""
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -12,7 +11,6 @@ from torch import Tensor
 from sase_gan.errors import WeightsError
 from sase_gan.features import weights
 from sase_gan.features.efficientnet_lite0 import efficientnet_lite0
-from sase_gan.features.lpips import lpips_network
 from sase_gan.features.reconstruction import EfficientNetLite0Loss, PerceptualDistance
 from sase_gan.metrics import single_image, verdicts
 from sase_gan.metrics.book import NotApplicable, Setting
@@ -20,14 +18,13 @@ from sase_gan.metrics.bootstrap import Interval, mean_interval, resampled_interv
 from sase_gan.metrics.catalogue import COPY_RATE_LIMIT, METRICS
 from sase_gan.metrics.diversity import diversity_pairs, pixel_diversity
 from sase_gan.metrics.extractors import PixelExtractor
+from sase_gan.metrics.fidelity import library_extractor
 from sase_gan.metrics.figures import Figure, figure, figures_of
-from sase_gan.metrics.measuring import Measurement
-from sase_gan.metrics.outcome import CopyMatch, Evaluation, Provenance, start_record, verdict_fields
-from sase_gan.metrics.protocol import Protocol
+from sase_gan.metrics.measuring import CopyMatch, Evaluation, Measurement, Provenance
 from sase_gan.metrics.records import CopyPair, EvaluationRecord
-from sase_gan.metrics.reference import PictureSet, PreparedReference
-from sase_gan.metrics.request import LPIPS_NET, Request, resolve
-from sase_gan.metrics.suite_copying import PANEL_SIZE
+from sase_gan.metrics.reference import PreparedReference
+from sase_gan.metrics.request import LPIPS_NET, Protocol, Request
+from sase_gan.metrics.suite import PANEL_SIZE
 
 _INCEPTION_SOURCES: dict[str, single_image.InceptionSource] = {"inception": "fidelity", "inception-tv": "torchvision"}
 _SIFID_LAYERS: dict[single_image.SifidVariant, str] = {"sifid64": "Conv2d_2b_3x3", "sifid192": "Conv2d_4a_3x3"}
@@ -47,21 +44,13 @@ def evaluate_single(
     """Measure pictures against the one picture that their generator learned from.
 
     Args:
-        fakes: the generated pictures, uint8 [F, 3, H, W].
-        reference: of exactly one real picture, of the same size.
-        protocol: for the record and the number of draws.
-        request: what to compute.
-        fake_names: one a generated picture.
-        provenance: for the record.
+        reference: of exactly one real picture, of the same size as the generated ones.
+        fakes, protocol, request, fake_names, provenance: as of `suite.evaluate`.
 
     Raises:
-        DataError: unequal sizes, or no pictures.
-        WeightsError: with `request` left out, when the protocol needs files that are missing.
+        DataError, WeightsError: as of `Measurement`.
     """
-    protocol = protocol or Protocol()
-    request = request or resolve(protocol, weights_dir=reference.weights_dir)
-    start = time.monotonic()
-    work = Measurement(PictureSet(fakes, fake_names), reference, protocol, request)
+    work = Measurement(fakes, reference, protocol, request, fake_names)
     single = _Single(work)
     single.measure()
     count = len(work.fakes)
@@ -70,9 +59,8 @@ def evaluate_single(
         copying = verdicts.single_copying(int((single.rates >= COPY_RATE_LIMIT).sum()), count)
     quality = verdicts.single_quality(work.book.value("sifd_efflite0"))
     diversity = verdicts.single_diversity(work.book.value("pixel_diversity"), count)
-    record = start_record(work, provenance or Provenance())
-    found = {**verdict_fields(copying, quality, diversity), "seconds": round(time.monotonic() - start, 3)}
-    return Evaluation(record.model_copy(update=found), single.most_copied())
+    record = work.record(provenance or Provenance(), (copying, quality, diversity))
+    return Evaluation(record, single.most_copied())
 
 
 class _Single:
@@ -111,14 +99,11 @@ class _Single:
         work = self.work
         if not work.request.wants(found):
             return
-
-        def note() -> None:
+        with work.attempt(found, setting=setting):
             values = compute()
             std = values.std().item() if len(values) > 1 else None
             interval = mean_interval(values, "fakes", work.draws, lowest=0.0)
             work.book.add(found, values.mean().item(), setting, std=std, interval=interval, reason=reason)
-
-        work.attempt([found], setting, note)
 
     def texture(self) -> None:
         """The distance of texture statistics on our own network."""
@@ -186,37 +171,29 @@ class _Single:
         if work.request.wants(own):
             setting = work.setting("efflite0", "multi-level", resize="none", subset_size=len(pairs))
             self._paired(own, self.perceptual, pairs, setting)
-        if work.request.wants(lpips) and not work.request.lpips:
-            work.skip_lpips(lpips)
+        if not work.request.lpips:
+            work.skip(lpips)
         elif work.request.wants(lpips):
             setting = replace(work.base_setting, extractor=f"lpips-{LPIPS_NET}", layer="v0.1", subset_size=len(pairs))
-            self._paired(lpips, self._lpips(), pairs, setting)
-
-    def _lpips(self) -> PerceptualDistance:
-        reference = self.work.reference
-        return lpips_network(LPIPS_NET, reference.weights_dir, device=reference.device)
+            self._paired(lpips, work.lpips, pairs, setting)
 
     def _paired(self, found: Figure, network: PerceptualDistance, pairs: Tensor, setting: Setting) -> None:
-        def note() -> None:
+        with self.work.attempt(found, setting=setting):
             if len(pairs) == 0:
                 raise NotApplicable("a pair needs two generated pictures; there is 1")
             values = single_image.pair_distances(list(self.fakes), pairs, network)
             interval = mean_interval(values, "pairs", self.work.draws, lowest=0.0)
             self.work.book.add(found, values.mean().item(), setting, interval=interval)
 
-        self.work.attempt([found], setting, note)
-
     def _pixel_diversity(self) -> None:
         work, found = self.work, figure("pixel_diversity")
-
-        def note() -> None:
+        if not work.request.wants(found):
+            return
+        with work.attempt(found, setting=work.base_setting):
             if len(self.fakes) < 2:
                 raise NotApplicable("a deviation needs two generated pictures; there is 1")
             value = pixel_diversity(self.fakes, self.real)
             work.book.add(found, value, work.base_setting, interval=self._diversity_interval())
-
-        if work.request.wants(found):
-            work.attempt([found], work.base_setting, note)
 
     def _diversity_interval(self) -> Interval | None:
         indices = torch.arange(len(self.fakes))
@@ -238,9 +215,9 @@ class _Single:
         own, lpips = figure("distance_to_train", "efflite0"), figure("lpips_to_train")
         self._mean_distance(own, "efflite0", lambda: self.perceptual)
         if work.request.lpips:
-            self._mean_distance(lpips, f"lpips-{LPIPS_NET}", self._lpips)
+            self._mean_distance(lpips, f"lpips-{LPIPS_NET}", lambda: work.lpips)
         else:
-            work.skip_lpips(lpips)
+            work.skip(lpips)
 
     def _mean_distance(self, found: Figure, extractor: str, network: Callable[[], PerceptualDistance]) -> None:
         setting = replace(self.work.base_setting, extractor=extractor, mirrors=True)
@@ -276,8 +253,6 @@ class _Single:
 
 def _inception(source: single_image.InceptionSource, weights_dir: Any) -> Any:
     if source == "fidelity":
-        from sase_gan.metrics.fidelity import library_extractor
-
         return library_extractor("inception-v3-compat", ["2048"], str(weights.find("inception", weights_dir)))
     from torchvision.models import inception_v3
 

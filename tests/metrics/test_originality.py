@@ -6,10 +6,10 @@ from sase_gan.features.efficientnet_lite0 import cell_descriptor, efficientnet_l
 from sase_gan.metrics import originality
 from sase_gan.metrics.book import NotApplicable
 from sase_gan.metrics.catalogue import SPACES
-from sase_gan.metrics.copy_spaces import SHIFTS, pixel_descriptor, shifted, shifted_mid, thumbnails
-from sase_gan.metrics.copy_verdict import CopyScores, HonestBaseline, copying_verdict, joint_verdict
+from sase_gan.metrics.extractors import SHIFTS, pixel_descriptor, shifted, thumbnails
 from sase_gan.metrics.originality import CopyReference, check_copying, check_holdout
 from sase_gan.metrics.reference import PictureSet, PreparedReference
+from sase_gan.metrics.verdicts import CopyScores, HonestBaseline, copying_verdict, joint_verdict
 from tests.metrics.conftest import blurred, compressed, each
 from tests.metrics.conftest import shifted as moved
 
@@ -122,7 +122,7 @@ def test_shifts_of_maps_stand_for_shifts_of_pictures() -> None:
     images = (images * 255).to(torch.uint8)
     network = efficientnet_lite0()
     with torch.inference_mode():
-        variants = shifted_mid(network.mid_map(images))
+        variants = shifted(network.mid_map(images), cell_descriptor)
         right = cell_descriptor(network.mid_map(moved(images, 0, 8)))  # one cell of the 28 x 28 map
     assert variants.shape == (2, len(SHIFTS), 1960)
     distances = (variants - right[:, None]).norm(dim=2)

@@ -11,12 +11,11 @@ from sase_gan.errors import DataError
 from sase_gan.features import weights
 from sase_gan.metrics import neighbours, verdicts
 from sase_gan.metrics.feature_store import FeatureStore
-from sase_gan.metrics.outcome import Evaluation, Provenance
-from sase_gan.metrics.protocol import Protocol
+from sase_gan.metrics.measuring import Evaluation, Provenance
 from sase_gan.metrics.quick import prepare_measure
 from sase_gan.metrics.records import DataPart, FakesPart, ModelPart, parse_record
 from sase_gan.metrics.reference import PreparedReference
-from sase_gan.metrics.request import resolve
+from sase_gan.metrics.request import Protocol, resolve
 from sase_gan.metrics.single_suite import evaluate_single, summarise_scenes
 from sase_gan.metrics.suite import evaluate
 
