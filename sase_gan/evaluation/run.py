@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sase_gan.evaluation.folder import ShownPictures, write_evaluation
-from sase_gan.evaluation.options import EvaluationOptions, Machine, Plan, resolve
+from sase_gan.evaluation.options import EvaluationOptions, Plan, resolve
 from sase_gan.evaluation.pictures import GeneratedPictures, RealPictures, generated_pictures, real_pictures
 from sase_gan.files import write_atomically
 from sase_gan.metrics.measuring import Evaluation, Provenance
@@ -36,9 +36,9 @@ def run_evaluation(options: EvaluationOptions, progress: Progress | None = None)
         DataError: pictures that cannot be used.
     """
     plan = resolve(options)
-    generated = generated_pictures(plan.generated, plan.asked, plan.machine.device, progress)
-    if plan.real is not None:
-        real = real_pictures(plan.real, generated.images, progress)
+    generated = generated_pictures(plan, progress)
+    if plan.options.real is not None:
+        real = real_pictures(plan, plan.options.real, generated.images, progress)
     else:
         assert generated.learned_from is not None
         real = generated.learned_from
@@ -50,7 +50,7 @@ def run_evaluation(options: EvaluationOptions, progress: Progress | None = None)
         real.names,
         generated.truncated,
         None if generated.walks is None else generated.walks[0],
-        (plan.generated.seed, plan.generated.seed + 1),
+        (plan.options.seed, plan.options.seed + 1),
     )
     record = write_evaluation(plan.folder, evaluation, shown)
     if plan.run is not None and plan.run.resolve() not in plan.folder.resolve().parents:
@@ -59,45 +59,34 @@ def run_evaluation(options: EvaluationOptions, progress: Progress | None = None)
 
 
 def _measure(plan: Plan, generated: GeneratedPictures, real: RealPictures, progress: Progress | None) -> Evaluation:
-    protocol, request = plan.asked.protocol, plan.asked.request
+    protocol, options = plan.protocol, plan.options
     if len(generated.images) < protocol.num_fakes:
         # A protocol's name stands for its number of pictures too.
         protocol = protocol.changed(num_fakes=len(generated.images))
-    reference = prepared(real, plan.machine, progress)
+    reference = PreparedReference(
+        real.images,
+        real.names,
+        store=plan.store,
+        weights_dir=options.weights_dir,
+        device=plan.device,
+        batch_size=options.batch_size,
+        progress=progress,
+    )
     notes = (*generated.notes, *real.notes)
     provenance = Provenance(plan.command, real.facts, generated.facts, generated.model, notes)
+    images, names, request = generated.images, generated.names, plan.request
     if len(real.images) == 1:
-        return evaluate_single(
-            generated.images,
-            reference,
-            protocol,
-            request=request,
-            fake_names=generated.names,
-            provenance=provenance,
-        )
+        return evaluate_single(images, reference, protocol, request=request, fake_names=names, provenance=provenance)
     return evaluate(
-        generated.images,
+        images,
         reference,
         protocol,
         request=request,
-        fake_names=generated.names,
+        fake_names=names,
         holdout=real.holdout,
         walks=generated.walks,
         provenance=provenance,
         keep_fakes=True,
-    )
-
-
-def prepared(real: RealPictures, machine: Machine, progress: Progress | None = None) -> PreparedReference:
-    """Prepare real pictures for being described on a machine."""
-    return PreparedReference(
-        real.images,
-        real.names,
-        store=machine.store,
-        weights_dir=machine.weights_dir,
-        device=machine.device,
-        batch_size=machine.batch_size,
-        progress=progress,
     )
 
 

@@ -205,12 +205,9 @@ class Measurement:
 
     def record(self, provenance: Provenance, verdicts: Sequence[Verdict], **more: Any) -> EvaluationRecord:
         """Make the record: versions, what was measured, the figures of the book, and the verdicts by their topics."""
-        reals, fakes = self.reference.pictures, self.fakes
         data = {"name": "reals", "path_name": None, "licence": None, "mirror": False, "jpeg_sources": 0, "holdout": 0}
-        data |= provenance.data.model_dump(exclude_unset=True)
-        data |= {"digest": reals.digest, "n": len(reals), "image_size": reals.image_size}
+        real = data | provenance.data.model_dump(exclude_unset=True) | _facts(self.reference.pictures)
         generated = {"source": "folder", "name": "fakes"} | provenance.fakes.model_dump(exclude_unset=True)
-        generated |= {"n": len(fakes), "image_size": fakes.image_size, "digest": fakes.digest}
         judged = dict(zip(VERDICT_TOPICS, verdicts, strict=True))
         rules = {key: VerdictRule(rule=one.rule, number=one.number, text=one.text) for key, one in judged.items()}
         empty: dict[str, Any] = {"timing": {}, "disagreement": None, "histograms": {}, "curves": None}
@@ -223,8 +220,8 @@ class Measurement:
             versions=_versions(),
             device=str(self.reference.device),
             precision="fp32",
-            data=DataPart.model_validate(data),
-            fakes=FakesPart.model_validate(generated),
+            data=DataPart.model_validate(real),
+            fakes=FakesPart.model_validate(generated | _facts(self.fakes)),
             model=provenance.model,
             metrics=self.book.metrics,
             verdict={topic: verdict.colour for topic, verdict in judged.items()},
@@ -233,6 +230,10 @@ class Measurement:
             pictures=Pictures(),
             **(empty | more),
         )
+
+
+def _facts(pictures: PictureSet) -> dict[str, Any]:
+    return {"digest": pictures.digest, "n": len(pictures), "image_size": pictures.image_size}
 
 
 def _check_sizes(fakes: PictureSet, reals: PictureSet) -> None:
