@@ -4,7 +4,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from sase_gan.evaluation.folder import ShownPictures, write_evaluation
+from sase_gan.evaluation.folder import write_evaluation
 from sase_gan.evaluation.options import EvaluationOptions, Plan, resolve
 from sase_gan.evaluation.pictures import GeneratedPictures, RealPictures, generated_pictures, real_pictures
 from sase_gan.files import write_atomically
@@ -43,18 +43,9 @@ def run_evaluation(options: EvaluationOptions, progress: Progress | None = None)
         assert generated.learned_from is not None
         real = generated.learned_from
     evaluation = _measure(plan, generated, real, progress)
-    shown = ShownPictures(
-        generated.images,
-        generated.names,
-        real.images,
-        real.names,
-        generated.truncated,
-        None if generated.walks is None else generated.walks[0],
-        (plan.options.seed, plan.options.seed + 1),
-    )
-    record = write_evaluation(plan.folder, evaluation, shown)
+    record = write_evaluation(plan.folder, evaluation, generated, real, plan.options.seed)
     if plan.run is not None and plan.run.resolve() not in plan.folder.resolve().parents:
-        keep_run_records(plan.run, plan.folder)
+        _keep_run_records(plan.run, plan.folder)
     return EvaluationResult(plan.folder, record, (*generated.notes, *real.notes), plan.run)
 
 
@@ -90,7 +81,7 @@ def _measure(plan: Plan, generated: GeneratedPictures, real: RealPictures, progr
     )
 
 
-def keep_run_records(run_folder: Path, folder: Path) -> None:
+def _keep_run_records(run_folder: Path, folder: Path) -> None:
     """Copy what a report tells about the run, so that the evaluation's folder is whole without it."""
     for name in (RESULTS_FILE, TRAINING_FILE, CONFIG_FILE):
         if (run_folder / name).is_file():

@@ -86,11 +86,12 @@ class _Single:
             if work.request.wants(distance):
                 work.book.miss(distance, work.base_setting, "not_applicable", reason)
         if work.request.wants_group("single"):
+            fakes, real, setting = self.fakes, self.real, work.base_setting
             self.texture()
             self.sifid()
-            self.patches()
+            self._mean(figure("single_patch_swd"), setting, lambda: single_image.patch_swds(list(fakes), real))
             self.diversity()
-            self.difference()
+            self._mean(figure("pixel_difference"), setting, lambda: single_image.pixel_differences(fakes, real))
             self.distances()
             self.copies()
 
@@ -107,13 +108,12 @@ class _Single:
 
     def texture(self) -> None:
         """The distance of texture statistics on our own network."""
-        device = self.work.reference.device
+        device, setting = self.work.reference.device, self.work.setting("efflite0", "blocks.1", resize="none")
 
         def compute() -> Tensor:
             network = efficientnet_lite0(device)
             return single_image.sifd_efflite0(list(self.fakes.to(device)), self.real.to(device), network)
 
-        setting = self.work.setting("efflite0", "blocks.1", resize="none")
         self._mean(figure("sifd", "efflite0"), setting, compute)
 
     def sifid(self) -> None:
@@ -131,36 +131,24 @@ class _Single:
                         work.skip(item, network_name)
                 continue
             if found:
-                self._sifid_on(found, network_name, source, weights.file_sha256(path))
+                setting = replace(work.base_setting, weights_sha256=weights.file_sha256(path), resize="none")
+                self._sifid_on(found, replace(setting, extractor=network_name), source)
 
     def _sifid_on(
         self,
         found: dict[single_image.SifidVariant, Figure],
-        network_name: str,
+        setting: Setting,
         source: single_image.InceptionSource,
-        sha256: str,
     ) -> None:
-        reference = self.work.reference
-        device = reference.device
-        network = _inception(source, reference.weights_dir).to(device)
+        device = self.work.reference.device
+        network = _inception(source, self.work.reference.weights_dir).to(device)
         for variant, item in found.items():
 
             def compute(variant: single_image.SifidVariant = variant) -> Tensor:
                 return single_image.sifid(list(self.fakes.to(device)), self.real.to(device), network, variant, source)
 
-            setting = replace(
-                self.work.base_setting,
-                extractor=network_name,
-                layer=_SIFID_LAYERS[variant],
-                weights_sha256=sha256,
-                resize="none",
-            )
-            self._mean(item, setting, compute, single_image.size_warning(variant, *self.work.fakes.image_size))
-
-    def patches(self) -> None:
-        """The distance between small patches."""
-        setting = self.work.base_setting
-        self._mean(figure("single_patch_swd"), setting, lambda: single_image.patch_swds(list(self.fakes), self.real))
+            warning = single_image.size_warning(variant, *self.work.fakes.image_size)
+            self._mean(item, replace(setting, layer=_SIFID_LAYERS[variant]), compute, warning)
 
     def diversity(self) -> None:
         """How much the pictures differ from each other: pixel by pixel, to our own network and by LPIPS."""
@@ -204,11 +192,6 @@ class _Single:
 
         return resampled_interval(indices, statistic, "fakes", min(self.work.draws, 20), lowest=0.0)
 
-    def difference(self) -> None:
-        """How much the pictures differ from the training picture, pixel by pixel."""
-        setting = self.work.base_setting
-        self._mean(figure("pixel_difference"), setting, lambda: single_image.pixel_differences(self.fakes, self.real))
-
     def distances(self) -> None:
         """Perceptual distances to the training picture, its mirror image and small shifts."""
         work = self.work
@@ -241,14 +224,12 @@ class _Single:
         rows = describe(self.fakes, ["pixels"])["pixels"]
         target = describe(torch.stack([self.real, self.real.flip(-1)]), ["pixels"])["pixels"]
         distances = torch.cdist(rows.double(), target.double()).min(1).values.tolist()
-        order = self.work.fakes.order
-        worst = self.rates.argsort(descending=True, stable=True)[:PANEL_SIZE].tolist()
-        return [CopyMatch(order[index], 0, 0, self._facts(index, distances[index])) for index in worst]
-
-    def _facts(self, index: int, distance: float) -> CopyPair:
-        return CopyPair(
-            mirrored=self.mirrored[index], distance=distance, second_distance=distance, loo=0.0, space="pixels"
-        )
+        matches = []
+        for index in self.rates.argsort(descending=True, stable=True)[:PANEL_SIZE].tolist():
+            facts = {"distance": distances[index], "second_distance": distances[index], "loo": 0.0}
+            pair = CopyPair(mirrored=self.mirrored[index], space="pixels", **facts)
+            matches.append(CopyMatch(self.work.fakes.order[index], 0, 0, pair))
+        return matches
 
 
 def _inception(source: single_image.InceptionSource, weights_dir: Any) -> Any:
