@@ -181,9 +181,9 @@ def precision_recall(fakes: Tensor, reals: Tensor, k: int = PRECISION_NEIGHBOURS
 
 
 def inside_balls(points: Tensor, centres: Tensor, k: int) -> Tensor:
-    """How many balls of `centres` each point lies in, int64 [len(points)]; a ball reaches the k-th other centre."""
-    radii = torch.cdist(centres.double(), centres.double()).kthvalue(k + 1).values
-    return (torch.cdist(points.double(), centres.double()) <= radii).sum(1)
+    """Whether each point lies in the ball of each centre, bool [P, C]; a ball reaches the k-th other centre."""
+    points, centres = points.double(), centres.double()
+    return torch.cdist(points, centres) <= torch.cdist(centres, centres).kthvalue(k + 1).values
 
 
 def inception_score(logits: Tensor, *, splits: int = 1) -> tuple[float, float]:

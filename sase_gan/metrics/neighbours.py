@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from sase_gan.metrics.book import NotApplicable
+from sase_gan.metrics.fidelity import inside_balls
 from sase_gan.seeds import generator
 
 NEIGHBOURS = 5
@@ -44,9 +45,7 @@ def density_coverage(fakes: Tensor, reals: Tensor, k: int = NEIGHBOURS) -> Densi
             f"Density and coverage need more than {k + 1} real pictures and a generated one; there are {len(reals)} "
             f"and {len(fakes)}."
         )
-    fakes, reals = fakes.double(), reals.double()
-    radii = torch.cdist(reals, reals).kthvalue(k + 1).values
-    inside = torch.cdist(fakes, reals) <= radii
+    inside = inside_balls(fakes, reals, k)
     per_fake = inside.sum(1).double() / k
     per_real = inside.any(0).double()
     return DensityCoverage(per_fake.mean().item(), per_real.mean().item(), per_fake, per_real)

@@ -103,7 +103,7 @@ class _OnLayer:
             return
         with work.attempt(*found, setting=setting):
             values = fidelity.precision_recall(fakes, reals, k)
-            inside = (fidelity.inside_balls(fakes, reals, k) > 0, fidelity.inside_balls(reals, fakes, k) > 0)
+            inside = (fidelity.inside_balls(fakes, reals, k).any(1), fidelity.inside_balls(reals, fakes, k).any(1))
             for item, value, items, what in zip(found, values, inside, ("fakes", "reals"), strict=True):
                 interval = _around(value, mean_interval(items, what, work.draws, lowest=0, highest=1))
                 work.book.add(item, value, setting, interval=interval)

@@ -1,11 +1,11 @@
 """Verdicts are colours for copying, quality and diversity, each with the rule, the number and a sentence.
 
-Copying is judged by the constants of `CopyRules`; `originality` has the figures. No single space decides quality:
-pooled features prefer pictures with right textures and broken shapes, and a discriminator that was built on the same
-network lowers them without better pictures. So three are asked, pooled features, layout-aware features and network-free
-patches. The worst decides, but one that calls the pictures bad while all others call them good makes them no worse than
-amber. The limits are ours, set by eye on disturbed photographs and on drawings; they sort pictures into usable, visibly
-off and bad, and are no fine ruler.
+Copying is judged by the three figures of `originality`, beside what honest new pictures would score. No single space
+decides quality: pooled features prefer pictures with right textures and broken shapes, and a discriminator that was
+built on the same network lowers them without better pictures. So three are asked, pooled features, layout-aware
+features and network-free patches. The worst decides, but one that calls the pictures bad while all others call them
+good makes them no worse than amber. The limits are ours, set by eye on disturbed photographs and on drawings; they sort
+pictures into usable, visibly off and bad, and are no fine ruler.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -46,30 +46,18 @@ UNASKED_COPYING = Verdict("grey", "copying was not asked for", None, "Copying wa
 # --- copying ----------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class CopyRules:
-    """The rules are the constants of the verdict on copying.
-
-    Attributes:
-        limit_quantile: a fake is suspiciously near when it is nearer than this quantile of the leave-one-out distances.
-        red_share, red_authpct: red from this `copy_share` up, or below this AuthPct, which is in percent.
-        red_ratio, red_deviations: red when `nn_ratio` is below this and so many honest standard deviations below the
-            honest mean, both.
-        amber_deviations: amber from so many standard deviations of the honest baseline on.
-        least_reals, least_fakes: with fewer there is no verdict.
-    """
-
-    limit_quantile: float = 0.05
-    red_share: float = 0.5
-    red_authpct: float = 10.0
-    red_ratio: float = 0.80
-    red_deviations: float = 4.0
-    amber_deviations: float = 3.0
-    least_reals: int = 10
-    least_fakes: int = 20
-
-
-RULES = CopyRules()
+# A fake is suspiciously near when it is nearer than this quantile of the leave-one-out distances.
+NEAR_QUANTILE = 0.05
+# With fewer pictures there is no verdict on copying.
+LEAST_REALS = 10
+LEAST_FAKES = 20
+# Red from this `copy_share` up; below this AuthPct, which is in percent; and when `nn_ratio` is both below this and so
+# many honest standard deviations below the honest mean. Amber from so many deviations on.
+RED_SHARE = 0.5
+RED_AUTHPCT = 10.0
+RED_RATIO = 0.80
+RED_DEVIATIONS = 4.0
+AMBER_DEVIATIONS = 3.0
 
 
 @dataclass(frozen=True)
@@ -92,27 +80,27 @@ class HonestBaseline:
 def copying_verdict(
     scores: CopyScores, honest: HonestBaseline | None, reals: int, fakes: int, space: Space = "mid"
 ) -> Verdict:
-    """Judge copying in one space: by the first of `RULES` that applies; grey with too few pictures."""
-    if honest is None or reals < RULES.least_reals or fakes < RULES.least_fakes:
-        rule = f"no verdict with fewer than {RULES.least_reals} reals or {RULES.least_fakes} fakes"
+    """Judge copying in one space: by the first rule that applies; grey with too few pictures."""
+    if honest is None or reals < LEAST_REALS or fakes < LEAST_FAKES:
+        rule = f"no verdict with fewer than {LEAST_REALS} reals or {LEAST_FAKES} fakes"
         text = f"{reals} training and {fakes} generated pictures are too few for a verdict; look at the pairs."
         return Verdict("grey", rule, None, text)
     share, ratio, authentic = scores.copy_share, scores.nn_ratio, scores.authpct
-    mean, std, amber = honest.mean, honest.std, RULES.amber_deviations
-    red_ratio = min(RULES.red_ratio, mean.nn_ratio - RULES.red_deviations * std.nn_ratio)
+    mean, std, amber = honest.mean, honest.std, AMBER_DEVIATIONS
+    red_ratio = min(RED_RATIO, mean.nn_ratio - RED_DEVIATIONS * std.nn_ratio)
     amber_share, amber_ratio = mean.copy_share + amber * std.copy_share, mean.nn_ratio - amber * std.nn_ratio
     suffix = "" if space == "mid" else f"_{space}"
     near = f"{share:.0%} of the generated pictures are suspiciously near to a training picture; honest new pictures"
     rules: list[tuple[bool, Colour, str, float, str]] = [
         (
-            share >= RULES.red_share,
-            *("red", f"copy_share{suffix} >= {RULES.red_share:g}", share),
+            share >= RED_SHARE,
+            *("red", f"copy_share{suffix} >= {RED_SHARE:g}", share),
             f"{share:.0%} of the generated pictures are nearer to a training picture than training pictures are to "
             "each other: they are copies, or close to it.",
         ),
         (
-            authentic < RULES.red_authpct,
-            *("red", f"authpct{suffix} < {RULES.red_authpct:g}", authentic),
+            authentic < RED_AUTHPCT,
+            *("red", f"authpct{suffix} < {RED_AUTHPCT:g}", authentic),
             f"Only {authentic:.0f} % of the generated pictures are farther from their nearest training picture than "
             "that picture is from its own nearest neighbour.",
         ),
@@ -149,14 +137,10 @@ def joint_verdict(verdicts: Sequence[Verdict]) -> Verdict:
 
 
 @dataclass(frozen=True)
-class SpaceVerdict:
+class SpaceVerdict(Verdict):
     """A space's verdict is what one feature space says about quality."""
 
     space: str
-    colour: Colour
-    number: float
-    rule: str
-    text: str
 
 
 def quality_by_space(value: Lookup, *, pooled_counts: bool = True) -> list[SpaceVerdict]:
@@ -170,24 +154,24 @@ def quality_by_space(value: Lookup, *, pooled_counts: bool = True) -> list[Space
     kid = value("kid_efflite0")
     if kid is not None and pooled_counts:
         text = f"Pooled features put the generated pictures at a KID of {kid:.3f} (good: up to {KID_LIMITS[0]:g})."
-        said.append(
-            SpaceVerdict("pooled features", _colour(kid, KID_LIMITS), kid, _rule("kid_efflite0", KID_LIMITS), text)
-        )
+        said.append(_space_verdict("pooled features", "kid_efflite0", kid, KID_LIMITS, text))
     for space, name, reference, limits in (
         ("layout-aware features", "fd_mid_efflite0", "fd_mid_reference_efflite0", MID_RATIO_LIMITS),
         ("small patches", "patch_swd", "patch_swd_reference", PATCH_RATIO_LIMITS),
     ):
         distance, own = value(name), value(reference)
-        if distance is None or own is None or own <= 0:
-            continue
-        ratio = distance / own
-        text = (
-            f"By {space} the generated pictures are {ratio:.1f} times as far from the real ones as halves of the real "
-            f"ones are from each other (good: up to {limits[0]:g})."
-        )
-        rule = _rule(f"{name} / {reference}", limits)
-        said.append(SpaceVerdict(space, _colour(ratio, limits), ratio, rule, text))
+        if distance is not None and own is not None and own > 0:
+            ratio = distance / own
+            text = (
+                f"By {space} the generated pictures are {ratio:.1f} times as far from the real ones as halves of the "
+                f"real ones are from each other (good: up to {limits[0]:g})."
+            )
+            said.append(_space_verdict(space, f"{name} / {reference}", ratio, limits, text))
     return said
+
+
+def _space_verdict(space: str, name: str, value: float, limits: tuple[float, float], text: str) -> SpaceVerdict:
+    return SpaceVerdict(_colour(value, limits), _rule(name, limits), value, text, space)
 
 
 def quality_verdict(spaces: list[SpaceVerdict]) -> Verdict:
