@@ -12,7 +12,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from sase_gan.metrics import neighbours, smoothness, verdicts
+from sase_gan.metrics import verdicts
 from sase_gan.metrics.book import Level, NotApplicable
 from sase_gan.metrics.bootstrap import mean_interval
 from sase_gan.metrics.catalogue import SPACES, Space
@@ -20,9 +20,12 @@ from sase_gan.metrics.diversity import (
     diversity_pairs,
     lpips_diversity,
     pairs_within,
+    path_length,
     relative_diversity,
     relative_diversity_within,
+    walk_smoothness,
 )
+from sase_gan.metrics.fidelity import NEIGHBOURS
 from sase_gan.metrics.figures import figure, figures_in
 from sase_gan.metrics.measuring import CopyMatch, Evaluation, Measurement, Provenance, Ranked
 from sase_gan.metrics.originality import CopyResult, check_copying, check_holdout
@@ -237,10 +240,10 @@ def _measure_smoothness(work: Measurement, walks: Tensor) -> tuple[float, ...]:
         batches = walks.flatten(0, 1).split(work.reference.batch_size)
         rows = torch.cat([extractor.describe(batch, ["mid"])["mid"] for batch in batches])
         described = rows.view(*walks.shape[:2], -1).cpu()
-        found = smoothness.walk_smoothness(described, work.draws)
+        found = walk_smoothness(described, work.draws)
         steps += found.steps[0].tolist()
         share = 1 / (walks.shape[1] - 1)
-        path = smoothness.path_length(described[:, :-1].flatten(0, 1), described[:, 1:].flatten(0, 1), share)
+        path = path_length(described[:, :-1].flatten(0, 1), described[:, 1:].flatten(0, 1), share)
         path_interval = mean_interval((found.steps / share).square().mean(1), "walks", work.draws, lowest=0.0)
         values = (path, found.evenness, found.largest_step, found.detour)
         intervals = (path_interval, found.evenness_interval, found.largest_interval, found.detour_interval)
@@ -254,7 +257,7 @@ def _extremes(work: Measurement) -> tuple[list[Ranked], list[Ranked]]:
     if "efflite0" not in work.request.extractors:
         return [], []
     reals, fakes = work.reference.features("efflite0", ["pooled"])["pooled"], work.fake_rows("efflite0", "pooled")
-    k = min(neighbours.NEIGHBOURS, len(reals))
+    k = min(NEIGHBOURS, len(reals))
     distance = torch.cdist(fakes.double(), reals.double()).topk(k, largest=False).values.mean(1)
     order = distance.argsort(stable=True).tolist()
     ranked = [Ranked(work.fakes.order[index], distance[index].item()) for index in order]

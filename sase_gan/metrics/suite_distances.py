@@ -7,7 +7,7 @@ fitted to the features, is the field's FID where the network is Inception; it gr
 from dataclasses import replace
 from typing import Literal
 
-from sase_gan.metrics import fidelity, neighbours, patches
+from sase_gan.metrics import fidelity, patches
 from sase_gan.metrics.book import Level, Setting
 from sase_gan.metrics.bootstrap import Interval, mean_interval
 from sase_gan.metrics.catalogue import FEWEST_FOR_KID
@@ -116,11 +116,11 @@ class _OnLayer:
         if not any(work.request.wants(item) for item in (density, coverage)):
             return
         with work.attempt(density, coverage, setting=setting):
-            found = neighbours.density_coverage(fakes, reals, k)
+            found = fidelity.density_coverage(fakes, reals, k)
             over_fakes = mean_interval(found.per_fake, "fakes", work.draws, lowest=0)
             over_reals = mean_interval(found.per_real, "reals", work.draws, lowest=0, highest=1)
             work.book.add(density, found.density, setting, interval=over_fakes)
-            level = Level(neighbours.expected_coverage(len(fakes), len(reals), k))
+            level = Level(fidelity.expected_coverage(len(fakes), len(reals), k))
             work.book.add(coverage, found.coverage, setting, interval=over_reals, level=level)
 
     def nearest_neighbour(self) -> None:
@@ -129,7 +129,7 @@ class _OnLayer:
         if not work.request.wants(found):
             return
         with work.attempt(found, setting=self.setting):
-            values = neighbours.nearest_neighbour_accuracy(self.fakes, self.reals)
+            values = fidelity.nearest_neighbour_accuracy(self.fakes, self.reals)
             n = min(len(self.fakes), len(self.reals))
             mean = values.mean().item()
             # Draws share reals, so beside their spread stands that of a share of 2n pictures.

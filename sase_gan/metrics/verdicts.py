@@ -218,7 +218,7 @@ def diversity_verdict(value: Lookup, expected_coverage: float | None = None) -> 
 
     Args:
         value: gives a figure of the record by its name, or None.
-        expected_coverage: of as many fakes drawn like the reals, see `neighbours.expected_coverage`; few fakes cannot
+        expected_coverage: of as many fakes drawn like the reals, see `fidelity.expected_coverage`; few fakes cannot
             reach all reals. None stands for 1.
     """
     diversity, coverage = value("div_efflite0"), value("coverage_efflite0")
