@@ -64,19 +64,15 @@ def relative_diversity_within(fakes: Tensor, reals: Tensor, clusters: Tensor, dr
     """Mean distance of pairs of fakes that share a nearest real, over the reals' mean distance.
 
     Args:
-        fakes: descriptors [F, D].
-        reals: descriptors [N, D].
+        fakes, reals: descriptors [F, D], [N, D].
         clusters: for each fake the index of its nearest real [F].
 
     Returns:
         Mean over clusters of two or more fakes; None when there is no such cluster.
     """
     scale = _mean_off_diagonal(_pairwise(reals)) if len(reals) > 1 else 0.0
-    means = [
-        _mean_off_diagonal(_pairwise(fakes[clusters == cluster]))
-        for cluster in clusters.unique()
-        if (clusters == cluster).sum() > 1
-    ]
+    groups = (fakes[clusters == cluster] for cluster in clusters.unique())
+    means = [_mean_off_diagonal(_pairwise(group)) for group in groups if len(group) > 1]
     if not means or scale <= 0:
         return None
     items = torch.tensor(means, dtype=torch.float64) / scale
@@ -93,24 +89,23 @@ def _mean_off_diagonal(distances: Tensor) -> float:
     return (distances.sum() / (n * (n - 1))).item()
 
 
-def diversity_pairs(n: int, seed: int = 0) -> Tensor:
+def diversity_pairs(n: int) -> Tensor:
     """Pairs of indices [P, 2] that stand for a set of n: all of them up to 20 pictures, else 1,000 random ones."""
     if n <= ALL_PAIRS_UP_TO:
         return torch.combinations(torch.arange(n))
-    random = generator(seed, "lpips pairs", n)
+    random = generator(0, "lpips pairs", n)
     first = torch.randint(n, (RANDOM_PAIRS,), generator=random)
     second = (first + 1 + torch.randint(n - 1, (RANDOM_PAIRS,), generator=random)) % n
     return torch.stack([first, second], dim=1)
 
 
-def pairs_within(clusters: Tensor, seed: int = 0) -> Tensor:
+def pairs_within(clusters: Tensor) -> Tensor:
     """At most 1,000 random pairs [P, 2] of indices that belong to the same cluster."""
-    pairs = torch.cat(
-        [torch.combinations((clusters == cluster).nonzero().flatten()[:64]) for cluster in clusters.unique()]
-    )
+    members = [(clusters == cluster).nonzero().flatten()[:64] for cluster in clusters.unique()]
+    pairs = torch.cat([torch.combinations(indices) for indices in members])
     if len(pairs) <= RANDOM_PAIRS:
         return pairs
-    return pairs[torch.randperm(len(pairs), generator=generator(seed, "pairs within"))[:RANDOM_PAIRS]]
+    return pairs[torch.randperm(len(pairs), generator=generator(0, "pairs within"))[:RANDOM_PAIRS]]
 
 
 def lpips_diversity(
@@ -120,10 +115,9 @@ def lpips_diversity(
 
     Args:
         images: uint8 [N, 3, H, W].
-        pairs: int64 [P, 2].
+        pairs: int64 [P, 2]; None is returned when there is none.
         network: on the device where it shall run.
         batch_size: pairs at a time.
-        draws: for the interval, over pairs.
     """
     if len(pairs) == 0:
         return None
@@ -219,14 +213,13 @@ def walk_smoothness(descriptors: Tensor, draws: int = 200) -> Smoothness:
     )
 
 
-def path_length(first: Tensor, second: Tensor, epsilon: float, *, discard: float = 0.01) -> float:
-    """Mean squared descriptor distance of pairs, over epsilon squared, without the outer `discard` on either side.
+def path_length(first: Tensor, second: Tensor, epsilon: float) -> float:
+    """Mean squared descriptor distance of pairs, over epsilon squared, without the outer percent on either side.
 
     Args:
         first: descriptors [P, D] of pictures at some latents.
         second: of pictures at latents a share `epsilon` farther on the way to another latent.
         epsilon: in (0, 1]. uint8 pictures need steps that change them: 0.05 rather than the 1e-4 of the literature.
-        discard: share of pairs left out on either side, as in the original.
 
     Raises:
         ValueError: epsilon out of range, or unequal numbers.
@@ -236,5 +229,5 @@ def path_length(first: Tensor, second: Tensor, epsilon: float, *, discard: float
     if first.shape != second.shape:
         raise ValueError(f"Pairs need equal numbers; {list(first.shape)} and {list(second.shape)} were given.")
     values = ((first.double() - second.double()).square().sum(1) / epsilon**2).sort().values
-    cut = int(len(values) * discard)
+    cut = int(len(values) * 0.01)
     return values[cut : len(values) - cut].mean().item()

@@ -2,7 +2,7 @@
 
 Most values come from torch-fidelity's own functions, which are checked against many published numbers; this module
 gives them finished feature tensors, in the order (fakes, reals), and checks what they only answer with cryptic errors.
-Beside them stands a faster exact form of the Frechet distance for few pictures, and the quantities that error bars need.
+Beside them stand a faster exact form of the Frechet distance for few pictures and the quantities that error bars need.
 
 Features are float [N, D] on the CPU, one row a picture; arithmetic is float64.
 

@@ -15,7 +15,7 @@ from sase_gan.features.reconstruction import EfficientNetLite0Loss, PerceptualDi
 from sase_gan.metrics import single_image, verdicts
 from sase_gan.metrics.book import NotApplicable, Setting
 from sase_gan.metrics.bootstrap import Interval, mean_interval, resampled_interval
-from sase_gan.metrics.catalogue import COPY_RATE_LIMIT, METRICS
+from sase_gan.metrics.catalogue import METRICS
 from sase_gan.metrics.diversity import diversity_pairs, pixel_diversity
 from sase_gan.metrics.extractors import PixelExtractor
 from sase_gan.metrics.fidelity import library_extractor
@@ -55,8 +55,8 @@ def evaluate_single(
     single.measure()
     count = len(work.fakes)
     copying = verdicts.UNASKED_COPYING
-    if single.rates is not None:
-        copying = verdicts.single_copying(int((single.rates >= COPY_RATE_LIMIT).sum()), count)
+    if single.copy_rates:
+        copying = verdicts.single_copying(sum(rate.copied for rate in single.copy_rates), count)
     quality = verdicts.single_quality(work.book.value("sifd_efflite0"))
     diversity = verdicts.single_diversity(work.book.value("pixel_diversity"), count)
     record = work.record(provenance or Provenance(), (copying, quality, diversity))
@@ -70,8 +70,7 @@ class _Single:
         self.work = work
         self.fakes = work.fakes.images
         self.real = work.reference.pictures.images[0]
-        self.rates: Tensor | None = None
-        self.mirrored: list[bool] = []
+        self.copy_rates: list[single_image.CopyRate] = []
 
     @cached_property
     def perceptual(self) -> EfficientNetLite0Loss:
@@ -211,23 +210,24 @@ class _Single:
         work, rate = self.work, figure("copy_rate")
         if not (work.request.wants(rate) or work.request.wants_group("copying")):
             return
-        found = [single_image.copy_rate(fake, self.real) for fake in self.fakes]
-        rates = torch.tensor([item.rate for item in found], dtype=torch.float64)
-        self.rates, self.mirrored = rates, [item.mirrored for item in found]
-        self._mean(rate, replace(work.base_setting, mirrors=True), lambda: rates)
+        self.copy_rates = [single_image.copy_rate(fake, self.real) for fake in self.fakes]
+        self._mean(rate, replace(work.base_setting, mirrors=True), self._rates)
+
+    def _rates(self) -> Tensor:
+        return torch.tensor([item.rate for item in self.copy_rates], dtype=torch.float64)
 
     def most_copied(self) -> list[CopyMatch]:
         """The pictures with the highest copy rates; distances are those of 32-px thumbnails."""
-        if self.rates is None:
+        if not self.copy_rates:
             return []
         describe = PixelExtractor().describe
         rows = describe(self.fakes, ["pixels"])["pixels"]
         target = describe(torch.stack([self.real, self.real.flip(-1)]), ["pixels"])["pixels"]
         distances = torch.cdist(rows.double(), target.double()).min(1).values.tolist()
         matches = []
-        for index in self.rates.argsort(descending=True, stable=True)[:PANEL_SIZE].tolist():
+        for index in self._rates().argsort(descending=True, stable=True)[:PANEL_SIZE].tolist():
             facts = {"distance": distances[index], "second_distance": distances[index], "loo": 0.0}
-            pair = CopyPair(mirrored=self.mirrored[index], space="pixels", **facts)
+            pair = CopyPair(mirrored=self.copy_rates[index].mirrored, space="pixels", **facts)
             matches.append(CopyMatch(self.work.fakes.order[index], 0, 0, pair))
         return matches
 
