@@ -166,8 +166,7 @@ def calibrate(
     """Honest halves of a set, and all kinds of copies of all of it, judged as `evaluate` judges them.
 
     Args:
-        images: real pictures uint8 [N, 3, H, W], 40 at least.
-        cache: of features.
+        images, cache: as of `ladder`.
     """
     reference = PreparedReference(images, store=cache)
     honest = _honest(reference)

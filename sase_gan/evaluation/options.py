@@ -100,9 +100,8 @@ def resolve(options: EvaluationOptions) -> Plan:
     if plan.of_one_picture and options.count is None:
         plan = dataclasses.replace(plan, protocol=protocol.changed(num_fakes=PICTURES_OF_ONE))
     if completed.real is None and not plan.of_one_picture:
-        raise UsageError(
-            f"{completed.source} does not say which pictures it learned from; name them with --real FOLDER."
-        )
+        source = completed.source
+        raise UsageError(f"{source} does not say which pictures it learned from; name them with --real FOLDER.")
     return plan
 
 

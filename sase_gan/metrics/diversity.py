@@ -36,6 +36,10 @@ class Estimate:
     interval: Interval | None
 
 
+def _mean(items: Tensor, what: str, draws: int, lowest: float = 0.0) -> Estimate:
+    return Estimate(items.mean().item(), mean_interval(items, what, draws, lowest=lowest))
+
+
 def relative_diversity(fakes: Tensor, reals: Tensor, draws: int = 200) -> Estimate:
     """Mean pairwise distance of the fakes' descriptors [F, D] over that of the reals' [N, D]; 1 is as diverse as these.
 
@@ -76,7 +80,7 @@ def relative_diversity_within(fakes: Tensor, reals: Tensor, clusters: Tensor, dr
     if not means or scale <= 0:
         return None
     items = torch.tensor(means, dtype=torch.float64) / scale
-    return Estimate(items.mean().item(), mean_interval(items, "clusters", draws, lowest=0.0))
+    return _mean(items, "clusters", draws)
 
 
 def _pairwise(rows: Tensor) -> Tensor:
@@ -127,8 +131,7 @@ def lpips_diversity(
         for block in pairs.split(batch_size):
             a, b = (to_float(images[block[:, side]]).to(device) for side in (0, 1))
             values.append(network(a, b).cpu())
-    items = torch.cat(values).double()
-    return Estimate(items.mean().item(), mean_interval(items, "pairs", draws, lowest=0.0))
+    return _mean(torch.cat(values).double(), "pairs", draws)
 
 
 def pixel_diversity(fakes: Tensor, real: Tensor) -> float:
@@ -166,19 +169,14 @@ class Smoothness:
     Attributes:
         steps: distance of neighbouring pictures [walks, steps].
         evenness: standard deviation of the steps over their mean, per walk, mean over walks; 0 is perfectly even.
-        evenness_interval: over walks.
         largest_step: largest step over mean step, mean over walks; 1 is even, the number of steps is one jump.
         detour: sum of steps over the distance of the ends, mean over walks; 1 is straight.
-        detour_interval: over walks.
     """
 
     steps: Tensor
-    evenness: float
-    evenness_interval: Interval | None
-    largest_step: float
-    largest_interval: Interval | None
-    detour: float
-    detour_interval: Interval | None
+    evenness: Estimate
+    largest_step: Estimate
+    detour: Estimate
 
 
 def walk_smoothness(descriptors: Tensor, draws: int = 200) -> Smoothness:
@@ -201,15 +199,11 @@ def walk_smoothness(descriptors: Tensor, draws: int = 200) -> Smoothness:
     mean = steps.mean(1)
     if (mean <= 0).any() or (ends <= 0).any():
         raise NotApplicable("The pictures of a walk do not change, so its steps cannot be compared.")
-    evenness, largest, detour = steps.std(1, correction=0) / mean, steps.max(1).values / mean, steps.sum(1) / ends
     return Smoothness(
         steps=steps,
-        evenness=evenness.mean().item(),
-        evenness_interval=mean_interval(evenness, "walks", draws, lowest=0.0),
-        largest_step=largest.mean().item(),
-        largest_interval=mean_interval(largest, "walks", draws, lowest=1.0),
-        detour=detour.mean().item(),
-        detour_interval=mean_interval(detour, "walks", draws, lowest=1.0),
+        evenness=_mean(steps.std(1, correction=0) / mean, "walks", draws),
+        largest_step=_mean(steps.max(1).values / mean, "walks", draws, lowest=1.0),
+        detour=_mean(steps.sum(1) / ends, "walks", draws, lowest=1.0),
     )
 
 

@@ -39,8 +39,6 @@ from sase_gan.metrics.verdicts import Verdict
 
 logger = logging.getLogger(__name__)
 
-_PACKAGES = ("torch", "torchvision", "torch_fidelity", "lpips", "timm")
-
 
 @dataclass(frozen=True)
 class CopyMatch:
@@ -251,12 +249,9 @@ def _check_sizes(fakes: PictureSet, reals: PictureSet) -> None:
 
 def _versions() -> dict[str, str | None]:
     """The versions of everything that makes figures."""
-    found: dict[str, str | None] = {
-        "sase_gan": sase_gan.__version__,
-        "commit": None,
-        "python": platform.python_version(),
-    }
-    for package in _PACKAGES:
+    found: dict[str, str | None] = {"sase_gan": sase_gan.__version__, "commit": None}
+    found["python"] = platform.python_version()
+    for package in ("torch", "torchvision", "torch_fidelity", "lpips", "timm"):
         try:
             found[package] = metadata.version(package)
         except metadata.PackageNotFoundError:

@@ -61,8 +61,7 @@ class PreparedReference:
     """A prepared reference holds the reals; everything is made when first asked for and kept.
 
     Args:
-        images: uint8 [N, 3, H, W], prepared as for training and not augmented.
-        names: one a picture.
+        images, names: as of `PictureSet`; prepared as for training and not augmented.
         store: where features are kept; by default in this object only.
         weights_dir: searched first for weights.
         progress: told about extraction.

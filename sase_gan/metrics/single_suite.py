@@ -194,8 +194,8 @@ class _Single:
     def distances(self) -> None:
         """Perceptual distances to the training picture, its mirror image and small shifts."""
         work = self.work
-        own, lpips = figure("distance_to_train", "efflite0"), figure("lpips_to_train")
-        self._mean_distance(own, "efflite0", lambda: self.perceptual)
+        lpips = figure("lpips_to_train")
+        self._mean_distance(figure("distance_to_train", "efflite0"), "efflite0", lambda: self.perceptual)
         if work.request.lpips:
             self._mean_distance(lpips, f"lpips-{LPIPS_NET}", lambda: work.lpips)
         else:

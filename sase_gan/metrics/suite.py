@@ -17,6 +17,7 @@ from sase_gan.metrics.book import Level, NotApplicable
 from sase_gan.metrics.bootstrap import mean_interval
 from sase_gan.metrics.catalogue import SPACES, Space
 from sase_gan.metrics.diversity import (
+    Estimate,
     diversity_pairs,
     lpips_diversity,
     pairs_within,
@@ -243,12 +244,11 @@ def _measure_smoothness(work: Measurement, walks: Tensor) -> tuple[float, ...]:
         found = walk_smoothness(described, work.draws)
         steps += found.steps[0].tolist()
         share = 1 / (walks.shape[1] - 1)
-        path = path_length(described[:, :-1].flatten(0, 1), described[:, 1:].flatten(0, 1), share)
-        path_interval = mean_interval((found.steps / share).square().mean(1), "walks", work.draws, lowest=0.0)
-        values = (path, found.evenness, found.largest_step, found.detour)
-        intervals = (path_interval, found.evenness_interval, found.largest_interval, found.detour_interval)
-        for item, value, interval in zip(figures, values, intervals, strict=True):
-            work.book.add(item, value, setting, interval=interval)
+        length = path_length(described[:, :-1].flatten(0, 1), described[:, 1:].flatten(0, 1), share)
+        interval = mean_interval((found.steps / share).square().mean(1), "walks", work.draws, lowest=0.0)
+        estimates = (Estimate(length, interval), found.evenness, found.largest_step, found.detour)
+        for item, estimate in zip(figures, estimates, strict=True):
+            work.book.add(item, estimate.value, setting, interval=estimate.interval)
     return tuple(steps)
 
 

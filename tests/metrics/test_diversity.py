@@ -98,20 +98,20 @@ def test_too_few_pictures_are_told() -> None:
 def test_a_straight_even_walk_and_a_jump() -> None:
     line = torch.linspace(0, 1, 9)[:, None] * torch.randn(1, 12)
     even = diversity.walk_smoothness(line[None])
-    assert even.evenness == pytest.approx(0, abs=1e-5)
-    assert even.largest_step == pytest.approx(1, abs=1e-5)
-    assert even.detour == pytest.approx(1, abs=1e-5)
+    assert even.evenness.value == pytest.approx(0, abs=1e-5)
+    assert even.largest_step.value == pytest.approx(1, abs=1e-5)
+    assert even.detour.value == pytest.approx(1, abs=1e-5)
     stairs = torch.zeros(2, 9, 3)
     stairs[:, 5:] = 1
     jump = diversity.walk_smoothness(stairs)
-    assert jump.largest_step == pytest.approx(8)
-    assert jump.evenness == pytest.approx(7**0.5)
+    assert jump.largest_step.value == pytest.approx(8)
+    assert jump.evenness.value == pytest.approx(7**0.5)
     assert jump.steps.shape == (2, 8)
 
 
 def test_a_detour_is_measured() -> None:
     corner = torch.tensor([[[0.0, 0.0], [1.0, 0.0], [1.0, 1.0]]])
-    assert diversity.walk_smoothness(corner).detour == pytest.approx(2**0.5)
+    assert diversity.walk_smoothness(corner).detour.value == pytest.approx(2**0.5)
 
 
 def test_path_length_of_linear_pictures_is_the_squared_slope() -> None:
