@@ -70,11 +70,7 @@ def _measure(plan: Plan, scene: Path, generated: Sequence[ImageSet]) -> Evaluati
     fakes = torch.cat([resized(image.images, height, width) for image in generated])
     options = plan.options
     reference = PreparedReference(
-        real.images,
-        real.names,
-        weights_dir=options.weights_dir,
-        device=plan.device,
-        batch_size=options.batch_size,
+        real.images, real.names, weights_dir=options.weights_dir, device=plan.device, batch_size=options.batch_size
     )
     provenance = Provenance(plan.command, DataPart(name=scene.stem), FakesPart(name=options.source.name))
     return evaluate_single(fakes, reference, plan.protocol, request=plan.request, provenance=provenance).record

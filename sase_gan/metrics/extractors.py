@@ -37,10 +37,7 @@ WEIGHTS_OF = {
 THUMBNAIL_SIDE = 32
 # Steps of the grids that are shifted: a 28th of the picture's side in "mid", a 32nd in "pixels", along and across.
 SHIFT_STEPS = (1, 2)
-SHIFTS = (
-    (0, 0),
-    *((n * y, n * x) for n in SHIFT_STEPS for y in (-1, 0, 1) for x in (-1, 0, 1) if (y, x) != (0, 0)),
-)
+SHIFTS = ((0, 0), *((n * y, n * x) for n in SHIFT_STEPS for y in (-1, 0, 1) for x in (-1, 0, 1) if (y, x) != (0, 0)))
 
 
 class Extractor(Protocol):

@@ -134,10 +134,7 @@ class _Single:
                 self._sifid_on(found, replace(setting, extractor=network_name), source)
 
     def _sifid_on(
-        self,
-        found: dict[single_image.SifidVariant, Figure],
-        setting: Setting,
-        source: single_image.InceptionSource,
+        self, found: dict[single_image.SifidVariant, Figure], setting: Setting, source: single_image.InceptionSource
     ) -> None:
         device = self.work.reference.device
         network = _inception(source, self.work.reference.weights_dir).to(device)
