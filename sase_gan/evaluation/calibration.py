@@ -18,16 +18,15 @@ from torch import Tensor
 
 from sase_gan.evaluation.pictures import resized
 from sase_gan.metrics.catalogue import METRICS, SPACES, Space
-from sase_gan.metrics.copy_verdict import joint_verdict
 from sase_gan.metrics.feature_store import FeatureStore
 from sase_gan.metrics.fidelity import reference_halves
 from sase_gan.metrics.figures import figure
-from sase_gan.metrics.originality import check_copying
-from sase_gan.metrics.protocol import Protocol
+from sase_gan.metrics.originality import baseline_of, check_copying
 from sase_gan.metrics.records import Colour, EvaluationRecord
 from sase_gan.metrics.reference import LAYERS_OF_SPACES, PictureSet, PreparedReference
+from sase_gan.metrics.request import Protocol
 from sase_gan.metrics.suite import evaluate
-from sase_gan.metrics.verdicts import SEVERITY
+from sase_gan.metrics.verdicts import CopyScores, HonestBaseline, joint_verdict
 from sase_gan.seeds import generator
 
 CALIBRATION_SPLITS = 50
@@ -144,28 +143,20 @@ def ladder(images: Tensor, *, seed: int = 0, cache: FeatureStore | None = None) 
 
 @dataclass(frozen=True)
 class Calibration:
-    """What copies of a whole set score in one space; the colour is the joint verdict over all spaces.
-
-    Attributes:
-        name: of the disturbance.
-        space: see `copy_spaces`.
-        scores: AuthPct in percent, nn_ratio and copy_share.
-        colour: of both spaces together.
-    """
+    """What copies of a whole set, disturbed as `name` says, score in one space; the colour is the joint verdict."""
 
     name: str
     space: Space
-    scores: tuple[float, float, float]
+    scores: CopyScores
     colour: str
 
 
 @dataclass(frozen=True)
 class HonestCalibration:
-    """What held-out halves of a set score in one space: means, deviations, and the share of splits of each colour."""
+    """What held-out halves of a set score in one space, and the share of splits of each joint colour."""
 
     space: Space
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
+    baseline: HonestBaseline
     colours: Mapping[Colour, float]
 
 
@@ -175,8 +166,7 @@ def calibrate(
     """Honest halves of a set, and all kinds of copies of all of it, judged as `evaluate` judges them.
 
     Args:
-        images: real pictures uint8 [N, 3, H, W], 40 at least.
-        cache: of features.
+        images, cache: as of `ladder`.
     """
     reference = PreparedReference(images, store=cache)
     honest = _honest(reference)
@@ -186,35 +176,26 @@ def calibrate(
         results = {}
         for space in SPACES:
             extractor, layer, _ = LAYERS_OF_SPACES[space]
-            rows = reference.store.features(fakes.images, fakes.digest, reference.extractor(extractor), [layer])
-            results[space] = check_copying(rows[layer], reference.copying(space), space=space, draws=2)
+            rows = reference.describe(fakes, extractor, [layer])[layer]
+            results[space] = check_copying(rows, reference.copying(space), space=space, draws=2)
         colour = joint_verdict([result.verdict for result in results.values()]).colour
-        for space, result in results.items():
-            scores = (result.scores.authpct, result.scores.nn_ratio, result.scores.copy_share)
-            found.append(Calibration(name, space, scores, colour))
+        found += [Calibration(name, space, result.scores, colour) for space, result in results.items()]
     return honest, found
 
 
 def _honest(reference: PreparedReference) -> list[HonestCalibration]:
-    colours: dict[Space, list[Colour]] = {}
-    figures: dict[Space, Tensor] = {}
     halves = reference_halves(len(reference), CALIBRATION_SPLITS)
+    judged = {}
     for space in SPACES:
-        judged = [reference.copying(space).judge_held_out(held_out, train, space) for held_out, train in halves]
-        colours[space] = [verdict.colour for _, verdict in judged]
-        rows = [(scores.authpct, scores.nn_ratio, scores.copy_share) for scores, _ in judged]
-        figures[space] = torch.tensor(rows, dtype=torch.float64)
-    joint = [max(pair, key=lambda colour: SEVERITY[colour]) for pair in zip(*colours.values(), strict=True)]
+        copying = reference.copying(space)
+        judged[space] = [copying.judge_held_out(held_out, train, space) for held_out, train in halves]
+    splits = zip(*judged.values(), strict=True)
+    joint = [joint_verdict([verdict for _, verdict in split]).colour for split in splits]
     shares = {colour: joint.count(colour) / len(joint) for colour in COLOURS}
     return [
-        HonestCalibration(space, _three(figures[space].mean(0)), _three(figures[space].std(0)), shares)
-        for space in SPACES
+        HonestCalibration(space, baseline_of([scores for scores, _ in found]), shares)
+        for space, found in judged.items()
     ]
-
-
-def _three(row: Tensor) -> tuple[float, float, float]:
-    authpct, ratio, share = row.tolist()
-    return authpct, ratio, share
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -251,14 +232,14 @@ def calibration_table(honest: Sequence[HonestCalibration], copies: Sequence[Cali
     by_name: dict[str, dict[str, str]] = {}
     for item in copies:
         row = by_name.setdefault(item.name, {"verdict": item.colour})
-        row[item.space] = "{:.0f} / {:.2f} / {:.2f}".format(*item.scores)
-    shares = honest[0].colours
-    cells = ["{:.0f}±{:.0f} / {:.2f}±{:.2f} / {:.2f}±{:.2f}".format(*_interleaved(item)) for item in honest]
-    verdict = ", ".join(f"{share:.1%} {colour}" for colour, share in shares.items() if share)
+        row[item.space] = f"{item.scores.authpct:.0f} / {item.scores.nn_ratio:.2f} / {item.scores.copy_share:.2f}"
+    cells = [_honest_cell(item.baseline.mean, item.baseline.std) for item in honest]
+    verdict = ", ".join(f"{share:.1%} {colour}" for colour, share in honest[0].colours.items() if share)
     rows = [[f"honest halves, {CALIBRATION_SPLITS} splits", *cells, verdict]]
     rows += [[name, *(row[space] for space in SPACES), row["verdict"]] for name, row in by_name.items()]
     return table(["generated pictures", *(f"{space}: AuthPct / nn / share" for space in SPACES), "verdict"], rows)
 
 
-def _interleaved(item: HonestCalibration) -> list[float]:
-    return [number for pair in zip(item.mean, item.std, strict=True) for number in pair]
+def _honest_cell(mean: CopyScores, std: CopyScores) -> str:
+    authentic = f"{mean.authpct:.0f}±{std.authpct:.0f}"
+    return f"{authentic} / {mean.nn_ratio:.2f}±{std.nn_ratio:.2f} / {mean.copy_share:.2f}±{std.copy_share:.2f}"

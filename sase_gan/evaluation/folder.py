@@ -4,12 +4,12 @@ The record is written last, so a folder with a `metrics.json` is complete.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from torch import Tensor
 
-from sase_gan.metrics.outcome import CopyMatch, Evaluation, Ranked
+from sase_gan.evaluation.pictures import GeneratedPictures, RealPictures
+from sase_gan.metrics.measuring import CopyMatch, Evaluation, Ranked
 from sase_gan.metrics.records import (
     FIGURES_FILE,
     RECORD_FILE,
@@ -26,50 +26,32 @@ from sase_gan.pixels import grid, write_png
 GRID_PICTURES = 64
 
 
-@dataclass(frozen=True)
-class ShownPictures:
-    """Shown pictures are those of an evaluation, in the order in which they were measured.
-
-    Args:
-        fakes: the generated ones, uint8 [F, 3, H, W].
-        fake_names: one a generated picture.
-        reals: the real ones, uint8 [N, 3, H, W].
-        real_names: one a real picture.
-        truncated: further generated ones at a truncation below 1, for a second grid.
-        walk: pictures uint8 [K, 3, H, W] on the way between two latents, for the strip.
-        walk_seeds: of the two latents.
-    """
-
-    fakes: Tensor
-    fake_names: Sequence[str]
-    reals: Tensor
-    real_names: Sequence[str]
-    truncated: Tensor | None = None
-    walk: Tensor | None = None
-    walk_seeds: tuple[int, int] | None = None
-
-
-def write_evaluation(folder: Path | str, evaluation: Evaluation, shown: ShownPictures) -> EvaluationRecord:
+def write_evaluation(
+    folder: Path, evaluation: Evaluation, generated: GeneratedPictures, real: RealPictures, seed: int
+) -> EvaluationRecord:
     """Write pictures, table and record; returns the record, now with the places of its pictures.
 
     The grids show the first 64 pictures, unselected. Files of an earlier evaluation in the folder's `samples` are
     replaced.
+
+    Args:
+        generated, real: as they were measured.
+        seed: of the first walk's first latent; the second has the next.
     """
-    folder = Path(folder)
     samples = folder / "samples"
     samples.mkdir(parents=True, exist_ok=True)
     for old in samples.glob("*.png"):
         old.unlink()
+    truncated, walks, steps = generated.truncated, generated.walks, evaluation.record.walk_steps
+    matches = enumerate(evaluation.copying)
     pictures = Pictures(
-        reals=_write(samples / "reals.png", _grid(shown.reals)),
-        fakes=_write(samples / "fakes.png", _grid(shown.fakes)),
-        fakes_truncated=(
-            None if shown.truncated is None else _write(samples / "fakes_truncated.png", _grid(shown.truncated))
-        ),
-        walk=_write_walk(samples, shown, evaluation.record.walk_steps),
-        copying=tuple(_write_match(samples, rank, match, shown) for rank, match in enumerate(evaluation.copying)),
-        typical=_write_ranked(samples, "typical", evaluation.typical, shown),
-        atypical=_write_ranked(samples, "atypical", evaluation.atypical, shown),
+        reals=_write(samples / "reals.png", _grid(real.images)),
+        fakes=_write(samples / "fakes.png", _grid(generated.images)),
+        fakes_truncated=None if truncated is None else _write(samples / "fakes_truncated.png", _grid(truncated)),
+        walk=None if walks is None else _write_walk(samples, walks[0], steps, seed),
+        copying=tuple(_write_match(samples, rank, match, generated, real) for rank, match in matches),
+        typical=_write_ranked(samples, "typical", evaluation.typical, generated),
+        atypical=_write_ranked(samples, "atypical", evaluation.atypical, generated),
     )
     record = evaluation.record.model_copy(update={"pictures": pictures})
     write_figures(folder / FIGURES_FILE, record.metrics)
@@ -87,43 +69,42 @@ def _write(path: Path, image: Tensor) -> str:
     return f"{path.parent.name}/{path.name}"
 
 
-def _write_walk(samples: Path, shown: ShownPictures, steps: Sequence[float]) -> Walk | None:
-    if shown.walk is None:
-        return None
-    first, last = shown.walk_seeds or (None, None)
+def _write_walk(samples: Path, walk: Tensor, steps: Sequence[float], seed: int) -> Walk:
     return Walk(
-        strip=_write(samples / "walk.png", grid(shown.walk, columns=len(shown.walk))),
+        strip=_write(samples / "walk.png", grid(walk, columns=len(walk))),
         steps=tuple(round(step, 5) for step in steps),
-        seed_from=first,
-        seed_to=last,
+        seed_from=seed,
+        seed_to=seed + 1,
         space="mid-level features of EfficientNet-Lite0",
     )
 
 
-def _write_match(samples: Path, rank: int, match: CopyMatch, shown: ShownPictures) -> CopyPair:
-    stem = f"copy_{rank:02d}"
+def _write_match(
+    samples: Path, rank: int, match: CopyMatch, generated: GeneratedPictures, real: RealPictures
+) -> CopyPair:
+    stem, second = f"copy_{rank:02d}", None
     # A mirrored match is shown as found, so that the eye compares like with like.
-    nearest = shown.reals[match.nearest].flip(-1) if match.facts.mirrored else shown.reals[match.nearest]
-    second = None
+    nearest = real.images[match.nearest].flip(-1) if match.facts.mirrored else real.images[match.nearest]
     if match.second != match.nearest:
-        second = _write(samples / f"{stem}_second.png", shown.reals[match.second])
-    return match.facts.model_copy(
-        update={
-            "fake": _write(samples / f"{stem}_fake.png", shown.fakes[match.fake]),
-            "nearest": _write(samples / f"{stem}_first.png", nearest),
-            "second": second,
-            "fake_name": shown.fake_names[match.fake],
-            "nearest_name": shown.real_names[match.nearest],
-            "second_name": shown.real_names[match.second] if second else None,
-        }
-    )
+        second = _write(samples / f"{stem}_second.png", real.images[match.second])
+    found = {
+        "fake": _write(samples / f"{stem}_fake.png", generated.images[match.fake]),
+        "nearest": _write(samples / f"{stem}_first.png", nearest),
+        "second": second,
+        "fake_name": generated.names[match.fake],
+        "nearest_name": real.names[match.nearest],
+        "second_name": real.names[match.second] if second else None,
+    }
+    return match.facts.model_copy(update=found)
 
 
-def _write_ranked(samples: Path, kind: str, ranked: Sequence[Ranked], shown: ShownPictures) -> tuple[NamedPicture, ...]:
+def _write_ranked(
+    samples: Path, kind: str, ranked: Sequence[Ranked], generated: GeneratedPictures
+) -> tuple[NamedPicture, ...]:
     return tuple(
         NamedPicture(
-            picture=_write(samples / f"{kind}_{place:02d}.png", shown.fakes[item.fake]),
-            name=shown.fake_names[item.fake],
+            picture=_write(samples / f"{kind}_{place:02d}.png", generated.images[item.fake]),
+            name=generated.names[item.fake],
             distance=item.distance,
         )
         for place, item in enumerate(ranked)

@@ -1,6 +1,6 @@
 """The options of an evaluation are resolved here into a plan: what is drawn, what is real, what is asked.
 
-`resolve` looks at everything once, before any work; after it no function needs the options again.
+`resolve` looks at everything once, before any work.
 """
 
 import dataclasses
@@ -16,8 +16,7 @@ from sase_gan.datasets.images import Fit
 from sase_gan.errors import DataError, UsageError
 from sase_gan.hardware import choose_hardware
 from sase_gan.metrics.feature_store import FeatureStore, default_cache_folder
-from sase_gan.metrics.protocol import Protocol, named_protocol
-from sase_gan.metrics.request import Request
+from sase_gan.metrics.request import Protocol, Request, named_protocol
 from sase_gan.metrics.request import resolve as resolve_request
 from sase_gan.networks.load import network_class
 from sase_gan.runs.folder import is_run, open_run
@@ -54,71 +53,37 @@ class EvaluationOptions:
 
 
 @dataclass(frozen=True)
-class GeneratedSource:
-    """A generated source is a folder or zip of generated pictures, or a snapshot that draws them.
+class Plan:
+    """A plan is an evaluation with its options settled.
 
     Attributes:
-        snapshot: whether it is one.
-        of_one_picture: whether that snapshot learned from one picture, which it then holds.
-        image_size: to bring the pictures of a folder to, or None for their own.
-        fit: how they become square.
+        options: as given, completed from the training run; `source` is pictures or a snapshot.
+        command: to repeat it.
+        run: the training run of the snapshot, where there is one.
+        snapshot: whether the source is a snapshot, which draws the pictures.
+        of_one_picture: whether that snapshot learned from one picture; it holds it, for when there is no `real`.
+        store: where features lie.
     """
 
-    path: Path
-    snapshot: bool
-    of_one_picture: bool
-    seed: int
-    image_size: int | None
-    fit: Fit
-
-
-@dataclass(frozen=True)
-class RealSource:
-    """A real source tells where real pictures come from, and which of them the generator never saw."""
-
-    path: Path
-    fit: Fit
-    holdout: str | None
-    holdout_seed: int
-    licence: str | None
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What is asked: what is to be measured, and how."""
-
+    options: EvaluationOptions
     protocol: Protocol
     request: Request
-
-
-@dataclass(frozen=True)
-class Machine:
-    """A machine is what measures: the device, and where weights and features lie."""
-
+    command: str
+    run: Path | None
+    snapshot: bool
+    of_one_picture: bool
     device: torch.device
-    batch_size: int
-    weights_dir: Path | None
     store: FeatureStore
 
+    @property
+    def folder(self) -> Path:
+        """Where the record goes."""
+        return self.options.out or Path(f"evaluation-{self.options.source.resolve().stem}")
 
-@dataclass(frozen=True)
-class Plan:
-    """A plan is an evaluation with all its options resolved.
-
-    Attributes:
-        command: to repeat it.
-        folder: where its record goes.
-        run: the training run of the snapshot, where there is one.
-        real: None stands for the picture that the snapshot itself holds.
-    """
-
-    command: str
-    folder: Path
-    run: Path | None
-    generated: GeneratedSource
-    real: RealSource | None
-    asked: Asked
-    machine: Machine
+    @property
+    def fit(self) -> Fit:
+        """How pictures become square."""
+        return "pad" if self.options.fit == "pad" else "crop"
 
 
 def resolve(options: EvaluationOptions) -> Plan:
@@ -129,33 +94,30 @@ def resolve(options: EvaluationOptions) -> Plan:
         WeightsError: what was asked for needs files that are missing.
         DataError: there is nothing at the source.
     """
-    asked, machine = _checked(options), _machine(options)
-    command = _command(options)
-    run, options = _from_run(options)
-    generated = _generated(options)
-    if generated.of_one_picture and options.count is None:
-        asked = Asked(asked.protocol.changed(num_fakes=PICTURES_OF_ONE), asked.request)
-    if options.real is None and not generated.of_one_picture:
-        raise UsageError(f"{options.source} does not say which pictures it learned from; name them with --real FOLDER.")
-    return Plan(command, _folder(options), run, generated, _real(options), asked, machine)
+    protocol, request = _checked(options)
+    run, completed = _from_run(options)
+    plan = _plan(completed, protocol, request, _command(options), run)
+    if plan.of_one_picture and options.count is None:
+        plan = dataclasses.replace(plan, protocol=protocol.changed(num_fakes=PICTURES_OF_ONE))
+    if completed.real is None and not plan.of_one_picture:
+        source = completed.source
+        raise UsageError(f"{source} does not say which pictures it learned from; name them with --real FOLDER.")
+    return plan
 
 
 def resolve_pairs(options: EvaluationOptions) -> Plan:
     """Plan an evaluation of many scenes, each against its own real picture.
 
     Raises:
-        UsageError: no --real, or options that do not fit together.
-        WeightsError: what was asked for needs files that are missing.
-        DataError: there is nothing at the source.
+        UsageError, WeightsError, DataError: as of `resolve`; and there must be a `real`.
     """
-    asked = _checked(options)
+    protocol, request = _checked(options)
     if options.real is None:
         raise UsageError("--pairs needs --real FOLDER with a real picture for each scene.")
-    command = f"{_command(options)} --pairs"
-    return Plan(command, _folder(options), None, _generated(options), _real(options), asked, _machine(options))
+    return _plan(options, protocol, request, f"{_command(options)} --pairs")
 
 
-def settle_figures(options: EvaluationOptions) -> Asked:
+def settle_figures(options: EvaluationOptions) -> tuple[Protocol, Request]:
     """Settle what is to be measured, before any work.
 
     Raises:
@@ -172,10 +134,10 @@ def settle_figures(options: EvaluationOptions) -> Asked:
         skip_missing=options.skip_missing,
         command=f"sase-gan evaluate {options.source} --real {options.real or 'REAL'}",
     )
-    return Asked(protocol, request)
+    return protocol, request
 
 
-def _checked(options: EvaluationOptions) -> Asked:
+def _checked(options: EvaluationOptions) -> tuple[Protocol, Request]:
     if options.fit not in ("crop", "pad"):
         raise UsageError(f"fit is {options.fit!r}; choose crop or pad.")
     if not options.source.exists():
@@ -183,29 +145,14 @@ def _checked(options: EvaluationOptions) -> Asked:
     return settle_figures(options)
 
 
-def _machine(options: EvaluationOptions) -> Machine:
-    store = FeatureStore(None if options.no_cache else options.cache or default_cache_folder())
-    return Machine(choose_hardware(options.device).device, options.batch_size, options.weights_dir, store)
-
-
-def _folder(options: EvaluationOptions) -> Path:
-    return options.out or Path(f"evaluation-{options.source.resolve().stem}")
-
-
-def _fit(options: EvaluationOptions) -> Fit:
-    return "pad" if options.fit == "pad" else "crop"
-
-
-def _generated(options: EvaluationOptions) -> GeneratedSource:
+def _plan(
+    options: EvaluationOptions, protocol: Protocol, request: Request, command: str, run: Path | None = None
+) -> Plan:
+    device = choose_hardware(options.device).device
     snapshot = is_snapshot(options.source)
     of_one_picture = snapshot and network_class(options.source).of_one_picture
-    return GeneratedSource(options.source, snapshot, of_one_picture, options.seed, options.image_size, _fit(options))
-
-
-def _real(options: EvaluationOptions) -> RealSource | None:
-    if options.real is None:
-        return None
-    return RealSource(options.real, _fit(options), options.holdout, options.holdout_seed, options.licence)
+    store = FeatureStore(None if options.no_cache else options.cache or default_cache_folder())
+    return Plan(options, protocol, request, command, run, snapshot, of_one_picture, device, store)
 
 
 def _from_run(options: EvaluationOptions) -> tuple[Path | None, EvaluationOptions]:

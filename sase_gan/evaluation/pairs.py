@@ -9,11 +9,11 @@ import torch
 
 from sase_gan.datasets.images import ImageSet, fitted, load_image_set
 from sase_gan.errors import DataError
-from sase_gan.evaluation.options import EvaluationOptions, GeneratedSource, Plan, resolve_pairs
+from sase_gan.evaluation.options import EvaluationOptions, Plan, resolve_pairs
 from sase_gan.evaluation.pictures import at_size, resized
 from sase_gan.features import known_weights
 from sase_gan.files import write_atomically
-from sase_gan.metrics.outcome import Provenance
+from sase_gan.metrics.measuring import Provenance
 from sase_gan.metrics.records import SCHEMA_VERSION, DataPart, EvaluationRecord, FakesPart, write_json
 from sase_gan.metrics.reference import PreparedReference
 from sase_gan.metrics.single_suite import evaluate_single, scene_figures, summarise_scenes
@@ -36,18 +36,6 @@ class ScenesResult:
     notes: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class _Scene:
-    """A real picture and the generated ones that are named after it."""
-
-    real: Path
-    generated: tuple[Path, ...]
-
-    @property
-    def name(self) -> str:
-        return self.real.stem
-
-
 def run_pairs(options: EvaluationOptions, progress: Progress | None = None) -> ScenesResult:
     """Score pictures against the real picture of the same name: `scene.png`, `scene_*.png`, or a folder `scene`.
 
@@ -60,54 +48,48 @@ def run_pairs(options: EvaluationOptions, progress: Progress | None = None) -> S
         DataError: a real picture without a generated one of its name.
     """
     plan = resolve_pairs(options)
-    assert plan.real is not None
-    scenes = _match(plan.generated.path, plan.real.path)
+    assert options.real is not None
+    scenes = _match(options.source, options.real)
     records, jpeg_sources = [], 0
-    for done, scene in enumerate(scenes, start=1):
-        generated = [load_image_set(file, image_size=None) for file in scene.generated]
+    for done, (scene, files) in enumerate(scenes.items(), start=1):
+        generated = [load_image_set(file, image_size=None) for file in files]
         jpeg_sources += sum(image.notes.jpeg_sources for image in generated)
         records.append(_measure(plan, scene, generated))
         if progress is not None:
             progress("scenes", done, len(scenes))
     summary = summarise_scenes(records)
-    _write(plan, [scene.name for scene in scenes], records, summary)
-    notes: tuple[str, ...] = ()
-    if jpeg_sources:
-        notes = (f"Some generated pictures are JPEG, which alone costs about {JPEG_DISTANCE} in sifd_efflite0.",)
-    return ScenesResult(plan.folder, summary, len(records), notes)
+    _write(plan, [scene.stem for scene in scenes], records, summary)
+    note = f"Some generated pictures are JPEG, which alone costs about {JPEG_DISTANCE} in sifd_efflite0."
+    return ScenesResult(plan.folder, summary, len(records), (note,) if jpeg_sources else ())
 
 
-def _measure(plan: Plan, scene: _Scene, generated: Sequence[ImageSet]) -> EvaluationRecord:
-    real = _real(plan.generated, scene, generated)
+def _measure(plan: Plan, scene: Path, generated: Sequence[ImageSet]) -> EvaluationRecord:
+    real = _real(plan, scene, generated)
     height, width = real.images.shape[-2:]
-    machine = plan.machine
-    reference = PreparedReference(
-        real.images,
-        real.names,
-        weights_dir=machine.weights_dir,
-        device=machine.device,
-        batch_size=machine.batch_size,
-    )
-    provenance = Provenance(plan.command, DataPart(name=scene.name), FakesPart(name=plan.generated.path.name))
     fakes = torch.cat([resized(image.images, height, width) for image in generated])
-    asked = plan.asked
-    return evaluate_single(fakes, reference, asked.protocol, request=asked.request, provenance=provenance).record
+    options = plan.options
+    reference = PreparedReference(
+        real.images, real.names, weights_dir=options.weights_dir, device=plan.device, batch_size=options.batch_size
+    )
+    provenance = Provenance(plan.command, DataPart(name=scene.stem), FakesPart(name=options.source.name))
+    return evaluate_single(fakes, reference, plan.protocol, request=plan.request, provenance=provenance).record
 
 
-def _real(source: GeneratedSource, scene: _Scene, generated: Sequence[ImageSet]) -> ImageSet:
+def _real(plan: Plan, scene: Path, generated: Sequence[ImageSet]) -> ImageSet:
     """The real picture at the size of the measurement: the generated ones' own, or the one asked for."""
-    if source.image_size is None:
+    if plan.options.image_size is None:
         height, width = generated[0].images.shape[-2:]
-        return at_size(scene.real, (height, width), source.fit)
-    picture = load_image_set(scene.real, image_size=None)
+        return at_size(scene, (height, width), plan.fit)
+    picture = load_image_set(scene, image_size=None)
     height, width = picture.images.shape[-2:]
-    return fitted(picture, training_size(height, width, source.image_size))
+    return fitted(picture, training_size(height, width, plan.options.image_size))
 
 
-def _match(source: Path, real: Path) -> list[_Scene]:
+def _match(source: Path, real: Path) -> dict[Path, list[Path]]:
+    """The real pictures, each with the generated ones that are named after it."""
     if not source.is_dir() or not real.is_dir():
         raise DataError(f"--pairs compares two folders; {source} and {real} were given.")
-    generated, scenes = _pictures(source), []
+    generated, scenes = _pictures(source), {}
     for scene in _pictures(real):
         own = [path for path in generated if path.stem == scene.stem or path.stem.startswith(f"{scene.stem}_")]
         if (source / scene.stem).is_dir():
@@ -116,7 +98,7 @@ def _match(source: Path, real: Path) -> list[_Scene]:
             raise DataError(
                 f"{real.name}/{scene.name} has no generated picture called {scene.stem} in {source}; name them alike."
             )
-        scenes.append(_Scene(scene, tuple(own)))
+        scenes[scene] = own
     if not scenes:
         raise DataError(f"{real} holds no pictures; give the folder of the scenes.")
     return scenes
@@ -150,11 +132,8 @@ def _lines(records: Sequence[EvaluationRecord], summary: Summary) -> list[str]:
         interval = f"{row['low']:.4g} to {row['high']:.4g}" if "low" in row else ""
         lines.append(f"| {name} | {row['mean']:.4g} | {row['median']:.4g} | {row['std']:.3g} | {interval} |")
     entries = [item for record in records for item in record.metrics.items()]
-    networks = {
-        (str(entry.extractor), entry.weights_sha256)
-        for _, entry in entries
-        if entry.status == "ok" and entry.weights_sha256
-    }
+    made = [entry for _, entry in entries if entry.status == "ok"]
+    networks = {(str(entry.extractor), entry.weights_sha256) for entry in made if entry.weights_sha256}
     lines += ["", *(f"- {_weights_source(*network)}" for network in sorted(networks))]
     skipped = sorted({f"{name}: {entry.reason}" for name, entry in entries if entry.status != "ok"})
     return lines + [f"- not computed: {line}" for line in skipped]

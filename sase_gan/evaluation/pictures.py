@@ -11,14 +11,14 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from torch import Tensor
 
 from sase_gan.datasets.images import Fit, ImageSet, load_image_set, split_holdout
 from sase_gan.datasets.sources import ImageSource, open_images
 from sase_gan.drawing.sampling import latent_walk, sample_images
 from sase_gan.errors import DataError, UsageError
-from sase_gan.evaluation.options import Asked, GeneratedSource, RealSource
-from sase_gan.metrics.protocol import Protocol
+from sase_gan.evaluation.options import Plan
 from sase_gan.metrics.records import DataPart, FakesPart, ModelPart
 from sase_gan.networks.load import load_network
 from sase_gan.progress import Count, Progress, named
@@ -69,65 +69,53 @@ class GeneratedPictures:
 # --- generated pictures -----------------------------------------------------------------------------------------------
 
 
-def generated_pictures(
-    source: GeneratedSource, asked: Asked, device: torch.device, progress: Progress | None = None
-) -> GeneratedPictures:
+def generated_pictures(plan: Plan, progress: Progress | None = None) -> GeneratedPictures:
     """Read or draw the generated pictures.
 
     Raises:
         UsageError: a size for a snapshot's pictures.
         DataError: pictures that cannot be used.
     """
-    if source.snapshot:
-        return _draw(source, asked, device, progress)
-    found = open_images(source.path)
-    count = asked.protocol.num_fakes
-    image_size, notes = _settled_size(found, count, source)
-    images = load_image_set(
-        found,
-        image_size=image_size,
-        fit=source.fit,
-        max_images=count,
-        progress=named(progress, "reading generated pictures"),
-    )
+    if plan.snapshot:
+        return _draw(plan, progress)
+    path, count = plan.options.source, plan.protocol.num_fakes
+    found = open_images(path)
+    image_size, notes = _settled_size(found, count, path, plan.options.image_size)
+    told = named(progress, "reading generated pictures")
+    images = load_image_set(found, image_size=image_size, fit=plan.fit, max_images=count, progress=told)
     if len(found) > count:
         notes.append(
-            f"{source.path.name} holds {len(found):,} pictures; the first {count:,} by name were measured "
+            f"{path.name} holds {len(found):,} pictures; the first {count:,} by name were measured "
             f"(--count {len(found)} takes all)."
         )
     # Brought to a common size on purpose or with a note, pictures are not called enlarged once more.
-    notes += _picture_notes(images, source.path, enlarged=image_size is None)
-    facts = FakesPart(source="folder", name=source.path.resolve().name)
+    notes += _picture_notes(images, path, enlarged=image_size is None)
+    facts = FakesPart(source="folder", name=path.resolve().name)
     return GeneratedPictures(images.images, images.names, facts, tuple(notes))
 
 
-def _draw(source: GeneratedSource, asked: Asked, device: torch.device, progress: Progress | None) -> GeneratedPictures:
-    if source.image_size is not None:
+def _draw(plan: Plan, progress: Progress | None) -> GeneratedPictures:
+    options, protocol = plan.options, plan.protocol
+    if options.image_size is not None:
         raise UsageError("--image-size has no effect on a snapshot, whose pictures have their own size; leave it out.")
-    protocol = asked.protocol
-    network: Any = load_network(source.path).to(device)
-    seeds = range(source.seed, source.seed + protocol.num_fakes)
-    images = sample_images(
-        network,
-        seeds,
-        truncation=protocol.truncation,
-        batch_size=8,
-        progress=named(progress, "generating pictures"),
-    )
+    network: Any = load_network(options.source).to(plan.device)
+    seeds = range(options.seed, options.seed + protocol.num_fakes)
+    told = named(progress, "generating pictures")
+    images = sample_images(network, seeds, truncation=protocol.truncation, batch_size=8, progress=told)
     truncated = walks = learned_from = None
-    if source.of_one_picture:
+    if plan.of_one_picture:
         learned_from = _own_picture(network)
     else:
         if protocol.truncation > TRUNCATION_SHOWN:
             truncated = sample_images(network, seeds[:TRUNCATED_PICTURES], truncation=TRUNCATION_SHOWN)
-        if asked.request.wants_group("smoothness"):
-            pairs = [(source.seed + 2 * walk, source.seed + 2 * walk + 1) for walk in range(WALKS)]
+        if plan.request.wants_group("smoothness"):
+            pairs = [(options.seed + 2 * walk, options.seed + 2 * walk + 1) for walk in range(WALKS)]
             walks = torch.stack([latent_walk(network, pair, steps=WALK_STEPS) for pair in pairs])
     return GeneratedPictures(
         images,
         tuple(f"seed {seed}" for seed in seeds),
-        FakesPart(source="snapshot", name=source.path.resolve().name),
-        model=_model_facts(source, protocol, network),
+        FakesPart(source="snapshot", name=options.source.resolve().name),
+        model=_model_facts(plan, network),
         truncated=truncated,
         walks=walks,
         learned_from=learned_from,
@@ -141,26 +129,26 @@ def _own_picture(network: Any) -> RealPictures:
     return RealPictures(network.picture.cpu()[None], (name,), facts)
 
 
-def _model_facts(source: GeneratedSource, protocol: Protocol, network: Any) -> ModelPart:
+def _model_facts(plan: Plan, network: Any) -> ModelPart:
     provenance = dict(getattr(network, "provenance", {}) or {})
-    name = source.path.resolve().name
+    name = plan.options.source.resolve().name
     return ModelPart(
         snapshot=name,
-        digest=snapshot_digest(source.path),
+        digest=snapshot_digest(plan.options.source),
         images_seen=provenance.get("images_seen", images_of(name)),
         averaged=provenance.get("averaged"),
-        truncation=protocol.truncation,
-        seed=source.seed,
-        noise=protocol.noise,
+        truncation=plan.protocol.truncation,
+        seed=plan.options.seed,
+        noise=plan.protocol.noise,
         extractor_used_in_training=provenance.get("extractor_used_in_training"),
         parameters=sum(parameter.numel() for parameter in network.parameters()),
     )
 
 
-def _settled_size(found: ImageSource, count: int, source: GeneratedSource) -> tuple[int | None, list[str]]:
+def _settled_size(found: ImageSource, count: int, path: Path, asked: int | None) -> tuple[int | None, list[str]]:
     """Where sizes are mixed and none was asked for, that of most pictures, and a note."""
-    if source.image_size is not None:
-        return source.image_size, []
+    if asked is not None:
+        return asked, []
     names = found.names[:count]
     sizes = [_file_size(found, index) for index in range(len(names))]
     known = Counter(size for size in sizes if size is not None)
@@ -174,7 +162,7 @@ def _settled_size(found: ImageSource, count: int, source: GeneratedSource) -> tu
     was = sizes[example]
     assert was is not None
     return width, [
-        f"{_counted(most, 'picture')} in {source.path.name} {'are' if most > 1 else 'is'} {width} x {height} and "
+        f"{_counted(most, 'picture')} in {path.name} {'are' if most > 1 else 'is'} {width} x {height} and "
         f"{_counted(others, 'other')} not, such as {names[example]} ({was[0]} x {was[1]}); all were measured at "
         f"{width} x {height}: leave out what is no sample, or choose a size with --image-size."
     ]
@@ -182,8 +170,6 @@ def _settled_size(found: ImageSource, count: int, source: GeneratedSource) -> tu
 
 def _file_size(source: ImageSource, index: int) -> tuple[int, int] | None:
     """Width and height by a picture's header, upright; None when it cannot be read, which loading will tell."""
-    from PIL import Image
-
     try:
         with source.open(index) as file, Image.open(file) as image:
             width, height = image.size
@@ -195,27 +181,27 @@ def _file_size(source: ImageSource, index: int) -> tuple[int, int] | None:
 # --- real pictures ----------------------------------------------------------------------------------------------------
 
 
-def real_pictures(source: RealSource, like: Tensor, progress: Progress | None = None) -> RealPictures:
-    """Read the real pictures, at the size of generated ones [F, 3, H, W], and part off those held out.
+def real_pictures(plan: Plan, path: Path, like: Tensor, progress: Progress | None = None) -> RealPictures:
+    """Read the real pictures at a path, at the size of generated ones [F, 3, H, W], and part off those held out.
 
     Raises:
         UsageError: a holdout that is neither a share nor a folder.
         DataError: pictures that cannot be used, or that are of another size.
     """
     size = (int(like.shape[-2]), int(like.shape[-1]))
-    found = at_size(source.path, size, source.fit, named(progress, "reading real pictures"))
+    found = at_size(path, size, plan.fit, named(progress, "reading real pictures"))
     held: Tensor | None = None
-    if source.holdout is not None:
-        found, held = _parted(found, source.holdout, source, size)
+    if plan.options.holdout is not None:
+        found, held = _parted(found, plan.options.holdout, plan, size)
     facts = DataPart(
-        name=source.path.resolve().stem,
-        path_name=source.path.name,
-        licence=source.licence,
+        name=path.resolve().stem,
+        path_name=path.name,
+        licence=plan.options.licence,
         mirror=False,
         jpeg_sources=found.notes.jpeg_sources,
         holdout=0 if held is None else len(held),
     )
-    return RealPictures(found.images, found.names, facts, tuple(_picture_notes(found, source.path)), held)
+    return RealPictures(found.images, found.names, facts, tuple(_picture_notes(found, path)), held)
 
 
 def at_size(path: Path, size: tuple[int, int], fit: Fit, progress: Count | None = None) -> ImageSet:
@@ -249,14 +235,14 @@ def resized(images: Tensor, height: int, width: int) -> Tensor:
     return x.round().clamp(0, 255).to(torch.uint8)
 
 
-def _parted(found: ImageSet, text: str, source: RealSource, size: tuple[int, int]) -> tuple[ImageSet, Tensor]:
+def _parted(found: ImageSet, text: str, plan: Plan, size: tuple[int, int]) -> tuple[ImageSet, Tensor]:
     if Path(text).exists():
-        return found, at_size(Path(text), size, source.fit).images
+        return found, at_size(Path(text), size, plan.fit).images
     try:
         share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
     except ValueError:
         raise UsageError(f"holdout is {text!r}; give a share such as 10% or 0.1, or an existing folder.") from None
-    train, held = split_holdout(found, share, source.holdout_seed)
+    train, held = split_holdout(found, share, plan.options.holdout_seed)
     return train, held.images
 
 

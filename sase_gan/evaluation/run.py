@@ -4,11 +4,11 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from sase_gan.evaluation.folder import ShownPictures, write_evaluation
-from sase_gan.evaluation.options import EvaluationOptions, Machine, Plan, resolve
+from sase_gan.evaluation.folder import write_evaluation
+from sase_gan.evaluation.options import EvaluationOptions, Plan, resolve
 from sase_gan.evaluation.pictures import GeneratedPictures, RealPictures, generated_pictures, real_pictures
 from sase_gan.files import write_atomically
-from sase_gan.metrics.outcome import Evaluation, Provenance
+from sase_gan.metrics.measuring import Evaluation, Provenance
 from sase_gan.metrics.records import EvaluationRecord
 from sase_gan.metrics.reference import PreparedReference
 from sase_gan.metrics.single_suite import evaluate_single
@@ -36,51 +36,44 @@ def run_evaluation(options: EvaluationOptions, progress: Progress | None = None)
         DataError: pictures that cannot be used.
     """
     plan = resolve(options)
-    generated = generated_pictures(plan.generated, plan.asked, plan.machine.device, progress)
-    if plan.real is not None:
-        real = real_pictures(plan.real, generated.images, progress)
+    generated = generated_pictures(plan, progress)
+    if plan.options.real is not None:
+        real = real_pictures(plan, plan.options.real, generated.images, progress)
     else:
         assert generated.learned_from is not None
         real = generated.learned_from
     evaluation = _measure(plan, generated, real, progress)
-    shown = ShownPictures(
-        generated.images,
-        generated.names,
-        real.images,
-        real.names,
-        generated.truncated,
-        None if generated.walks is None else generated.walks[0],
-        (plan.generated.seed, plan.generated.seed + 1),
-    )
-    record = write_evaluation(plan.folder, evaluation, shown)
+    record = write_evaluation(plan.folder, evaluation, generated, real, plan.options.seed)
     if plan.run is not None and plan.run.resolve() not in plan.folder.resolve().parents:
-        keep_run_records(plan.run, plan.folder)
+        _keep_run_records(plan.run, plan.folder)
     return EvaluationResult(plan.folder, record, (*generated.notes, *real.notes), plan.run)
 
 
 def _measure(plan: Plan, generated: GeneratedPictures, real: RealPictures, progress: Progress | None) -> Evaluation:
-    protocol, request = plan.asked.protocol, plan.asked.request
+    protocol, options = plan.protocol, plan.options
     if len(generated.images) < protocol.num_fakes:
         # A protocol's name stands for its number of pictures too.
         protocol = protocol.changed(num_fakes=len(generated.images))
-    reference = prepared(real, plan.machine, progress)
+    reference = PreparedReference(
+        real.images,
+        real.names,
+        store=plan.store,
+        weights_dir=options.weights_dir,
+        device=plan.device,
+        batch_size=options.batch_size,
+        progress=progress,
+    )
     notes = (*generated.notes, *real.notes)
     provenance = Provenance(plan.command, real.facts, generated.facts, generated.model, notes)
+    images, names, request = generated.images, generated.names, plan.request
     if len(real.images) == 1:
-        return evaluate_single(
-            generated.images,
-            reference,
-            protocol,
-            request=request,
-            fake_names=generated.names,
-            provenance=provenance,
-        )
+        return evaluate_single(images, reference, protocol, request=request, fake_names=names, provenance=provenance)
     return evaluate(
-        generated.images,
+        images,
         reference,
         protocol,
         request=request,
-        fake_names=generated.names,
+        fake_names=names,
         holdout=real.holdout,
         walks=generated.walks,
         provenance=provenance,
@@ -88,20 +81,7 @@ def _measure(plan: Plan, generated: GeneratedPictures, real: RealPictures, progr
     )
 
 
-def prepared(real: RealPictures, machine: Machine, progress: Progress | None = None) -> PreparedReference:
-    """Prepare real pictures for being described on a machine."""
-    return PreparedReference(
-        real.images,
-        real.names,
-        store=machine.store,
-        weights_dir=machine.weights_dir,
-        device=machine.device,
-        batch_size=machine.batch_size,
-        progress=progress,
-    )
-
-
-def keep_run_records(run_folder: Path, folder: Path) -> None:
+def _keep_run_records(run_folder: Path, folder: Path) -> None:
     """Copy what a report tells about the run, so that the evaluation's folder is whole without it."""
     for name in (RESULTS_FILE, TRAINING_FILE, CONFIG_FILE):
         if (run_folder / name).is_file():

@@ -3,12 +3,15 @@
 A record never holds NaN: a figure that could not be made is a status with a reason.
 """
 
+import hashlib
+import json
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from sase_gan.metrics.bootstrap import Interval
 from sase_gan.metrics.figures import Figure
-from sase_gan.metrics.protocol import comparability
 from sase_gan.metrics.records import MetricRecord, Status
 
 
@@ -38,6 +41,15 @@ class Setting:
     neighbours: int | None = None
 
 
+@dataclass(frozen=True)
+class Level:
+    """A level is what sets without a difference score in a figure: mean and, where it was measured, its spread."""
+
+    mean: float
+    std: float | None = None
+    interval: Interval | None = None
+
+
 class RecordBook:
     """Collects the figures of one evaluation as the `metrics` part of its record."""
 
@@ -55,25 +67,23 @@ class RecordBook:
         *,
         std: float | None = None,
         interval: Interval | None = None,
-        baseline: float | None = None,
-        baseline_std: float | None = None,
+        level: Level | None = None,
         reason: str | None = None,
     ) -> None:
         """Note a figure; one that is not finite is noted as failed."""
         if not math.isfinite(value):
             self.miss(figure, setting, "failed", f"the computation gave {value}")
             return
-        self.metrics[figure.name] = _entry(figure, setting, "ok", reason).model_copy(
-            update={
-                "value": value,
-                "std": _finite(std),
-                "low": _finite(interval.low) if interval else None,
-                "high": _finite(interval.high) if interval else None,
-                "interval": interval.description if interval else None,
-                "baseline": _finite(baseline),
-                "baseline_std": _finite(baseline_std),
-            }
-        )
+        measured = {
+            "value": value,
+            "std": _finite(std),
+            "low": _finite(interval.low) if interval else None,
+            "high": _finite(interval.high) if interval else None,
+            "interval": interval.description if interval else None,
+            "baseline": _finite(level.mean) if level else None,
+            "baseline_std": _finite(level.std) if level else None,
+        }
+        self.metrics[figure.name] = _entry(figure, setting, "ok", reason).model_copy(update=measured)
 
     def miss(self, figure: Figure, setting: Setting, status: Status, reason: str) -> None:
         """Note that a figure could not be made."""
@@ -90,32 +100,32 @@ class RecordBook:
             return None
         return Interval(entry.low, entry.high, str(entry.interval))
 
-    def baseline(self, name: str) -> float | None:
-        """Look up what a figure that was made would be for equal sets; None for another."""
-        return self.metrics[name].baseline if name in self.metrics else None
+
+def comparability(settings: Mapping[str, Any]) -> str:
+    """A short hash of everything that a figure's meaning depends on; figures with unlike hashes are not compared."""
+    text = json.dumps(settings, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+_MEASURED = ("value", "std", "low", "high", "interval", "baseline", "baseline_std")
 
 
 def _entry(figure: Figure, setting: Setting, status: Status, reason: str | None) -> MetricRecord:
     facts, metric = asdict(setting), figure.metric
     # Of the identity only what there is: most figures have neither network nor scale.
     identity = {"network": figure.network, "scale": figure.scale}
+    content: dict[str, Any] = {key: value for key, value in identity.items() if value is not None}
+    content |= dict.fromkeys(_MEASURED) | {
+        key: value for key, value in facts.items() if key in MetricRecord.model_fields
+    }
     return MetricRecord(
         base=metric.base,
-        **{key: value for key, value in identity.items() if value is not None},
         status=status,
-        value=None,
-        std=None,
-        low=None,
-        high=None,
-        interval=None,
-        **{key: facts[key] for key in ("n_real", "n_fake", "extractor", "layer", "weights_sha256", "resize")},
-        **{key: facts[key] for key in ("subset_size", "reference_set", "mirrors")},
         reason=reason,
-        baseline=None,
-        baseline_std=None,
         better=metric.better,
         meaning=metric.meaning,
         comparability=comparability({"metric": figure.name, **facts}),
+        **content,
     )
 
 

@@ -6,6 +6,7 @@ fewer different pictures), so only the spread of the resampled values is used: i
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 
 import torch
 from torch import Tensor
@@ -35,12 +36,7 @@ def resampled_counts(n: int, draws: int, seed: int = 0) -> Tensor:
 
 
 def centred_interval(
-    value: float,
-    resampled: Tensor,
-    description: str,
-    *,
-    lowest: float = float("-inf"),
-    highest: float = float("inf"),
+    value: float, resampled: Tensor, description: str, *, lowest: float = -inf, highest: float = inf
 ) -> Interval:
     """The 95 % interval of `value` whose spread is that of the resampled values [draws].
 
@@ -48,8 +44,7 @@ def centred_interval(
         value: measured on all pictures.
         resampled: the same statistic of each resampling.
         description: what was resampled, and how often.
-        lowest: the statistic's lower bound, where it has one.
-        highest: its upper bound.
+        lowest, highest: the statistic's bounds, where it has some.
     """
     deviations = resampled.double() - resampled.double().mean()
     tail = (1 - LEVEL) / 2
@@ -58,7 +53,7 @@ def centred_interval(
 
 
 def mean_interval(
-    items: Tensor, what: str, draws: int, *, lowest: float = float("-inf"), highest: float = float("inf")
+    items: Tensor, what: str, draws: int, *, lowest: float = -inf, highest: float = inf
 ) -> Interval | None:
     """Interval of the mean of `items` [n], resampling them; None for fewer than two.
 
@@ -83,13 +78,7 @@ def share_interval(count: int, n: int, what: str) -> Interval:
 
 
 def resampled_interval(
-    items: Tensor,
-    statistic: Callable[[Tensor], Tensor],
-    what: str,
-    draws: int,
-    *,
-    lowest: float = float("-inf"),
-    highest: float = float("inf"),
+    items: Tensor, statistic: Callable[[Tensor], Tensor], what: str, draws: int, *, lowest: float = -inf
 ) -> Interval | None:
     """Interval of a statistic of `items` [n] that maps the last axis to one number; None for fewer than two."""
     if len(items) < 2:
@@ -97,7 +86,7 @@ def resampled_interval(
     n = len(items)
     indices = torch.randint(n, (draws, n), generator=generator(0, "bootstrap", n, draws))
     value = statistic(items[None]).item()
-    return centred_interval(value, statistic(items[indices]), describe(what, draws), lowest=lowest, highest=highest)
+    return centred_interval(value, statistic(items[indices]), describe(what, draws), lowest=lowest)
 
 
 def describe(what: str, draws: int) -> str:

@@ -17,7 +17,7 @@ from typing import Literal
 Better = Literal["lower", "higher", "target"]
 Space = Literal["mid", "pixels"]
 SPACES: tuple[Space, ...] = ("mid", "pixels")
-"""Descriptions in which copies are looked for, see `copy_spaces`."""
+"""Descriptions in which copies are looked for, see `extractors`."""
 
 Group = Literal["distribution", "patches", "copying", "diversity", "smoothness", "single"]
 GROUPS: tuple[Group, ...] = ("distribution", "patches", "copying", "diversity", "smoothness", "single")
@@ -107,242 +107,157 @@ class Metric:
 # In the order of every table. One row a metric, which a formatter would spread over a dozen lines.
 # fmt: off
 METRICS: tuple[Metric, ...] = (
-    Metric(
-        "kid", "distribution", "distance", "KID", "lower",
-        "Distance between the two sets that stays fair with few pictures; 0 is ideal, slightly below 0 is chance. "
-        "It does not notice copying.",
-        networks=(*NETWORKS_OF_SETS, "inception-clean"), in_training=("KID", ".4f"), in_ladder="KID",
-    ),
-    Metric(
-        "kid_mid", "distribution", "distance", "KID, mid-level features", "lower",
+    Metric("kid", "distribution", "distance", "KID", "lower",
+        "Distance between the two sets that stays fair with few pictures; 0 is ideal, slightly below 0 is chance. It "
+        "does not notice copying.",
+        networks=(*NETWORKS_OF_SETS, "inception-clean"), in_training=("KID", ".4f"), in_ladder="KID"),
+    Metric("kid_mid", "distribution", "distance", "KID, mid-level features", "lower",
         "The same kind of distance on layout-aware features, where broken shapes with right textures are noticed.",
-        networks=("efflite0",), in_ladder="KID mid",
-    ),
-    Metric(
-        "fd", "distribution", "distance", "Fréchet distance", "lower",
-        "Distance between Gaussians fitted to the two sets; read it beside the reference level, because it grows "
-        "with fewer pictures. Copies get the best values.",
+        networks=("efflite0",), in_ladder="KID mid"),
+    Metric("fd", "distribution", "distance", "Fréchet distance", "lower",
+        "Distance between Gaussians fitted to the two sets; read it beside the reference level, because it grows with "
+        "fewer pictures. Copies get the best values.",
         networks=(*NETWORKS_OF_SETS, "inception-clean"), literature=("fid", "FID"), in_training=("FD", ".1f"),
-        in_ladder="FD",
-    ),
-    Metric(
-        "fd_reference", "distribution", "distance", "Reference level: halves of the real pictures", None,
-        "What two random halves of your own pictures score against each other. Not a floor: lower is possible, "
-        "and with few pictures often means copying.",
+        in_ladder="FD"),
+    Metric("fd_reference", "distribution", "distance", "Reference level: halves of the real pictures", None,
+        "What two random halves of your own pictures score against each other. Not a floor: lower is possible, and "
+        "with few pictures often means copying.",
         networks=NETWORKS_OF_SETS, literature=("fid_reference", "Reference level of FID: halves of the real pictures"),
-        level_of="fd",
-    ),
-    Metric(
-        "fd_mid", "distribution", "distance", "Fréchet distance, mid-level features", "lower",
+        level_of="fd"),
+    Metric("fd_mid", "distribution", "distance", "Fréchet distance, mid-level features", "lower",
         "Distance between Gaussians on layout-aware features: where in the picture is what.",
-        networks=("efflite0",), in_ladder="FD mid",
-    ),
-    Metric(
-        "fd_mid_reference", "distribution", "distance", "Reference level, mid-level features", None,
+        networks=("efflite0",), in_ladder="FD mid"),
+    Metric("fd_mid_reference", "distribution", "distance", "Reference level, mid-level features", None,
         "What two random halves of your own pictures score on layout-aware features.",
-        networks=("efflite0",), level_of="fd_mid",
-    ),
-    Metric(
-        "mifd", "distribution", "distance", "Fréchet distance that punishes copies", "lower",
+        networks=("efflite0",), level_of="fd_mid"),
+    Metric("mifd", "distribution", "distance", "Fréchet distance that punishes copies", "lower",
         "The distance between Gaussians, multiplied up when the pictures are near copies on average.",
-        networks=NETWORKS_OF_SETS, literature=("mifid", "MiFID, a distance that punishes copies"), in_ladder="MiFD",
-    ),
-    Metric(
-        "patch_swd", "patches", "distance", "Patch distance, mean over scales", "lower",
+        networks=NETWORKS_OF_SETS, literature=("mifid", "MiFID, a distance that punishes copies"), in_ladder="MiFD"),
+    Metric("patch_swd", "patches", "distance", "Patch distance, mean over scales", "lower",
         "Distance between small patches at several scales, times 1000, mean over the scales; needs no trained "
         "network.",
-        in_ladder="patch SWD",
-    ),
-    Metric(
-        "patch_swd_level", "patches", "distance", "Patch distance at {} px", "lower",
-        "Distance between small patches at this scale, times 1000: coarse scales show layout and colours, fine "
-        "ones texture.",
-        scale_of="patch_swd",
-    ),
-    Metric(
-        "patch_swd_reference", "patches", "distance", "Reference level of the patch distance", None,
+        in_ladder="patch SWD"),
+    Metric("patch_swd_level", "patches", "distance", "Patch distance at {} px", "lower",
+        "Distance between small patches at this scale, times 1000: coarse scales show layout and colours, fine ones "
+        "texture.",
+        scale_of="patch_swd"),
+    Metric("patch_swd_reference", "patches", "distance", "Reference level of the patch distance", None,
         "What two random halves of your own pictures score in the patch distance.",
-        level_of="patch_swd",
-    ),
-    Metric(
-        "precision", "distribution", "coverage", "Precision", "higher",
-        "Share of generated pictures that lie among the real ones: are they believable? Flattering with few "
-        "pictures.",
-        networks=NETWORKS_OF_SETS, in_ladder="precision",
-    ),
-    Metric(
-        "recall", "distribution", "coverage", "Recall", "higher",
+        level_of="patch_swd"),
+    Metric("precision", "distribution", "coverage", "Precision", "higher",
+        "Share of generated pictures that lie among the real ones: are they believable? Flattering with few pictures.",
+        networks=NETWORKS_OF_SETS, in_ladder="precision"),
+    Metric("recall", "distribution", "coverage", "Recall", "higher",
         "Share of real pictures that lie among the generated ones: is everything covered?",
-        networks=NETWORKS_OF_SETS, in_ladder="recall",
-    ),
-    Metric(
-        "density", "distribution", "coverage", "Density", "higher",
-        "How crowded with real pictures the places of the generated ones are; 1 is as crowded as real ones, below "
-        "is worse.",
-        networks=NETWORKS_OF_SETS, in_ladder="density",
-    ),
-    Metric(
-        "coverage", "distribution", "coverage", "Coverage", "higher",
+        networks=NETWORKS_OF_SETS, in_ladder="recall"),
+    Metric("density", "distribution", "coverage", "Density", "higher",
+        "How crowded with real pictures the places of the generated ones are; 1 is as crowded as real ones, below is "
+        "worse.",
+        networks=NETWORKS_OF_SETS, in_ladder="density"),
+    Metric("coverage", "distribution", "coverage", "Coverage", "higher",
         "Share of real pictures that have a generated one in their neighbourhood.",
-        networks=NETWORKS_OF_SETS, in_ladder="coverage",
-    ),
-    Metric(
-        "nn1_acc", "distribution", "coverage", "1-NN accuracy", "target",
-        "Can real and generated be told apart by the nearest neighbour? 0.5 is ideal, 1 is easily told apart, "
-        "towards 0 the generated pictures sit on the real ones, as copies do.",
-        networks=NETWORKS_OF_SETS, in_ladder="1-NN",
-    ),
-    Metric(
-        "is", "distribution", "coverage", "Inception-Score formula", "higher",
-        "Are single pictures clearly of some kind, and the set of many kinds? Made for ImageNet's thousand "
-        "classes; of little use for a single motif.",
-        networks=("efflite0", "inception"), literature=("inception_score", "Inception Score"), in_ladder="IS formula",
-    ),
-    Metric(
-        "sifid64", "single", "single", "SIFID, 64 channels", "lower",
+        networks=NETWORKS_OF_SETS, in_ladder="coverage"),
+    Metric("nn1_acc", "distribution", "coverage", "1-NN accuracy", "target",
+        "Can real and generated be told apart by the nearest neighbour? 0.5 is ideal, 1 is easily told apart, towards "
+        "0 the generated pictures sit on the real ones, as copies do.",
+        networks=NETWORKS_OF_SETS, in_ladder="1-NN"),
+    Metric("is", "distribution", "coverage", "Inception-Score formula", "higher",
+        "Are single pictures clearly of some kind, and the set of many kinds? Made for ImageNet's thousand classes; "
+        "of little use for a single motif.",
+        networks=("efflite0", "inception"), literature=("inception_score", "Inception Score"), in_ladder="IS formula"),
+    Metric("sifid64", "single", "single", "SIFID, 64 channels", "lower",
         "Distance of texture statistics between one generated picture and the training picture, mean over the "
         "generated ones; a copy scores 0.",
-        networks=("inception", "inception-tv"), in_scenes=2,
-    ),
-    Metric(
-        "sifid192", "single", "single", "SIFID, 192 channels", "lower",
+        networks=("inception", "inception-tv"), in_scenes=2),
+    Metric("sifid192", "single", "single", "SIFID, 192 channels", "lower",
         "The same on a deeper layer; a copy scores 0.",
-        networks=("inception", "inception-tv"), in_scenes=3,
-    ),
-    Metric(
-        "sifd", "single", "single", "Texture distance (single-image Fréchet)", "lower",
+        networks=("inception", "inception-tv"), in_scenes=3),
+    Metric("sifd", "single", "single", "Texture distance (single-image Fréchet)", "lower",
         "Distance of texture statistics between one generated picture and the training picture, mean over the "
         "generated ones; a copy scores 0.",
-        networks=("efflite0",), in_training=("single-image distance", ".1f"), in_scenes=1,
-    ),
-    Metric(
-        "single_patch_swd", "single", "single", "Patch distance", "lower",
+        networks=("efflite0",), in_training=("single-image distance", ".1f"), in_scenes=1),
+    Metric("single_patch_swd", "single", "single", "Patch distance", "lower",
         "Distance between the small patches of a generated picture and of the training picture, mean over the "
         "generated ones; a copy scores 0.",
-        in_scenes=6,
-    ),
-    Metric(
-        "distance_to_train", "single", "copying", "Perceptual distance to the training picture", "higher",
-        "Perceptual distance to the training picture, its mirror image and small shifts, the smallest of them, "
-        "mean over the generated ones; near 0 is a copy.",
-        networks=("efflite0",), in_scenes=7,
-    ),
-    Metric(
-        "lpips_to_train", "single", "copying", "LPIPS to the training picture", "higher",
+        in_scenes=6),
+    Metric("distance_to_train", "single", "copying", "Perceptual distance to the training picture", "higher",
+        "Perceptual distance to the training picture, its mirror image and small shifts, the smallest of them, mean "
+        "over the generated ones; near 0 is a copy.",
+        networks=("efflite0",), in_scenes=7),
+    Metric("lpips_to_train", "single", "copying", "LPIPS to the training picture", "higher",
         "LPIPS to the training picture, its mirror image and small shifts, the smallest of them, mean over the "
         "generated ones; near 0 is a copy.",
-        needs="lpips", in_scenes=8,
-    ),
-    Metric(
-        "copy_rate", "single", "copying", "Patches copied in one piece", "lower",
+        needs="lpips", in_scenes=8),
+    Metric("copy_rate", "single", "copying", "Patches copied in one piece", "lower",
         "Share of neighbouring patches that come from neighbouring places of the training picture; from "
         f"{COPY_RATE_LIMIT:g} a picture counts as copied.",
-        in_training=("copied patches", ".0%"), in_scenes=9,
-    ),
-    Metric(
-        "copy_share", "copying", "copying", "Share of suspiciously near pictures", "lower",
-        "Share of generated pictures that are nearer to a training picture than nearly all training pictures are "
-        "to each other.",
-        space="mid", in_training=("near-copies", ".0%"), in_ladder="copy share",
-    ),
-    Metric(
-        "nn_ratio", "copying", "copying", "Distance to the training set, relative", "target",
+        in_training=("copied patches", ".0%"), in_scenes=9),
+    Metric("copy_share", "copying", "copying", "Share of suspiciously near pictures", "lower",
+        "Share of generated pictures that are nearer to a training picture than nearly all training pictures are to "
+        "each other.",
+        space="mid", in_training=("near-copies", ".0%"), in_ladder="copy share"),
+    Metric("nn_ratio", "copying", "copying", "Distance to the training set, relative", "target",
         "Typical distance of a generated picture to its nearest training picture, over that of training pictures "
         "among each other; about 1 is honest, towards 0 is copying.",
-        space="mid", in_ladder="nn ratio",
-    ),
-    Metric(
-        "authpct", "copying", "copying", "Authentic pictures (AuthPct), percent", "higher",
-        "Percentage of generated pictures that are farther from their nearest training picture than that one is "
-        "from its own neighbour; honest sets score about 60 to 75, copies 0.",
-        space="mid", in_ladder="AuthPct",
-    ),
-    Metric(
-        "copy_share_pixels", "copying", "copying", "Share of suspiciously near pictures, by pixels", "lower",
+        space="mid", in_ladder="nn ratio"),
+    Metric("authpct", "copying", "copying", "Authentic pictures (AuthPct), percent", "higher",
+        "Percentage of generated pictures that are farther from their nearest training picture than that one is from "
+        "its own neighbour; honest sets score about 60 to 75, copies 0.",
+        space="mid", in_ladder="AuthPct"),
+    Metric("copy_share_pixels", "copying", "copying", "Share of suspiciously near pictures, by pixels", "lower",
         "As copy_share, on small pictures without brightness and contrast: notices copies in drawings.",
-        space="pixels", in_ladder="copy share px",
-    ),
-    Metric(
-        "nn_ratio_pixels", "copying", "copying", "Distance to the training set, relative, by pixels", "target",
+        space="pixels", in_ladder="copy share px"),
+    Metric("nn_ratio_pixels", "copying", "copying", "Distance to the training set, relative, by pixels", "target",
         "As nn_ratio, on small pictures without brightness and contrast.",
-        space="pixels", in_ladder="nn ratio px",
-    ),
-    Metric(
-        "authpct_pixels", "copying", "copying", "Authentic pictures (AuthPct), percent, by pixels", "higher",
+        space="pixels", in_ladder="nn ratio px"),
+    Metric("authpct_pixels", "copying", "copying", "Authentic pictures (AuthPct), percent, by pixels", "higher",
         "As authpct, on small pictures without brightness and contrast.",
-        space="pixels", in_ladder="AuthPct px",
-    ),
-    Metric(
-        "holdout_nearer_share", "copying", "copying", "Generated nearer than held-out pictures", "target",
+        space="pixels", in_ladder="AuthPct px"),
+    Metric("holdout_nearer_share", "copying", "copying", "Generated nearer than held-out pictures", "target",
         "Chance that a generated picture is nearer to the training pictures than a held-out real one is; 0.5 is "
-        "honest, 1 is copying.",
-    ),
-    Metric(
-        "holdout_nn_ratio", "copying", "copying", "Distance relative to held-out pictures", "target",
-        "Typical distance of generated pictures to the training pictures over that of held-out real ones; about 1 "
-        "is honest.",
-    ),
-    Metric(
-        "div", "diversity", "diversity", "Diversity, relative to the real pictures", "target",
-        "How much generated pictures differ from each other, over how much the real ones do; 1 is as varied as "
-        "the real ones.",
-        networks=("efflite0",), in_ladder="diversity",
-    ),
-    Metric(
-        "div_within", "diversity", "diversity", "Diversity around one training picture", "target",
+        "honest, 1 is copying."),
+    Metric("holdout_nn_ratio", "copying", "copying", "Distance relative to held-out pictures", "target",
+        "Typical distance of generated pictures to the training pictures over that of held-out real ones; about 1 is "
+        "honest."),
+    Metric("div", "diversity", "diversity", "Diversity, relative to the real pictures", "target",
+        "How much generated pictures differ from each other, over how much the real ones do; 1 is as varied as the "
+        "real ones.",
+        networks=("efflite0",), in_ladder="diversity"),
+    Metric("div_within", "diversity", "diversity", "Diversity around one training picture", "target",
         "How much generated pictures with the same nearest training picture differ, over the variety of the real "
         "ones; near 0 they are variations of one picture.",
-        networks=("efflite0",), in_ladder="div. within",
-    ),
-    Metric(
-        "lpips_diversity", "diversity", "diversity", "LPIPS diversity", "higher",
+        networks=("efflite0",), in_ladder="div. within"),
+    Metric("lpips_diversity", "diversity", "diversity", "LPIPS diversity", "higher",
         "How much generated pictures differ to the eye (LPIPS), mean over pairs at this picture size.",
-        needs="lpips",
-    ),
-    Metric(
-        "lpips_diversity_within", "diversity", "diversity", "LPIPS diversity around one training picture", "higher",
+        needs="lpips"),
+    Metric("lpips_diversity_within", "diversity", "diversity", "LPIPS diversity around one training picture", "higher",
         "The same among generated pictures that share their nearest training picture.",
-        needs="lpips",
-    ),
-    Metric(
-        "pixel_diversity", "single", "diversity", "Pixel diversity", "higher",
-        "How much the generated pictures differ pixel by pixel, over the variation within the training picture; "
-        "noise scores high too.",
-        in_training=("pixel diversity", ".2f"), in_scenes=4,
-    ),
-    Metric(
-        "pixel_difference", "single", "diversity", "Pixel difference from the training picture", "higher",
+        needs="lpips"),
+    Metric("pixel_diversity", "single", "diversity", "Pixel diversity", "higher",
+        "How much the generated pictures differ pixel by pixel, over the variation within the training picture; noise "
+        "scores high too.",
+        in_training=("pixel diversity", ".2f"), in_scenes=4),
+    Metric("pixel_difference", "single", "diversity", "Pixel difference from the training picture", "higher",
         "How much a generated picture differs from the training picture pixel by pixel, on the scale of pixel "
         "diversity, mean over the generated ones; 0 is a copy.",
-        in_scenes=5,
-    ),
-    Metric(
-        "perceptual_diversity", "single", "diversity", "Perceptual diversity", "higher",
+        in_scenes=5),
+    Metric("perceptual_diversity", "single", "diversity", "Perceptual diversity", "higher",
         "How much the generated pictures differ to a feature network, mean over pairs.",
-        networks=("efflite0",),
-    ),
-    Metric(
-        "smoothness_path", "smoothness", "smoothness", "Change over a whole walk, squared", "lower",
-        "Mean squared change of a walk's pictures for its whole length, in the manner of the perceptual path "
-        "length: low where pictures change gently.",
-        networks=("efflite0",),
-    ),
-    Metric(
-        "smoothness_evenness", "smoothness", "smoothness", "Unevenness of the steps", "lower",
+        networks=("efflite0",)),
+    Metric("smoothness_path", "smoothness", "smoothness", "Change over a whole walk, squared", "lower",
+        "Mean squared change of a walk's pictures for its whole length, in the manner of the perceptual path length: "
+        "low where pictures change gently.",
+        networks=("efflite0",)),
+    Metric("smoothness_evenness", "smoothness", "smoothness", "Unevenness of the steps", "lower",
         "How uneven the steps of a walk between two latents are; 0 is perfectly even, stairs suggest memorised "
         "pictures.",
-        networks=("efflite0",),
-    ),
-    Metric(
-        "smoothness_largest_step", "smoothness", "smoothness", "Largest step over the mean step", "lower",
+        networks=("efflite0",)),
+    Metric("smoothness_largest_step", "smoothness", "smoothness", "Largest step over the mean step", "lower",
         "The largest step of a walk over its mean step; 1 is even, as many as there are steps is one single jump.",
-        networks=("efflite0",),
-    ),
-    Metric(
-        "smoothness_detour", "smoothness", "smoothness", "Detour", "lower",
+        networks=("efflite0",)),
+    Metric("smoothness_detour", "smoothness", "smoothness", "Detour", "lower",
         "Length of a walk between two latents over the direct distance of its ends; 1 is straight.",
-        networks=("efflite0",),
-    ),
+        networks=("efflite0",)),
 )
 # fmt: on
 

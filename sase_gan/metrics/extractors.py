@@ -1,29 +1,43 @@
-"""Extractors: frozen networks that describe pictures as rows of numbers, in which sets of pictures are compared."""
+"""Extractors: frozen networks that describe pictures as rows of numbers, in which sets of pictures are compared.
 
-from collections.abc import Sequence
+Copies are looked for in two of these descriptions. "mid" is EfficientNet-Lite0's mid-level descriptor: it sees through
+blur, compression, colour and blends on photographs. "pixels" is the picture itself at 32 x 32, brightness and contrast
+removed: it sees copies in drawings and icons, which are so alike that a compressed drawing is farther from itself in
+network features than from another drawing. Each misses what the other sees, so the check asks both, and for both also
+describes small shifts; `originality` has the measurements.
+"""
+
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
+import numpy as np
 import torch
+import torch.nn.functional as F
+from PIL import Image
 from torch import Tensor
 
 from sase_gan.errors import UsageError
 from sase_gan.features import weights
 from sase_gan.features.dinov2 import DinoV2
-from sase_gan.features.efficientnet_lite0 import EfficientNetLite0, efficientnet_lite0
-from sase_gan.metrics.copy_spaces import pixel_descriptor, shifted_mid, shifted_pixels, thumbnails
+from sase_gan.features.efficientnet_lite0 import EfficientNetLite0, cell_descriptor, efficientnet_lite0
+from sase_gan.features.frozen import to_unit
+from sase_gan.metrics.fidelity import library_extractor
 
-ExtractorName = Literal["efflite0", "inception", "inception-clean", "vgg16", "dinov2"]
-EXTRACTORS: tuple[ExtractorName, ...] = ("efflite0", "inception", "inception-clean", "vgg16", "dinov2")
-# Which file each extractor needs.
-WEIGHTS_OF: dict[str, str] = {
+WEIGHTS_OF = {
     "efflite0": "efflite0",
     "inception": "inception",
     "inception-clean": "inception",
     "vgg16": "lpips-vgg",
     "dinov2": "dinov2",
 }
+"""Extractors that can be asked for, and the file that each needs."""
+
+THUMBNAIL_SIDE = 32
+# Steps of the grids that are shifted: a 28th of the picture's side in "mid", a 32nd in "pixels", along and across.
+SHIFT_STEPS = (1, 2)
+SHIFTS = ((0, 0), *((n * y, n * x) for n in SHIFT_STEPS for y in (-1, 0, 1) for x in (-1, 0, 1) if (y, x) != (0, 0)))
 
 
 class Extractor(Protocol):
@@ -40,15 +54,37 @@ class Extractor(Protocol):
     resize: str
     pooled_layer: str
     logits_layer: str | None
-
-    @property
-    def weights_sha256(self) -> str:
-        """SHA-256 of the weights file."""
-        ...
+    weights_sha256: str
 
     def describe(self, images: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
         """uint8 [B, 3, H, W] to float32 rows on the CPU, one tensor a layer."""
         ...
+
+
+def thumbnails(images: Tensor) -> Tensor:
+    """Float [N, 3, 32, 32] from uint8 [N, 3, H, W], bicubic with antialiasing."""
+    return F.interpolate(to_unit(images), size=(THUMBNAIL_SIDE,) * 2, mode="bicubic", antialias=True)
+
+
+def pixel_descriptor(small: Tensor) -> Tensor:
+    """Thumbnails [N, 3, 32, 32] as rows [N, 3072] of mean 0 and length 1, or shorter for nearly flat pictures."""
+    rows = small.flatten(1)
+    rows = rows - rows.mean(1, keepdim=True)
+    # Below a deviation of one level of 256 contrast is noise, and is not blown up.
+    return rows / rows.std(1, keepdim=True).clamp_min(1 / 255) / rows.shape[1] ** 0.5
+
+
+def shifted(maps: Tensor, describe: Callable[[Tensor], Tensor]) -> Tensor:
+    """Describe all `SHIFTS` of maps [N, C, H, W]: [N, 17, D].
+
+    The border is repeated. A shift of a network's map by whole cells stands for a shift of the picture: exact inside,
+    where the network is translation invariant, and near enough at the border.
+    """
+    reach = max(SHIFT_STEPS)
+    padded = F.pad(maps, (reach,) * 4, mode="replicate")
+    height, width = maps.shape[-2:]
+    views = [padded[..., reach + y : reach + y + height, reach + x : reach + x + width] for y, x in SHIFTS]
+    return torch.stack([describe(view) for view in views], dim=1)
 
 
 class EffLite0Extractor:
@@ -60,6 +96,7 @@ class EffLite0Extractor:
     logits_layer: str | None = "logits"
 
     def __init__(self, device: torch.device | str = "cpu") -> None:
+        self.weights_sha256 = weights.file_sha256(weights.find("efflite0"))
         self._device = device
 
     @cached_property
@@ -67,29 +104,19 @@ class EffLite0Extractor:
         """Built when first needed: features may all be in the store."""
         return efficientnet_lite0(self._device)
 
-    @property
-    def weights_sha256(self) -> str:
-        """See `Extractor`."""
-        return weights.file_sha256(weights.find("efflite0"))
-
     def describe(self, images: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
         """See `Extractor`."""
         asked = ["mid_map" if layer == "mid_shifts" else layer for layer in layers]
         out = self.network.describe(images.to(self._device), asked)
         if "mid_map" in out:
-            out["mid_shifts"] = shifted_mid(out.pop("mid_map"))
+            out["mid_shifts"] = shifted(out.pop("mid_map"), cell_descriptor)
         return out
 
 
 class LibraryExtractor:
     """Inception or VGG16 runs through torch-fidelity, on the CPU or another device."""
 
-    def __init__(
-        self,
-        name: str,
-        weights_dir: Path | str | None = None,
-        device: torch.device | str = "cpu",
-    ) -> None:
+    def __init__(self, name: str, weights_dir: Path | str | None = None, device: torch.device | str = "cpu") -> None:
         self.name = name
         self.resize = {
             "inception": "tf1-bilinear-299",
@@ -99,18 +126,12 @@ class LibraryExtractor:
         self.pooled_layer = "fc2_relu" if name == "vgg16" else "2048"
         self.logits_layer: str | None = None if name == "vgg16" else "logits_unbiased"
         self._path = weights.find(WEIGHTS_OF[name], weights_dir)
+        self.weights_sha256 = weights.file_sha256(self._path)
         self._device = device
-
-    @property
-    def weights_sha256(self) -> str:
-        """See `Extractor`."""
-        return weights.file_sha256(self._path)
 
     @cached_property
     def network(self) -> Any:
         """torch-fidelity's module with all layers that metrics use."""
-        from sase_gan.metrics.fidelity import library_extractor
-
         layers = [self.pooled_layer] + ([self.logits_layer] if self.logits_layer else [])
         library_name = "vgg16" if self.name == "vgg16" else "inception-v3-compat"
         return library_extractor(library_name, layers, str(self._path)).to(self._device)
@@ -120,11 +141,8 @@ class LibraryExtractor:
         images = images.to(self._device)
         if self.name == "inception-clean":
             return {"2048": clean_inception_features(self.network, images)}
-        return {
-            layer: rows
-            for layer, rows in zip(self.network.features_list, self.network(images), strict=True)
-            if layer in layers
-        }
+        found = zip(self.network.features_list, self.network(images), strict=True)
+        return {layer: rows for layer, rows in found if layer in layers}
 
 
 _INCEPTION_STAGES = (
@@ -148,18 +166,13 @@ def clean_inception_features(network: Any, images: Tensor) -> Tensor:
 
 
 def _pillow_resize(image: Tensor, side: int) -> Tensor:
-    import numpy as np
-    from PIL import Image
-
-    channels = [
-        Image.fromarray(channel.numpy().astype(np.float32)).resize((side, side), Image.Resampling.BICUBIC)
-        for channel in image
-    ]
-    return torch.stack([torch.from_numpy(np.array(channel)) for channel in channels]).clamp(0, 255)
+    channels = [Image.fromarray(channel.numpy().astype(np.float32)) for channel in image]
+    small = [channel.resize((side, side), Image.Resampling.BICUBIC) for channel in channels]
+    return torch.stack([torch.from_numpy(np.array(channel)) for channel in small]).clamp(0, 255)
 
 
 class DinoV2Extractor:
-    """DINOv2 gives its class token; unverified here, see `perceptual.DinoV2`."""
+    """DINOv2 gives its class token; unverified here, see `features.dinov2`."""
 
     name = "dinov2"
     resize = DinoV2.resize
@@ -167,14 +180,9 @@ class DinoV2Extractor:
     logits_layer: str | None = None
 
     def __init__(self, weights_dir: Path | str | None = None, device: torch.device | str = "cpu") -> None:
-        self._path = weights.find("dinov2", weights_dir)
+        self.weights_sha256 = weights.file_sha256(weights.find("dinov2", weights_dir))
         self._weights_dir = weights_dir
         self._device = device
-
-    @property
-    def weights_sha256(self) -> str:
-        """See `Extractor`."""
-        return weights.file_sha256(self._path)
 
     @cached_property
     def network(self) -> DinoV2:
@@ -197,12 +205,9 @@ class PixelExtractor:
 
     def describe(self, images: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
         """See `Extractor`."""
-        out = {}
-        if "pixels" in layers:
-            out["pixels"] = pixel_descriptor(thumbnails(images))
-        if "pixel_shifts" in layers:
-            out["pixel_shifts"] = shifted_pixels(images)
-        return out
+        small = thumbnails(images)
+        found = {"pixels": pixel_descriptor(small)} if "pixels" in layers else {}
+        return found | ({"pixel_shifts": shifted(small, pixel_descriptor)} if "pixel_shifts" in layers else {})
 
 
 def build_extractor(name: str, weights_dir: Path | str | None = None, device: torch.device | str = "cpu") -> Extractor:
@@ -212,10 +217,13 @@ def build_extractor(name: str, weights_dir: Path | str | None = None, device: to
         UsageError: unknown name.
         WeightsError: its file is missing or damaged.
     """
-    if name == "efflite0":
-        return EffLite0Extractor(device)
-    if name in ("inception", "inception-clean", "vgg16"):
-        return LibraryExtractor(name, weights_dir, device)
-    if name == "dinov2":
-        return DinoV2Extractor(weights_dir, device)
-    raise UsageError(f"There is no feature extractor {name!r}; the known ones are {', '.join(EXTRACTORS)}.")
+    match name:
+        case "efflite0":
+            return EffLite0Extractor(device)
+        case "inception" | "inception-clean" | "vgg16":
+            return LibraryExtractor(name, weights_dir, device)
+        case "dinov2":
+            return DinoV2Extractor(weights_dir, device)
+        case "pixels32":
+            return PixelExtractor()
+    raise UsageError(f"There is no feature extractor {name!r}; the known ones are {', '.join(WEIGHTS_OF)}.")

@@ -20,28 +20,12 @@ from torch import Tensor
 
 from sase_gan.files import write_atomically
 from sase_gan.metrics.extractors import Extractor
-from sase_gan.progress import Progress
+from sase_gan.progress import Count
 
 logger = logging.getLogger(__name__)
 
 CACHE_LIMIT_BYTES = 2 * 10**9
 _CACHE_VERSION = "1"
-
-
-def image_digests(images: Tensor) -> list[str]:
-    """Hash each picture's bytes and shape, SHA-256."""
-    prefix = repr(tuple(images.shape[1:])).encode()
-    return [hashlib.sha256(prefix + image.contiguous().numpy().tobytes()).hexdigest() for image in images]
-
-
-def set_digest(digests: Sequence[str]) -> str:
-    """Hash a set of pictures, whatever their order, SHA-256."""
-    return hashlib.sha256("".join(sorted(digests)).encode()).hexdigest()
-
-
-def canonical_order(digests: Sequence[str]) -> list[int]:
-    """Sort a set as its features are kept: the order depends on the pictures alone."""
-    return sorted(range(len(digests)), key=lambda index: digests[index])
 
 
 def default_cache_folder() -> Path:
@@ -75,57 +59,28 @@ class FeatureStore:
         *,
         batch_size: int = 4,
         keep: bool = True,
-        progress: Progress | None = None,
-        what: str = "pictures",
+        progress: Count | None = None,
     ) -> dict[str, Tensor]:
         """Give rows of every layer, float32 on the CPU, from the store or extracted now, in one pass for all missing.
 
         Args:
             images: uint8 [N, 3, H, W].
             digest: names the pictures and their order; any change of a picture must change it.
-            extractor: see `build_extractor`.
-            layers: its names.
             batch_size: 4 is fastest on a CPU, where larger maps leave the cache.
             keep: whether new features are stored.
             progress: called after each batch.
-            what: for `progress`.
         """
-        found: dict[str, Tensor] = {}
-        for layer in layers:
-            rows = self._read(_key(digest, extractor, layer), len(images))
-            if rows is not None:
-                found[layer] = rows
+        stored = {layer: self._read(_key(digest, extractor, layer), len(images)) for layer in layers}
+        found = {layer: rows for layer, rows in stored.items() if rows is not None}
         missing = [layer for layer in layers if layer not in found]
         if missing:
-            fresh = self._extract(images, extractor, missing, batch_size, progress, what)
+            fresh = _extract(images, extractor, missing, batch_size, progress)
+            self.extracted += len(images)
             for layer, rows in fresh.items():
                 if keep:
                     self._write(_key(digest, extractor, layer), rows)
             found.update(fresh)
         return found
-
-    def _extract(
-        self,
-        images: Tensor,
-        extractor: Extractor,
-        layers: list[str],
-        batch_size: int,
-        progress: Progress | None,
-        what: str,
-    ) -> dict[str, Tensor]:
-        collected: dict[str, list[Tensor]] = {layer: [] for layer in layers}
-        done = 0
-        with torch.inference_mode():
-            for batch in images.split(batch_size):
-                out = extractor.describe(batch, layers)
-                for layer in layers:
-                    collected[layer].append(out[layer].float().cpu())
-                done += len(batch)
-                if progress is not None:
-                    progress(what, done, len(images))
-        self.extracted += len(images)
-        # A clone outside inference mode, so that rows may be used anywhere.
-        return {layer: torch.cat(rows).clone() for layer, rows in collected.items()}
 
     def _read(self, key: str, n: int) -> Tensor | None:
         if key in self._memory:
@@ -172,11 +127,23 @@ class FeatureStore:
             path.unlink(missing_ok=True)
 
 
+def _extract(
+    images: Tensor, extractor: Extractor, layers: Sequence[str], batch_size: int, progress: Count | None
+) -> dict[str, Tensor]:
+    collected: dict[str, list[Tensor]] = {layer: [] for layer in layers}
+    done = 0
+    with torch.inference_mode():
+        for batch in images.split(batch_size):
+            out = extractor.describe(batch, layers)
+            for layer in layers:
+                collected[layer].append(out[layer].float().cpu())
+            done += len(batch)
+            if progress is not None:
+                progress(done, len(images))
+    # A clone outside inference mode, so that rows may be used anywhere.
+    return {layer: torch.cat(rows).clone() for layer, rows in collected.items()}
+
+
 def _key(digest: str, extractor: Extractor, layer: str) -> str:
     parts = (_CACHE_VERSION, digest, extractor.name, extractor.weights_sha256, extractor.resize, layer)
     return hashlib.sha256("|".join(parts).encode()).hexdigest()[:40]
-
-
-def mirrored_digest(digest: str) -> str:
-    """Name the mirror images of a set in its order."""
-    return f"{digest}:mirrored"

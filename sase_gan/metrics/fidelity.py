@@ -1,18 +1,18 @@
-"""Distances between two sets of features. This is the one place that imports torch-fidelity.
+"""Comparisons of two sets of features. This is the one place that imports torch-fidelity.
 
-Values come from torch-fidelity's own functions, which are checked against many published numbers; this module gives
-them finished feature tensors, in the order (fakes, reals), and checks what they only answer with cryptic errors. Beside
-them stands a faster exact form of the Frechet distance for few pictures, and the quantities that error bars need.
+Most values come from torch-fidelity's own functions, which are checked against many published numbers; this module
+gives them finished feature tensors, in the order (fakes, reals), and checks what they only answer with cryptic errors.
+Beside them stand a faster exact form of the Frechet distance for few pictures and the quantities that error bars need.
 
 Features are float [N, D] on the CPU, one row a picture; arithmetic is float64.
 
 Sources: Heusel and others 2017 (Frechet distance), Binkowski and others 2018 (kernel distance), Kynkaanniemi and others
-2019 (precision and recall), Salimans and others 2016 (Inception Score), Bai and others 2021 (memorisation-informed
-distance).
+2019 (precision and recall), Naeem and others 2020 (density and coverage), Lopez-Paz and Oquab 2017, Xu and others 2018
+(1-NN test), Salimans and others 2016 (Inception Score), Bai and others 2021 (memorisation-informed distance).
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -28,18 +28,11 @@ from sase_gan.seeds import generator
 KID_SUBSETS = 100
 KID_LARGEST_SUBSET = 1000
 PRECISION_NEIGHBOURS = 3
+NEIGHBOURS = 5
+NN_TEST_DRAWS = 20
 # Cosine distance under which a memorisation-informed distance starts to punish; the value of its authors.
 MEMORISATION_LIMIT = 0.1
 _LIBRARY_SEED = 2020
-
-
-@dataclass(frozen=True)
-class KernelDistance:
-    """A kernel distance has mean and deviation over subsets of `subset_size` pictures."""
-
-    mean: float
-    std: float
-    subset_size: int
 
 
 def frechet_distance(fakes: Tensor, reals: Tensor) -> float:
@@ -103,20 +96,25 @@ def _centred(fakes: Tensor, reals: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return mean_a - mean_b, (a - mean_a) / (len(a) - 1) ** 0.5, (b - mean_b) / (len(b) - 1) ** 0.5
 
 
+class KernelDistance(NamedTuple):
+    """A kernel distance has mean and deviation over subsets of `subset_size` pictures."""
+
+    mean: float
+    std: float
+    subset_size: int
+
+
 def kernel_distance(
     fakes: Tensor, reals: Tensor, *, subsets: int = KID_SUBSETS, subset_size: int | None = None
 ) -> KernelDistance:
     """Squared maximum mean discrepancy with the kernel (x.y / D + 1)^3, by torch-fidelity, over random subsets.
 
-    Args:
-        fakes: [N, D].
-        reals: [M, D].
-        subsets: how many.
-        subset_size: by default min(1000, N, M). With all of the reals in each subset, `std` shows the fakes' variation
-            only.
+    Subsets have min(1000, N, M) pictures by default. With all of the reals in each, `std` shows the fakes' variation
+    only.
 
     Raises:
-        NotApplicable: fewer than two pictures on a side, or a subset larger than a side.
+        NotApplicable: fewer than two pictures on a side.
+        ValueError: a subset larger than a side.
     """
     _check(fakes, reals, 2)
     size = subset_size or min(KID_LARGEST_SUBSET, len(fakes), len(reals))
@@ -134,9 +132,8 @@ def kernel_distance(
         rng_seed=_LIBRARY_SEED,
         verbose=False,
     )
-    return KernelDistance(
-        float(result["kernel_inception_distance_mean"]), float(result["kernel_inception_distance_std"]), size
-    )
+    mean, std = (float(result[f"kernel_inception_distance_{what}"]) for what in ("mean", "std"))
+    return KernelDistance(mean, std, size)
 
 
 def polynomial_kernel(a: Tensor, b: Tensor) -> Tensor:
@@ -187,9 +184,98 @@ def precision_recall(fakes: Tensor, reals: Tensor, k: int = PRECISION_NEIGHBOURS
 
 
 def inside_balls(points: Tensor, centres: Tensor, k: int) -> Tensor:
-    """How many balls of `centres` each point lies in, int64 [len(points)]; a ball reaches the k-th other centre."""
-    radii = torch.cdist(centres.double(), centres.double()).kthvalue(k + 1).values
-    return (torch.cdist(points.double(), centres.double()) <= radii).sum(1)
+    """Whether each point lies in the ball of each centre, bool [P, C]; a ball reaches the k-th other centre."""
+    points, centres = points.double(), centres.double()
+    return torch.cdist(points, centres) <= torch.cdist(centres, centres).kthvalue(k + 1).values
+
+
+@dataclass(frozen=True)
+class DensityCoverage:
+    """Density and coverage stand here with what each picture adds to them.
+
+    Attributes:
+        density: mean over fakes of `per_fake`; 1 for equal distributions, above 1 when fakes crowd the centre.
+        coverage: mean over reals of `per_real`; near 1 for equal distributions.
+        per_fake: [fakes], number of real balls around the fake, divided by k.
+        per_real: [reals], 1 where a fake lies in the real's ball.
+    """
+
+    density: float
+    coverage: float
+    per_fake: Tensor
+    per_real: Tensor
+
+
+def density_coverage(fakes: Tensor, reals: Tensor, k: int = NEIGHBOURS) -> DensityCoverage:
+    """Measure density and coverage; a real's ball reaches its k-th nearest other real.
+
+    Raises:
+        NotApplicable: not more than k + 1 reals, or no fake.
+    """
+    if len(reals) <= k + 1 or len(fakes) < 1:
+        raise NotApplicable(
+            f"Density and coverage need more than {k + 1} real pictures and a generated one; there are {len(reals)} "
+            f"and {len(fakes)}."
+        )
+    inside = inside_balls(fakes, reals, k)
+    per_fake = inside.sum(1).double() / k
+    per_real = inside.any(0).double()
+    return DensityCoverage(per_fake.mean().item(), per_real.mean().item(), per_fake, per_real)
+
+
+def expected_coverage(n_fake: int, n_real: int, k: int = NEIGHBOURS) -> float:
+    """Coverage of fakes drawn from the very distribution of the reals: 1 less the chance that a real's ball is empty.
+
+    A ball is empty when the k nearest of the other n_real - 1 + n_fake pictures are all real (Naeem and others 2020,
+    equation 9), so 50 fakes cannot cover 100 reals: 0.87 with k = 5.
+    """
+    empty = 1.0
+    for i in range(k):
+        empty *= (n_real - 1 - i) / (n_real + n_fake - 1 - i)
+    return 1 - empty
+
+
+def nearest_neighbour_accuracy(fakes: Tensor, reals: Tensor, draws: int = NN_TEST_DRAWS) -> Tensor:
+    """Accuracy of telling real from fake by the nearest other picture, in equal numbers: [draws], each in 0..1.
+
+    0.5 is ideal, towards 0 each fake sits on a real (copying), towards 1 the sets are apart. A tie between a real and a
+    fake counts half. With equal numbers there is one way to choose and one value.
+
+    Raises:
+        NotApplicable: fewer than two pictures on a side.
+    """
+    n = min(len(fakes), len(reals))
+    if n < 2:
+        raise NotApplicable(
+            f"The 1-NN test needs two pictures on each side; there are {len(fakes)} generated and {len(reals)} real "
+            "ones."
+        )
+    distances = _exact_distances(torch.cat([fakes, reals]).double())
+    distances.fill_diagonal_(float("inf"))
+    if len(fakes) == len(reals):
+        draws = 1
+    values = []
+    for draw in range(draws):
+        random = generator(0, "1-nn", len(fakes), len(reals), draw)
+        chosen_fakes = torch.randperm(len(fakes), generator=random)[:n]
+        chosen_reals = torch.randperm(len(reals), generator=random)[:n] + len(fakes)
+        rows = torch.cat([chosen_fakes, chosen_reals])
+        values.append(_accuracy(distances[rows][:, rows], n))
+    return torch.tensor(values, dtype=torch.float64)
+
+
+def _accuracy(distances: Tensor, n: int) -> float:
+    to_fake, to_real = distances[:, :n].min(1).values, distances[:, n:].min(1).values
+    own = torch.cat([to_fake[:n], to_real[n:]])
+    other = torch.cat([to_real[:n], to_fake[n:]])
+    return ((own < other).double() + 0.5 * (own == other).double()).mean().item()
+
+
+def _exact_distances(rows: Tensor) -> Tensor:
+    # Through inner products equal rows come out 1e-7 apart, which would break ties between exact copies at random.
+    distances = torch.cdist(rows, rows)
+    scale = rows.norm(dim=1).max().clamp_min(1e-30)
+    return torch.where(distances < 1e-6 * scale, torch.zeros_like(distances), distances)
 
 
 def inception_score(logits: Tensor, *, splits: int = 1) -> tuple[float, float]:

@@ -1,13 +1,10 @@
 """Figures are metrics as they are measured, each with its name in records, its title, and its place in tables."""
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 
 from sase_gan.metrics.catalogue import BY_BASE, METRICS, NETWORKS, PLACES, SECTION_TITLES, Metric, Space
-
-_SECTION_PLACES = {section: place for place, section in enumerate(SECTION_TITLES)}
 
 
 @dataclass(frozen=True)
@@ -34,16 +31,14 @@ class Figure:
         """
         if self.scale is not None:
             return f"{self.metric.scale_of}_{self.scale}"
-        if self.network is None:
-            return self.metric.base
-        base = self.metric.literature[0] if self._has_other_name and self.metric.literature else self.metric.base
-        return base + NETWORKS[self.network].ending
+        base = self._literature[0] if self._literature else self.metric.base
+        return base + NETWORKS[self.network].ending if self.network else base
 
     @property
     def title(self) -> str:
         """The name in words, without the feature network."""
-        if self._has_other_name and self.metric.literature:
-            return self.metric.literature[1]
+        if self._literature:
+            return self._literature[1]
         return self.metric.title.format(self.scale) if self.scale is not None else self.metric.title
 
     @property
@@ -62,8 +57,9 @@ class Figure:
         return figure(self.metric.level_of, self.network) if self.metric.level_of else self
 
     @property
-    def _has_other_name(self) -> bool:
-        return self.metric.literature is not None and self.network in ("inception", "inception-clean")
+    def _literature(self) -> tuple[str, str] | None:
+        """The literature's name and title, where they hold."""
+        return self.metric.literature if self.network in ("inception", "inception-clean") else None
 
     @property
     def place(self) -> tuple[int, int, bool, bool, int, str]:
@@ -77,9 +73,9 @@ class Figure:
         else:
             rank = 0 if self.network == "inception" else list(NETWORKS).index(self.network) + 1
         return (
-            _SECTION_PLACES[metric.section],
+            list(SECTION_TITLES).index(metric.section),
             PLACES.get(family, len(PLACES)),
-            not self._has_other_name,
+            self._literature is None,
             metric.level_of is not None,
             rank,
             self.name,
@@ -94,18 +90,17 @@ def network_title(network: str) -> str:
 def figure(base: str, network: str | None = None, scale: int | None = None) -> Figure:
     """Make the figure of a metric by its name in the catalogue; what another version knows stands for itself."""
     if base not in BY_BASE or network not in (None, *NETWORKS):
-        return Figure(_unknown(base if network is None else f"{base}_{network}"))
+        return _unknown(base if network is None else f"{base}_{network}")
     return Figure(BY_BASE[base], network, scale)
 
 
-def _unknown(name: str) -> Metric:
-    return Metric(name, "distribution", "other", name, None, "")
+def _unknown(name: str) -> Figure:
+    return Figure(Metric(name, "distribution", "other", name, None, ""))
 
 
-def figures_of(metric: Metric) -> Iterator[Figure]:
+def figures_of(metric: Metric) -> list[Figure]:
     """List all figures of a metric; none where only measuring tells its scales."""
-    if metric.scale_of is None:
-        yield from (Figure(metric, network) for network in metric.networks or (None,))
+    return [Figure(metric, network) for network in metric.networks or (None,)] if metric.scale_of is None else []
 
 
 @cache
@@ -116,8 +111,8 @@ def known_figures() -> dict[str, Figure]:
 
 def figures_on(network: str) -> list[Figure]:
     """List the figures that compare sets on a feature network."""
-    found = known_figures().values()
-    return [item for item in found if item.network == network and item.metric.group == "distribution"]
+    figures = known_figures().values()
+    return [one for one in figures if one.network == network and one.metric.group == "distribution"]
 
 
 def figures_in(space: Space) -> list[Figure]:
@@ -138,4 +133,4 @@ def identify(name: str) -> Figure:
     for metric in METRICS:
         if metric.scale_of is not None and (match := re.fullmatch(rf"{metric.scale_of}_(\d+)", name)):
             return Figure(metric, scale=int(match[1]))
-    return Figure(_unknown(name))
+    return _unknown(name)

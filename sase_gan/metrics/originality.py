@@ -1,7 +1,7 @@
 """Does the generator copy its training pictures?
 
 The reference is every training picture, its mirror image, and small shifts of both, so that none of these hides a copy;
-distances are Euclidean in the descriptions of `copy_spaces`. Everything is held against the training set itself: how
+distances are Euclidean in the descriptions of `extractors`. Everything is held against the training set itself: how
 near are its pictures to each other (leave-one-out), and what would honest new pictures score (random halves of the set,
 one of them taken as fakes)? AuthPct is that of Alaa and others, "How Faithful is your Synthetic Data?" (2022); the
 shares, the limits and the verdict are ours.
@@ -28,7 +28,8 @@ pictures say more than any number. The honest spread of nn_ratio is 0.02 on phot
 drawings, so its limit follows that spread.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
 from functools import cached_property
 
 import torch
@@ -37,9 +38,8 @@ from torch import Tensor
 from sase_gan.metrics.book import NotApplicable
 from sase_gan.metrics.bootstrap import Interval, centred_interval, describe, resampled_counts, share_interval
 from sase_gan.metrics.catalogue import Space
-from sase_gan.metrics.copy_verdict import RULES, CopyScores, HonestBaseline, copying_verdict
 from sase_gan.metrics.fidelity import reference_halves
-from sase_gan.metrics.verdicts import Verdict
+from sase_gan.metrics.verdicts import LEAST_REALS, NEAR_QUANTILE, CopyScores, HonestBaseline, Verdict, copying_verdict
 
 HONEST_SPLITS = 200
 _BLOCK_DISTANCES = 4_000_000
@@ -117,16 +117,14 @@ class CopyReference:
     @cached_property
     def honest(self) -> HonestBaseline | None:
         """What honest new pictures would score here; None for fewer than 10 reals."""
-        if len(self) < RULES.least_reals:
+        if len(self) < LEAST_REALS:
             return None
         rows = []
         for held_out, train in reference_halves(len(self), HONEST_SPLITS):
             own = self.between[train][:, train].min(1).values
             distance, nearest = self.between[held_out][:, train].min(1)
             rows.append(_scores(distance, own[nearest], own))
-        table = torch.tensor([[row.copy_share, row.nn_ratio, row.authpct] for row in rows], dtype=torch.float64)
-        mean, std = table.mean(0).tolist(), table.std(0).tolist()
-        return HonestBaseline(CopyScores(*mean), CopyScores(*std))
+        return baseline_of(rows)
 
     def nearest(self, fakes: Tensor) -> Nearest:
         """Find the nearest training pictures of fakes given by their plain descriptors [F, D]."""
@@ -155,8 +153,14 @@ class CopyReference:
         return first, second, distance[:, 0], distance[:, min(1, n - 1)], mirrored
 
 
+def baseline_of(scores: Sequence[CopyScores]) -> HonestBaseline:
+    """Take mean and standard deviation of the figures over splits."""
+    table = torch.tensor([astuple(row) for row in scores], dtype=torch.float64)
+    return HonestBaseline(CopyScores(*table.mean(0).tolist()), CopyScores(*table.std(0).tolist()))
+
+
 def _limit(own_nearest: Tensor) -> float:
-    return torch.quantile(own_nearest, RULES.limit_quantile).item()
+    return torch.quantile(own_nearest, NEAR_QUANTILE).item()
 
 
 def _scores(distance: Tensor, own_of_nearest: Tensor, own_nearest: Tensor) -> CopyScores:
@@ -172,13 +176,10 @@ class CopyResult:
     """A copy result holds all that the copying check found out about one set of fakes.
 
     Attributes:
-        nearest: per fake.
-        scores: the three figures.
-        intervals: their 95 % intervals, by name; resampled over the fakes.
+        intervals: 95 % intervals of the scores, by name; resampled over the fakes.
         honest: the baseline on the same training set.
         relative: per fake the distance over the leave-one-out distance of the picture it is nearest to [F]; the lower
             the more suspicious.
-        verdict: colour and reason.
     """
 
     nearest: Nearest
@@ -200,20 +201,13 @@ def check_copying(fakes: Tensor, reference: CopyReference, *, space: Space = "mi
             f"The copying check needs a generated and two training pictures; there are {len(fakes)} and "
             f"{len(reference)}."
         )
-    nearest = reference.nearest(fakes)
-    own = reference.own_nearest
+    nearest, own, honest = reference.nearest(fakes), reference.own_nearest, reference.honest
     own_of_nearest = own[nearest.first]
     scores = _scores(nearest.distance, own_of_nearest, own)
     intervals = _intervals(nearest.distance, own_of_nearest, reference, scores, draws) if len(fakes) > 1 else {}
     relative = nearest.distance / own_of_nearest.clamp_min(1e-12)
-    return CopyResult(
-        nearest=nearest,
-        scores=scores,
-        intervals=intervals,
-        honest=reference.honest,
-        relative=relative,
-        verdict=copying_verdict(scores, reference.honest, len(reference), len(fakes), space),
-    )
+    verdict = copying_verdict(scores, honest, len(reference), len(fakes), space)
+    return CopyResult(nearest, scores, intervals, honest, relative, verdict)
 
 
 def _intervals(

@@ -101,12 +101,10 @@ def _expanding() -> Tensor:
 _EXPANDING = _expanding()
 
 
-def extract_patches(images: Tensor, *, seed: int = 0) -> PatchSet:
-    """Take random patches of every picture on every level.
+def extract_patches(images: Tensor) -> PatchSet:
+    """Take random patches of every picture uint8 [N, 3, H, W] on every level.
 
-    Args:
-        images: uint8 [N, 3, H, W], short side at least 16 px.
-        seed: of the patches' places. The i-th pictures of two sets get the same places: equal sets are at distance 0.
+    The i-th pictures of two sets get the same places: equal sets are at distance 0.
 
     Raises:
         NotApplicable: pictures smaller than 16 px.
@@ -120,7 +118,7 @@ def extract_patches(images: Tensor, *, seed: int = 0) -> PatchSet:
     side, sides = min(images.shape[-2:]), [(images.shape[-2], images.shape[-1])]
     while min(sides[-1]) >= 2 * SMALLEST_LEVEL:
         sides.append((-(-sides[-1][0] // 2), -(-sides[-1][1] // 2)))
-    corners = [_corners(len(images), count, sizes, level, seed) for level, sizes in enumerate(sides)]
+    corners = [_corners(len(images), count, sizes, level) for level, sizes in enumerate(sides)]
     collected: list[list[Tensor]] = [[] for _ in sides]
     for start in range(0, len(images), _BATCH):
         maps = reductions(to_float(images[start : start + _BATCH]))
@@ -134,10 +132,10 @@ def extract_patches(images: Tensor, *, seed: int = 0) -> PatchSet:
     return PatchSet(tuple(names), tuple(torch.cat(level) for level in collected))
 
 
-def _corners(n: int, count: int, sizes: tuple[int, int], level: int, seed: int) -> Tensor:
+def _corners(n: int, count: int, sizes: tuple[int, int], level: int) -> Tensor:
     """Row and column of each patch's first pixel: int64 [2, n, count]."""
     rows, columns = (side - PATCH_SIZE + 1 for side in sizes)
-    places = torch.randint(rows * columns, (n, count), generator=generator(seed, "patches", level, count))
+    places = torch.randint(rows * columns, (n, count), generator=generator(0, "patches", level, count))
     return torch.stack([places // columns, places % columns])
 
 

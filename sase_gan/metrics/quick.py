@@ -13,15 +13,17 @@ import torch
 from torch import Tensor
 
 from sase_gan.metrics.feature_store import FeatureStore
-from sase_gan.metrics.outcome import Provenance
-from sase_gan.metrics.protocol import TRAINING
+from sase_gan.metrics.measuring import Evaluation, Provenance
 from sase_gan.metrics.records import DataPart, EvaluationRecord, FakesPart, ModelPart
 from sase_gan.metrics.reference import PreparedReference
-from sase_gan.metrics.request import resolve
+from sase_gan.metrics.request import TRAINING, resolve
 from sase_gan.metrics.single_suite import evaluate_single
 from sase_gan.metrics.suite import evaluate
 
 _SNAPSHOT = FakesPart(source="snapshot", name="training snapshot")
+
+Measure = Callable[[Tensor], EvaluationRecord]
+"""From generated pictures, uint8 [F, 3, H, W], to a record with error bars and verdicts."""
 
 
 def prepare_measure(
@@ -31,8 +33,8 @@ def prepare_measure(
     cache: Path | str | None = None,
     extractor_used_in_training: bool = False,
     data: Mapping[str, Any] | None = None,
-) -> Callable[[Tensor], EvaluationRecord]:
-    """Prepare a function from generated pictures, uint8 [F, 3, H, W], to a record with error bars and verdicts.
+) -> Measure:
+    """Prepare the measurement of a model of many pictures.
 
     Args:
         images: the training pictures, uint8 [N, 3, H, W]; prepared at the first call.
@@ -41,46 +43,26 @@ def prepare_measure(
         extractor_used_in_training: whether this network also serves the reconstruction loss; for the record.
         data: facts about the real pictures for the record.
     """
+    used = extractor_used_in_training
+    model = ModelPart(averaged=True, truncation=1.0, noise="random", extractor_used_in_training=used)
     reference = PreparedReference(images, device=device, store=FeatureStore(cache))
-    request = resolve(TRAINING)
-
-    def measure(fakes: Tensor) -> EvaluationRecord:
-        provenance = Provenance(
-            data=DataPart(**(data or {})),
-            fakes=_SNAPSHOT,
-            model=ModelPart(
-                averaged=True,
-                truncation=1.0,
-                noise="random",
-                extractor_used_in_training=extractor_used_in_training,
-            ),
-        )
-        protocol = TRAINING.changed(num_fakes=len(fakes))
-        return evaluate(fakes, reference, protocol, request=request, provenance=provenance).record
-
-    return measure
+    return _prepared(evaluate, reference, Provenance(data=DataPart(**(data or {})), fakes=_SNAPSHOT, model=model))
 
 
 def prepare_single_measure(
     picture: Tensor, *, device: torch.device | str = "cpu", data: Mapping[str, Any] | None = None
-) -> Callable[[Tensor], EvaluationRecord]:
-    """Prepare the same for a model of one picture: a function from generated pictures, uint8 [F, 3, H, W], to a record.
+) -> Measure:
+    """Prepare the same for a model of one picture, uint8 [3, H, W] at the size of the generated ones."""
+    model = ModelPart(truncation=1.0, noise="random", extractor_used_in_training=False)
+    provenance = Provenance(data=DataPart(**(data or {})), fakes=_SNAPSHOT, model=model)
+    return _prepared(evaluate_single, PreparedReference(picture[None], device=device), provenance)
 
-    Args:
-        picture: the training picture, uint8 [3, H, W] at the size of the generated ones.
-        device: where EfficientNet-Lite0 runs.
-        data: facts about the picture for the record.
-    """
-    reference = PreparedReference(picture[None], device=device, store=FeatureStore(None))
+
+def _prepared(suite: Callable[..., Evaluation], reference: PreparedReference, provenance: Provenance) -> Measure:
     request = resolve(TRAINING)
 
     def measure(fakes: Tensor) -> EvaluationRecord:
-        provenance = Provenance(
-            data=DataPart(**(data or {})),
-            fakes=_SNAPSHOT,
-            model=ModelPart(truncation=1.0, noise="random", extractor_used_in_training=False),
-        )
         protocol = TRAINING.changed(num_fakes=len(fakes))
-        return evaluate_single(fakes, reference, protocol, request=request, provenance=provenance).record
+        return suite(fakes, reference, protocol, request=request, provenance=provenance).record
 
     return measure

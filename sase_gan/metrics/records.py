@@ -12,6 +12,7 @@ import csv
 import json
 import math
 from collections.abc import Iterator, Mapping
+from itertools import groupby
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -258,10 +259,8 @@ class EvaluationRecord(_Part):
 
 def metrics_by_section(metrics: Mapping[str, MetricRecord]) -> Iterator[tuple[Section, list[tuple[str, MetricRecord]]]]:
     """Sort the metrics of a record into (section, [(name, metric), ...]) in the order of every table."""
-    sections: dict[Section, list[tuple[str, MetricRecord]]] = {}
-    for name, metric in in_order(metrics):
-        sections.setdefault(metric.figure.metric.section, []).append((name, metric))
-    yield from sections.items()
+    for section, found in groupby(in_order(metrics), key=lambda item: item[1].figure.metric.section):
+        yield section, list(found)
 
 
 def in_order(metrics: Mapping[str, MetricRecord]) -> list[tuple[str, MetricRecord]]:

@@ -1,57 +1,30 @@
 """A reference is real pictures prepared once for any number of evaluations: features, distances, reference levels."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from sase_gan.metrics import fidelity, patches
+from sase_gan.metrics.book import Level
+from sase_gan.metrics.bootstrap import Interval
 from sase_gan.metrics.catalogue import SPACES, Space
-from sase_gan.metrics.extractors import Extractor, PixelExtractor, build_extractor
-from sase_gan.metrics.feature_store import (
-    FeatureStore,
-    canonical_order,
-    image_digests,
-    mirrored_digest,
-    set_digest,
-)
+from sase_gan.metrics.extractors import Extractor, build_extractor
+from sase_gan.metrics.feature_store import FeatureStore
 from sase_gan.metrics.originality import CopyReference
-from sase_gan.progress import Progress
+from sase_gan.progress import Progress, named
 
-
-class LayersOfSpace(NamedTuple):
-    """Where the descriptions of a space come from: the extractor, its layer of pictures and that of their shifts."""
-
-    extractor: str
-    plain: str
-    shifts: str
-
-
-LAYERS_OF_SPACES: Mapping[Space, LayersOfSpace] = {
-    "mid": LayersOfSpace("efflite0", "mid", "mid_shifts"),
-    "pixels": LayersOfSpace("pixels32", "pixels", "pixel_shifts"),
+LAYERS_OF_SPACES: Mapping[Space, tuple[str, str, str]] = {
+    "mid": ("efflite0", "mid", "mid_shifts"),
+    "pixels": ("pixels32", "pixels", "pixel_shifts"),
 }
+"""Where the descriptions of a space come from: the extractor, its layer of pictures and that of their shifts."""
 
-
-@dataclass(frozen=True)
-class ReferenceLevel:
-    """A level is what random halves of the reals score in a figure, with mean and standard deviation."""
-
-    values: Tensor
-
-    @property
-    def mean(self) -> float:
-        """Over the splits."""
-        return self.values.mean().item()
-
-    @property
-    def std(self) -> float:
-        """Over the splits; 0 for one split."""
-        return self.values.std(correction=1 if len(self.values) > 1 else 0).item()
+_INTERVAL_ENDS = torch.tensor([0.025, 0.975], dtype=torch.float64)
 
 
 class PictureSet:
@@ -62,19 +35,18 @@ class PictureSet:
         names: one a picture; numbers when left out.
 
     Attributes:
-        images: in canonical order.
-        names: in the same order.
-        order: position in the given set of each picture here.
+        order: position in the given set of each picture here; `images` and `names` have this order.
         digest: SHA-256 of the set.
     """
 
     def __init__(self, images: Tensor, names: Sequence[str] | None = None) -> None:
         given = list(names) if names is not None else [f"picture {index}" for index in range(len(images))]
-        digests = image_digests(images)
-        self.order = canonical_order(digests)
+        prefix = repr(tuple(images.shape[1:])).encode()
+        digests = [hashlib.sha256(prefix + image.contiguous().numpy().tobytes()).hexdigest() for image in images]
+        self.order = sorted(range(len(digests)), key=lambda index: digests[index])
         self.images = images[self.order]
         self.names = [given[index] for index in self.order]
-        self.digest = set_digest(digests)
+        self.digest = hashlib.sha256("".join(sorted(digests)).encode()).hexdigest()
 
     def __len__(self) -> int:
         return len(self.images)
@@ -89,12 +61,9 @@ class PreparedReference:
     """A prepared reference holds the reals; everything is made when first asked for and kept.
 
     Args:
-        images: uint8 [N, 3, H, W], prepared as for training and not augmented.
-        names: one a picture.
+        images, names: as of `PictureSet`; prepared as for training and not augmented.
         store: where features are kept; by default in this object only.
         weights_dir: searched first for weights.
-        device: where networks run.
-        batch_size: pictures a pass.
         progress: told about extraction.
     """
 
@@ -117,7 +86,7 @@ class PreparedReference:
         self.progress = progress
         self._extractors: dict[str, Extractor] = {}
         self._copying: dict[Space, CopyReference] = {}
-        self._levels: dict[tuple[str, str, str, int], ReferenceLevel] = {}
+        self._levels: dict[tuple[str, str, str, int], Level] = {}
 
     def __len__(self) -> int:
         return len(self.pictures)
@@ -129,25 +98,33 @@ class PreparedReference:
             WeightsError: its file is missing or damaged.
         """
         if name not in self._extractors:
-            if name == "pixels32":
-                self._extractors[name] = PixelExtractor()
-            else:
-                self._extractors[name] = build_extractor(name, self.weights_dir, self.device)
+            self._extractors[name] = build_extractor(name, self.weights_dir, self.device)
         return self._extractors[name]
 
-    def features(self, extractor: str, layers: Sequence[str], *, mirrored: bool = False) -> dict[str, Tensor]:
-        """Give features of the reals, or of their mirror images."""
-        images = self.pictures.images.flip(-1) if mirrored else self.pictures.images
-        digest = mirrored_digest(self.pictures.digest) if mirrored else self.pictures.digest
+    def describe(
+        self,
+        pictures: PictureSet,
+        extractor: str,
+        layers: Sequence[str],
+        *,
+        mirrored: bool = False,
+        keep: bool = True,
+        what: str | None = None,
+    ) -> dict[str, Tensor]:
+        """Give features of pictures, or of their mirror images, as the store does; progress is told of `what`."""
         return self.store.features(
-            images,
-            digest,
+            pictures.images.flip(-1) if mirrored else pictures.images,
+            f"{pictures.digest}:mirrored" if mirrored else pictures.digest,
             self.extractor(extractor),
             layers,
             batch_size=self.batch_size,
-            progress=self.progress,
-            what="mirrored real pictures" if mirrored else "real pictures",
+            keep=keep,
+            progress=named(self.progress, what) if what else None,
         )
+
+    def features(self, extractor: str, layers: Sequence[str]) -> dict[str, Tensor]:
+        """Give features of the reals."""
+        return self.describe(self.pictures, extractor, layers, what="real pictures")
 
     def prepare(self, extractors: Sequence[str], *, copying: bool) -> None:
         """Extract, in one pass a network, everything that an evaluation will ask for."""
@@ -166,7 +143,7 @@ class PreparedReference:
         if space not in self._copying:
             extractor, plain, shifts = LAYERS_OF_SPACES[space]
             own = self.features(extractor, [plain, shifts])
-            mirrored = self.features(extractor, [shifts], mirrored=True)
+            mirrored = self.describe(self.pictures, extractor, [shifts], mirrored=True, what="mirrored real pictures")
             self._copying[space] = CopyReference(own[plain], own[shifts], mirrored[shifts])
         return self._copying[space]
 
@@ -175,19 +152,10 @@ class PreparedReference:
         """Random patches of the reals."""
         return patches.extract_patches(self.pictures.images)
 
-    def frechet_level(self, extractor: str, layer: str, splits: int) -> ReferenceLevel | None:
-        """Measure what halves of the reals score in the Frechet distance; None for fewer than four reals."""
-        return self._level("frechet", extractor, layer, splits)
-
-    def kernel_level(self, extractor: str, layer: str, splits: int) -> ReferenceLevel | None:
-        """Measure what halves of the reals score in the kernel distance; None for fewer than four reals."""
-        return self._level("kernel", extractor, layer, splits)
-
-    def patch_level(self, splits: int) -> ReferenceLevel | None:
-        """Measure what halves of the reals score in the patch distance; None for fewer than four reals."""
-        return self._level("patches", "", "", splits)
-
-    def _level(self, kind: str, extractor: str, layer: str, splits: int) -> ReferenceLevel | None:
+    def level(
+        self, kind: Literal["frechet", "kernel", "patches"], splits: int, extractor: str = "", layer: str = ""
+    ) -> Level | None:
+        """Measure what random halves of the reals score in a distance; None for fewer than four reals."""
         if len(self) < 4:
             return None
         key = (kind, extractor, layer, splits)
@@ -199,5 +167,8 @@ class PreparedReference:
                 distance = fidelity.frechet_distance_gram if kind == "frechet" else fidelity.kernel_distance_all
                 rows = self.features(extractor, [layer])[layer]
                 values = torch.tensor([distance(rows[a], rows[b]) for a, b in halves], dtype=torch.float64)
-            self._levels[key] = ReferenceLevel(values)
+            low, high = torch.quantile(values, _INTERVAL_ENDS).tolist()
+            interval = Interval(low, high, f"95 %, {splits} random splits")
+            std = values.std(correction=1 if splits > 1 else 0).item()
+            self._levels[key] = Level(values.mean().item(), std, interval)
         return self._levels[key]

@@ -1,21 +1,93 @@
-"""A request settles, before any work, which figures are wanted and which networks and files they need."""
+"""A protocol says how figures are made; a request settles, before any work, which are wanted and what they need.
 
+A figure means something only together with its protocol's settings, so every record carries all of them, and a protocol
+with any setting changed is called "custom".
+"""
+
+import dataclasses
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 from sase_gan.errors import UsageError, WeightsError
 from sase_gan.features import weights
 from sase_gan.features.lpips import LpipsNet
 from sase_gan.metrics.catalogue import GROUPS, Group
-from sase_gan.metrics.extractors import EXTRACTORS, WEIGHTS_OF
+from sase_gan.metrics.extractors import WEIGHTS_OF
 from sase_gan.metrics.figures import Figure, known_figures
-from sase_gan.metrics.protocol import Protocol
 
 logger = logging.getLogger(__name__)
 
 LPIPS_NET: LpipsNet = "alex"
+ProtocolName = Literal["quick", "standard", "paper-5k", "clean", "custom"]
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """A protocol holds all settings that change a figure.
+
+    Args:
+        num_fakes: pictures to generate, or to take from a folder at most.
+        extractors: feature networks. "auto" stands for efflite0 and, where its weights are found, Inception.
+        noise: mode of the generator's noise.
+        kid_largest_subset: a subset of the kernel distance has this many pictures, or as many as the smaller set.
+        precision_neighbours: k of precision and recall.
+        density_neighbours: k of density and coverage.
+        reference_splits: random halves of the reals for the reference level.
+        changed_from: of a custom protocol, the named one whose other settings it has.
+    """
+
+    name: ProtocolName = "quick"
+    num_fakes: int = 1000
+    extractors: tuple[str, ...] = ("auto",)
+    truncation: float = 1.0
+    noise: str = "random"
+    kid_subsets: int = 100
+    kid_largest_subset: int = 1000
+    precision_neighbours: int = 3
+    density_neighbours: int = 5
+    bootstrap_draws: int = 200
+    reference_splits: int = 10
+    changed_from: str | None = None
+
+    def changed(self, **settings: Any) -> "Protocol":
+        """The same protocol with other settings, called "custom" when that changes anything; None changes nothing."""
+        real = {key: value for key, value in settings.items() if value is not None and value != getattr(self, key)}
+        if not real:
+            return self
+        return dataclasses.replace(self, name="custom", changed_from=self.changed_from or self.name, **real)
+
+    def to_record(self) -> dict[str, Any]:
+        """Write the settings as JSON values."""
+        return {**dataclasses.asdict(self), "extractors": list(self.extractors)}
+
+
+PROTOCOLS: Mapping[str, Protocol] = {
+    protocol.name: protocol
+    for protocol in (
+        Protocol("quick"),
+        Protocol("standard", num_fakes=5000),
+        # The resize of the released scripts of the low-shot papers is TensorFlow 1's bilinear one, torch-fidelity's.
+        Protocol("paper-5k", num_fakes=5000, extractors=("inception", "efflite0")),
+        Protocol("clean", num_fakes=5000, extractors=("inception-clean", "efflite0")),
+    )
+}
+
+TRAINING = Protocol("quick").changed(num_fakes=500, extractors=("efflite0",), bootstrap_draws=50)
+"""The small budget of snapshots during training."""
+
+
+def named_protocol(name: str) -> Protocol:
+    """Look up the protocol called `name`.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if name not in PROTOCOLS:
+        raise UsageError(f"There is no protocol {name!r}; the known ones are {', '.join(PROTOCOLS)}.")
+    return PROTOCOLS[name]
 
 
 @dataclass(frozen=True)
@@ -42,9 +114,7 @@ class Request:
 
     def wants_group(self, group: Group) -> bool:
         """Tell whether any figure of the group is to be made."""
-        if self.names is None or group in self.names:
-            return True
-        return any(known_figures()[name].metric.group == group for name in self.names if name not in GROUPS)
+        return self.names is None or group in self.names or group in {one.metric.group for one in _named(self.names)}
 
 
 def resolve(
@@ -72,7 +142,7 @@ def resolve(
         )
     wanted, optional = _extractors(protocol, names)
     needed = {WEIGHTS_OF[name]: name for name in wanted}
-    if any(figure.metric.needs == "lpips" for figure in _named(names)):
+    if any(figure.metric.needs == "lpips" for figure in _named(names or ())):
         needed[f"lpips-{LPIPS_NET}"] = "lpips"
     unusable = {name for name in needed if _unusable(name, weights_dir)}
     if unusable and not skip_missing:
@@ -84,23 +154,24 @@ def resolve(
     return Request(None if names is None else tuple(names), found, missing, lpips)
 
 
-def _named(names: Sequence[str] | None) -> list[Figure]:
+def _named(names: Sequence[str]) -> list[Figure]:
     """The single figures among names and groups."""
-    return [known_figures()[name] for name in names or () if name not in GROUPS]
+    return [known_figures()[name] for name in names if name not in GROUPS]
 
 
 def _extractors(protocol: Protocol, names: Sequence[str] | None) -> tuple[list[str], list[str]]:
     """(needed, used if their weights are there)."""
     if names is not None and "distribution" not in names:
-        named = [figure.network for figure in _named(names) if figure.metric.group == "distribution"]
+        figures = _named(names)
+        networks = [figure.network for figure in figures if figure.metric.group == "distribution"]
         # All others use our own network, or none.
-        if any(name in GROUPS or known_figures()[name].metric.group != "distribution" for name in names):
-            named.append("efflite0")
-        return list(dict.fromkeys(name for name in named if name is not None)), []
+        if len(networks) < len(names):
+            networks.append("efflite0")
+        return list(dict.fromkeys(name for name in networks if name is not None)), []
     for name in protocol.extractors:
-        if name != "auto" and name not in EXTRACTORS:
+        if name not in ("auto", *WEIGHTS_OF):
             raise UsageError(
-                f"There is no feature extractor {name!r}; the known ones are auto, {', '.join(EXTRACTORS)}."
+                f"There is no feature extractor {name!r}; the known ones are auto, {', '.join(WEIGHTS_OF)}."
             )
     if "auto" in protocol.extractors:
         rest = [name for name in protocol.extractors if name not in ("auto", "efflite0")]

@@ -121,7 +121,7 @@ def _per_fake(fakes: Sequence[Tensor], real: Tensor, describe: Callable[[Tensor]
     return torch.tensor(values, dtype=torch.float64)
 
 
-def patch_swd(fake: Tensor, real: Tensor, *, seed: int = 0) -> float:
+def patch_swd(fake: Tensor, real: Tensor) -> float:
     """Patch-SWD of two pictures: distance of sorted responses to random 7 x 7 kernels, mean over three scales.
 
     Scales 1, 1/2 and 1/4 (bicubic with antialiasing) of the pictures in [-1, 1]; 128 unit-length Gaussian kernels a
@@ -131,10 +131,10 @@ def patch_swd(fake: Tensor, real: Tensor, *, seed: int = 0) -> float:
     Raises:
         NotApplicable: a short side under 28 px, which leaves no patch at the coarsest scale.
     """
-    return patch_swds([fake], real, seed=seed)[0].item()
+    return patch_swds([fake], real)[0].item()
 
 
-def patch_swds(fakes: Sequence[Tensor], real: Tensor, *, seed: int = 0) -> Tensor:
+def patch_swds(fakes: Sequence[Tensor], real: Tensor) -> Tensor:
     """Measure `patch_swd` of each fake [N], float64; the real is described once.
 
     Raises:
@@ -142,19 +142,17 @@ def patch_swds(fakes: Sequence[Tensor], real: Tensor, *, seed: int = 0) -> Tenso
     """
     if min(side for image in (*fakes, real) for side in image.shape[-2:]) < 4 * _SWD_PATCH:
         raise NotApplicable(f"Patch-SWD needs pictures of at least {4 * _SWD_PATCH} px a side.")
-    target = _responses(real, seed)
-    values = []
-    for fake in fakes:
-        scales = zip(_responses(fake, seed), target, strict=True)
-        values.append([(_quantile_distance(x, y)).item() for x, y in scales])
+    target = _responses(real)
+    described = (zip(_responses(fake), target, strict=True) for fake in fakes)
+    values = [[_quantile_distance(x, y).item() for x, y in scales] for scales in described]
     return torch.tensor(values, dtype=torch.float64).mean(1)
 
 
-def _responses(image: Tensor, seed: int) -> list[Tensor]:
+def _responses(image: Tensor) -> list[Tensor]:
     """For each scale [kernels, places], sorted along the places."""
     out = []
     for scale in (1, 2, 4):
-        kernels = torch.randn(_SWD_KERNELS, 3, _SWD_PATCH, _SWD_PATCH, generator=generator(seed, "patch-swd", scale))
+        kernels = torch.randn(_SWD_KERNELS, 3, _SWD_PATCH, _SWD_PATCH, generator=generator(0, "patch-swd", scale))
         kernels = kernels / kernels.flatten(1).norm(dim=1)[:, None, None, None]
         x = to_float(image)[None].cpu()
         if scale > 1:
@@ -199,10 +197,8 @@ def copy_rate(fake: Tensor, real: Tensor) -> CopyRate:
     Anchors on 25 scenes of Places: compressed copy 1.00, shifted copy 0.90, samples of SinGAN 0.43 (up to 0.64),
     another scene 0.18. Blind to copies put together from a few large pieces: look at the displacement.
     """
-    target = _copy_size(real)
-    source = _copy_size(fake)
-    plain = _displacements(source, target)
-    mirror = _displacements(source, target.flip(-1))
+    source, target = _copy_size(fake), _copy_size(real)
+    plain, mirror = _displacements(source, target), _displacements(source, target.flip(-1))
     rates = [_agreement(d) for d in (plain, mirror)]
     mirrored = rates[1] > rates[0]
     return CopyRate(max(rates), mirrored, mirror if mirrored else plain)
@@ -264,36 +260,33 @@ def distances_to_train(fakes: Sequence[Tensor], real: Tensor, network: Perceptua
     Args:
         fakes: uint8 [3, H, W] each.
         real: uint8 [3, H, W], the same size.
-        network: see `PerceptualDistance`; the pictures go to its device.
+        network: the pictures go to its device.
 
     Returns:
         float64 [N].
     """
     with torch.inference_mode():
-        views = [embed_picture(view, network) for view in _variants(to_float(real)[None])]
-        values = []
-        for fake in fakes:
-            own = embed_picture(to_float(fake), network)
-            values.append(min(squared_distance(own, view) for view in views))
+        views = [_embed(view, network) for view in _variants(to_float(real)[None])]
+        rows = (_embed(to_float(fake), network) for fake in fakes)
+        values = [min(_squared_distance(own, view) for view in views) for own in rows]
     return torch.tensor(values, dtype=torch.float64)
 
 
 def pair_distances(fakes: Sequence[Tensor], pairs: Tensor, network: PerceptualDistance) -> Tensor:
     """Measure the perceptual distance of pairs [P, 2] of fakes uint8 [3, H, W], each described once: float64 [P]."""
     with torch.inference_mode():
-        rows = {index: embed_picture(to_float(fakes[index]), network) for index in pairs.unique().tolist()}
-        values = [squared_distance(rows[first], rows[second]) for first, second in pairs.tolist()]
+        rows = {index: _embed(to_float(fakes[index]), network) for index in pairs.unique().tolist()}
+        values = [_squared_distance(rows[first], rows[second]) for first, second in pairs.tolist()]
     return torch.tensor(values, dtype=torch.float64)
 
 
-def embed_picture(image: Tensor, network: PerceptualDistance) -> Tensor:
-    """Describe a picture in [-1, 1] as a row, on the CPU; squared distances of rows are the network's distance."""
+def _embed(image: Tensor, network: PerceptualDistance) -> Tensor:
+    """A picture in [-1, 1] as a row, on the CPU; squared distances of rows are the network's distance."""
     device = next(network.parameters()).device
     return network.embed(image[None].to(device))[0].cpu()
 
 
-def squared_distance(a: Tensor, b: Tensor) -> float:
-    """Measure the squared distance of two rows."""
+def _squared_distance(a: Tensor, b: Tensor) -> float:
     return (a - b).square().sum().item()
 
 

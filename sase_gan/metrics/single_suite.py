@@ -1,6 +1,5 @@
 """The suite for one picture measures what was made from it, in the same schema as sets; and sums up many scenes."""
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -12,22 +11,20 @@ from torch import Tensor
 from sase_gan.errors import WeightsError
 from sase_gan.features import weights
 from sase_gan.features.efficientnet_lite0 import efficientnet_lite0
-from sase_gan.features.lpips import lpips_network
 from sase_gan.features.reconstruction import EfficientNetLite0Loss, PerceptualDistance
 from sase_gan.metrics import single_image, verdicts
 from sase_gan.metrics.book import NotApplicable, Setting
 from sase_gan.metrics.bootstrap import Interval, mean_interval, resampled_interval
-from sase_gan.metrics.catalogue import COPY_RATE_LIMIT, METRICS
+from sase_gan.metrics.catalogue import METRICS
 from sase_gan.metrics.diversity import diversity_pairs, pixel_diversity
 from sase_gan.metrics.extractors import PixelExtractor
+from sase_gan.metrics.fidelity import library_extractor
 from sase_gan.metrics.figures import Figure, figure, figures_of
-from sase_gan.metrics.measuring import Measurement
-from sase_gan.metrics.outcome import CopyMatch, Evaluation, Provenance, start_record, verdict_fields
-from sase_gan.metrics.protocol import Protocol
+from sase_gan.metrics.measuring import CopyMatch, Evaluation, Measurement, Provenance
 from sase_gan.metrics.records import CopyPair, EvaluationRecord
-from sase_gan.metrics.reference import PictureSet, PreparedReference
-from sase_gan.metrics.request import LPIPS_NET, Request, resolve
-from sase_gan.metrics.suite_copying import PANEL_SIZE
+from sase_gan.metrics.reference import PreparedReference
+from sase_gan.metrics.request import LPIPS_NET, Protocol, Request
+from sase_gan.metrics.suite import PANEL_SIZE
 
 _INCEPTION_SOURCES: dict[str, single_image.InceptionSource] = {"inception": "fidelity", "inception-tv": "torchvision"}
 _SIFID_LAYERS: dict[single_image.SifidVariant, str] = {"sifid64": "Conv2d_2b_3x3", "sifid192": "Conv2d_4a_3x3"}
@@ -47,32 +44,23 @@ def evaluate_single(
     """Measure pictures against the one picture that their generator learned from.
 
     Args:
-        fakes: the generated pictures, uint8 [F, 3, H, W].
-        reference: of exactly one real picture, of the same size.
-        protocol: for the record and the number of draws.
-        request: what to compute.
-        fake_names: one a generated picture.
-        provenance: for the record.
+        reference: of exactly one real picture, of the same size as the generated ones.
+        fakes, protocol, request, fake_names, provenance: as of `suite.evaluate`.
 
     Raises:
-        DataError: unequal sizes, or no pictures.
-        WeightsError: with `request` left out, when the protocol needs files that are missing.
+        DataError, WeightsError: as of `Measurement`.
     """
-    protocol = protocol or Protocol()
-    request = request or resolve(protocol, weights_dir=reference.weights_dir)
-    start = time.monotonic()
-    work = Measurement(PictureSet(fakes, fake_names), reference, protocol, request)
+    work = Measurement(fakes, reference, protocol, request, fake_names)
     single = _Single(work)
     single.measure()
     count = len(work.fakes)
     copying = verdicts.UNASKED_COPYING
-    if single.rates is not None:
-        copying = verdicts.single_copying(int((single.rates >= COPY_RATE_LIMIT).sum()), count)
+    if single.copy_rates:
+        copying = verdicts.single_copying(sum(rate.copied for rate in single.copy_rates), count)
     quality = verdicts.single_quality(work.book.value("sifd_efflite0"))
     diversity = verdicts.single_diversity(work.book.value("pixel_diversity"), count)
-    record = start_record(work, provenance or Provenance())
-    found = {**verdict_fields(copying, quality, diversity), "seconds": round(time.monotonic() - start, 3)}
-    return Evaluation(record.model_copy(update=found), single.most_copied())
+    record = work.record(provenance or Provenance(), (copying, quality, diversity))
+    return Evaluation(record, single.most_copied())
 
 
 class _Single:
@@ -82,8 +70,7 @@ class _Single:
         self.work = work
         self.fakes = work.fakes.images
         self.real = work.reference.pictures.images[0]
-        self.rates: Tensor | None = None
-        self.mirrored: list[bool] = []
+        self.copy_rates: list[single_image.CopyRate] = []
 
     @cached_property
     def perceptual(self) -> EfficientNetLite0Loss:
@@ -98,11 +85,12 @@ class _Single:
             if work.request.wants(distance):
                 work.book.miss(distance, work.base_setting, "not_applicable", reason)
         if work.request.wants_group("single"):
+            fakes, real, setting = self.fakes, self.real, work.base_setting
             self.texture()
             self.sifid()
-            self.patches()
+            self._mean(figure("single_patch_swd"), setting, lambda: single_image.patch_swds(list(fakes), real))
             self.diversity()
-            self.difference()
+            self._mean(figure("pixel_difference"), setting, lambda: single_image.pixel_differences(fakes, real))
             self.distances()
             self.copies()
 
@@ -111,24 +99,20 @@ class _Single:
         work = self.work
         if not work.request.wants(found):
             return
-
-        def note() -> None:
+        with work.attempt(found, setting=setting):
             values = compute()
             std = values.std().item() if len(values) > 1 else None
             interval = mean_interval(values, "fakes", work.draws, lowest=0.0)
             work.book.add(found, values.mean().item(), setting, std=std, interval=interval, reason=reason)
 
-        work.attempt([found], setting, note)
-
     def texture(self) -> None:
         """The distance of texture statistics on our own network."""
-        device = self.work.reference.device
+        device, setting = self.work.reference.device, self.work.setting("efflite0", "blocks.1", resize="none")
 
         def compute() -> Tensor:
             network = efficientnet_lite0(device)
             return single_image.sifd_efflite0(list(self.fakes.to(device)), self.real.to(device), network)
 
-        setting = self.work.setting("efflite0", "blocks.1", resize="none")
         self._mean(figure("sifd", "efflite0"), setting, compute)
 
     def sifid(self) -> None:
@@ -146,36 +130,21 @@ class _Single:
                         work.skip(item, network_name)
                 continue
             if found:
-                self._sifid_on(found, network_name, source, weights.file_sha256(path))
+                setting = replace(work.base_setting, weights_sha256=weights.file_sha256(path), resize="none")
+                self._sifid_on(found, replace(setting, extractor=network_name), source)
 
     def _sifid_on(
-        self,
-        found: dict[single_image.SifidVariant, Figure],
-        network_name: str,
-        source: single_image.InceptionSource,
-        sha256: str,
+        self, found: dict[single_image.SifidVariant, Figure], setting: Setting, source: single_image.InceptionSource
     ) -> None:
-        reference = self.work.reference
-        device = reference.device
-        network = _inception(source, reference.weights_dir).to(device)
+        device = self.work.reference.device
+        network = _inception(source, self.work.reference.weights_dir).to(device)
         for variant, item in found.items():
 
             def compute(variant: single_image.SifidVariant = variant) -> Tensor:
                 return single_image.sifid(list(self.fakes.to(device)), self.real.to(device), network, variant, source)
 
-            setting = replace(
-                self.work.base_setting,
-                extractor=network_name,
-                layer=_SIFID_LAYERS[variant],
-                weights_sha256=sha256,
-                resize="none",
-            )
-            self._mean(item, setting, compute, single_image.size_warning(variant, *self.work.fakes.image_size))
-
-    def patches(self) -> None:
-        """The distance between small patches."""
-        setting = self.work.base_setting
-        self._mean(figure("single_patch_swd"), setting, lambda: single_image.patch_swds(list(self.fakes), self.real))
+            warning = single_image.size_warning(variant, *self.work.fakes.image_size)
+            self._mean(item, replace(setting, layer=_SIFID_LAYERS[variant]), compute, warning)
 
     def diversity(self) -> None:
         """How much the pictures differ from each other: pixel by pixel, to our own network and by LPIPS."""
@@ -186,37 +155,29 @@ class _Single:
         if work.request.wants(own):
             setting = work.setting("efflite0", "multi-level", resize="none", subset_size=len(pairs))
             self._paired(own, self.perceptual, pairs, setting)
-        if work.request.wants(lpips) and not work.request.lpips:
-            work.skip_lpips(lpips)
+        if not work.request.lpips:
+            work.skip(lpips)
         elif work.request.wants(lpips):
             setting = replace(work.base_setting, extractor=f"lpips-{LPIPS_NET}", layer="v0.1", subset_size=len(pairs))
-            self._paired(lpips, self._lpips(), pairs, setting)
-
-    def _lpips(self) -> PerceptualDistance:
-        reference = self.work.reference
-        return lpips_network(LPIPS_NET, reference.weights_dir, device=reference.device)
+            self._paired(lpips, work.lpips, pairs, setting)
 
     def _paired(self, found: Figure, network: PerceptualDistance, pairs: Tensor, setting: Setting) -> None:
-        def note() -> None:
+        with self.work.attempt(found, setting=setting):
             if len(pairs) == 0:
                 raise NotApplicable("a pair needs two generated pictures; there is 1")
             values = single_image.pair_distances(list(self.fakes), pairs, network)
             interval = mean_interval(values, "pairs", self.work.draws, lowest=0.0)
             self.work.book.add(found, values.mean().item(), setting, interval=interval)
 
-        self.work.attempt([found], setting, note)
-
     def _pixel_diversity(self) -> None:
         work, found = self.work, figure("pixel_diversity")
-
-        def note() -> None:
+        if not work.request.wants(found):
+            return
+        with work.attempt(found, setting=work.base_setting):
             if len(self.fakes) < 2:
                 raise NotApplicable("a deviation needs two generated pictures; there is 1")
             value = pixel_diversity(self.fakes, self.real)
             work.book.add(found, value, work.base_setting, interval=self._diversity_interval())
-
-        if work.request.wants(found):
-            work.attempt([found], work.base_setting, note)
 
     def _diversity_interval(self) -> Interval | None:
         indices = torch.arange(len(self.fakes))
@@ -227,20 +188,15 @@ class _Single:
 
         return resampled_interval(indices, statistic, "fakes", min(self.work.draws, 20), lowest=0.0)
 
-    def difference(self) -> None:
-        """How much the pictures differ from the training picture, pixel by pixel."""
-        setting = self.work.base_setting
-        self._mean(figure("pixel_difference"), setting, lambda: single_image.pixel_differences(self.fakes, self.real))
-
     def distances(self) -> None:
         """Perceptual distances to the training picture, its mirror image and small shifts."""
         work = self.work
-        own, lpips = figure("distance_to_train", "efflite0"), figure("lpips_to_train")
-        self._mean_distance(own, "efflite0", lambda: self.perceptual)
+        lpips = figure("lpips_to_train")
+        self._mean_distance(figure("distance_to_train", "efflite0"), "efflite0", lambda: self.perceptual)
         if work.request.lpips:
-            self._mean_distance(lpips, f"lpips-{LPIPS_NET}", self._lpips)
+            self._mean_distance(lpips, f"lpips-{LPIPS_NET}", lambda: work.lpips)
         else:
-            work.skip_lpips(lpips)
+            work.skip(lpips)
 
     def _mean_distance(self, found: Figure, extractor: str, network: Callable[[], PerceptualDistance]) -> None:
         setting = replace(self.work.base_setting, extractor=extractor, mirrors=True)
@@ -251,33 +207,30 @@ class _Single:
         work, rate = self.work, figure("copy_rate")
         if not (work.request.wants(rate) or work.request.wants_group("copying")):
             return
-        found = [single_image.copy_rate(fake, self.real) for fake in self.fakes]
-        rates = torch.tensor([item.rate for item in found], dtype=torch.float64)
-        self.rates, self.mirrored = rates, [item.mirrored for item in found]
-        self._mean(rate, replace(work.base_setting, mirrors=True), lambda: rates)
+        self.copy_rates = [single_image.copy_rate(fake, self.real) for fake in self.fakes]
+        self._mean(rate, replace(work.base_setting, mirrors=True), self._rates)
+
+    def _rates(self) -> Tensor:
+        return torch.tensor([item.rate for item in self.copy_rates], dtype=torch.float64)
 
     def most_copied(self) -> list[CopyMatch]:
         """The pictures with the highest copy rates; distances are those of 32-px thumbnails."""
-        if self.rates is None:
+        if not self.copy_rates:
             return []
         describe = PixelExtractor().describe
         rows = describe(self.fakes, ["pixels"])["pixels"]
         target = describe(torch.stack([self.real, self.real.flip(-1)]), ["pixels"])["pixels"]
         distances = torch.cdist(rows.double(), target.double()).min(1).values.tolist()
-        order = self.work.fakes.order
-        worst = self.rates.argsort(descending=True, stable=True)[:PANEL_SIZE].tolist()
-        return [CopyMatch(order[index], 0, 0, self._facts(index, distances[index])) for index in worst]
-
-    def _facts(self, index: int, distance: float) -> CopyPair:
-        return CopyPair(
-            mirrored=self.mirrored[index], distance=distance, second_distance=distance, loo=0.0, space="pixels"
-        )
+        matches = []
+        for index in self._rates().argsort(descending=True, stable=True)[:PANEL_SIZE].tolist():
+            facts = {"distance": distances[index], "second_distance": distances[index], "loo": 0.0}
+            pair = CopyPair(mirrored=self.copy_rates[index].mirrored, space="pixels", **facts)
+            matches.append(CopyMatch(self.work.fakes.order[index], 0, 0, pair))
+        return matches
 
 
 def _inception(source: single_image.InceptionSource, weights_dir: Any) -> Any:
     if source == "fidelity":
-        from sase_gan.metrics.fidelity import library_extractor
-
         return library_extractor("inception-v3-compat", ["2048"], str(weights.find("inception", weights_dir)))
     from torchvision.models import inception_v3
 

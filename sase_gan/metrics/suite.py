@@ -1,24 +1,46 @@
 """The suite makes of two sets of pictures one record: figures with error bar and provenance, or the reason why not.
 
-Figures do not depend on the order of the pictures, nor (beyond rounding) on batch sizes.
+Figures do not depend on the order of the pictures, nor (beyond rounding) on batch sizes. Copying comes before all other
+figures, because a generator that repeats its training pictures has the best distances of all; `originality` has the
+method and its calibration.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
+import torch
 from torch import Tensor
 
 from sase_gan.metrics import verdicts
-from sase_gan.metrics.measuring import Measurement
-from sase_gan.metrics.outcome import Evaluation, Provenance, start_record, verdict_fields
-from sase_gan.metrics.protocol import Protocol
-from sase_gan.metrics.records import EvaluationRecord
-from sase_gan.metrics.reference import PictureSet, PreparedReference
-from sase_gan.metrics.request import Request, resolve
-from sase_gan.metrics.suite_copying import Results, copy_histograms, measure_copying, most_suspicious
+from sase_gan.metrics.book import Level, NotApplicable
+from sase_gan.metrics.bootstrap import mean_interval
+from sase_gan.metrics.catalogue import SPACES, Space
+from sase_gan.metrics.diversity import (
+    Estimate,
+    diversity_pairs,
+    lpips_diversity,
+    pairs_within,
+    path_length,
+    relative_diversity,
+    relative_diversity_within,
+    walk_smoothness,
+)
+from sase_gan.metrics.fidelity import NEIGHBOURS
+from sase_gan.metrics.figures import figure, figures_in
+from sase_gan.metrics.measuring import CopyMatch, Evaluation, Measurement, Provenance, Ranked
+from sase_gan.metrics.originality import CopyResult, check_copying, check_holdout
+from sase_gan.metrics.records import CopyPair, Histogram
+from sase_gan.metrics.reference import LAYERS_OF_SPACES, PictureSet, PreparedReference
+from sase_gan.metrics.request import LPIPS_NET, Protocol, Request
 from sase_gan.metrics.suite_distances import measure_distribution, measure_patches
-from sase_gan.metrics.suite_diversity import extremes, measure_diversity, measure_smoothness
 from sase_gan.metrics.verdicts import Verdict
+
+PANEL_SIZE = 16
+HISTOGRAM_BINS = 24
+EXTREMES = 8
+
+Copies = Mapping[Space, CopyResult]
 
 
 def evaluate(
@@ -38,9 +60,7 @@ def evaluate(
     Args:
         fakes: the generated pictures, uint8 [F, 3, H, W].
         reference: the real ones, of the same size.
-        protocol: settings; "quick" by default.
-        request: what to compute, from `request.resolve`; by default all that the protocol names.
-        fake_names: one a generated picture.
+        protocol, request, fake_names: as of `Measurement`.
         holdout: real pictures that the generator was not trained on, uint8, of the same size.
         walks: pictures along walks between latents, uint8 [W, K, 3, H, W].
         provenance: for the record.
@@ -50,46 +70,196 @@ def evaluate(
         The evaluation. A figure that cannot be made has a status and a reason; nothing is NaN.
 
     Raises:
-        DataError: no pictures, or unequal sizes.
-        WeightsError: with `request` left out, when the protocol needs files that are missing.
+        DataError, WeightsError: as of `Measurement`.
     """
-    protocol = protocol or Protocol()
-    request = request or resolve(protocol, weights_dir=reference.weights_dir)
     provenance = provenance or Provenance()
-    start = time.monotonic()
-    work = Measurement(PictureSet(fakes, fake_names), reference, protocol, request, provenance.model)
-    wants = request.wants_group
-    reference.prepare(request.extractors, copying=wants("copying") and len(reference) > 1)
+    work = Measurement(fakes, reference, protocol, request, fake_names, provenance.model)
+    wants = work.request.wants_group
+    reference.prepare(work.request.extractors, copying=wants("copying") and len(reference) > 1)
     work.extract_fakes(keep=keep_fakes)
     extracted = time.monotonic()
     if wants("distribution"):
         measure_distribution(work)
     if wants("patches"):
         measure_patches(work)
-    copying = verdicts.UNASKED_COPYING
-    copies: Results = {}
-    if wants("copying"):
-        copying, copies = measure_copying(work, holdout)
+    copies = _measure_copying(work, holdout) if wants("copying") else {}
     if wants("diversity"):
-        measure_diversity(work)
-    steps = measure_smoothness(work, walks) if walks is not None and wants("smoothness") else ()
-    measured = time.monotonic()
-    times = {"features": round(extracted - start, 3), "figures": round(measured - extracted, 3)}
-    found = {"walk_steps": steps, "seconds": round(measured - start, 3), "timing": times}
-    record = _judged(work, provenance, copying, copies).model_copy(update=found)
-    typical, atypical = extremes(work)
-    return Evaluation(record, most_suspicious(work, copies), typical, atypical)
-
-
-def _judged(work: Measurement, provenance: Provenance, copying: Verdict, copies: Results) -> EvaluationRecord:
-    """The record with its verdicts."""
+        _measure_diversity(work)
+        _measure_lpips(work)
+    steps = _measure_smoothness(work, walks) if walks is not None and wants("smoothness") else ()
+    times = {"features": extracted - work.started, "figures": time.monotonic() - extracted}
     value, model = work.book.value, provenance.model
-    built_on = model.discriminator_extractor if model else None
-    spaces = verdicts.quality_by_space(value, pooled_counts=built_on is None)
-    diversity = verdicts.diversity_verdict(value, work.book.baseline("coverage_efflite0"))
-    found = {
-        **verdict_fields(copying, verdicts.quality_verdict(spaces), diversity),
-        "disagreement": verdicts.disagreement(spaces),
-        "histograms": copy_histograms(copies, work.reference),
-    }
-    return start_record(work, provenance).model_copy(update=found)
+    spaces = verdicts.quality_by_space(value, pooled_counts=model is None or model.discriminator_extractor is None)
+    record = work.record(
+        provenance,
+        (_copying_verdict(work, copies), verdicts.quality_verdict(spaces), _diversity_verdict(work)),
+        timing={key: round(seconds, 3) for key, seconds in times.items()},
+        disagreement=verdicts.disagreement(spaces),
+        histograms=_copy_histograms(copies, reference),
+        walk_steps=steps,
+    )
+    return Evaluation(record, _most_suspicious(work, copies), *_extremes(work))
+
+
+def _copying_verdict(work: Measurement, copies: Copies) -> Verdict:
+    if not work.request.wants_group("copying"):
+        return verdicts.UNASKED_COPYING
+    if not copies:
+        reason = "the copying check needs a generated and two training pictures"
+        return Verdict("grey", "not measured", None, f"Copying was not measured: {reason}.")
+    return verdicts.joint_verdict([result.verdict for result in copies.values()])
+
+
+def _diversity_verdict(work: Measurement) -> Verdict:
+    coverage = work.book.metrics.get("coverage_efflite0")
+    return verdicts.diversity_verdict(work.book.value, coverage.baseline if coverage else None)
+
+
+# --- copying ----------------------------------------------------------------------------------------------------------
+
+
+def _measure_copying(work: Measurement, holdout: Tensor | None) -> Copies:
+    """Note the figures of copying in each space, beside those of held-out pictures where there are some."""
+    copies: dict[Space, CopyResult] = {}
+    for space in SPACES:
+        extractor, layer, _ = LAYERS_OF_SPACES[space]
+        setting, figures = work.setting(extractor, layer, mirrors=True), figures_in(space)
+        with work.attempt(*figures, setting=setting):
+            rows = work.fake_rows(extractor, layer)
+            result = check_copying(rows, work.reference.copying(space), space=space, draws=work.draws)
+            copies[space] = result
+            honest, intervals = result.honest, result.intervals
+            for item, (score, value) in zip(figures, vars(result.scores).items(), strict=True):
+                if work.request.wants(item):
+                    level = Level(getattr(honest.mean, score), getattr(honest.std, score)) if honest else None
+                    work.book.add(item, value, setting, interval=intervals.get(score), level=level)
+    if holdout is not None and "mid" in copies:
+        _measure_holdout(work, holdout, copies["mid"])
+    return copies
+
+
+def _measure_holdout(work: Measurement, images: Tensor, result: CopyResult) -> None:
+    setting = work.setting("efflite0", "mid", mirrors=True)
+    rows = work.reference.describe(PictureSet(images), "efflite0", ["mid"])["mid"]
+    found = check_holdout(result.nearest.distance, rows, work.reference.copying("mid"), draws=work.draws)
+    note = f"{found.n} held-out pictures"
+    share, ratio = figure("holdout_nearer_share"), figure("holdout_nn_ratio")
+    work.book.add(share, found.nearer_share, setting, interval=found.interval, level=Level(0.5), reason=note)
+    work.book.add(ratio, found.nn_ratio, setting, level=Level(1.0), reason=note)
+
+
+def _copy_histograms(copies: Copies, reference: PreparedReference) -> dict[str, Histogram]:
+    """Distances of generated to training pictures beside those of training pictures among each other, counted."""
+    out = {}
+    for space, result in copies.items():
+        own = reference.copying(space).own_nearest
+        highest = max(own.max().item(), result.nearest.distance.max().item()) or 1.0
+        bins = torch.linspace(0, highest, HISTOGRAM_BINS + 1, dtype=torch.float64)
+        counts = [torch.histc(x, HISTOGRAM_BINS, 0, highest) / len(x) for x in (result.nearest.distance, own)]
+        out["copying" if space == "mid" else f"copying_{space}"] = Histogram(
+            bins=tuple(round(edge, 4) for edge in bins.tolist()),
+            fake_to_train=tuple(counts[0].tolist()),
+            train_to_train=tuple(counts[1].tolist()),
+        )
+    return out
+
+
+def _most_suspicious(work: Measurement, copies: Copies) -> list[CopyMatch]:
+    """The most suspicious generated pictures, each in the space in which it is nearer."""
+    if not copies:
+        return []
+    spaces, order = list(copies), work.reference.pictures.order
+    lowest, which = torch.stack([copies[space].relative for space in spaces]).min(0)
+    pairs = []
+    for fake in lowest.argsort(stable=True)[:PANEL_SIZE].tolist():
+        space = spaces[int(which[fake])]
+        nearest = copies[space].nearest
+        first, second = int(nearest.first[fake]), int(nearest.second[fake])
+        facts = CopyPair(
+            mirrored=bool(nearest.mirrored[fake]),
+            distance=nearest.distance[fake].item(),
+            second_distance=nearest.second_distance[fake].item(),
+            loo=work.reference.copying(space).own_nearest[first].item(),
+            space=space,
+        )
+        pairs.append(CopyMatch(work.fakes.order[fake], order[first], order[second], facts))
+    return pairs
+
+
+# --- variety ----------------------------------------------------------------------------------------------------------
+
+
+def _nearest_reals(work: Measurement) -> Tensor:
+    """For each generated picture the index of its nearest real one, mid-level: those with one index are a cluster."""
+    fakes, reals = work.fake_rows("efflite0", "mid"), work.reference.features("efflite0", ["mid"])["mid"]
+    return torch.cdist(fakes.double(), reals.double()).argmin(1)
+
+
+def _measure_diversity(work: Measurement) -> None:
+    """Note how much the generated pictures differ from each other on our own network."""
+    setting = work.setting("efflite0", "mid")
+    fakes, reals = work.fake_rows("efflite0", "mid"), work.reference.features("efflite0", ["mid"])["mid"]
+    overall, within = figure("div", "efflite0"), figure("div_within", "efflite0")
+    if work.request.wants(overall):
+        with work.attempt(overall, setting=setting):
+            found = relative_diversity(fakes, reals, work.draws)
+            work.book.add(overall, found.value, setting, interval=found.interval, level=Level(1.0))
+    if work.request.wants(within):
+        with work.attempt(within, setting=setting):
+            inside = relative_diversity_within(fakes, reals, _nearest_reals(work), work.draws)
+            if inside is None:
+                raise NotApplicable("No two generated pictures share their nearest real picture.")
+            work.book.add(within, inside.value, setting, interval=inside.interval)
+
+
+def _measure_lpips(work: Measurement) -> None:
+    """Note how much they differ by LPIPS."""
+    for base in ("lpips_diversity", "lpips_diversity_within"):
+        item = figure(base)
+        if not work.request.lpips:
+            work.skip(item)
+        elif work.request.wants(item):
+            within, network = base == "lpips_diversity_within", work.lpips
+            pairs = pairs_within(_nearest_reals(work)) if within else diversity_pairs(len(work.fakes))
+            setting = replace(work.base_setting, extractor=f"lpips-{LPIPS_NET}", layer="v0.1", resize="none")
+            with work.attempt(item, setting=setting):
+                found = lpips_diversity(work.fakes.images, pairs, network, draws=work.draws)
+                if found is None:
+                    raise NotApplicable("There is no pair of generated pictures to compare.")
+                chosen = replace(setting, subset_size=len(pairs))
+                work.book.add(item, found.value, chosen, interval=found.interval)
+
+
+def _measure_smoothness(work: Measurement, walks: Tensor) -> tuple[float, ...]:
+    """Note the figures of walks uint8 [W, K, 3, H, W]; returns the steps of the first."""
+    setting = work.setting("efflite0", "mid", subset_size=walks.shape[1])
+    bases = ("smoothness_path", "smoothness_evenness", "smoothness_largest_step", "smoothness_detour")
+    figures = [figure(base, "efflite0") for base in bases]
+    steps: list[float] = []
+    with torch.inference_mode(), work.attempt(*figures, setting=setting):
+        extractor = work.reference.extractor("efflite0")
+        batches = walks.flatten(0, 1).split(work.reference.batch_size)
+        rows = torch.cat([extractor.describe(batch, ["mid"])["mid"] for batch in batches])
+        described = rows.view(*walks.shape[:2], -1).cpu()
+        found = walk_smoothness(described, work.draws)
+        steps += found.steps[0].tolist()
+        share = 1 / (walks.shape[1] - 1)
+        length = path_length(described[:, :-1].flatten(0, 1), described[:, 1:].flatten(0, 1), share)
+        interval = mean_interval((found.steps / share).square().mean(1), "walks", work.draws, lowest=0.0)
+        estimates = (Estimate(length, interval), found.evenness, found.largest_step, found.detour)
+        for item, estimate in zip(figures, estimates, strict=True):
+            work.book.add(item, estimate.value, setting, interval=estimate.interval)
+    return tuple(steps)
+
+
+def _extremes(work: Measurement) -> tuple[list[Ranked], list[Ranked]]:
+    """The generated pictures nearest to and farthest from their five nearest real ones on pooled features."""
+    if "efflite0" not in work.request.extractors:
+        return [], []
+    reals, fakes = work.reference.features("efflite0", ["pooled"])["pooled"], work.fake_rows("efflite0", "pooled")
+    k = min(NEIGHBOURS, len(reals))
+    distance = torch.cdist(fakes.double(), reals.double()).topk(k, largest=False).values.mean(1)
+    order = distance.argsort(stable=True).tolist()
+    ranked = [Ranked(work.fakes.order[index], distance[index].item()) for index in order]
+    count = min(EXTREMES, len(ranked) // 2)
+    return ranked[:count], ranked[::-1][:count]

@@ -5,18 +5,14 @@ fitted to the features, is the field's FID where the network is Inception; it gr
 """
 
 from dataclasses import replace
+from typing import Literal
 
-import torch
-
-from sase_gan.metrics import fidelity, neighbours, patches
-from sase_gan.metrics.book import Setting
+from sase_gan.metrics import fidelity, patches
+from sase_gan.metrics.book import Level, Setting
 from sase_gan.metrics.bootstrap import Interval, mean_interval
 from sase_gan.metrics.catalogue import FEWEST_FOR_KID
 from sase_gan.metrics.figures import Figure, figure, figures_on
 from sase_gan.metrics.measuring import Measurement
-from sase_gan.metrics.reference import ReferenceLevel
-
-_INTERVAL_ENDS = torch.tensor([0.025, 0.975], dtype=torch.float64)
 
 
 def measure_distribution(work: Measurement) -> None:
@@ -51,120 +47,89 @@ class _OnLayer:
         self.fakes = work.fake_rows(extractor, layer)
         self.setting = work.setting(extractor, layer)
 
+    def level(self, kind: Literal["frechet", "kernel"]) -> Level | None:
+        """What halves of the real pictures score on this layer."""
+        return self.work.reference.level(kind, self.work.protocol.reference_splits, self.extractor, self.layer)
+
     def kernel(self, base: str) -> None:
         """Note KID."""
-        work, found = self.work, figure(base, self.extractor)
+        work, found, fakes, reals = self.work, figure(base, self.extractor), self.fakes, self.reals
         if not work.request.wants(found):
             return
-        size = min(work.protocol.kid_largest_subset, len(self.fakes), len(self.reals))
+        size = min(work.protocol.kid_largest_subset, len(fakes), len(reals))
         setting = replace(self.setting, subset_size=size)
-
-        def compute() -> None:
-            distance = fidelity.kernel_distance(
-                self.fakes, self.reals, subsets=work.protocol.kid_subsets, subset_size=size
-            )
-            level = work.reference.kernel_level(self.extractor, self.layer, work.protocol.reference_splits)
-            work.book.add(
-                found,
-                distance.mean,
-                setting,
-                std=distance.std,
-                interval=fidelity.kernel_interval(distance.mean, self.fakes, self.reals, work.draws),
-                baseline=level.mean if level else None,
-                baseline_std=level.std if level else None,
-                reason=_kid_caution(len(self.reals), size),
-            )
-
-        work.attempt([found], setting, compute)
+        with work.attempt(found, setting=setting):
+            mean, std, _ = fidelity.kernel_distance(fakes, reals, subsets=work.protocol.kid_subsets, subset_size=size)
+            interval = fidelity.kernel_interval(mean, fakes, reals, work.draws)
+            level, caution = self.level("kernel"), _kid_caution(len(reals), size)
+            work.book.add(found, mean, setting, std=std, interval=interval, level=level, reason=caution)
 
     def frechet(self, base: str, reference_base: str) -> None:
         """Note FD, and what halves of the real pictures score in it."""
         work, found, own = self.work, figure(base, self.extractor), figure(reference_base, self.extractor)
-        level = work.reference.frechet_level(self.extractor, self.layer, work.protocol.reference_splits)
+        level = self.level("frechet")
         if self.extractor in own.metric.networks and work.request.wants(own):
             _note_level(work, own, level, self.setting)
         if not work.request.wants(found):
             return
-
-        def compute() -> None:
+        with work.attempt(found, setting=self.setting):
             # The mid-level distance is ours alone, so it takes the faster of the two equal forms.
             distance = fidelity.frechet_distance_gram if base == "fd_mid" else fidelity.frechet_distance
             value = distance(self.fakes, self.reals)
-            work.book.add(
-                found,
-                value,
-                self.setting,
-                interval=fidelity.frechet_interval(value, self.fakes, self.reals, work.draws),
-                baseline=level.mean if level else None,
-                baseline_std=level.std if level else None,
-            )
-
-        work.attempt([found], self.setting, compute)
+            interval = fidelity.frechet_interval(value, self.fakes, self.reals, work.draws)
+            work.book.add(found, value, self.setting, interval=interval, level=level)
 
     def memorisation(self) -> None:
         """Note FD, multiplied up for pictures that are near copies."""
         work, found, distance = self.work, figure("mifd", self.extractor), figure("fd", self.extractor)
         if not work.request.wants(found):
             return
-
-        def compute() -> None:
+        with work.attempt(found, setting=self.setting):
             value = work.book.value(distance.name)
             if value is None:
                 value = fidelity.frechet_distance(self.fakes, self.reals)
             factor = fidelity.memorisation_penalty(self.fakes, self.reals)
-            spread = work.book.interval(distance) or fidelity.frechet_interval(
-                value, self.fakes, self.reals, work.draws
-            )
+            spread = work.book.interval(distance)
+            spread = spread or fidelity.frechet_interval(value, self.fakes, self.reals, work.draws)
             interval = Interval(spread.low * factor, spread.high * factor, spread.description) if spread else None
             work.book.add(found, value * factor, self.setting, interval=interval)
 
-        work.attempt([found], self.setting, compute)
-
     def precision_recall(self) -> None:
         """Note the shares of one set that lie among the pictures of the other."""
-        work, fakes, reals = self.work, self.fakes, self.reals
-        k = work.protocol.precision_neighbours
+        work, fakes, reals, k = self.work, self.fakes, self.reals, self.work.protocol.precision_neighbours
         setting = replace(self.setting, neighbours=k)
         found = [figure(base, self.extractor) for base in ("precision", "recall")]
         if not any(work.request.wants(item) for item in found):
             return
-
-        def compute() -> None:
+        with work.attempt(*found, setting=setting):
             values = fidelity.precision_recall(fakes, reals, k)
-            inside = (fidelity.inside_balls(fakes, reals, k) > 0, fidelity.inside_balls(reals, fakes, k) > 0)
+            inside = (fidelity.inside_balls(fakes, reals, k).any(1), fidelity.inside_balls(reals, fakes, k).any(1))
             for item, value, items, what in zip(found, values, inside, ("fakes", "reals"), strict=True):
                 interval = _around(value, mean_interval(items, what, work.draws, lowest=0, highest=1))
                 work.book.add(item, value, setting, interval=interval)
 
-        work.attempt(found, setting, compute)
-
     def density_coverage(self) -> None:
         """Note how crowded the generated pictures' places are with real ones, and how many of these are reached."""
-        work, fakes, reals = self.work, self.fakes, self.reals
-        k = work.protocol.density_neighbours
+        work, fakes, reals, k = self.work, self.fakes, self.reals, self.work.protocol.density_neighbours
         setting = replace(self.setting, neighbours=k)
         density, coverage = (figure(base, self.extractor) for base in ("density", "coverage"))
         if not any(work.request.wants(item) for item in (density, coverage)):
             return
-
-        def compute() -> None:
-            found = neighbours.density_coverage(fakes, reals, k)
+        with work.attempt(density, coverage, setting=setting):
+            found = fidelity.density_coverage(fakes, reals, k)
             over_fakes = mean_interval(found.per_fake, "fakes", work.draws, lowest=0)
             over_reals = mean_interval(found.per_real, "reals", work.draws, lowest=0, highest=1)
             work.book.add(density, found.density, setting, interval=over_fakes)
-            level = neighbours.expected_coverage(len(fakes), len(reals), k)
-            work.book.add(coverage, found.coverage, setting, interval=over_reals, baseline=level)
-
-        work.attempt([density, coverage], setting, compute)
+            level = Level(fidelity.expected_coverage(len(fakes), len(reals), k))
+            work.book.add(coverage, found.coverage, setting, interval=over_reals, level=level)
 
     def nearest_neighbour(self) -> None:
         """Note whether the nearest neighbour tells real and generated apart."""
         work, found = self.work, figure("nn1_acc", self.extractor)
         if not work.request.wants(found):
             return
-
-        def compute() -> None:
-            values = neighbours.nearest_neighbour_accuracy(self.fakes, self.reals)
+        with work.attempt(found, setting=self.setting):
+            values = fidelity.nearest_neighbour_accuracy(self.fakes, self.reals)
             n = min(len(self.fakes), len(self.reals))
             mean = values.mean().item()
             # Draws share reals, so beside their spread stands that of a share of 2n pictures.
@@ -173,8 +138,6 @@ class _OnLayer:
             words = f"95 %, 1.96 deviations of a share of {2 * n} pictures, {len(values)} draws"
             interval = Interval(max(mean - spread, 0), min(mean + spread, 1), words)
             work.book.add(found, mean, replace(self.setting, subset_size=n), interval=interval)
-
-        work.attempt([found], self.setting, compute)
 
     def score(self) -> None:
         """Note the Inception Score's formula, on networks that classify."""
@@ -186,49 +149,34 @@ class _OnLayer:
         # The literature's ten parts are for thousands of pictures; few pictures are one part.
         splits = 10 if len(logits) >= 5000 else 1
         setting = work.setting(self.extractor, layer, subset_size=len(logits) // splits)
-
-        def compute() -> None:
+        with work.attempt(found, setting=setting):
             value, std = fidelity.inception_score(logits, splits=splits)
             interval = fidelity.inception_score_interval(value, logits, work.draws)
             work.book.add(found, value, setting, std=std if splits > 1 else None, interval=interval)
-
-        work.attempt([found], setting, compute)
 
 
 def measure_patches(work: Measurement) -> None:
     """Note the distance between small patches: its mean, one for each scale, and its level."""
     mean, setting = figure("patch_swd"), work.setting()
-
-    def compute() -> None:
+    with work.attempt(mean, setting=setting):
         reals = work.reference.patches
         found = patches.patch_distance(patches.extract_patches(work.fakes.images), reals)
-        level = work.reference.patch_level(min(work.protocol.reference_splits, 4))
-        work.book.add(
-            mean,
-            found.mean,
-            setting,
-            interval=found.interval,
-            baseline=level.mean if level else None,
-            baseline_std=level.std if level else None,
-        )
+        level = work.reference.level("patches", min(work.protocol.reference_splits, 4))
+        work.book.add(mean, found.mean, setting, interval=found.interval, level=level)
         for size, value in found.levels.items():
             at_scale = figure("patch_swd_level", scale=size)
             work.book.add(at_scale, value, setting, interval=found.level_intervals.get(size))
         _note_level(work, figure("patch_swd_reference"), level, setting)
 
-    work.attempt([mean], setting, compute)
 
-
-def _note_level(work: Measurement, own: Figure, level: ReferenceLevel | None, setting: Setting) -> None:
+def _note_level(work: Measurement, own: Figure, level: Level | None, setting: Setting) -> None:
     """Note what two random halves of the real pictures score."""
     setting = replace(setting, n_real=len(work.reference) // 2, n_fake=len(work.reference) // 2)
     if level is None:
         reason = f"halves need at least 4 real pictures; there are {len(work.reference)}"
         work.book.miss(own, setting, "not_applicable", reason)
-        return
-    words = f"95 %, {len(level.values)} random splits"
-    low, high = torch.quantile(level.values, _INTERVAL_ENDS).tolist()
-    work.book.add(own, level.mean, setting, std=level.std, interval=Interval(low, high, words))
+    else:
+        work.book.add(own, level.mean, setting, std=level.std, interval=level.interval)
 
 
 def _around(value: float, interval: Interval | None) -> Interval | None:

@@ -1,22 +1,23 @@
-"""Verdicts are colours for quality and diversity, with a sentence for when the feature spaces disagree.
+"""Verdicts are colours for copying, quality and diversity, each with the rule, the number and a sentence.
 
-No single space decides quality: pooled features prefer pictures with right textures and broken shapes, and a
-discriminator that was built on the same network lowers them without better pictures. So three are asked, pooled
-features, layout-aware features and network-free patches. The worst decides, but one that calls the pictures bad while
-all others call them good makes them no worse than amber. The limits are ours, set by eye on
-disturbed photographs and on drawings; they sort pictures into usable, visibly off and bad, and are no fine ruler.
+Copying is judged by the three figures of `originality`, beside what honest new pictures would score. No single space
+decides quality: pooled features prefer pictures with right textures and broken shapes, and a discriminator that was
+built on the same network lowers them without better pictures. So three are asked, pooled features, layout-aware
+features and network-free patches. The worst decides, but one that calls the pictures bad while all others call them
+good makes them no worse than amber. The limits are ours, set by eye on disturbed photographs and on drawings; they sort
+pictures into usable, visibly off and bad, and are no fine ruler.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from sase_gan.metrics.catalogue import COPY_RATE_LIMIT
+from sase_gan.metrics.catalogue import COPY_RATE_LIMIT, Space
 from sase_gan.metrics.records import Colour
 
 # Red outweighs amber, and a verdict outweighs none.
 SEVERITY: Mapping[str, int] = {"grey": 0, "green": 1, "amber": 2, "red": 3}
 
-# (space, base name of its figure, what it looks at, green up to, amber up to); ratios are to the halves of the reals.
+# Limits are those of green and of amber; ratios are to the halves of the reals.
 KID_LIMITS = (0.02, 0.08)
 MID_RATIO_LIMITS = (1.15, 1.6)
 PATCH_RATIO_LIMITS = (1.6, 3.0)
@@ -42,15 +43,104 @@ class Verdict:
 UNASKED_COPYING = Verdict("grey", "copying was not asked for", None, "Copying was not measured.")
 
 
+# --- copying ----------------------------------------------------------------------------------------------------------
+
+
+# A fake is suspiciously near when it is nearer than this quantile of the leave-one-out distances.
+NEAR_QUANTILE = 0.05
+# With fewer pictures there is no verdict on copying.
+LEAST_REALS = 10
+LEAST_FAKES = 20
+# Red from this `copy_share` up; below this AuthPct, which is in percent; and when `nn_ratio` is both below this and so
+# many honest standard deviations below the honest mean. Amber from so many deviations on.
+RED_SHARE = 0.5
+RED_AUTHPCT = 10.0
+RED_RATIO = 0.80
+RED_DEVIATIONS = 4.0
+AMBER_DEVIATIONS = 3.0
+
+
 @dataclass(frozen=True)
-class SpaceVerdict:
+class CopyScores:
+    """The three figures of one set of fakes; `copy_share` in 0..1, `authpct` in percent."""
+
+    copy_share: float
+    nn_ratio: float
+    authpct: float
+
+
+@dataclass(frozen=True)
+class HonestBaseline:
+    """Mean and standard deviation of the figures over random halves of the reals, one half taken as fakes."""
+
+    mean: CopyScores
+    std: CopyScores
+
+
+def copying_verdict(
+    scores: CopyScores, honest: HonestBaseline | None, reals: int, fakes: int, space: Space = "mid"
+) -> Verdict:
+    """Judge copying in one space: by the first rule that applies; grey with too few pictures."""
+    if honest is None or reals < LEAST_REALS or fakes < LEAST_FAKES:
+        rule = f"no verdict with fewer than {LEAST_REALS} reals or {LEAST_FAKES} fakes"
+        text = f"{reals} training and {fakes} generated pictures are too few for a verdict; look at the pairs."
+        return Verdict("grey", rule, None, text)
+    share, ratio, authentic = scores.copy_share, scores.nn_ratio, scores.authpct
+    mean, std, amber = honest.mean, honest.std, AMBER_DEVIATIONS
+    red_ratio = min(RED_RATIO, mean.nn_ratio - RED_DEVIATIONS * std.nn_ratio)
+    amber_share, amber_ratio = mean.copy_share + amber * std.copy_share, mean.nn_ratio - amber * std.nn_ratio
+    suffix = "" if space == "mid" else f"_{space}"
+    near = f"{share:.0%} of the generated pictures are suspiciously near to a training picture; honest new pictures"
+    rules: list[tuple[bool, Colour, str, float, str]] = [
+        (
+            share >= RED_SHARE,
+            *("red", f"copy_share{suffix} >= {RED_SHARE:g}", share),
+            f"{share:.0%} of the generated pictures are nearer to a training picture than training pictures are to "
+            "each other: they are copies, or close to it.",
+        ),
+        (
+            authentic < RED_AUTHPCT,
+            *("red", f"authpct{suffix} < {RED_AUTHPCT:g}", authentic),
+            f"Only {authentic:.0f} % of the generated pictures are farther from their nearest training picture than "
+            "that picture is from its own nearest neighbour.",
+        ),
+        (
+            ratio < red_ratio,
+            *("red", f"nn_ratio{suffix} < {red_ratio:.2f}", ratio),
+            f"Generated pictures lie at {ratio:.2f} of the distance that training pictures have from each other.",
+        ),
+        (
+            share > amber_share,
+            *("amber", f"copy_share{suffix} > {amber_share:.3f}, the honest mean + {amber:g} deviations", share),
+            f"{near} would stay under {amber_share:.0%}.",
+        ),
+        (
+            ratio < amber_ratio,
+            *("amber", f"nn_ratio{suffix} < {amber_ratio:.3f}, the honest mean - {amber:g} deviations", ratio),
+            f"Generated pictures are nearer to the training pictures ({ratio:.2f}) than honest new ones would be (at "
+            f"least {amber_ratio:.2f}).",
+        ),
+    ]
+    for applies, colour, rule, number, text in rules:
+        if applies:
+            return Verdict(colour, f"{colour}: {rule}", number, text)
+    text = f"{near} would score {mean.copy_share:.0%} by chance."
+    return Verdict("green", "green: no rule for red or amber applies", share, text)
+
+
+def joint_verdict(verdicts: Sequence[Verdict]) -> Verdict:
+    """Pick the severest of the spaces' verdicts; of equal ones the first."""
+    return max(verdicts, key=lambda verdict: SEVERITY[verdict.colour])
+
+
+# --- quality and diversity of sets ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class SpaceVerdict(Verdict):
     """A space's verdict is what one feature space says about quality."""
 
     space: str
-    colour: Colour
-    number: float
-    rule: str
-    text: str
 
 
 def quality_by_space(value: Lookup, *, pooled_counts: bool = True) -> list[SpaceVerdict]:
@@ -63,24 +153,25 @@ def quality_by_space(value: Lookup, *, pooled_counts: bool = True) -> list[Space
     said = []
     kid = value("kid_efflite0")
     if kid is not None and pooled_counts:
-        colour = _colour(kid, KID_LIMITS)
         text = f"Pooled features put the generated pictures at a KID of {kid:.3f} (good: up to {KID_LIMITS[0]:g})."
-        said.append(SpaceVerdict("pooled features", colour, kid, _rule("kid_efflite0", KID_LIMITS), text))
+        said.append(_space_verdict("pooled features", "kid_efflite0", kid, KID_LIMITS, text))
     for space, name, reference, limits in (
         ("layout-aware features", "fd_mid_efflite0", "fd_mid_reference_efflite0", MID_RATIO_LIMITS),
         ("small patches", "patch_swd", "patch_swd_reference", PATCH_RATIO_LIMITS),
     ):
         distance, own = value(name), value(reference)
-        if distance is None or own is None or own <= 0:
-            continue
-        ratio = distance / own
-        text = (
-            f"By {space} the generated pictures are {ratio:.1f} times as far from the real ones as halves of the real "
-            f"ones are from each other (good: up to {limits[0]:g})."
-        )
-        rule = _rule(f"{name} / {reference}", limits)
-        said.append(SpaceVerdict(space, _colour(ratio, limits), ratio, rule, text))
+        if distance is not None and own is not None and own > 0:
+            ratio = distance / own
+            text = (
+                f"By {space} the generated pictures are {ratio:.1f} times as far from the real ones as halves of the "
+                f"real ones are from each other (good: up to {limits[0]:g})."
+            )
+            said.append(_space_verdict(space, f"{name} / {reference}", ratio, limits, text))
     return said
+
+
+def _space_verdict(space: str, name: str, value: float, limits: tuple[float, float], text: str) -> SpaceVerdict:
+    return SpaceVerdict(_colour(value, limits), _rule(name, limits), value, text, space)
 
 
 def quality_verdict(spaces: list[SpaceVerdict]) -> Verdict:
@@ -127,7 +218,7 @@ def diversity_verdict(value: Lookup, expected_coverage: float | None = None) -> 
 
     Args:
         value: gives a figure of the record by its name, or None.
-        expected_coverage: of as many fakes drawn like the reals, see `neighbours.expected_coverage`; few fakes cannot
+        expected_coverage: of as many fakes drawn like the reals, see `fidelity.expected_coverage`; few fakes cannot
             reach all reals. None stands for 1.
     """
     diversity, coverage = value("div_efflite0"), value("coverage_efflite0")
@@ -135,19 +226,18 @@ def diversity_verdict(value: Lookup, expected_coverage: float | None = None) -> 
     options: list[Verdict] = []
     unjudged = ""
     if diversity is not None:
-        colour = _colour(-diversity, (-DIVERSITY_LIMITS[0], -DIVERSITY_LIMITS[1]))
         text = f"Generated pictures differ from each other {diversity:.2f} times as much as the real ones do."
-        options.append(Verdict(colour, f"{colour}: {_rule_above('div_efflite0', DIVERSITY_LIMITS)}", diversity, text))
+        options.append(_verdict_above("div_efflite0", diversity, DIVERSITY_LIMITS, text))
     if coverage is not None and (precision is None or precision >= LEAST_PRECISION):
         reached = min(coverage / expected_coverage, 1.0) if expected_coverage else coverage
-        colour = _colour(-reached, (-COVERAGE_LIMITS[0], -COVERAGE_LIMITS[1]))
-        text = f"{coverage:.0%} of the real pictures have a generated one in their neighbourhood" + (
-            f"; as many pictures drawn like the real ones would reach {expected_coverage:.0%}."
-            if expected_coverage
-            else "."
+        name, text = (
+            "coverage_efflite0",
+            f"{coverage:.0%} of the real pictures have a generated one in their neighbourhood",
         )
-        name = "coverage_efflite0 / its level for equal sets" if expected_coverage else "coverage_efflite0"
-        options.append(Verdict(colour, f"{colour}: {_rule_above(name, COVERAGE_LIMITS)}", reached, text))
+        if expected_coverage:
+            name += " / its level for equal sets"
+            text += f"; as many pictures drawn like the real ones would reach {expected_coverage:.0%}"
+        options.append(_verdict_above(name, reached, COVERAGE_LIMITS, f"{text}."))
     elif coverage is not None:
         share = f"only {precision:.0%}" if precision and precision >= 0.005 else "next to none"
         unjudged = (
@@ -169,11 +259,16 @@ def _rule(name: str, limits: tuple[float, float]) -> str:
     return f"{name}: green up to {limits[0]:g}, amber up to {limits[1]:g}, red above"
 
 
-def _rule_above(name: str, limits: tuple[float, float]) -> str:
-    return f"{name}: green from {limits[0]:g}, amber from {limits[1]:g}, red below"
+def _verdict_above(name: str, value: float, limits: tuple[float, float], text: str) -> Verdict:
+    """The verdict on a figure that is better when higher."""
+    colour = _colour(-value, (-limits[0], -limits[1]))
+    rule = f"{colour}: {name}: green from {limits[0]:g}, amber from {limits[1]:g}, red below"
+    return Verdict(colour, rule, value, text)
 
 
-# Single pictures: JPEG of quality 75 scores 5, samples of ConSinGAN 19 and of SinGAN 28, other photographs 400.
+# --- pictures made from one picture -----------------------------------------------------------------------------------
+
+# JPEG of quality 75 scores 5, samples of ConSinGAN 19 and of SinGAN 28, other photographs 400.
 JPEG_DISTANCE = 5
 PUBLISHED_DISTANCES = (19, 28)
 SINGLE_LIMITS = (40.0, 120.0)
@@ -189,7 +284,7 @@ def single_quality(distance: float | None) -> Verdict:
     colour = _colour(distance, SINGLE_LIMITS)
     text = (
         f"Textures lie {distance:.0f} from the training picture's (samples of published generators: about "
-        "{} to {}).".format(*PUBLISHED_DISTANCES)
+        f"{PUBLISHED_DISTANCES[0]} to {PUBLISHED_DISTANCES[1]})."
     )
     return Verdict(colour, f"{colour}: {_rule('sifd_efflite0', SINGLE_LIMITS)}", distance, text)
 
@@ -199,21 +294,16 @@ def single_diversity(diversity: float | None, fakes: int) -> Verdict:
     if diversity is None or fakes < LEAST_SINGLE_FAKES:
         rule = f"no verdict with fewer than {LEAST_SINGLE_FAKES} generated pictures"
         return Verdict("grey", rule, None, f"{fakes} generated pictures are too few to judge their variety.")
-    colour = _colour(-diversity, (-SINGLE_DIVERSITY_LIMITS[0], -SINGLE_DIVERSITY_LIMITS[1]))
     text = f"Generated pictures vary by {diversity:.2f} of the training picture's own variation."
-    return Verdict(colour, f"{colour}: {_rule_above('pixel_diversity', SINGLE_DIVERSITY_LIMITS)}", diversity, text)
+    return _verdict_above("pixel_diversity", diversity, SINGLE_DIVERSITY_LIMITS, text)
 
 
 def single_copying(flagged: int, fakes: int) -> Verdict:
     """Judge copying of the one training picture: the share of the fakes whose copy rate reaches the limit."""
     share = flagged / fakes
-    colour: Colour = (
-        "red" if share >= SINGLE_COPIES_LIMITS[1] else "amber" if share > SINGLE_COPIES_LIMITS[0] else "green"
-    )
-    rule = (
-        f"{colour}: share of pictures with copy_rate >= {COPY_RATE_LIMIT:g}: green up to {SINGLE_COPIES_LIMITS[0]:g}, "
-        f"red from {SINGLE_COPIES_LIMITS[1]:g}"
-    )
+    green, red = SINGLE_COPIES_LIMITS
+    colour: Colour = "red" if share >= red else "amber" if share > green else "green"
+    rule = f"{colour}: share of pictures with copy_rate >= {COPY_RATE_LIMIT:g}: green up to {green:g}, red from {red:g}"
     text = (
         f"{flagged} of {fakes} generated pictures take {100 * COPY_RATE_LIMIT:.0f} % or more of their patches in one "
         "piece from the original."

@@ -11,7 +11,7 @@ from sase_gan.report.plots import bars_svg
 STAIRS = 2.0
 """A latent walk whose largest step exceeds this many mean steps is called a stair [ours]."""
 
-# In which descriptor a pair was found near, see `metrics.copy_spaces`.
+# In which descriptor a pair was found near, see `metrics.extractors`.
 _SPACES = {"mid": "by layout", "pixels": "by pixels"}
 
 

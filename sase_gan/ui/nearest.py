@@ -9,7 +9,7 @@ import torch
 
 from sase_gan.datasets.images import ImageSet
 from sase_gan.metrics.catalogue import SPACES, Space
-from sase_gan.metrics.copy_spaces import pixel_descriptor, thumbnails
+from sase_gan.metrics.extractors import pixel_descriptor, thumbnails
 from sase_gan.metrics.originality import CopyReference
 from sase_gan.metrics.reference import PreparedReference
 

@@ -93,3 +93,48 @@ def test_too_few_pictures_are_told() -> None:
         diversity.relative_diversity(torch.randn(1, 2), torch.randn(4, 2))
     with pytest.raises(NotApplicable, match="all the same"):
         diversity.relative_diversity(torch.randn(3, 2), torch.ones(4, 2))
+
+
+def test_a_straight_even_walk_and_a_jump() -> None:
+    line = torch.linspace(0, 1, 9)[:, None] * torch.randn(1, 12)
+    even = diversity.walk_smoothness(line[None])
+    assert even.evenness.value == pytest.approx(0, abs=1e-5)
+    assert even.largest_step.value == pytest.approx(1, abs=1e-5)
+    assert even.detour.value == pytest.approx(1, abs=1e-5)
+    stairs = torch.zeros(2, 9, 3)
+    stairs[:, 5:] = 1
+    jump = diversity.walk_smoothness(stairs)
+    assert jump.largest_step.value == pytest.approx(8)
+    assert jump.evenness.value == pytest.approx(7**0.5)
+    assert jump.steps.shape == (2, 8)
+
+
+def test_a_detour_is_measured() -> None:
+    corner = torch.tensor([[[0.0, 0.0], [1.0, 0.0], [1.0, 1.0]]])
+    assert diversity.walk_smoothness(corner).detour.value == pytest.approx(2**0.5)
+
+
+def test_path_length_of_linear_pictures_is_the_squared_slope() -> None:
+    slope = torch.randn(40, 6)
+    first = torch.randn(40, 6)
+    expected = slope.square().sum(1).double().sort().values.mean().item()
+    for epsilon in (0.05, 0.5):
+        assert diversity.path_length(first, first + epsilon * slope, epsilon) == pytest.approx(expected, rel=1e-4)
+
+
+def test_outliers_are_left_out_of_the_path_length() -> None:
+    first = torch.zeros(200, 1)
+    second = torch.ones(200, 1)
+    second[0] = 1000
+    assert diversity.path_length(first, second, 1.0) == pytest.approx(1.0)
+
+
+def test_impossible_walks_are_told() -> None:
+    with pytest.raises(NotApplicable, match="three pictures or more"):
+        diversity.walk_smoothness(torch.randn(2, 2, 4))
+    with pytest.raises(NotApplicable, match="do not change"):
+        diversity.walk_smoothness(torch.ones(1, 4, 4))
+    with pytest.raises(ValueError, match="epsilon"):
+        diversity.path_length(torch.ones(2, 2), torch.ones(2, 2), 0)
+    with pytest.raises(ValueError, match="equal numbers"):
+        diversity.path_length(torch.ones(2, 2), torch.ones(3, 2), 1)

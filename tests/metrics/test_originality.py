@@ -6,10 +6,10 @@ from sase_gan.features.efficientnet_lite0 import cell_descriptor, efficientnet_l
 from sase_gan.metrics import originality
 from sase_gan.metrics.book import NotApplicable
 from sase_gan.metrics.catalogue import SPACES
-from sase_gan.metrics.copy_spaces import SHIFTS, pixel_descriptor, shifted, shifted_mid, thumbnails
-from sase_gan.metrics.copy_verdict import CopyScores, HonestBaseline, copying_verdict, joint_verdict
+from sase_gan.metrics.extractors import SHIFTS, pixel_descriptor, shifted, thumbnails
 from sase_gan.metrics.originality import CopyReference, check_copying, check_holdout
 from sase_gan.metrics.reference import PictureSet, PreparedReference
+from sase_gan.metrics.verdicts import CopyScores, HonestBaseline, copying_verdict, joint_verdict
 from tests.metrics.conftest import blurred, compressed, each
 from tests.metrics.conftest import shifted as moved
 
@@ -123,7 +123,7 @@ def test_shifts_of_maps_stand_for_shifts_of_pictures() -> None:
     network = efficientnet_lite0()
     with torch.inference_mode():
         here, there = (network.describe(x, ["mid_map"])["mid_map"] for x in (images, moved(images, 0, 8)))
-        variants, right = shifted_mid(here), cell_descriptor(there)  # moved by one cell of the 28 x 28 map
+        variants, right = shifted(here, cell_descriptor), cell_descriptor(there)  # moved by one cell of the 28 x 28 map
     assert variants.shape == (2, len(SHIFTS), 1960)
     distances = (variants - right[:, None]).norm(dim=2)
     assert [SHIFTS[index] for index in distances.argmin(1)] == [(0, -1), (0, -1)]

@@ -5,10 +5,9 @@ import torch
 
 from sase_gan.errors import UsageError, WeightsError
 from sase_gan.features import weights
-from sase_gan.metrics.book import RecordBook, Setting
+from sase_gan.metrics.book import RecordBook, Setting, comparability
 from sase_gan.metrics.figures import figure, identify, known_figures
-from sase_gan.metrics.protocol import PROTOCOLS, TRAINING, comparability, named_protocol
-from sase_gan.metrics.request import resolve
+from sase_gan.metrics.request import PROTOCOLS, TRAINING, named_protocol, resolve
 
 
 @pytest.fixture(autouse=True)

@@ -9,14 +9,13 @@ from torch import Tensor
 
 from sase_gan.errors import DataError
 from sase_gan.features import weights
-from sase_gan.metrics import neighbours, verdicts
+from sase_gan.metrics import fidelity, verdicts
 from sase_gan.metrics.feature_store import FeatureStore
-from sase_gan.metrics.outcome import Evaluation, Provenance
-from sase_gan.metrics.protocol import Protocol
+from sase_gan.metrics.measuring import Evaluation, Provenance
 from sase_gan.metrics.quick import prepare_measure
 from sase_gan.metrics.records import DataPart, FakesPart, ModelPart, parse_record
 from sase_gan.metrics.reference import PreparedReference
-from sase_gan.metrics.request import resolve
+from sase_gan.metrics.request import Protocol, resolve
 from sase_gan.metrics.single_suite import evaluate_single, summarise_scenes
 from sase_gan.metrics.suite import evaluate
 
@@ -182,8 +181,6 @@ def test_missing_weights_are_noted_where_skipping_was_allowed(
 def test_one_failing_figure_does_not_lose_the_others(
     small_faces: Tensor, reference: PreparedReference, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from sase_gan.metrics import fidelity
-
     def broken(*_args: object) -> float:
         raise RuntimeError("no convergence")
 
@@ -308,7 +305,7 @@ def test_varied_but_poor_pictures_are_not_called_uniform() -> None:
 def test_few_fakes_are_not_blamed_for_the_reals_that_they_cannot_reach() -> None:
     values = lookup(div_efflite0=1.0, coverage_efflite0=0.42, precision_efflite0=0.8)
     assert verdicts.diversity_verdict(values).colour == "amber"
-    assert verdicts.diversity_verdict(values, neighbours.expected_coverage(12, 100)).colour == "green"
+    assert verdicts.diversity_verdict(values, fidelity.expected_coverage(12, 100)).colour == "green"
 
 
 # --- one picture ------------------------------------------------------------------------------------------------------
