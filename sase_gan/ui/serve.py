@@ -70,7 +70,8 @@ def serve(
     """Start the studio and wait until it is stopped; `opened` is told its address.
 
     The process moves to an empty temporary folder, which also takes uploads and pictures and is removed at the end:
-    whatever a visitor makes the server look for, there is nothing of the user's in reach.
+    whatever a visitor makes the server look for, there is nothing of the user's in reach. Read it straight down: every
+    line changes the process for those after it.
 
     Raises:
         UsageError: for an address beyond this machine without a password, or a port that is taken.

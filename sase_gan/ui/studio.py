@@ -44,7 +44,11 @@ class Page(gr.Blocks):
     """A page that answers values of a wrong kind with a sentence, where gradio would answer with nothing."""
 
     async def preprocess_data(self, *args: Any, **kwargs: Any) -> Any:
-        """Do as gradio does, but answer with a sentence."""
+        """Do as gradio does, but answer with a sentence.
+
+        Raises:
+            gr.Error: for a value of a wrong kind.
+        """
         try:
             return await super().preprocess_data(*args, **kwargs)
         except gr.Error:

@@ -102,7 +102,11 @@ class EvaluateHandlers:
 
     @sentences
     def compare(self, reports: list[str]) -> Report:
-        """Put two to four reports side by side; returns sentences, the page, the file."""
+        """Put two to four reports side by side; returns sentences, the page, the file.
+
+        Raises:
+            UsageError: for fewer or more reports, or one that is not there.
+        """
         if not isinstance(reports, list) or not 2 <= len(set(map(str, reports))) <= MOST_COMPARED:
             raise UsageError(f"Choose two to {MOST_COMPARED} different reports to compare.")
         folders = [self._find(name) for name in dict.fromkeys(reports)]

@@ -165,7 +165,10 @@ def _gate_edit(
 
 
 def build(models: Models, model: gr.Dropdown) -> list[Action]:
-    """Lay the tab out and connect its events; returns what is done in turn when it is opened."""
+    """Lay the tab out and connect its events; returns what is done in turn when it is opened.
+
+    Reads straight down, as the tab looks.
+    """
     handlers = LayerHandlers(models)
     gr.Markdown(
         "A SASE block reads **masks** and **style vectors** from a small early map: where a mask is high, its style "
