@@ -26,7 +26,7 @@ PresetOption = Annotated[str | None, typer.Option(help="A recipe of configs/clas
 @app.command(cls=options.former_names({"--accelerator": "--device"}))
 def train(
     data: DataArgument,
-    out: options.RunFolderOption,
+    out: options.RunFolderOption = None,
     preset: PresetOption = None,
     config: options.ConfigOption = None,
     backbone: Annotated[str | None, typer.Option(help="For example resnet50, cifar_resnet18, mobilenetv2.")] = None,
@@ -36,10 +36,10 @@ def train(
     epochs: options.EpochsOption = None,
     batch_size: Annotated[int | None, typer.Option(min=2, help="Pictures in a step.")] = None,
     max_train: Annotated[int | None, typer.Option(min=2, help="Train on so many pictures only.")] = None,
-    holdout: Annotated[float | None, typer.Option(help="Share held out where the data have no test part.")] = None,
+    holdout: options.HoldoutOption = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Of first weights, order and augmentation.")] = None,
     set_values: options.SettingsOption = None,
-    resume: options.ResumeOption = False,
+    resume: options.ResumeOption = None,
     dry_run: options.DryRunOption = False,
     device: options.DeviceOption = "auto",
     threads: options.ThreadsOption = None,
@@ -55,7 +55,8 @@ def train(
         "held_out": holdout,
         "seed": seed,
     }
-    settings = _settings(preset, config, flags, set_values)
+    folder = options.run_folder(out, resume)
+    settings = _settings(preset, config or (resume and resume / "config.yaml"), flags, set_values)
     console = Console()
     if dry_run:
         from sase_gan.config import to_yaml
@@ -69,8 +70,10 @@ def train(
     from sase_gan.recognition.fit import choose_device
 
     kind, parts = choose_device(device, threads), _open_parts(data, settings)
-    result = fit_classifier(settings, *parts, out, resume=resume, device=kind, show_progress=console.is_terminal)
-    _report(result.scores, out)
+    result = fit_classifier(
+        settings, *parts, folder, resume=resume is not None, device=kind, show_progress=console.is_terminal
+    )
+    _report(result.scores, folder)
 
 
 @app.command(cls=options.former_names({"--held-out": "--holdout"}))
@@ -79,7 +82,12 @@ def evaluate(
     data: DataArgument,
     out: options.ScoresOption,
     batch_size: options.PassOption = 64,
-    holdout: Annotated[float, typer.Option(help="As in training, where the data have no test part.")] = 0.1,
+    holdout: Annotated[
+        float,
+        typer.Option(
+            help="Share, as in training, where the data have no test part.", metavar="SHARE", parser=options.parse_share
+        ),
+    ] = 0.1,
     seed: Annotated[int, typer.Option(help="As in training, where the data have no test part.")] = 0,
     device: options.DeviceOption = "auto",
     threads: options.ThreadsOption = None,
@@ -141,7 +149,7 @@ def predict(
         console.print(f"Written: {out}")
 
 
-@app.command(cls=options.former_names({"--accelerator": "--device"}))
+@app.command(cls=options.former_names({"--accelerator": "--device", "--seeds": "--num-seeds"}))
 def study(
     data: DataArgument,
     out: Annotated[Path, typer.Option(help="The study's folder; an interrupted study goes on.")],
@@ -150,7 +158,7 @@ def study(
     variants: Annotated[
         str, typer.Option(help="Names with commas; see recognition.classification.study.VARIANTS.")
     ] = "bn,an,sase,grouped,aw,emsa,se",
-    seeds: Annotated[int, typer.Option(min=1, help="How many seeds, from 0.")] = 3,
+    num_seeds: Annotated[int, typer.Option(min=1, help="How many seeds, from 0.")] = 3,
     set_values: options.SettingsOption = None,
     device: options.DeviceOption = "auto",
     threads: options.ThreadsOption = None,
@@ -170,7 +178,7 @@ def study(
         console.print(f"{folder.name}: top-1 {100 * record['top1']:.2f} %, {record['seconds']:.0f} s")
         return record
 
-    run_study(settings, [name.strip() for name in variants.split(",")], range(seeds), out, fit)
+    run_study(settings, [name.strip() for name in variants.split(",")], range(num_seeds), out, fit)
     console.print((out / "study.md").read_text(), markup=False, soft_wrap=True)
 
 

@@ -18,7 +18,7 @@ DataArgument = Annotated[
 @app.command(cls=options.former_names({"--accelerator": "--device"}))
 def train(
     data: DataArgument,
-    out: options.RunFolderOption,
+    out: options.RunFolderOption = None,
     preset: Annotated[str | None, typer.Option(help="A recipe of configs/detect, for example shapes.")] = None,
     config: options.ConfigOption = None,
     backbone: Annotated[str | None, typer.Option(help="For example resnet50, mobilenetv2.")] = None,
@@ -33,7 +33,7 @@ def train(
     batch_size: Annotated[int | None, typer.Option(min=1, help="Pictures in a step.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Of first weights, order and mirroring.")] = None,
     set_values: options.SettingsOption = None,
-    resume: options.ResumeOption = False,
+    resume: options.ResumeOption = None,
     dry_run: options.DryRunOption = False,
     device: options.DeviceOption = "auto",
     threads: options.ThreadsOption = None,
@@ -52,6 +52,8 @@ def train(
         "batch_size": batch_size,
         "seed": seed,
     }
+    folder = options.run_folder(out, resume)
+    config = config or (resume and resume / "config.yaml")
     settings = resolve(DetectConfig, preset=preset, file=config, flags=flags, settings=set_values, task="detect")
     console = Console()
     if dry_run:
@@ -67,9 +69,15 @@ def train(
 
     kind, test = choose_device(device, threads), open_coco(data, "test")
     result = fit_detector(
-        settings, open_coco(data, "train"), test, out, resume=resume, device=kind, show_progress=console.is_terminal
+        settings,
+        open_coco(data, "train"),
+        test,
+        folder,
+        resume=resume is not None,
+        device=kind,
+        show_progress=console.is_terminal,
     )
-    _report(result.network, test, result.scores, result.evaluation.predictions, out)
+    _report(result.network, test, result.scores, result.evaluation.predictions, folder)
 
 
 @app.command()

@@ -34,14 +34,14 @@ DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show settings and
 # Of classify and detect.
 SnapshotArgument = Annotated[Path, typer.Argument(help="A snapshot folder that a run wrote.")]
 PicturesArgument = Annotated[Path, typer.Argument(help="A picture, a folder or a zip of pictures.")]
-RunFolderOption = Annotated[Path, typer.Option("--out", help="The run folder.")]
+RunFolderOption = Annotated[Path | None, typer.Option("--out", help="The folder of a new run.")]
 ScoresOption = Annotated[Path, typer.Option("--out", help="Where the scores and the report go.")]
 NormOption = Annotated[str | None, typer.Option("--norm", help="batch or attentive.")]
 ConvOption = Annotated[str | None, typer.Option("--conv", help="plain, sase, aw or grouped.")]
 AttentionOption = Annotated[str | None, typer.Option("--attention", help="none, se, cbam or emsa.")]
 EpochsOption = Annotated[int | None, typer.Option("--epochs", min=1, help="Passes over the training pictures.")]
 PassOption = Annotated[int, typer.Option("--batch-size", min=1, help="Pictures at once.")]
-ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")]
+ResumeOption = Annotated[Path | None, typer.Option("--resume", help="Go on with this run folder.")]
 
 
 def split_names(text: str | None) -> tuple[str, ...] | None:
@@ -87,10 +87,29 @@ def parse_share(text: str) -> float:
     return share
 
 
+def run_folder(out: Path | None, resume: Path | None) -> Path:
+    """Return the folder of a new run, or of the one that goes on.
+
+    Raises:
+        UsageError: for none of them or both; DataError: for a folder to go on with that holds no run.
+    """
+    from sase_gan.errors import UsageError
+    from sase_gan.runs.folder import open_run
+
+    if out is not None and resume is not None:
+        raise UsageError(f"--out is {out} and --resume {resume}; give --out for a new run, --resume to go on with one")
+    if resume is not None:
+        return open_run(resume).path
+    if out is None:
+        raise UsageError("no run folder was given; name a new one with --out, or one to go on with by --resume")
+    return out
+
+
 def former_names(former: Mapping[str, str] = MappingProxyType({})) -> type[TyperCommand]:
     """Make the class of a command that understands former names of its options; its help shows the present ones only.
 
-    Hidden arguments, for what was an argument formerly, are left out of the usage line too.
+    Hidden arguments, for what was an argument formerly, are left out of the usage line too. `--out RUN --resume`, as
+    recognition's trainings were continued formerly, is read as `--resume RUN`.
 
     Example:
         `@app.command(cls=former_names({"--accelerator": "--device"}))`
@@ -98,7 +117,7 @@ def former_names(former: Mapping[str, str] = MappingProxyType({})) -> type[Typer
 
     class Command(TyperCommand):
         def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-            return super().parse_args(ctx, _renamed(args, former))
+            return super().parse_args(ctx, _resume_with_folder(_renamed(args, former)))
 
         def collect_usage_pieces(self, ctx: Any) -> list[str]:
             shown = [one for one in self.get_params(ctx) if not getattr(one, "hidden", False)]
@@ -122,3 +141,18 @@ def _renamed(arguments: Sequence[str], former: Mapping[str, str]) -> list[str]:
         name, equals, value = word.partition("=")
         result.append(f"{former.get(name, name)}{equals}{value}")
     return result
+
+
+def _resume_with_folder(arguments: list[str]) -> list[str]:
+    """Give `--resume` the folder that once stood behind `--out`.
+
+    Example:
+        >>> _resume_with_folder(["data", "--out", "run", "--resume", "--epochs", "2"])
+        ['data', '--resume', 'run', '--epochs', '2']
+    """
+    following = [*arguments[1:], "--"]
+    bare = [place for place, word in enumerate(arguments) if word == "--resume" and following[place].startswith("--")]
+    if not bare:
+        return arguments
+    kept = [word for place, word in enumerate(arguments) if place != bare[0]]
+    return ["--resume" + word.removeprefix("--out") if word.partition("=")[0] == "--out" else word for word in kept]

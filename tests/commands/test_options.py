@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import typer
 from typer.main import get_command
 from typer.testing import CliRunner
@@ -12,6 +13,7 @@ from typer.testing import CliRunner
 from sase_gan import cli
 from sase_gan.commands.options import DeviceOption, former_names, parse_share, parse_size
 from sase_gan.errors import UsageError
+from sase_gan.pixels import write_png
 from tests.commands.test_cli import every_command
 
 app = typer.Typer()
@@ -63,6 +65,42 @@ def test_other_shares_are_refused(text: str) -> None:
         parse_share(text)
 
 
+@pytest.fixture
+def classes(tmp_path: Path) -> Path:
+    """Two classes of four plain pictures each."""
+    for name, grey in (("dark", 20), ("light", 230)):
+        for index in range(4):
+            write_png(tmp_path / "classes" / name / f"{index}.png", torch.full((3, 32, 32), grey + index).byte())
+    return tmp_path / "classes"
+
+
+def test_a_classifier_goes_on_with_a_run_folder_as_a_generator_does(classes: Path, tmp_path: Path) -> None:
+    def invoke(*words: str) -> Any:
+        settings = ["--set", "pictures.image_size=8", "--epochs", words[-1], "--threads", "1", "--device", "cpu"]
+        return CliRunner().invoke(cli.app, ["classify", "train", str(classes), *words[:-1], *settings])
+
+    run = str(tmp_path / "run")
+    small = ["--preset", "smoke", "--batch-size", "4", "--holdout", "25%"]
+    assert invoke("--out", run, *small, "1").exit_code == 0
+    assert "held_out: 0.25" in (tmp_path / "run" / "config.yaml").read_text()
+    for going_on, epochs in ((["--resume", run], "2"), (["--out", run, "--resume"], "3")):
+        result = invoke(*going_on, epochs)
+        assert result.exit_code == 0, (result.output, result.exception)
+        config = (tmp_path / "run" / "config.yaml").read_text()
+        assert "held_out: 0.25" in config  # the run's own settings, which were not given again
+        assert f"epochs: {epochs}" in config
+
+
+@pytest.mark.parametrize("words", [["classify", "train"], ["detect", "train"]])
+def test_recognisers_say_which_folder_they_need(words: list[str], tmp_path: Path) -> None:
+    for given, sentence in (
+        ([], "no run folder was given"),
+        (["--out", "a", "--resume", "b"], "give --out for a new run"),
+        (["--resume", str(tmp_path)], "holds no run"),
+    ):
+        assert sentence in str(CliRunner().invoke(cli.app, [*words, "data", *given]).exception)
+
+
 def options(*words: str) -> dict[str, Any]:
     """All options of a command by their spelling."""
     command = get_command(cli.app)
@@ -84,9 +122,26 @@ def test_a_shared_option_reads_the_same_on_every_command(words: list[str]) -> No
     [
         (["bench", "layers"], ["--channels", "8", "--size", "4", "--batch-size", "2", "--repeats", "1"]),
         (["weights", "verify"], ["--dir", "nowhere", "efflite0"]),
+        (
+            ["classify", "study"],
+            [
+                "{data}",
+                "--out",
+                "{out}/study",
+                "--preset",
+                "smoke",
+                "--variants",
+                "bn",
+                "--seeds",
+                "1",
+                "--set",
+                "batch_size=2",
+            ],
+        ),
     ],
 )
-def test_former_spellings_still_work(words: list[str], former: list[str]) -> None:
+def test_former_spellings_still_work(words: list[str], former: list[str], classes: Path, tmp_path: Path) -> None:
+    former = [word.format(data=classes, out=tmp_path) for word in former]
     result = CliRunner().invoke(cli.app, [*words, *former])
     assert result.exit_code == 0, result.output
 
