@@ -168,8 +168,7 @@ def mask_overlay(image: Tensor, mask: Tensor, *, scale: int = 1) -> Tensor:
     """
     height, width = image.shape[1] * scale, image.shape[2] * scale
     large = F.interpolate(image[None].float() / 255, size=(height, width), mode="nearest")[0]
-    spread = (mask.max() - mask.min()).clamp_min(1e-6)
-    share = ((mask - mask.min()) / spread).float()[None, None]
+    share = ((mask - mask.min()) / (mask.max() - mask.min()).clamp_min(1e-6)).float()[None, None]
     share = F.interpolate(share, size=(height, width), mode="nearest")[0]
     grey = large.mean(0, keepdim=True) * 0.35
     tint = torch.tensor([1.0, 0.55, 0.1])[:, None, None]

@@ -101,10 +101,9 @@ def inject(
     """
     _check_scale(pyramid, start_scale, least=1)
     _check_proportions(pyramid, image, size)
-    device = pyramid.amplitudes.device
     sizes = pyramid.stage_sizes(size)
     with evaluating(pyramid):
-        whole = resize(to_float(image)[None].to(device), sizes[-1])
+        whole = resize(to_float(image)[None].to(pyramid.amplitudes.device), sizes[-1])
         carried = resize(whole, sizes[start_scale - 1]).clamp(-1, 1)
         drawn = _draw(pyramid, seeds, carried, start_scale, size=size, noise=noise, finish=finish)
     if mask is None:
@@ -202,13 +201,9 @@ def animate(
         raise UsageError(f"alpha is {alpha} and beta {beta}; both must be between 0 and 1")
     start_scale = min(start_scale, pyramid.num_stages - 1)
     _check_scale(pyramid, start_scale, least=0)
-    source = random_generator(seed, "animation")
-    shapes = (pyramid.latent_shape(), *pyramid.noise_shapes())
-    targets = [
-        torch.zeros(1, *shape) if fixed is None else fixed.cpu()
-        for shape, fixed in zip(shapes, pyramid.fixed_noise(), strict=True)
-    ]
-    walk = _walk_around(targets, source, alpha, beta)
+    # The reconstruction has no noise but at the coarsest stage.
+    targets = [pyramid.fixed0.cpu(), *(torch.zeros(1, *shape) for shape in pyramid.noise_shapes())]
+    walk = _walk_around(targets, random_generator(seed, "animation"), alpha, beta)
     parts = []
     with evaluating(pyramid):
         carried = pyramid.reconstruct(start_scale).stages[-1] if start_scale > 0 else None

@@ -93,9 +93,7 @@ def move_region(image: Tensor, box: tuple[int, int, int, int], offset: tuple[int
     if columns.start >= columns.stop or rows.start >= rows.stop:
         raise UsageError(f"offset is {offset}; it moves the box out of the picture's {width}x{height} px")
     edited, mask = image.clone(), torch.zeros(height, width, dtype=torch.bool)
-    source_rows = slice(rows.start - offset[1], rows.stop - offset[1])
-    source_columns = slice(columns.start - offset[0], columns.stop - offset[0])
-    edited[:, rows, columns] = image[:, source_rows, source_columns]
+    edited[:, rows, columns] = image.roll((offset[1], offset[0]), (1, 2))[:, rows, columns]
     mask[rows, columns] = True
     return edited, mask
 

@@ -44,7 +44,6 @@ class AttentiveNorm(nn.Module):
         num_components: K, the number of affine maps.
         norm: "batch" (running statistics) or "group" (with `num_groups`; `num_groups=channels` is instance statistics).
         attention_norm: of the K logits: "batch" as published, "group", or "none", which gives W a bias.
-        descriptor_eps: added to the variance of the descriptor.
         init_scale: "paper", scale ~ N(1, 0.1^2) and shift ~ N(0, 0.1^2); or "unit", both divided by the sum of the
             expected mixture weights, so that the expected gain is 1.
         decay_affine: whether the two tables take weight decay (as the authors' do); otherwise a model lists them
@@ -87,6 +86,8 @@ class AttentiveNorm(nn.Module):
         self.channels, self.num_components = channels, num_components
         self.activation, self.descriptor_eps = activation, descriptor_eps
         self.init_scale, self.decay_affine = init_scale, decay_affine
+        # The mixture weight of one component when its logit is 0: what the two tables are scaled by.
+        self.expected_weight = 1 / num_components if activation == "softmax" else 0.5
         self.norm: nn.Module = nn.BatchNorm2d(channels, eps, momentum, affine=False, **factory)
         if norm == "group":
             self.norm = nn.GroupNorm(num_groups, channels, eps, affine=False, **factory)
@@ -99,11 +100,6 @@ class AttentiveNorm(nn.Module):
         self.scale = nn.Parameter(torch.empty(num_components, channels, **factory))
         self.shift = nn.Parameter(torch.empty(num_components, channels, **factory))
         self.reset_parameters()
-
-    @property
-    def expected_weight(self) -> float:
-        """Return the mixture weight of one component when its logit is 0: what the two tables are scaled by."""
-        return 1 / self.num_components if self.activation == "softmax" else 0.5
 
     def reset_parameters(self) -> None:
         """Draw the tables and the projection anew; set both norms to their start."""

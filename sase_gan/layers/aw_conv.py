@@ -38,10 +38,8 @@ class AWConv2d(nn.Conv2d):
     multiply-adds miss the scaling itself: kh kw C1 C2 / groups multiplications per sample.
 
     Args:
-        in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode: as in torch.
         reduction: C1 / r of the generator of the map.
         rd_min: least r.
-        activation: of the map.
         residual: whether the kernel is K (1 + A) or K A.
         backend: two equal ways to compute it. "grouped": one convolution with N groups, keeps N kernels; "taps": a
             sum over kernel positions of scaled 1x1 convolutions, keeps kh kw output maps. "auto" takes the smaller by
@@ -143,10 +141,8 @@ class AWConv2d(nn.Conv2d):
 
     def _padded(self, x: Tensor) -> Tensor:
         # torch has already resolved "same", "valid" and numbers into one list for torch.nn.functional.pad.
-        pads = self._reversed_padding_repeated_twice
-        if not any(pads):
-            return x
-        return F.pad(x, pads, mode="constant" if self.padding_mode == "zeros" else self.padding_mode)
+        pads, mode = self._reversed_padding_repeated_twice, self.padding_mode
+        return F.pad(x, pads, mode="constant" if mode == "zeros" else mode) if any(pads) else x
 
     def _output_size(self, padded: Tensor) -> tuple[int, int]:
         height, width = (

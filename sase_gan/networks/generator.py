@@ -124,10 +124,9 @@ class Generator(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-gene
 
     def noise_sizes(self) -> tuple[int, ...]:
         """List the sides of the noise maps of `forward`, in order: two for each noisy block, then the gates'."""
-        blocks = [
-            size for size in tables.generator_sizes(self.config.image_size) if size in tables.TWO_CONVOLUTION_SIZES
-        ]
-        return tuple(size for size in blocks for _ in range(2)) + self._noisy_gate_sources()
+        sizes = tables.generator_sizes(self.config.image_size)
+        blocks = (size for size in sizes if size in tables.TWO_CONVOLUTION_SIZES for _ in range(2))
+        return (*blocks, *self._noisy_gate_sources())
 
     def latent_shape(self, size: tuple[int, int] | None = None) -> tuple[int, ...]:
         """Return the shape of one latent."""

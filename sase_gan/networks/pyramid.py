@@ -246,10 +246,8 @@ class Pyramid(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-genera
         # Unfinished pyramids show what their stages have learnt.
         finished = self.config.finished_stages if count == self.num_stages else 0
         part = Pyramid(self.config.model_copy(update={"sizes": self.config.sizes[:count], "finished_stages": finished}))
-        wanted = part.state_dict()
-        state = {key: value for key, value in self.state_dict().items() if key in wanted}
-        state |= {"amplitudes": self.amplitudes[:count], "picture": picture}
-        part.load_state_dict(state)
+        own = {**self.state_dict(), "amplitudes": self.amplitudes[:count], "picture": picture}
+        part.load_state_dict({key: own[key] for key in part.state_dict()})
         return part.to(self.amplitudes.device).eval()
 
 

@@ -42,8 +42,7 @@ def upsample_conv_plain(x: Tensor, weight: Tensor) -> Tensor:
 
 def plain_gate(layer: SynthesisSASE, masks: Tensor, styles: Tensor, target: Tensor) -> Tensor:
     """Resize the masks to the target, and mix the styles there."""
-    large = F.interpolate(masks, size=target.shape[2:], mode="nearest")
-    return target * layer.gate(large, styles).to(target.dtype)
+    return target * layer.gate(F.interpolate(masks, target.shape[2:]), styles).to(target.dtype)
 
 
 def loop_attentive_norm(layer: AttentiveNorm, x: Tensor) -> Tensor:
@@ -69,8 +68,7 @@ def loop_sase(layer: SASEConv2d, x: Tensor) -> Tensor:
 
 def loop_aw(layer: AWConv2d, x: Tensor) -> Tensor:
     """Compute AW-convolution sample by sample, each with its own kernel."""
-    factor = layer.attention(x) + (1.0 if layer.residual else 0.0)
-    kernels = layer.kernels(factor)
+    kernels = layer.kernels(layer.factor(x))
     geometry: Any = (layer.stride, layer.padding, layer.dilation, layer.groups)
     return torch.cat([F.conv2d(s[None], k, layer.bias, *geometry) for s, k in zip(x, kernels, strict=True)])
 

@@ -46,10 +46,8 @@ def translation(images: Tensor, u: Tensor) -> Tensor:
 
 def cutout(images: Tensor, u: Tensor) -> Tensor:
     """Set a square of half the side, centred anywhere, to 0."""
-    height, width = images.shape[2:]
-    rows = _inside_window(u[:, 0], height)[:, None, :, None]
-    columns = _inside_window(u[:, 1], width)[:, None, None, :]
-    return images * ~(rows & columns)
+    rows, columns = _inside_window(u[:, 0], images.shape[2]), _inside_window(u[:, 1], images.shape[3])
+    return images * ~(rows[:, None, :, None] & columns[:, None, None, :])
 
 
 TRANSFORMATIONS: dict[str, tuple[int, Callable[[Tensor, Tensor], Tensor]]] = {
@@ -105,13 +103,12 @@ def _column(u: Tensor, index: int) -> Tensor:
 def _shifted_index(u: Tensor, side: int) -> Tensor:
     """Find the input position of each output position, `[batch, side]`, under a shift drawn from -side/8 .. side/8."""
     reach = (side + 4) // 8
-    shift = (u * (2 * reach + 1)).long() - reach
-    return torch.arange(side, device=u.device)[None] + shift[:, None]
+    return torch.arange(side, device=u.device) + ((u * (2 * reach + 1)).long() - reach)[:, None]
 
 
 def _inside_window(u: Tensor, side: int) -> Tensor:
     """Tell whether each position lies in a window of half the side around a centre drawn over the whole side."""
     window = (side + 1) // 2
     start = (u * (side + 1 - window % 2)).long() - window // 2
-    position = torch.arange(side, device=u.device)[None]
+    position = torch.arange(side, device=u.device)
     return (position >= start[:, None]) & (position < start[:, None] + window)

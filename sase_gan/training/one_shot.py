@@ -120,9 +120,8 @@ class OneShotModule(TrainingClock):
         self._real = self._picture_at(phase)
         for index, stage in enumerate(self.generator.stages):
             trained = self._first_trained <= index <= phase
-            stage.requires_grad_(trained)
-            # Matters for running statistics only: finished stages use what they have gathered.
-            stage.train(trained)
+            # The mode matters for running statistics only: finished stages use what they have gathered.
+            stage.requires_grad_(trained).train(trained)
         if first:
             self._begin(phase)
         stop = self._first_trained
@@ -213,8 +212,7 @@ class OneShotModule(TrainingClock):
             if step > 0:
                 drawn = self._draw(source)
             with self.toggled_optimizer(optimiser):
-                terms = self._generator_terms(drawn, source)
-                weights = self.config.loss
+                terms, weights = self._generator_terms(drawn, source), self.config.loss
                 total = weights.reconstruction * terms["g_reconstruction"]
                 for name, weight in (("g_adversarial", weights.adversarial), ("g_patches", weights.patches)):
                     if weight > 0:
