@@ -27,7 +27,7 @@ from sase_gan.hardware import choose_hardware
 from sase_gan.recognition.randomness import seed_cpu
 from sase_gan.recognition.settings import FitConfig
 from sase_gan.seeds import derive_seed, generator
-from sase_gan.training.clock import quiet_lightning
+from sase_gan.training.quiet import quiet_lightning
 
 logger = logging.getLogger(__name__)
 

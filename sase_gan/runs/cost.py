@@ -15,10 +15,10 @@ from sase_gan.datasets.low_shot import EndlessBatches
 from sase_gan.hardware import Hardware, peak_memory_mb
 from sase_gan.reference.plain import PlainLowShotModule, PlainOneShotModule, use_plain_layers
 from sase_gan.runs.run import RunOptions, make_trainer
-from sase_gan.training.clock import quiet_lightning
 from sase_gan.training.config import LowShotConfig, OneShotConfig
 from sase_gan.training.low_shot import LowShotModule, parameter_count
 from sase_gan.training.one_shot import OneShotModule
+from sase_gan.training.quiet import quiet_lightning
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from sase_gan.runs.callbacks import Checkpoints, MetricsTable, Snapshots, StopOn
 from sase_gan.runs.folder import RunFolder
 from sase_gan.runs.tasks import task_of
 from sase_gan.runs.tasks.base import Measure, RunConfig, RunPlan
-from sase_gan.training.clock import quiet_lightning
+from sase_gan.training.quiet import quiet_lightning
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,7 @@
-"""What both training modules share: the clock that a run goes by, the figures of its steps, and a quiet Lightning."""
+"""What both training modules share: the clock that a run goes by, and the figures of its steps."""
 
 from __future__ import annotations
 
-import logging
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from lightning import LightningModule
@@ -58,30 +54,3 @@ class TrainingClock(LightningModule):
     def optimiser(self, index: int) -> Any:
         """Return optimiser 0, the generator's, or 1, the discriminator's, as Lightning wraps it."""
         return self.optimizers()[index]  # type: ignore[index]
-
-
-_LOGGERS = ("lightning.pytorch", "lightning.fabric")
-_BESIDE_THE_POINT = (
-    ".*does not have many workers.*",
-    ".*resume from a checkpoint that ended before.*",  # our loaders have no end
-    ".*LeafSpec.*",
-    ".*module\\(s\\) in eval mode.*",  # frozen statistics are meant so
-    ".*GPU available but not used.*",
-    ".*Checkpoint directory .* exists.*",
-)
-
-
-@contextmanager
-def quiet_lightning() -> Iterator[None]:
-    """Silence Lightning's tips, and its warnings about what nobody here can set or what is meant so."""
-    levels = {logger: logger.level for logger in map(logging.getLogger, _LOGGERS)}
-    try:
-        for logger in levels:
-            logger.setLevel(logging.ERROR)
-        with warnings.catch_warnings():
-            for text in _BESIDE_THE_POINT:
-                warnings.filterwarnings("ignore", message=text)
-            yield
-    finally:
-        for logger, level in levels.items():
-            logger.setLevel(level)

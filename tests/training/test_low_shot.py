@@ -21,9 +21,9 @@ from sase_gan.reference.plain import PlainLowShotModule
 from sase_gan.runs.callbacks import MetricsTable
 from sase_gan.runs.folder import RunFolder
 from sase_gan.runs.run import RunOptions, make_trainer
-from sase_gan.training.clock import quiet_lightning
 from sase_gan.training.config import LowShotConfig
 from sase_gan.training.low_shot import LowShotModule, fast_memory_format, rate_factor
+from sase_gan.training.quiet import quiet_lightning
 
 BATCH = 4
 

@@ -17,9 +17,9 @@ from sase_gan.pixels import to_float
 from sase_gan.reference.plain import PlainOneShotModule
 from sase_gan.runs.run import RunOptions, make_trainer
 from sase_gan.training import losses
-from sase_gan.training.clock import quiet_lightning
 from sase_gan.training.config import OneShotConfig, sized_for
 from sase_gan.training.one_shot import OneShotModule
+from sase_gan.training.quiet import quiet_lightning
 
 CPU = Hardware("cpu", "CPU", "32-true", 1)
 

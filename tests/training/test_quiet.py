@@ -5,7 +5,7 @@ import warnings
 
 import pytest
 
-from sase_gan.training.clock import quiet_lightning
+from sase_gan.training.quiet import quiet_lightning
 
 
 @pytest.mark.parametrize("name", ["lightning.pytorch", "lightning.fabric"])
