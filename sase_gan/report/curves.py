@@ -18,13 +18,13 @@ _FAMILIES = (
     ("Regularisers", r"d_r1|d_lecam"),
     ("Augmentation probability", r"augment(ation)?(_.*)?"),
 )
-# Label and role; what is about reals or fakes has their colour on every panel.
+# Label and role; what is about real or generated images has their colour on every panel.
 _SERIES = {
-    "real_logit": ("reals", "real"),
-    "fake_logit": ("fakes", "fake"),
+    "real_logit": ("real", "real"),
+    "fake_logit": ("generated", "fake"),
     "g_adversarial": ("generator", "third"),
-    "d_real": ("discriminator, reals", "real"),
-    "d_fake": ("discriminator, fakes", "fake"),
+    "d_real": ("discriminator, real", "real"),
+    "d_fake": ("discriminator, generated", "fake"),
     "d_r1": ("gradient penalty", None),
     "d_lecam": ("LeCam", None),
 }

@@ -59,7 +59,7 @@ def number_row(name: str, metric: MetricRecord) -> dict[str, Any]:
         if metric.baseline_std is not None:
             level += f" ± {format_number(metric.baseline_std, metric.baseline_std)}"
     value = format_number(metric.value, spread)
-    counted = [(metric.n_fake, "fake"), (metric.n_real, "real")]
+    counted = [(metric.n_fake, "generated"), (metric.n_real, "real")]
     return {
         "name": name,
         "title": metric.figure.title,

@@ -176,7 +176,7 @@ def _cautions(record: EvaluationRecord) -> list[str]:
     if n_jpeg := record.data.jpeg_sources:
         which = f"{count(n_jpeg)} of the real pictures were JPEG files: their"
         which = "The real picture was a JPEG file: its" if n_real == 1 else which
-        cautions.append(f"{which} compression is part of what the fakes are compared with.")
+        cautions.append(f"{which} compression is part of what generated pictures are compared with.")
     return cautions
 
 
