@@ -201,7 +201,7 @@ def test_a_stopped_run_goes_on_and_a_finished_one_needs_more_images(trainings):
 
 def test_a_run_on_one_picture_goes_on_without_a_time_limit(trainings, monkeypatch):
     trainings.start(pictures, "face", [], minutes=5, one_picture=True)
-    assert trainings.wait(PATIENCE)
+    until_ended(trainings)
     monkeypatch.setattr(trainings_module, "is_of_one_picture", lambda run: True)
     commands = []
     monkeypatch.setattr(trainings, "_launch", lambda job, arguments: commands.append(arguments) or job)
