@@ -148,7 +148,14 @@ def test_fid_is_called_so_where_inception_ran(tmp_path: Path) -> None:
 def test_kid_comes_first_with_interval_level_features_and_counts(page: Page) -> None:
     numbers = re.sub(r"\s+", " ", page.text[page.text.index("How far the generated pictures are") :])
     row = numbers[: numbers.index("Fréchet distance")]
-    for part in ("KID", "EfficientNet-Lite0", "0.081", "0.072 to 0.090", "0.0001 ± 0.0009", "1 000 generated, 100 real"):
+    for part in (
+        "KID",
+        "EfficientNet-Lite0",
+        "0.081",
+        "0.072 to 0.090",
+        "0.0001 ± 0.0009",
+        "1 000 generated, 100 real",
+    ):
         assert part in row.replace("\u202f", " ")
 
 
