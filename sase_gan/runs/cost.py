@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 from sase_gan.datasets.low_shot import EndlessBatches
 from sase_gan.hardware import Hardware, peak_memory_mb
 from sase_gan.reference.plain import PlainLowShotModule, PlainOneShotModule, use_plain_layers
-from sase_gan.runs.run import RunOptions, make_trainer
+from sase_gan.runs.trainer import make_trainer
 from sase_gan.training.config import LowShotConfig, OneShotConfig
 from sase_gan.training.low_shot import LowShotModule, parameter_count
 from sase_gan.training.one_shot import OneShotModule
@@ -180,7 +180,7 @@ def _train_under(watch: Callback, module: LightningModule, batches: EndlessBatch
         torch.cuda.reset_peak_memory_stats()
     gc.collect()
     with quiet_lightning():
-        make_trainer([watch], RunOptions(hardware)).fit(module, DataLoader(batches, batch_size=None))
+        make_trainer([watch], hardware).fit(module, DataLoader(batches, batch_size=None))
 
 
 def _memory_at_the_end(config: OneShotConfig, measured: list[float]) -> float:

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning import Callback, Trainer
+from lightning import Callback
 from lightning.pytorch.loggers import Logger
 from torch.utils.data import DataLoader
 
 from sase_gan.config import to_yaml
 from sase_gan.datasets.images import ImageSet
 from sase_gan.datasets.low_shot import EndlessBatches
-from sase_gan.errors import DataError, UsageError
+from sase_gan.errors import DataError
 from sase_gan.files import write_atomically
 from sase_gan.hardware import Hardware, is_first_process
 from sase_gan.pixels import grid, write_png
@@ -23,6 +23,7 @@ from sase_gan.runs.callbacks import Checkpoints, MetricsTable, Snapshots, StopOn
 from sase_gan.runs.folder import RunFolder
 from sase_gan.runs.tasks import task_of
 from sase_gan.runs.tasks.base import Measure, RunConfig, RunPlan
+from sase_gan.runs.trainer import make_trainer
 from sase_gan.training.quiet import quiet_lightning
 
 
@@ -124,7 +125,7 @@ def _fit(
         Checkpoints(run, config.schedule.checkpoint_images),
         display,
     ]
-    trainer = make_trainer(callbacks, options)
+    trainer = make_trainer(callbacks, options.hardware, devices=options.devices, loggers=options.loggers)
     batches = EndlessBatches(
         images.images,
         batch_size=plan.batch_size,
@@ -142,27 +143,3 @@ def _fit(
     # A signal after the last step interrupts nothing.
     interrupted = signals.was_received() and module.images_seen < config.total_images
     return RunResult(run, module.images_seen, interrupted, seconds, snapshots.measuring_seconds)
-
-
-def make_trainer(callbacks: list[Callback], options: RunOptions) -> Trainer:
-    """Make Lightning's trainer with its own counting, saving and logging turned off: the clock is images seen.
-
-    Raises:
-        UsageError: for fewer than one device.
-    """
-    if options.devices < 1:
-        raise UsageError(f"devices is {options.devices}; it must be at least 1")
-    with quiet_lightning():
-        return Trainer(
-            accelerator=options.hardware.kind,
-            devices=options.devices,
-            # In a GAN's step each player uses a part of the parameters.
-            strategy="ddp_find_unused_parameters_true" if options.devices > 1 else "auto",
-            precision=options.hardware.precision,  # type: ignore[arg-type]
-            max_epochs=-1,
-            logger=list(options.loggers) or False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            callbacks=callbacks,
-        )

@@ -20,7 +20,7 @@ from sase_gan.networks.generator import Generator, GeneratorConfig
 from sase_gan.reference.plain import PlainLowShotModule
 from sase_gan.runs.callbacks import MetricsTable
 from sase_gan.runs.folder import RunFolder
-from sase_gan.runs.run import RunOptions, make_trainer
+from sase_gan.runs.trainer import make_trainer
 from sase_gan.training.config import LowShotConfig
 from sase_gan.training.low_shot import LowShotModule, fast_memory_format, rate_factor
 from sase_gan.training.quiet import quiet_lightning
@@ -65,7 +65,7 @@ def fit(
         images_seen=images_seen,
     )
     with quiet_lightning():
-        trainer = make_trainer([StopAt(steps), *callbacks], RunOptions(hardware))
+        trainer = make_trainer([StopAt(steps), *callbacks], hardware)
         trainer.fit(module, DataLoader(batches, batch_size=None), ckpt_path=checkpoint, weights_only=True)
     return trainer
 

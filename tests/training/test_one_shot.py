@@ -15,7 +15,7 @@ from sase_gan.errors import UsageError
 from sase_gan.hardware import Hardware
 from sase_gan.pixels import to_float
 from sase_gan.reference.plain import PlainOneShotModule
-from sase_gan.runs.run import RunOptions, make_trainer
+from sase_gan.runs.trainer import make_trainer
 from sase_gan.training import losses
 from sase_gan.training.config import OneShotConfig, sized_for
 from sase_gan.training.one_shot import OneShotModule
@@ -59,7 +59,7 @@ class _Stop(Callback):
 
 
 def fit(module: OneShotModule, until: int, checkpoint: Path | None = None, watch: Any = None) -> Any:
-    trainer = make_trainer([_Stop(until, watch)], RunOptions(CPU))
+    trainer = make_trainer([_Stop(until, watch)], CPU)
     batches = EndlessBatches(picture()[None], batch_size=1, seed=0, mirror=False)
     with quiet_lightning():
         trainer.fit(module, DataLoader(batches, batch_size=None), ckpt_path=checkpoint, weights_only=True)
