@@ -161,12 +161,13 @@ class AWConv2d(nn.Conv2d):
         return like(result.reshape(num, self.out_channels, *size), x)
 
     def _taps(self, x: Tensor, factor: Tensor, size: tuple[int, int]) -> Tensor:
-        return reduce(operator.add, (self._tap(x, factor, size, *at) for at in product(*map(range, self.kernel_size))))
-
-    def _tap(self, x: Tensor, factor: Tensor, size: tuple[int, int], i: int, j: int) -> Tensor:
-        window = x[:, :, self._positions(i, 0, size), self._positions(j, 1, size)]
-        convolved = F.conv2d(window, self.weight[:, :, i : i + 1, j : j + 1], groups=self.groups)
-        return convolved * factor[:, :, i : i + 1, j : j + 1].to(convolved.dtype)
+        weight = self.weight  # read once: a spectral norm advances with every reading
+        parts = []
+        for i, j in product(*map(range, self.kernel_size)):
+            window = x[:, :, self._positions(i, 0, size), self._positions(j, 1, size)]
+            tap = F.conv2d(window, weight[:, :, i : i + 1, j : j + 1], groups=self.groups)
+            parts.append(tap * factor[:, :, i : i + 1, j : j + 1].to(tap.dtype))
+        return reduce(operator.add, parts)
 
     def _positions(self, tap: int, axis: int, size: tuple[int, int]) -> slice:
         start = tap * self.dilation[axis]
