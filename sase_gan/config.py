@@ -110,6 +110,22 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
     return merged
 
 
+def parse_share(text: str) -> float:
+    """Read a share such as `10%` or `0.1`.
+
+    Raises:
+        UsageError: for anything else.
+    """
+    number, percent, rest = str(text).partition("%")
+    try:
+        share = float(number) / (100 if percent else 1)
+    except ValueError:
+        share = float("nan")
+    if rest or not 0 <= share <= 1:
+        raise UsageError(f"the share is {text!r}; write it as 10% or 0.1")
+    return share
+
+
 def merge(*layers: Mapping[str, Any]) -> dict[str, Any]:
     """Lay mappings over each other, the last on top; nested mappings are merged, everything else is replaced."""
     result: dict[str, Any] = {}

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sase_gan.api.models import HasFolder
+from sase_gan.api.options import checked_options
 from sase_gan.api.progress import shown
-from sase_gan.errors import UsageError
 from sase_gan.evaluation.options import EvaluationOptions
 from sase_gan.evaluation.run import run_evaluation
 from sase_gan.metrics.records import EvaluationRecord
 from sase_gan.progress import Progress
 from sase_gan.report.write import write_report
-
-_PATHS = ("out", "weights_dir", "cache")
 
 
 @dataclass(frozen=True)
@@ -67,11 +64,7 @@ def evaluate(
     Example:
         `sase_gan.evaluate(run, count=1000)`
     """
-    known = [field.name for field in fields(EvaluationOptions) if field.name not in ("source", "real")]
-    if unknown := [name for name in options if name not in known]:
-        raise UsageError(f"evaluate got {unknown[0]}={options[unknown[0]]!r}; its options are {', '.join(known)}")
-    options |= {name: Path(options[name]) for name in _PATHS if options.get(name) is not None}
-    options |= {name: tuple(options[name]) for name in ("metrics", "extractors") if _is_list(options.get(name))}
+    options = checked_options(EvaluationOptions, "evaluate", options, without=("source", "real"))
     place = Path(source) if isinstance(source, Path | str) else source.folder
     return measure(EvaluationOptions(place, None if real is None else Path(real), **options), progress=progress)
 
@@ -86,7 +79,3 @@ def measure(options: EvaluationOptions, *, progress: Progress | bool = True) -> 
         result = run_evaluation(options, told)
     page = write_report(result.folder, run_folder=result.run_folder)
     return Report(result.record, page, result.notes)
-
-
-def _is_list(value: Any) -> bool:
-    return isinstance(value, Sequence) and not isinstance(value, str)

@@ -5,18 +5,16 @@ from __future__ import annotations
 import base64
 import html
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from sase_gan.errors import UsageError
+from sase_gan.api.options import checked_options
 from sase_gan.runs.folder import RunFolder
 from sase_gan.runs.request import Report, TrainRequest
 from sase_gan.runs.train import train as run_training
-
-_PATHS = ("out", "config", "resume", "weights_dir")
 
 
 @dataclass(frozen=True)
@@ -76,17 +74,12 @@ def train(path: Path | str | None = None, *, report: Report = print, **options: 
     Example:
         `run = sase_gan.train("my_pictures", minutes=10)`
     """
-    known = [field.name for field in fields(TrainRequest) if field.name != "path"]
-    if unknown := [name for name in options if name not in known]:
-        raise UsageError(f"train got {unknown[0]}={options[unknown[0]]!r}; its options are {', '.join(known)}")
-    places = {name: Path(options[name]) for name in _PATHS if options.get(name) is not None}
     settings = options.get("settings") or ()
     if isinstance(settings, Mapping):
         settings = [f"{key}={_as_yaml(value)}" for key, value in settings.items()]
-    request = TrainRequest(
-        **options | places | {"settings": tuple(settings), "path": None if path is None else Path(path)}
-    )
-    result = run_training(request, report)
+    options["settings"] = tuple(settings)
+    options = checked_options(TrainRequest, "train", options, without=("path",))
+    result = run_training(TrainRequest(path=None if path is None else Path(path), **options), report)
     return Run(result.run.path, result.images_seen, result.interrupted, result.seconds)
 
 

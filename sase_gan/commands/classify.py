@@ -23,7 +23,7 @@ DataArgument = Annotated[
 PresetOption = Annotated[str | None, typer.Option(help="A recipe of configs/classify, for example cifar_200.")]
 
 
-@app.command(cls=options.former_names({"--accelerator": "--device"}))
+@app.command(cls=options.former_names({"--accelerator": "--device"}, resume_was_a_flag=True))
 def train(
     data: DataArgument,
     out: options.RunFolderOption = None,
@@ -55,8 +55,8 @@ def train(
         "held_out": holdout,
         "seed": seed,
     }
-    folder = options.run_folder(out, resume)
-    settings = _settings(preset, config or (resume and resume / "config.yaml"), flags, set_values)
+    folder, config = options.run_folder(out, resume, preset, config)
+    settings = _settings(preset, config, flags, set_values)
     console = Console()
     if dry_run:
         from sase_gan.config import to_yaml
@@ -85,7 +85,7 @@ def evaluate(
     holdout: Annotated[
         float,
         typer.Option(
-            help="Share, as in training, where the data have no test part.", metavar="SHARE", parser=options.parse_share
+            help="Share, as in training, where the data have no test part.", metavar="SHARE", parser=options.share
         ),
     ] = 0.1,
     seed: Annotated[int, typer.Option(help="As in training, where the data have no test part.")] = 0,

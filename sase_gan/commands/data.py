@@ -1,7 +1,5 @@
 """`sase-gan data check | prepare | preview`: look at pictures before training on them, and bring them into shape."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -10,8 +8,6 @@ import typer
 from sase_gan.commands.options import former_names
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from rich.console import Console
     from torch import Tensor
 
@@ -43,15 +39,17 @@ def check(
     """
     from rich.console import Console
 
+    from sase_gan.api.progress import shown
     from sase_gan.datasets.images import survey
     from sase_gan.datasets.sources import open_images
     from sase_gan.errors import DataError
+    from sase_gan.progress import named
     from sase_gan.runs.presets import ADVISED_IMAGES, recommend_image_size
 
     console = Console()
     source = open_images(path)
-    with _progress("Reading") as progress:
-        found = survey(source, image_size=_SURVEY_SIZE, fit=fit, progress=progress)
+    with shown(True) as bars:
+        found = survey(source, image_size=_SURVEY_SIZE, fit=fit, progress=named(bars, "reading"))
     if found.images is not None:
         target = image_size or recommend_image_size([min(size) for size in found.sizes])
         _print_table(console, str(path), found)
@@ -80,15 +78,19 @@ def prepare(
     force: Annotated[bool, typer.Option("--force", help="Replace an existing destination.")] = False,
 ) -> None:
     """Write all pictures, square and of one size, into a zip of lossless PNGs that loads fast."""
+    from sase_gan.api.progress import shown
     from sase_gan.datasets.images import load_image_set, write_image_set
     from sase_gan.errors import UsageError
+    from sase_gan.progress import named
 
     if destination.suffix.lower() != ".zip":
         raise UsageError(f"the destination is {destination}; its name must end in .zip, for example {destination}.zip")
     if destination.exists() and not force:
         raise UsageError(f"{destination} exists already; choose another name or add --force to replace it")
-    with _progress("Preparing") as progress:
-        images = load_image_set(source, image_size=image_size, fit=fit, max_images=max_images, progress=progress)
+    with shown(True) as bars:
+        images = load_image_set(
+            source, image_size=image_size, fit=fit, max_images=max_images, progress=named(bars, "preparing")
+        )
     write_image_set(images.images, images.names, destination)
     lines = [f"{destination}: {len(images)} pictures of {image_size} x {image_size}"]
     lines.append(f"digest of the pixels: {images.digest}")
@@ -115,17 +117,18 @@ def preview(
 
     With --augment a second file, NAME-augmented.png, has a row for each of eight pictures: itself, then augmented.
     """
+    from sase_gan.api.progress import shown
     from sase_gan.datasets.images import load_image_set
     from sase_gan.errors import UsageError
     from sase_gan.pixels import grid, write_png
+    from sase_gan.progress import named
 
     out = former_out or out
     if out.suffix.lower() != ".png":
         raise UsageError(f"the preview is to be written to {out}; its name must end in .png")
-    with _progress("Reading") as progress:
-        images = load_image_set(path, image_size=image_size, fit=fit, progress=progress).images
-    shown = _evenly(images, count)
-    sheets = {out: grid(shown)}
+    with shown(True) as bars:
+        images = load_image_set(path, image_size=image_size, fit=fit, progress=named(bars, "reading")).images
+    sheets = {out: grid(_evenly(images, count))}
     if augment is not None:
         rows = _augmented_rows(_evenly(images, 8), augment, seed)
         sheets[out.with_name(f"{out.stem}-augmented{out.suffix}")] = grid(rows, columns=8)
@@ -258,14 +261,3 @@ def _augmented_rows(images: "Tensor", policy: str, seed: int) -> "Tensor":
         raise UsageError(str(error)) from error
     augmented[::8] = images
     return augmented
-
-
-@contextmanager
-def _progress(verb: str) -> "Iterator[Callable[[int, int], None]]":
-    """A progress bar on the error stream, so that what is printed stays clean."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(verb, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -15,7 +15,7 @@ DataArgument = Annotated[
 ]
 
 
-@app.command(cls=options.former_names({"--accelerator": "--device"}))
+@app.command(cls=options.former_names({"--accelerator": "--device"}, resume_was_a_flag=True))
 def train(
     data: DataArgument,
     out: options.RunFolderOption = None,
@@ -52,8 +52,7 @@ def train(
         "batch_size": batch_size,
         "seed": seed,
     }
-    folder = options.run_folder(out, resume)
-    config = config or (resume and resume / "config.yaml")
+    folder, config = options.run_folder(out, resume, preset, config)
     settings = resolve(DetectConfig, preset=preset, file=config, flags=flags, settings=set_values, task="detect")
     console = Console()
     if dry_run:

@@ -22,7 +22,7 @@ HoldoutOption = Annotated[
         "--holdout",
         help="Share of the pictures kept out of training, such as 10% or 0.1; at most half.",
         metavar="SHARE",
-        parser=lambda text: parse_share(text),
+        parser=lambda text: share(text),
     ),
 ]
 WeightsDirOption = Annotated[
@@ -69,26 +69,19 @@ def parse_size(text: str | None) -> tuple[int, int] | None:
     return int(height), int(width)
 
 
-def parse_share(text: str) -> float:
-    """Read a share such as `10%` or `0.1`.
+def share(text: str) -> float:
+    """Read a share, see `config.parse_share`, whose import takes a moment."""
+    from sase_gan.config import parse_share
 
-    Raises:
-        UsageError: for anything else.
-    """
-    from sase_gan.errors import UsageError
-
-    number, percent, rest = str(text).partition("%")
-    try:
-        share = float(number) / (100 if percent else 1)
-    except ValueError:
-        share = float("nan")
-    if rest or not 0 <= share <= 1:
-        raise UsageError(f"the share is {text!r}; write it as 10% or 0.1")
-    return share
+    return parse_share(text)
 
 
-def run_folder(out: Path | None, resume: Path | None) -> Path:
-    """Return the folder of a new run, or of the one that goes on.
+def run_folder(
+    out: Path | None, resume: Path | None, preset: str | None, config: Path | None
+) -> tuple[Path, Path | None]:
+    """Settle the folder of a new run, or of the one that goes on, and the file that its settings come from.
+
+    A run goes on with its own settings where neither a preset nor a file is given.
 
     Raises:
         UsageError: for none of them or both; DataError: for a folder to go on with that holds no run.
@@ -99,17 +92,22 @@ def run_folder(out: Path | None, resume: Path | None) -> Path:
     if out is not None and resume is not None:
         raise UsageError(f"--out is {out} and --resume {resume}; give --out for a new run, --resume to go on with one")
     if resume is not None:
-        return open_run(resume).path
+        run = open_run(resume)
+        return run.path, config if preset or config else run.config
     if out is None:
         raise UsageError("no run folder was given; name a new one with --out, or one to go on with by --resume")
-    return out
+    return out, config
 
 
-def former_names(former: Mapping[str, str] = MappingProxyType({})) -> type[TyperCommand]:
+def former_names(
+    former: Mapping[str, str] = MappingProxyType({}), *, resume_was_a_flag: bool = False
+) -> type[TyperCommand]:
     """Make the class of a command that understands former names of its options; its help shows the present ones only.
 
-    Hidden arguments, for what was an argument formerly, are left out of the usage line too. `--out RUN --resume`, as
-    recognition's trainings were continued formerly, is read as `--resume RUN`.
+    Hidden arguments, for what was an argument formerly, are left out of the usage line too.
+
+    Args:
+        resume_was_a_flag: `--out RUN --resume` is read as `--resume RUN`.
 
     Example:
         `@app.command(cls=former_names({"--accelerator": "--device"}))`
@@ -117,7 +115,8 @@ def former_names(former: Mapping[str, str] = MappingProxyType({})) -> type[Typer
 
     class Command(TyperCommand):
         def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-            return super().parse_args(ctx, _resume_with_folder(_renamed(args, former)))
+            renamed = _renamed(args, former)
+            return super().parse_args(ctx, _resume_with_folder(renamed) if resume_was_a_flag else renamed)
 
         def collect_usage_pieces(self, ctx: Any) -> list[str]:
             shown = [one for one in self.get_params(ctx) if not getattr(one, "hidden", False)]
@@ -152,7 +151,7 @@ def _resume_with_folder(arguments: list[str]) -> list[str]:
     """
     following = [*arguments[1:], "--"]
     bare = [place for place, word in enumerate(arguments) if word == "--resume" and following[place].startswith("--")]
-    if not bare:
+    if not bare or not any(word.partition("=")[0] == "--out" for word in arguments):
         return arguments
     kept = [word for place, word in enumerate(arguments) if place != bare[0]]
     return ["--resume" + word.removeprefix("--out") if word.partition("=")[0] == "--out" else word for word in kept]

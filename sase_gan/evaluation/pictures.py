@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
+from sase_gan.config import parse_share
 from sase_gan.datasets.images import Fit, ImageSet, load_image_set, split_holdout
 from sase_gan.datasets.sources import ImageSource, open_images
 from sase_gan.drawing.sampling import latent_walk, sample_images
@@ -239,8 +240,8 @@ def _parted(found: ImageSet, text: str, plan: Plan, size: tuple[int, int]) -> tu
     if Path(text).exists():
         return found, at_size(Path(text), size, plan.fit).images
     try:
-        share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
-    except ValueError:
+        share = parse_share(text)
+    except UsageError:
         raise UsageError(f"holdout is {text!r}; give a share such as 10% or 0.1, or an existing folder.") from None
     train, held = split_holdout(found, share, plan.options.holdout_seed)
     return train, held.images

@@ -14,7 +14,8 @@ from sase_gan.metrics.reference import PreparedReference
 from sase_gan.metrics.single_suite import evaluate_single
 from sase_gan.metrics.suite import evaluate
 from sase_gan.progress import Progress
-from sase_gan.runs.history import CONFIG_FILE, KEPT_RUN, RESULTS_FILE, TRAINING_FILE
+from sase_gan.runs.folder import CONFIG_FILE, RESULTS_FILE, TRAINING_FILE
+from sase_gan.runs.history import KEPT_RUN
 
 
 @dataclass(frozen=True)

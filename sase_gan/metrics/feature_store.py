@@ -20,7 +20,7 @@ from torch import Tensor
 
 from sase_gan.files import write_atomically
 from sase_gan.metrics.extractors import Extractor
-from sase_gan.progress import Count
+from sase_gan.progress import Count, batches
 
 logger = logging.getLogger(__name__)
 
@@ -131,15 +131,11 @@ def _extract(
     images: Tensor, extractor: Extractor, layers: Sequence[str], batch_size: int, progress: Count | None
 ) -> dict[str, Tensor]:
     collected: dict[str, list[Tensor]] = {layer: [] for layer in layers}
-    done = 0
     with torch.inference_mode():
-        for batch in images.split(batch_size):
+        for batch in batches(images, batch_size, progress):
             out = extractor.describe(batch, layers)
             for layer in layers:
                 collected[layer].append(out[layer].float().cpu())
-            done += len(batch)
-            if progress is not None:
-                progress(done, len(images))
     # A clone outside inference mode, so that rows may be used anywhere.
     return {layer: torch.cat(rows).clone() for layer, rows in collected.items()}
 

@@ -14,6 +14,7 @@ from functools import cached_property
 from importlib import metadata
 from typing import Any
 
+import torch
 from torch import Tensor
 
 import sase_gan
@@ -147,6 +148,12 @@ class Measurement:
     def lpips(self) -> LpipsNetwork:
         """The network of LPIPS, whose weights must be there."""
         return lpips_network(LPIPS_NET, self.reference.weights_dir, device=self.reference.device)
+
+    @cached_property
+    def nearest_reals(self) -> Tensor:
+        """For each generated picture the index of its nearest real one, mid-level; one index is one cluster."""
+        fakes, reals = self.fake_rows("efflite0", "mid"), self.reference.features("efflite0", ["mid"])["mid"]
+        return torch.cdist(fakes.double(), reals.double()).argmin(1)
 
     def setting(self, extractor: str | None = None, layer: str | None = None, **changes: Any) -> Setting:
         """Settle what a figure on a network's layer is made of; by default the layer of distances between sets."""

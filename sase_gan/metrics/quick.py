@@ -14,16 +14,13 @@ from torch import Tensor
 
 from sase_gan.metrics.feature_store import FeatureStore
 from sase_gan.metrics.measuring import Evaluation, Provenance
-from sase_gan.metrics.records import DataPart, EvaluationRecord, FakesPart, ModelPart
+from sase_gan.metrics.records import DataPart, EvaluationRecord, FakesPart, Measure, ModelPart
 from sase_gan.metrics.reference import PreparedReference
 from sase_gan.metrics.request import TRAINING, resolve
 from sase_gan.metrics.single_suite import evaluate_single
 from sase_gan.metrics.suite import evaluate
 
 _SNAPSHOT = FakesPart(source="snapshot", name="training snapshot")
-
-Measure = Callable[[Tensor], EvaluationRecord]
-"""From generated pictures, uint8 [F, 3, H, W], to a record with error bars and verdicts."""
 
 
 def prepare_measure(

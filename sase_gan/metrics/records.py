@@ -11,10 +11,10 @@ This module imports neither torch nor the computation of metrics.
 import csv
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import groupby
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -22,6 +22,12 @@ from sase_gan.errors import DataError, UsageError
 from sase_gan.files import write_atomically
 from sase_gan.metrics.catalogue import Better, Section
 from sase_gan.metrics.figures import Figure, figure, identify
+
+if TYPE_CHECKING:
+    pass
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 SCHEMA_VERSION = 1
 """The schema of `metrics.json` that this version writes and reads."""
@@ -255,6 +261,10 @@ class EvaluationRecord(_Part):
     def to_json(self) -> dict[str, Any]:
         """Write the record as JSON values, without what was never set."""
         return self.model_dump(mode="json", exclude_unset=True)
+
+
+Measure = Callable[["Tensor"], EvaluationRecord]
+"""From generated pictures, uint8 [F, 3, H, W], to a record with error bars and verdicts."""
 
 
 def metrics_by_section(metrics: Mapping[str, MetricRecord]) -> Iterator[tuple[Section, list[tuple[str, MetricRecord]]]]:

@@ -189,12 +189,6 @@ def _most_suspicious(work: Measurement, copies: Copies) -> list[CopyMatch]:
 # --- variety ----------------------------------------------------------------------------------------------------------
 
 
-def _nearest_reals(work: Measurement) -> Tensor:
-    """For each generated picture the index of its nearest real one, mid-level: those with one index are a cluster."""
-    fakes, reals = work.fake_rows("efflite0", "mid"), work.reference.features("efflite0", ["mid"])["mid"]
-    return torch.cdist(fakes.double(), reals.double()).argmin(1)
-
-
 def _measure_diversity(work: Measurement) -> None:
     """Note how much the generated pictures differ from each other on our own network."""
     setting = work.setting("efflite0", "mid")
@@ -206,7 +200,7 @@ def _measure_diversity(work: Measurement) -> None:
             work.book.add(overall, found.value, setting, interval=found.interval, level=Level(1.0))
     if work.request.wants(within):
         with work.attempt(within, setting=setting):
-            inside = relative_diversity_within(fakes, reals, _nearest_reals(work), work.draws)
+            inside = relative_diversity_within(fakes, reals, work.nearest_reals, work.draws)
             if inside is None:
                 raise NotApplicable("No two generated pictures share their nearest real picture.")
             work.book.add(within, inside.value, setting, interval=inside.interval)
@@ -220,7 +214,7 @@ def _measure_lpips(work: Measurement) -> None:
             work.skip(item)
         elif work.request.wants(item):
             within, network = base == "lpips_diversity_within", work.lpips
-            pairs = pairs_within(_nearest_reals(work)) if within else diversity_pairs(len(work.fakes))
+            pairs = pairs_within(work.nearest_reals) if within else diversity_pairs(len(work.fakes))
             setting = replace(work.base_setting, extractor=f"lpips-{LPIPS_NET}", layer="v0.1", resize="none")
             with work.attempt(item, setting=setting):
                 found = lpips_diversity(work.fakes.images, pairs, network, draws=work.draws)

@@ -26,7 +26,8 @@ from sase_gan.report.evidence import copy_pairs, named_pictures, sample_figures,
 from sase_gan.report.numbers import count, format_number, left_out_row, number_row
 from sase_gan.report.pages import PictureShelf
 from sase_gan.report.plots import histogram_svg
-from sase_gan.runs.history import TRAINING_FILE, RunRecords, images_seen
+from sase_gan.runs.folder import TRAINING_FILE
+from sase_gan.runs.history import RunRecords, images_seen
 
 _HEADLINES: dict[str, dict[str, str]] = {
     "copying": {

@@ -30,8 +30,8 @@ from sase_gan.metrics.records import (
 )
 from sase_gan.report.pages import write_page
 from sase_gan.report.view import build_view
-from sase_gan.runs.folder import is_run
-from sase_gan.runs.history import KEPT_RUN, TRAINING_FILE, RunRecords, best_record, images_seen, read_run
+from sase_gan.runs.folder import TRAINING_FILE, is_run
+from sase_gan.runs.history import KEPT_RUN, RunRecords, best_record, images_seen, read_run
 
 
 def write_report(folder: Path, *, run_folder: Path | None = None) -> Path:

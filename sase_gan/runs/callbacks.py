@@ -19,12 +19,12 @@ from sase_gan.drawing.sampling import Network, sample_images
 from sase_gan.errors import SaseGanError
 from sase_gan.files import file_digest, write_atomically
 from sase_gan.hardware import peak_memory_mb
-from sase_gan.metrics.records import EvaluationRecord, ModelPart, in_order
+from sase_gan.metrics.records import EvaluationRecord, Measure, ModelPart, in_order
 from sase_gan.pixels import grid, write_png
 from sase_gan.progress import readable_seconds
 from sase_gan.runs.folder import RunFolder, kimg
 from sase_gan.runs.history import best_record, images_seen, rank_records, read_run
-from sase_gan.runs.tasks.base import Measure, RunPlan
+from sase_gan.runs.tasks.base import RunPlan
 
 
 def is_due(module: Any, trainer: Trainer, batch: Any, interval: int | Sequence[int]) -> bool:

@@ -16,6 +16,10 @@ from typing import Any
 from sase_gan.errors import DataError, UsageError
 from sase_gan.files import write_atomically
 
+CONFIG_FILE = "config.yaml"
+TRAINING_FILE = "metrics.csv"
+RESULTS_FILE = "results.jsonl"
+
 _EXPLANATION = """# A training run of sase_gan
 
 | path | what |
@@ -55,9 +59,9 @@ class RunFolder:
     path: Path
 
     def __post_init__(self) -> None:
-        self.config = self.path / "config.yaml"
-        self.metrics = self.path / "metrics.csv"
-        self.results = self.path / "results.jsonl"
+        self.config = self.path / CONFIG_FILE
+        self.metrics = self.path / TRAINING_FILE
+        self.results = self.path / RESULTS_FILE
         self.best = self.path / "best.json"
         self.checkpoint = self.path / "checkpoints" / "last.ckpt"
 

@@ -13,10 +13,8 @@ from typing import Any
 
 from sase_gan.errors import SaseGanError
 from sase_gan.metrics.records import EvaluationRecord, in_order, parse_record
+from sase_gan.runs.folder import CONFIG_FILE, RESULTS_FILE, TRAINING_FILE
 
-RESULTS_FILE = "results.jsonl"
-TRAINING_FILE = "metrics.csv"
-CONFIG_FILE = "config.yaml"
 KEPT_RUN = "run"
 """Folder in an evaluation made outside its run, with copies of the run's three files above."""
 

@@ -18,11 +18,12 @@ from sase_gan.datasets.low_shot import EndlessBatches
 from sase_gan.errors import DataError
 from sase_gan.files import write_atomically
 from sase_gan.hardware import Hardware, is_first_process
+from sase_gan.metrics.records import Measure
 from sase_gan.pixels import grid, write_png
 from sase_gan.runs.callbacks import Checkpoints, MetricsTable, Snapshots, StopOnSignal, Stopping, TrainingDisplay
 from sase_gan.runs.folder import RunFolder
 from sase_gan.runs.tasks import task_of
-from sase_gan.runs.tasks.base import Measure, RunConfig, RunPlan
+from sase_gan.runs.tasks.base import RunConfig, RunPlan
 from sase_gan.runs.trainer import make_trainer
 from sase_gan.training.quiet import quiet_lightning
 

@@ -11,7 +11,8 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from sase_gan import cli
-from sase_gan.commands.options import DeviceOption, former_names, parse_share, parse_size
+from sase_gan.commands.options import DeviceOption, former_names, parse_size
+from sase_gan.config import parse_share
 from sase_gan.errors import UsageError
 from sase_gan.pixels import write_png
 from tests.commands.test_cli import every_command
@@ -89,6 +90,11 @@ def test_a_classifier_goes_on_with_a_run_folder_as_a_generator_does(classes: Pat
         config = (tmp_path / "run" / "config.yaml").read_text()
         assert "held_out: 0.25" in config  # the run's own settings, which were not given again
         assert f"epochs: {epochs}" in config
+
+
+def test_a_bare_resume_without_a_folder_is_refused_on_every_command() -> None:
+    for words in (["classify", "train", "data"], ["detect", "train", "data"], ["weights", "list"], ["bench", "layers"]):
+        assert CliRunner().invoke(cli.app, [*words, "--resume"]).exit_code == 2, words
 
 
 @pytest.mark.parametrize("words", [["classify", "train"], ["detect", "train"]])

@@ -6,22 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
-from torch import Tensor
-
 from sase_gan.config import resolve
 from sase_gan.datasets.images import ImageSet
 from sase_gan.errors import DataError
 from sase_gan.hardware import Hardware
-from sase_gan.metrics.records import EvaluationRecord
+from sase_gan.metrics.records import Measure
 from sase_gan.runs.folder import RunFolder
 from sase_gan.runs.request import Report, TrainRequest
 from sase_gan.training.config import LowShotConfig, OneShotConfig
 
 RunConfig = LowShotConfig | OneShotConfig
 Config = TypeVar("Config", bound=RunConfig)
-
-Measure = Callable[[Tensor], EvaluationRecord]
-"""From the uint8 pictures of a snapshot to its record of figures."""
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,12 @@ from sase_gan.datasets.images import ImageSet, load_image_set, split_holdout
 from sase_gan.datasets.sources import open_images
 from sase_gan.errors import DataError
 from sase_gan.hardware import Hardware
+from sase_gan.metrics.records import Measure
 from sase_gan.progress import readable_seconds
 from sase_gan.runs.folder import RunFolder
 from sase_gan.runs.presets import FEWEST_IMAGES, choose_preset
 from sase_gan.runs.request import Report, TrainRequest, refuse_given
-from sase_gan.runs.tasks.base import Measure, RunPlan, Task, check_size, facts
+from sase_gan.runs.tasks.base import RunPlan, Task, check_size, facts
 from sase_gan.training.config import LowShotConfig
 
 

@@ -8,11 +8,12 @@ from sase_gan.config import resolve
 from sase_gan.datasets.images import ImageSet, fitted, open_picture
 from sase_gan.errors import DataError
 from sase_gan.hardware import Hardware, free_memory_mb
+from sase_gan.metrics.records import Measure
 from sase_gan.progress import readable_seconds
 from sase_gan.runs.folder import RunFolder
 from sase_gan.runs.presets import choose_one_shot_preset
 from sase_gan.runs.request import Report, TrainRequest, refuse_given
-from sase_gan.runs.tasks.base import Measure, RunPlan, Task, check_size, facts
+from sase_gan.runs.tasks.base import RunPlan, Task, check_size, facts
 from sase_gan.training.config import OneShotConfig, sized_for
 
 

@@ -13,8 +13,7 @@ import gradio as gr
 
 from sase_gan.errors import UsageError
 from sase_gan.metrics.records import RECORD_FILE, VERDICT_TOPICS, EvaluationRecord
-from sase_gan.runs.folder import is_run, next_free
-from sase_gan.runs.history import RESULTS_FILE
+from sase_gan.runs.folder import RESULTS_FILE, is_run, next_free
 from sase_gan.ui import widgets
 from sase_gan.ui.checks import chosen, sentences, whole_number
 from sase_gan.ui.events import AT_ONCE, BAR, Action, at_once, relisted
