@@ -53,20 +53,27 @@ def find_snapshot(source: Path | str | HasFolder) -> Path:
         return folder
     if is_run(folder):
         return open_run(folder).chosen_snapshot()
-    # A hub name has the shape of a relative path: what exists here is never looked up elsewhere.
-    if not folder.exists() and _HUB_NAME.fullmatch(str(source)):
+    # A hub name has the shape of a relative path: what exists here, or would lie in a folder here, is not looked up.
+    if not folder.parent.exists() and _HUB_NAME.fullmatch(str(source)):
         return _from_hub(str(source))
     what = "does not exist" if not folder.exists() else "is neither a snapshot nor a run folder"
     raise DataError(f"{source} {what}; give a folder such as runs/NAME or runs/NAME/snapshots/000012kimg")
 
 
 def _from_hub(name: str) -> Path:
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url, try_to_load_from_cache
 
     try:
+        cached = try_to_load_from_cache(name, WEIGHTS_FILE)
+        try:
+            # Asked first: a download that cannot succeed would try again and again, for half a minute.
+            get_hf_file_metadata(hf_hub_url(name, WEIGHTS_FILE), timeout=10)
+        except Exception:
+            if isinstance(cached, str):
+                return Path(cached).parent
+            raise
         return Path(hf_hub_download(name, WEIGHTS_FILE)).parent
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+    except Exception as error:  # the client raises its own, its HTTP library's and the system's
         reason = str(error).strip().split("\n")[0]
         raise DataError(
             f"{name} is no folder here, and no model of that name could be had from the hub ({reason}); give a "

@@ -54,7 +54,8 @@ class ImageSource:
         Raises:
             DataError: the file is missing, broken, of another kind or too large.
         """
-        name = f"{self.path.name}: {self.names[index]}"
+        place = self.path.name  # empty for a picture in the working folder
+        name = f"{place}: {self.names[index]}" if place else self.names[index]
         try:
             with self.open(index) as file:
                 return decode_picture(file, at_least=at_least, name=name)

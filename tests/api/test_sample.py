@@ -48,12 +48,15 @@ def test_a_hub_name_is_looked_up_only_where_no_folder_has_it(run, tmp_path, monk
         return str(snapshot / file)
 
     monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
+    monkeypatch.setattr("huggingface_hub.get_hf_file_metadata", lambda url, timeout: None)
     monkeypatch.chdir(tmp_path)
     assert isinstance(sase_gan.load("someone/faces", device="cpu"), sase_gan.Generator)
     assert asked == [("someone/faces", "model.safetensors")]
     (tmp_path / "someone" / "faces").mkdir(parents=True)
     with pytest.raises(DataError, match="someone/faces is neither a snapshot nor a run"):
         sase_gan.load("someone/faces", device="cpu")
+    with pytest.raises(DataError, match="someone/horses does not exist; give a folder"):
+        sase_gan.load("someone/horses", device="cpu")  # a slip in the name of a folder here
     assert len(asked) == 1
 
 
@@ -63,7 +66,14 @@ def test_what_is_nowhere_is_refused_in_a_sentence(source):
         sase_gan.load(source)
 
 
-def test_an_unreachable_hub_is_a_sentence():
+def test_without_a_network_the_copy_of_before_serves(run, monkeypatch):
+    kept = run / "snapshots" / "000001kimg" / "model.safetensors"
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda name, file: str(kept))
+    assert isinstance(sase_gan.load("someone/faces", device="cpu"), sase_gan.Generator)
+
+
+def test_an_unreachable_hub_is_a_sentence_and_nothing_is_tried_again(monkeypatch):
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", lambda *_: pytest.fail("a download was begun"))
     with pytest.raises(DataError, match=r"someone/faces is no folder here, and no model .* check the name"):
         sase_gan.load("someone/faces")
 

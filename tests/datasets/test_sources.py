@@ -203,3 +203,10 @@ def test_outside_a_checkout_the_error_says_where_the_sets_come_from(tmp_path, mo
     (tmp_path / "data" / "emoji-faces").mkdir(parents=True)
     with pytest.raises(DataError, match="comes with the repository, not with the installed package"):
         bundled_data("emoji-faces")
+
+
+def test_a_broken_picture_in_the_working_folder_is_called_by_its_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "x.png").write_bytes(b"broken")
+    with pytest.raises(DataError, match=r"^x\.png cannot be read"):
+        open_images("x.png").decode(0)
