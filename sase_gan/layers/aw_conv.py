@@ -162,12 +162,15 @@ class AWConv2d(nn.Conv2d):
 
     def _taps(self, x: Tensor, factor: Tensor, size: tuple[int, int]) -> Tensor:
         weight = self.weight  # read once: a spectral norm advances with every reading
-        parts = []
+        result: Tensor | None = None
         for i, j in product(*map(range, self.kernel_size)):
             window = x[:, :, self._positions(i, 0, size), self._positions(j, 1, size)]
             tap = F.conv2d(window, weight[:, :, i : i + 1, j : j + 1], groups=self.groups)
-            parts.append(tap * factor[:, :, i : i + 1, j : j + 1].to(tap.dtype))
-        return reduce(operator.add, parts)
+            tap = tap * factor[:, :, i : i + 1, j : j + 1].to(tap.dtype)
+            # Added at once: with all taps kept until the end a pass takes half as long again.
+            result = tap if result is None else result + tap
+        assert result is not None
+        return result
 
     def _positions(self, tap: int, axis: int, size: tuple[int, int]) -> slice:
         start = tap * self.dilation[axis]
