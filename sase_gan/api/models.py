@@ -8,9 +8,7 @@ from typing import Protocol
 
 from sase_gan.errors import DataError
 from sase_gan.hardware import choose_hardware
-from sase_gan.networks.generator import Generator
-from sase_gan.networks.load import load_network
-from sase_gan.networks.pyramid import Pyramid
+from sase_gan.networks.load import Network, load_network
 from sase_gan.runs.folder import is_run, open_run
 from sase_gan.snapshot import WEIGHTS_FILE, is_snapshot
 
@@ -26,11 +24,12 @@ class HasFolder(Protocol):
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
 
-def load(source: Path | str | HasFolder, *, device: str = "auto") -> Generator | Pyramid:
+def load(source: Path | str | HasFolder, *, device: str = "auto") -> Network:
     """Load the model of a snapshot folder, of a run or its folder (the chosen snapshot), or of a hub name `owner/name`.
 
     Returns:
-        the network in evaluation mode: a `Generator` of a set of pictures or a `Pyramid` of one picture.
+        the network in evaluation mode: a `Generator` of a set of pictures, a `Pyramid` of one picture, or a
+        `Recombiner`, which was not trained.
 
     Raises:
         DataError: if the source is none of these, or its files are damaged or of another program.

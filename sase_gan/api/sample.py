@@ -15,14 +15,14 @@ from sase_gan.drawing import injection
 from sase_gan.drawing.recipes import Recipe, draw_recipes, parse_names
 from sase_gan.drawing.sampling import NoiseMode, check_seeds
 from sase_gan.errors import UsageError
-from sase_gan.networks.generator import Generator
+from sase_gan.networks.load import Network
 from sase_gan.networks.pyramid import Pyramid
 from sase_gan.progress import Count, named
 from sase_gan.snapshot import snapshot_digest
 
 
 def sample(
-    model: Generator | Pyramid | Path | str | HasFolder,
+    model: Network | Path | str | HasFolder,
     seeds: str | Iterable[int] = range(16),
     *,
     truncation: float = 1.0,
@@ -96,17 +96,15 @@ def _recipes(seeds: str | Iterable[int]) -> Sequence[Recipe]:
     return found
 
 
-def _opened(
-    model: Generator | Pyramid | Path | str | HasFolder, device: str
-) -> tuple[Generator | Pyramid, str, str | None]:
+def _opened(model: Network | Path | str | HasFolder, device: str) -> tuple[Network, str, str | None]:
     """The network, the model's name, and its snapshot's hash, which a network that is handed over does not know."""
-    if isinstance(model, Generator | Pyramid):
+    if isinstance(model, Network):
         return model, "a model in memory", None
     folder = find_snapshot(model)
     return load(folder, device=device), folder.name, snapshot_digest(folder)
 
 
-def _as_pyramid(network: Generator | Pyramid, given: dict[str, Any]) -> Pyramid | None:
+def _as_pyramid(network: Network, given: dict[str, Any]) -> Pyramid | None:
     """The network if it was trained on one picture, else None; what only such a model can do is refused then."""
     if isinstance(network, Pyramid):
         return network

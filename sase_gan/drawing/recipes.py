@@ -18,7 +18,6 @@ from sase_gan.drawing.latents import neighbours, variations
 from sase_gan.drawing.sampling import (
     MAX_SEED,
     Inputs,
-    Network,
     NoiseMode,
     check_truncation,
     draw_images,
@@ -27,6 +26,7 @@ from sase_gan.drawing.sampling import (
     walk_between,
 )
 from sase_gan.errors import UsageError
+from sase_gan.networks.load import Network
 from sase_gan.progress import Count, batches
 
 MAP_SIDE = 5

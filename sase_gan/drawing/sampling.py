@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from sase_gan.drawing.patch_matching import PATCH, PatchPainter
 from sase_gan.errors import UsageError
-from sase_gan.networks.generator import Generator
+from sase_gan.networks.load import Network
 from sase_gan.networks.pyramid import Pyramid
 from sase_gan.networks.pyramid_sizes import Size
 from sase_gan.pixels import to_float, to_uint8
@@ -20,7 +20,6 @@ from sase_gan.progress import Count, batches
 from sase_gan.resizing import Padding
 from sase_gan.seeds import generator as random_generator
 
-Network = Generator | Pyramid
 NoiseMode = Literal["random", "fixed", "off"]
 MAX_SEED = 2**31 - 1
 
@@ -133,11 +132,16 @@ def check_truncation(truncation: float) -> None:
 
 def draw_images(network: Network, inputs: Inputs, *, finish: bool = True) -> Tensor:
     """Draw one batch of pictures, uint8 on the CPU; a pyramid's are finished, as it is set, but not in films."""
-    inputs = inputs.to(next(network.parameters()).device)
+    inputs = inputs.to(device_of(network))
     with evaluating(network):
         if finish and isinstance(network, Pyramid) and network.finished_stages > 0:
             return to_uint8(draw_finished(network, network.inputs(*inputs))).cpu()
         return to_uint8(network(*inputs).big).cpu()
+
+
+def device_of(network: torch.nn.Module) -> torch.device:
+    """Tell where a network is."""
+    return next(chain(network.parameters(), network.buffers())).device
 
 
 def draw_latents(

@@ -18,7 +18,7 @@ from sase_gan.hardware import choose_hardware
 from sase_gan.metrics.feature_store import FeatureStore, default_cache_folder
 from sase_gan.metrics.request import Protocol, Request, named_protocol
 from sase_gan.metrics.request import resolve as resolve_request
-from sase_gan.networks.load import network_class
+from sase_gan.networks.load import learned_from_one_picture
 from sase_gan.runs.folder import is_run, open_run
 from sase_gan.snapshot import is_snapshot
 
@@ -150,7 +150,7 @@ def _plan(
 ) -> Plan:
     device = choose_hardware(options.device).device
     snapshot = is_snapshot(options.source)
-    of_one_picture = snapshot and network_class(options.source).of_one_picture
+    of_one_picture = snapshot and learned_from_one_picture(options.source)
     store = FeatureStore(None if options.no_cache else options.cache or default_cache_folder())
     return Plan(options, protocol, request, command, run, snapshot, of_one_picture, device, store)
 
@@ -172,7 +172,7 @@ def _from_run(options: EvaluationOptions) -> tuple[Path | None, EvaluationOption
     if options.out is None:
         changes["out"] = run_path / "evaluation"
     # A model of one picture holds it at its own size; the file would have to be resized once more.
-    if options.real is None and data.get("path") and not network_class(source).of_one_picture:
+    if options.real is None and data.get("path") and not learned_from_one_picture(source):
         changes["real"] = Path(data["path"])
         changes["fit"] = data.get("fit", options.fit)
         changes["licence"] = options.licence or data.get("licence")

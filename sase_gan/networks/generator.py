@@ -84,7 +84,6 @@ class Generator(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-gene
     """
 
     kind = "low_shot_generator"
-    of_one_picture = False
     config_class = GeneratorConfig
     card_usage = "sase-gan sample SNAPSHOT --seeds 0-63"
 

@@ -5,13 +5,17 @@ from pathlib import Path
 from sase_gan.errors import DataError
 from sase_gan.networks.generator import Generator
 from sase_gan.networks.pyramid import Pyramid
+from sase_gan.recombination.model import Recombiner
 from sase_gan.snapshot import WEIGHTS_FILE, read_header
 
-KINDS: dict[str, type[Generator] | type[Pyramid]] = {Generator.kind: Generator, Pyramid.kind: Pyramid}
+Network = Generator | Pyramid | Recombiner
+"""A model that draws pictures."""
+
+KINDS: dict[str, type[Network]] = {network.kind: network for network in (Generator, Pyramid, Recombiner)}
 
 
-def load_network(folder: Path | str) -> Generator | Pyramid:
-    """Load the network of a snapshot folder, trained on a set or on one picture, on the CPU, in evaluation mode.
+def load_network(folder: Path | str) -> Network:
+    """Load the network of a snapshot folder, whatever its kind, on the CPU, in evaluation mode.
 
     Raises:
         DataError: if the folder holds no snapshot, or one of a kind that this version does not know.
@@ -19,7 +23,7 @@ def load_network(folder: Path | str) -> Generator | Pyramid:
     return network_class(folder).from_pretrained(str(folder))
 
 
-def network_class(folder: Path | str) -> type[Generator] | type[Pyramid]:
+def network_class(folder: Path | str) -> type[Network]:
     """The class of a snapshot folder's network.
 
     Raises:
@@ -29,6 +33,17 @@ def network_class(folder: Path | str) -> type[Generator] | type[Pyramid]:
     if kind not in KINDS:
         raise DataError(f"{folder} is a snapshot of kind {kind!r}; this version opens {', '.join(map(repr, KINDS))}")
     return KINDS[kind]
+
+
+def learned_from_one_picture(folder: Path | str) -> bool:
+    """Tell whether a snapshot's model knows one picture only, without loading it.
+
+    Raises:
+        DataError: as `load_network`.
+    """
+    network = network_class(folder)
+    header = read_header(Path(folder) / WEIGHTS_FILE)
+    return network is Pyramid or (network is Recombiner and header["network"].get("count") == 1)
 
 
 def load_generator(folder: Path | str) -> Generator:

@@ -101,7 +101,6 @@ class Pyramid(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-genera
     """
 
     kind = "one_shot_pyramid"
-    of_one_picture = True
     config_class = PyramidConfig
     card_usage = "sase-gan sample SNAPSHOT --seeds 0-15"
     picture: Tensor

@@ -15,11 +15,12 @@ from lightning import Callback, LightningModule, Trainer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from sase_gan.drawing.sampling import Network, sample_images
+from sase_gan.drawing.sampling import sample_images
 from sase_gan.errors import SaseGanError
 from sase_gan.files import file_digest, write_atomically
 from sase_gan.hardware import peak_memory_mb
 from sase_gan.metrics.records import EvaluationRecord, Measure, ModelPart, in_order
+from sase_gan.networks.load import Network
 from sase_gan.pixels import grid, write_png
 from sase_gan.progress import readable_seconds
 from sase_gan.runs.folder import RunFolder, kimg

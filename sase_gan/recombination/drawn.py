@@ -1,0 +1,27 @@
+"""What recombination draws: pictures, and where every pixel of them came from."""
+
+from typing import NamedTuple
+
+from torch import Tensor
+
+
+class Drawn(NamedTuple):
+    """Pictures drawn by recombination, each pixel with its source.
+
+    Attributes:
+        pictures: float `[batch, 3, height, width]` in about [-1, 1].
+        sources: int32 `[batch, height, width, 3]`: index of the training picture, row and column in it. From N on, the
+            number of training pictures, an index means the mirror image of picture `index - N`; the column is then
+            the mirrored one, so that `picture[:, row, column]` is the source in every case.
+        shares: float64 `[batch, N]`: how much of each picture every training picture gave, by the weights of the last
+            step; sums to 1.
+    """
+
+    pictures: Tensor
+    sources: Tensor
+    shares: Tensor
+
+    @property
+    def big(self) -> Tensor:
+        """Return the pictures, under the name that they have in what a generator or a pyramid returns."""
+        return self.pictures

@@ -1,0 +1,120 @@
+"""The model without training: it holds the training pictures, and draws by recombining them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from sase_gan.config import FrozenRecord
+from sase_gan.errors import UsageError
+from sase_gan.recombination.aligned import AlignedRecombiner
+from sase_gan.recombination.control import Control
+from sase_gan.recombination.drawn import Drawn
+from sase_gan.recombination.schedules import Schedule
+from sase_gan.snapshot import SnapshotMixin
+
+Size = tuple[int, int]
+Form = Literal["aligned", "free", "mixed"]
+
+
+class RecombinerConfig(FrozenRecord):
+    """A recombiner is built from this record."""
+
+    form: Form = Field(
+        "aligned", description="from where pixels may come: same position, any position, or both in turn"
+    )
+    count: int = Field(0, ge=0, description="training pictures; from the data")
+    size: Size = Field((0, 0), description="height and width of the training pictures; from the data")
+    mirror: bool = Field(False, description="mirror images serve too")
+    shift: int = Field(0, ge=0, le=4, description="aligned: pictures serve shifted, by so many 32nds of the side")
+    variety: float = Field(
+        1.0, gt=0, le=4, description="below 1 larger pieces stay together, above 1 pieces are smaller"
+    )
+
+
+class Recombiner(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-generation", tags=["training-free"]):
+    """Draw new arrangements of the training pictures, which are all that this model consists of.
+
+    It has no parameters. Its snapshot *contains the training pictures*, byte for byte, and every region of what it
+    draws comes from one of them.
+
+    Attributes:
+        pictures: uint8 `[N, 3, height, width]`.
+        log_prior: float `[N]`, with which each is used; see `recombination.evenness`.
+        variety: as configured; may be set.
+
+    Raises:
+        UsageError: for a configuration without pictures.
+
+    Example:
+        >>> model = Recombiner(RecombinerConfig(count=3, size=(64, 64)))
+        >>> model(torch.randn(2, 3, 32, 32), [torch.randn(2, 3, 64, 64)]).big.shape
+        torch.Size([2, 3, 64, 64])
+    """
+
+    kind = "recombiner"
+    config_class = RecombinerConfig
+    card_usage = "sase-gan sample SNAPSHOT --seeds 0-15 --sources"
+    trained: ClassVar[bool] = False
+    pictures: Tensor
+    log_prior: Tensor
+
+    def __init__(self, config: RecombinerConfig) -> None:
+        super().__init__()
+        if config.count < 1 or min(config.size) < 1:
+            raise UsageError("a recombiner needs pictures: count and size of its configuration must be set")
+        self.config = config
+        self.variety = config.variety
+        self.register_buffer("pictures", torch.zeros(config.count, 3, *config.size, dtype=torch.uint8))
+        self.register_buffer("log_prior", torch.zeros(config.count))
+        self._engine: tuple[tuple[object, ...], AlignedRecombiner] | None = None
+
+    @property
+    def size(self) -> Size:
+        """Return height and width of the training pictures."""
+        return self.config.size
+
+    @property
+    def engine(self) -> AlignedRecombiner:
+        """Return what draws, made anew after pictures, prior, variety or device changed."""
+        state = (
+            self.variety,
+            self.pictures.device,
+            self.pictures.data_ptr(),
+            self.pictures._version,
+            self.log_prior._version,
+        )
+        if self._engine is None or self._engine[0] != state:
+            self._engine = state, self._made()
+        return self._engine[1]
+
+    def latent_shape(self, size: Size | None = None) -> tuple[int, int, int]:
+        """Return the shape of the latent, the noise of the coarsest level."""
+        return self.engine.latent_shape()
+
+    def noise_shapes(self, size: Size | None = None) -> tuple[tuple[int, int, int], ...]:
+        """List the shapes of the noise maps of the finer levels."""
+        return self.engine.noise_shapes()
+
+    def forward(self, z: Tensor, noise: Sequence[Tensor] | None = None, *, control: Control | None = None) -> Drawn:
+        """Draw pictures.
+
+        Args:
+            z: `[batch, *latent_shape()]`.
+            noise: `[batch, *shape]` for each of `noise_shapes()`, or None for none.
+        """
+        return self.engine.draw(z, noise, control)
+
+    def _made(self) -> AlignedRecombiner:
+        config = self.config
+        return AlignedRecombiner(
+            self.pictures,
+            mirror=config.mirror,
+            shift=config.shift,
+            schedule=Schedule(variety=self.variety),
+            log_prior=self.log_prior,
+        )
