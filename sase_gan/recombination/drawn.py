@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 
@@ -25,3 +26,16 @@ class Drawn(NamedTuple):
     def big(self) -> Tensor:
         """Return the pictures, under the name that they have in what a generator or a pyramid returns."""
         return self.pictures
+
+
+def shares_of(sources: Tensor, count: int) -> Tensor:
+    """Tell how much of each picture every one of `count` training pictures gave, `[batch, count]`, by its pixels.
+
+    Example:
+        >>> shares_of(torch.tensor([[[[0, 0, 0], [3, 0, 1]]]]), 2)
+        tensor([[0.5000, 0.5000]], dtype=torch.float64)
+    """
+    pictures = sources[..., 0].long().flatten(1) % count
+    found = torch.zeros(len(sources), count, dtype=torch.float64, device=sources.device)
+    ones = torch.ones_like(pictures, dtype=torch.float64)
+    return found.scatter_add_(1, pictures, ones) / pictures.shape[1]

@@ -13,7 +13,8 @@ from sase_gan.config import FrozenRecord
 from sase_gan.errors import UsageError
 from sase_gan.recombination.aligned import AlignedRecombiner
 from sase_gan.recombination.control import Control
-from sase_gan.recombination.drawn import Drawn
+from sase_gan.recombination.drawn import Drawn, shares_of
+from sase_gan.recombination.free import FreeRecombiner
 from sase_gan.recombination.schedules import Schedule
 from sase_gan.snapshot import SnapshotMixin
 
@@ -58,7 +59,12 @@ class Recombiner(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-gen
 
     kind = "recombiner"
     config_class = RecombinerConfig
-    card_usage = "sase-gan sample SNAPSHOT --seeds 0-15 --sources"
+    card_usage = "sase-gan sample SNAPSHOT --seeds 0-15"
+    card_title = "Pictures without training, made"
+    card_text = (
+        "This is no trained network: the file **contains the training pictures**, losslessly, {rights}. Every region "
+        "of what it draws comes from one of them: new arrangements, not new matter."
+    )
     trained: ClassVar[bool] = False
     pictures: Tensor
     log_prior: Tensor
@@ -71,7 +77,7 @@ class Recombiner(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-gen
         self.variety = config.variety
         self.register_buffer("pictures", torch.zeros(config.count, 3, *config.size, dtype=torch.uint8))
         self.register_buffer("log_prior", torch.zeros(config.count))
-        self._engine: tuple[tuple[object, ...], AlignedRecombiner] | None = None
+        self._engine: tuple[tuple[object, ...], AlignedRecombiner | FreeRecombiner] | None = None
 
     @property
     def size(self) -> Size:
@@ -79,7 +85,7 @@ class Recombiner(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-gen
         return self.config.size
 
     @property
-    def engine(self) -> AlignedRecombiner:
+    def engine(self) -> AlignedRecombiner | FreeRecombiner:
         """Return what draws, made anew after pictures, prior, variety or device changed."""
         state = (
             self.variety,
@@ -94,11 +100,13 @@ class Recombiner(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-gen
 
     def latent_shape(self, size: Size | None = None) -> tuple[int, int, int]:
         """Return the shape of the latent, the noise of the coarsest level."""
-        return self.engine.latent_shape()
+        engine = self.engine
+        return engine.latent_shape(size) if isinstance(engine, FreeRecombiner) else engine.latent_shape()
 
     def noise_shapes(self, size: Size | None = None) -> tuple[tuple[int, int, int], ...]:
         """List the shapes of the noise maps of the finer levels."""
-        return self.engine.noise_shapes()
+        engine = self.engine
+        return engine.noise_shapes(size) if isinstance(engine, FreeRecombiner) else engine.noise_shapes()
 
     def forward(self, z: Tensor, noise: Sequence[Tensor] | None = None, *, control: Control | None = None) -> Drawn:
         """Draw pictures.
@@ -107,10 +115,19 @@ class Recombiner(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-gen
             z: `[batch, *latent_shape()]`.
             noise: `[batch, *shape]` for each of `noise_shapes()`, or None for none.
         """
-        return self.engine.draw(z, noise, control)
+        engine = self.engine
+        if isinstance(engine, AlignedRecombiner):
+            return engine.draw(z, noise, control)
+        if control is not None:
+            raise UsageError("a control was given, which the free form does not take yet; leave it out")
+        size = (int(noise[-1].shape[2]), int(noise[-1].shape[3])) if noise else None
+        pictures, sources = engine.draw(z, noise, size=size)
+        return Drawn(pictures, sources, shares_of(sources, self.config.count))
 
-    def _made(self) -> AlignedRecombiner:
+    def _made(self) -> AlignedRecombiner | FreeRecombiner:
         config = self.config
+        if config.form == "free":
+            return FreeRecombiner(self.pictures, mirror=config.mirror, variety=self.variety)
         return AlignedRecombiner(
             self.pictures,
             mirror=config.mirror,
