@@ -56,12 +56,12 @@ def _verdict_table(comparison: "Comparison") -> "Table":
     from rich.table import Table
     from rich.text import Text
 
-    from sase_gan.metrics.records import VERDICT_TOPICS
+    from sase_gan.report.columns import topics_of
 
     table = Table("Verdict")
     for column in comparison.columns:
         table.add_column(Text(column.name))
-    for topic in VERDICT_TOPICS:
+    for topic in topics_of(comparison.columns):
         table.add_row(topic.capitalize(), *(verdict_text(column.colour(topic)) for column in comparison.columns))
     return table
 

@@ -136,9 +136,11 @@ def ladder(images: Tensor, *, seed: int = 0, cache: FeatureStore | None = None) 
     protocol = Protocol().changed(num_fakes=len(held_out))
     for source, changes in ((images[held_out], NEW_PICTURES), (images[train], COPIES)):
         for name, change in changes.items():
-            yield Rung(name, evaluate(change(source), reference, protocol, keep_fakes=True).record)
+            yield Rung(name, evaluate(change(source), reference, protocol, keep_fakes=True, regions=False).record)
     half = torch.cat([images[train][: len(train) // 2], images[held_out][len(train) // 2 :]])
-    yield Rung("half exact copies, half held-out", evaluate(half, reference, protocol, keep_fakes=True).record)
+    yield Rung(
+        "half exact copies, half held-out", evaluate(half, reference, protocol, keep_fakes=True, regions=False).record
+    )
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,12 @@ The record is written last, so a folder with a `metrics.json` is complete.
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
 from sase_gan.evaluation.pictures import GeneratedPictures, RealPictures
+from sase_gan.evaluation.region_pictures import Write, write_match
 from sase_gan.metrics.measuring import CopyMatch, Evaluation, Ranked
 from sase_gan.metrics.records import (
     FIGURES_FILE,
@@ -44,12 +46,17 @@ def write_evaluation(
         old.unlink()
     truncated, walks, steps = generated.truncated, generated.walks, evaluation.record.walk_steps
     matches = enumerate(evaluation.copying)
+
+    def write(name: str, image: Tensor) -> str:
+        return _write(samples / name, image)
+
     pictures = Pictures(
         reals=_write(samples / "reals.png", _grid(real.images)),
         fakes=_write(samples / "fakes.png", _grid(generated.images)),
         fakes_truncated=None if truncated is None else _write(samples / "fakes_truncated.png", _grid(truncated)),
         walk=None if walks is None else _write_walk(samples, walks[0], steps, seed),
         copying=tuple(_write_match(samples, rank, match, generated, real) for rank, match in matches),
+        **_regions(evaluation, generated, real, write),
         typical=_write_ranked(samples, "typical", evaluation.typical, generated),
         atypical=_write_ranked(samples, "atypical", evaluation.atypical, generated),
     )
@@ -77,6 +84,12 @@ def _write_walk(samples: Path, walk: Tensor, steps: Sequence[float], seed: int) 
         seed_to=seed + 1,
         space="mid-level features of EfficientNet-Lite0",
     )
+
+
+def _regions(evaluation: Evaluation, generated: GeneratedPictures, real: RealPictures, write: Write) -> dict[str, Any]:
+    """The patchworks, where there are any: a record says nothing of what was not looked for."""
+    found = [write_match(rank, match, generated, real, write) for rank, match in enumerate(evaluation.regions)]
+    return {"regions": tuple(found)} if found else {}
 
 
 def _write_match(

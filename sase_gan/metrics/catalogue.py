@@ -19,16 +19,17 @@ Space = Literal["mid", "pixels"]
 SPACES: tuple[Space, ...] = ("mid", "pixels")
 """Descriptions in which copies are looked for, see `extractors`."""
 
-Group = Literal["distribution", "patches", "copying", "diversity", "smoothness", "single"]
-GROUPS: tuple[Group, ...] = ("distribution", "patches", "copying", "diversity", "smoothness", "single")
+Group = Literal["distribution", "patches", "copying", "regions", "diversity", "smoothness", "single"]
+GROUPS: tuple[Group, ...] = ("distribution", "patches", "copying", "regions", "diversity", "smoothness", "single")
 """What can be asked for as a whole, and is computed together."""
 
-Section = Literal["distance", "coverage", "single", "copying", "diversity", "smoothness", "other"]
+Section = Literal["distance", "coverage", "single", "copying", "regions", "diversity", "smoothness", "other"]
 SECTION_TITLES: Mapping[Section, str] = {
     "distance": "How far the generated pictures are from the real ones",
     "coverage": "How good each generated picture is, how much of the set they cover",
     "single": "Against the one training picture",
     "copying": "Copying",
+    "regions": "Regions of training pictures",
     "diversity": "How much the generated pictures differ from each other",
     "smoothness": "Between two latents",
     "other": "Other measurements",
@@ -219,6 +220,28 @@ METRICS: tuple[Metric, ...] = (
     Metric("holdout_nn_ratio", "copying", "copying", "Distance relative to held-out pictures", "target",
         "Typical distance of generated pictures to the training pictures over that of held-out real ones; about 1 is "
         "honest."),
+    Metric("patchwork_share", "regions", "regions", "Share that comes in regions of training pictures", "target",
+        "How much of a generated picture lies in connected regions that some training picture explains at one shift or "
+        "mirrored, mean over the generated ones; what only few training pictures have counts most, flat areas count "
+        "nothing. The level is what real pictures have of each other."),
+    Metric("further_share", "regions", "regions", "Share in regions of further training pictures", "target",
+        "The same without the one training picture that most comes from: a copy has none, a patchwork much."),
+    Metric("largest_region", "regions", "regions", "Largest region of one training picture", "target",
+        "How much of a generated picture its largest region covers, mean over the generated ones."),
+    Metric("region_share", "regions", "regions", "Share of one training picture at one shift", "target",
+        "How much of a generated picture the best single training picture explains at a single shift, mean over the "
+        "generated ones; 1 is a copy."),
+    Metric("region_count", "regions", "regions", "Regions in a picture", None,
+        "How many regions of training pictures a generated picture is put together from, mean over the generated "
+        "ones."),
+    Metric("region_sources", "regions", "regions", "Training pictures in a picture", None,
+        "From how many training pictures these regions come, mean over the generated ones."),
+    Metric("patchwork_pictures", "regions", "regions", "Share of pictures that are patchworks", "lower",
+        "Share of generated pictures with more of them in regions of training pictures than 95 % of the real ones "
+        "have, and at least a tenth."),
+    Metric("patchwork_rank", "regions", "regions", "More of a patchwork than real pictures", "target",
+        "Chance that a generated picture surpasses a real one in its share in regions, in that of further training "
+        "pictures, or in its largest region, whichever tells most; 0.5 is honest, 1 is a patchwork always."),
     Metric("div", "diversity", "diversity", "Diversity, relative to the real pictures", "target",
         "How much generated pictures differ from each other, over how much the real ones do; 1 is as varied as the "
         "real ones.",

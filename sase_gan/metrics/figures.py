@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from functools import cache
 
-from sase_gan.metrics.catalogue import BY_BASE, METRICS, NETWORKS, PLACES, SECTION_TITLES, Metric, Space
+from sase_gan.metrics.catalogue import BY_BASE, METRICS, NETWORKS, PLACES, SECTION_TITLES, Group, Metric, Space
 
 
 @dataclass(frozen=True)
@@ -118,6 +118,11 @@ def figures_on(network: str) -> list[Figure]:
 def figures_in(space: Space) -> list[Figure]:
     """List the figures of the copying check in one of its spaces: share of copies, relative distance, AuthPct."""
     return [Figure(metric) for metric in METRICS if metric.space == space]
+
+
+def figures_in_group(group: Group) -> list[Figure]:
+    """List the figures of a group that have neither network nor scale."""
+    return [Figure(metric) for metric in METRICS if metric.group == group]
 
 
 def identify(name: str) -> Figure:

@@ -23,6 +23,7 @@ from sase_gan.features.lpips import LpipsNetwork, lpips_network
 from sase_gan.metrics.book import NotApplicable, RecordBook, Setting
 from sase_gan.metrics.figures import Figure
 from sase_gan.metrics.records import (
+    PATCHWORK,
     SCHEMA_VERSION,
     VERDICT_TOPICS,
     CopyPair,
@@ -35,6 +36,7 @@ from sase_gan.metrics.records import (
     VerdictRule,
 )
 from sase_gan.metrics.reference import PictureSet, PreparedReference
+from sase_gan.metrics.region_search import Explained
 from sase_gan.metrics.request import LPIPS_NET, Protocol, Request, resolve
 from sase_gan.metrics.verdicts import Verdict
 
@@ -60,6 +62,19 @@ class Ranked:
 
 
 @dataclass(frozen=True)
+class RegionMatch:
+    """A generated picture, by its index, with what training pictures explain of it.
+
+    Attributes:
+        sources: index into the real pictures as given of each region's training picture.
+    """
+
+    fake: int
+    explained: Explained
+    sources: Sequence[int]
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """An evaluation is a record, and which pictures a report should show.
 
@@ -68,12 +83,14 @@ class Evaluation:
         copying: the most suspicious generated pictures, first the worst.
         typical: generated pictures nearest to the real ones.
         atypical: those farthest from them.
+        regions: those put together from training pictures most, first the worst.
     """
 
     record: EvaluationRecord
     copying: Sequence[CopyMatch] = ()
     typical: Sequence[Ranked] = ()
     atypical: Sequence[Ranked] = ()
+    regions: Sequence[RegionMatch] = ()
 
 
 @dataclass(frozen=True)
@@ -208,12 +225,16 @@ class Measurement:
         if self.request.wants(figure):
             self.book.miss(figure, self.base_setting, "skipped", f"weights missing: {weights}")
 
-    def record(self, provenance: Provenance, verdicts: Sequence[Verdict], **more: Any) -> EvaluationRecord:
+    def record(
+        self, provenance: Provenance, verdicts: Sequence[Verdict], patchwork: Verdict | None = None, **more: Any
+    ) -> EvaluationRecord:
         """Make the record: versions, what was measured, the figures of the book, and the verdicts by their topics."""
         data = {"name": "reals", "path_name": None, "licence": None, "mirror": False, "jpeg_sources": 0, "holdout": 0}
         real = data | provenance.data.model_dump(exclude_unset=True) | _facts(self.reference.pictures)
         generated = {"source": "folder", "name": "fakes"} | provenance.fakes.model_dump(exclude_unset=True)
         judged = dict(zip(VERDICT_TOPICS, verdicts, strict=True))
+        if patchwork is not None:
+            judged[PATCHWORK] = patchwork
         rules = {key: VerdictRule(rule=one.rule, number=one.number, text=one.text) for key, one in judged.items()}
         empty: dict[str, Any] = {"timing": {}, "disagreement": None, "histograms": {}, "curves": None}
         return EvaluationRecord(

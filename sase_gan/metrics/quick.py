@@ -2,10 +2,11 @@
 
 The real pictures are prepared once: their features, distances among each other and honest baselines. Each call then
 costs the description of the generated ones, about 20 ms a picture on one CPU thread, and two to four seconds of
-arithmetic.
+arithmetic. Regions of training pictures are left to the evaluation.
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,11 @@ def prepare_measure(
     used = extractor_used_in_training
     model = ModelPart(averaged=True, truncation=1.0, noise="random", extractor_used_in_training=used)
     reference = PreparedReference(images, device=device, store=FeatureStore(cache))
-    return _prepared(evaluate, reference, Provenance(data=DataPart(**(data or {})), fakes=_SNAPSHOT, model=model))
+    return _prepared(
+        partial(evaluate, regions=False),
+        reference,
+        Provenance(data=DataPart(**(data or {})), fakes=_SNAPSHOT, model=model),
+    )
 
 
 def prepare_single_measure(
@@ -52,7 +57,9 @@ def prepare_single_measure(
     """Prepare the same for a model of one picture, uint8 [3, H, W] at the size of the generated ones."""
     model = ModelPart(truncation=1.0, noise="random", extractor_used_in_training=False)
     provenance = Provenance(data=DataPart(**(data or {})), fakes=_SNAPSHOT, model=model)
-    return _prepared(evaluate_single, PreparedReference(picture[None], device=device), provenance)
+    return _prepared(
+        partial(evaluate_single, regions=False), PreparedReference(picture[None], device=device), provenance
+    )
 
 
 def _prepared(suite: Callable[..., Evaluation], reference: PreparedReference, provenance: Provenance) -> Measure:

@@ -24,9 +24,6 @@ from sase_gan.metrics.catalogue import Better, Section
 from sase_gan.metrics.figures import Figure, figure, identify
 
 if TYPE_CHECKING:
-    pass
-
-if TYPE_CHECKING:
     from torch import Tensor
 
 SCHEMA_VERSION = 1
@@ -39,6 +36,8 @@ Colour = Literal["green", "amber", "red", "grey"]
 Status = Literal["ok", "skipped", "not_applicable", "failed"]
 VERDICT_TOPICS = ("copying", "quality", "diversity")
 """Copying leads: the other two mean little when the pictures are copies."""
+PATCHWORK = "patchwork"
+"""The topic of a verdict that only records since the search for regions have."""
 
 
 def _finite_or_none(value: Any) -> Any:
@@ -174,6 +173,28 @@ class CopyPair(_Part):
     space: str | None = None
 
 
+class RegionSource(_Part):
+    """A source is a training picture with the regions that a generated picture has of it, in the colour they share."""
+
+    picture: str | None = None
+    name: str | None = None
+    share: Number = None
+    regions: int | None = None
+    mirrored: bool | None = None
+    colour: tuple[int, int, int] | None = None
+
+
+class RegionPicture(_Part):
+    """A region picture shows a generated picture, the map of its regions, and the training pictures they come from."""
+
+    fake: str | None = None
+    map: str | None = None
+    fake_name: str | None = None
+    share: Number = None
+    regions: int | None = None
+    sources: tuple[RegionSource, ...] = ()
+
+
 def _as_named_picture(value: Any) -> Any:
     return {"picture": value} if isinstance(value, str) else value
 
@@ -207,6 +228,7 @@ class Pictures(_Part):
     fakes_truncated: str | None = None
     walk: Walk | None = None
     copying: tuple[CopyPair, ...] = ()
+    regions: tuple[RegionPicture, ...] = ()
     typical: NamedPictures = ()
     atypical: NamedPictures = ()
 
@@ -251,8 +273,13 @@ class EvaluationRecord(_Part):
         return f"{name}, from {before}" if before else name
 
     def colour(self, topic: str) -> Colour:
-        """Look up the verdict on "copying", "quality" or "diversity"; grey where none was given."""
+        """Look up the verdict on a topic; grey where none was given."""
         return self.verdict.get(topic, "grey")
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """The topics of the verdicts to show: the three of every record, and patchwork where it was judged."""
+        return (*VERDICT_TOPICS, PATCHWORK) if PATCHWORK in self.verdict else VERDICT_TOPICS
 
     def value(self, name: str) -> float | None:
         """Look up the value of a figure that was measured; None for another."""

@@ -16,6 +16,7 @@ from sase_gan.metrics.catalogue import SPACES, Space
 from sase_gan.metrics.extractors import Extractor, build_extractor
 from sase_gan.metrics.feature_store import FeatureStore
 from sase_gan.metrics.originality import CopyReference
+from sase_gan.metrics.regions import RegionReference
 from sase_gan.progress import Progress, named
 
 LAYERS_OF_SPACES: Mapping[Space, tuple[str, str, str]] = {
@@ -146,6 +147,15 @@ class PreparedReference:
             mirrored = self.describe(self.pictures, extractor, [shifts], mirrored=True, what="mirrored real pictures")
             self._copying[space] = CopyReference(own[plain], own[shifts], mirrored[shifts])
         return self._copying[space]
+
+    @cached_property
+    def regions(self) -> RegionReference:
+        """Prepare the reals as the search for regions sees them.
+
+        Raises:
+            NotApplicable: too few or too small pictures.
+        """
+        return RegionReference(self.pictures.images, named(self.progress, "regions of real pictures"))
 
     @cached_property
     def patches(self) -> patches.PatchSet:

@@ -23,11 +23,15 @@ from sase_gan.metrics.figures import Figure, figure, figures_of
 from sase_gan.metrics.measuring import CopyMatch, Evaluation, Measurement, Provenance
 from sase_gan.metrics.records import CopyPair, EvaluationRecord
 from sase_gan.metrics.reference import PreparedReference
+from sase_gan.metrics.region_search import Explained, RegionSearch
+from sase_gan.metrics.regions import MOST_PICTURES, values_of
 from sase_gan.metrics.request import LPIPS_NET, Protocol, Request
-from sase_gan.metrics.suite import PANEL_SIZE
+from sase_gan.metrics.suite import PANEL_SIZE, worst_patchworks
+from sase_gan.progress import named
 
 _INCEPTION_SOURCES: dict[str, single_image.InceptionSource] = {"inception": "fidelity", "inception-tv": "torchvision"}
 _SIFID_LAYERS: dict[single_image.SifidVariant, str] = {"sifid64": "Conv2d_2b_3x3", "sifid192": "Conv2d_4a_3x3"}
+_REGION_FIGURES = ("patchwork_share", "largest_region", "region_share", "region_count")
 _MOST_IN_PAIRS = 20
 """Pairs are made of so many of the pictures."""
 
@@ -40,12 +44,13 @@ def evaluate_single(
     request: Request | None = None,
     fake_names: Sequence[str] | None = None,
     provenance: Provenance | None = None,
+    regions: bool = True,
 ) -> Evaluation:
     """Measure pictures against the one picture that their generator learned from.
 
     Args:
         reference: of exactly one real picture, of the same size as the generated ones.
-        fakes, protocol, request, fake_names, provenance: as of `suite.evaluate`.
+        fakes, protocol, request, fake_names, provenance, regions: as of `suite.evaluate`.
 
     Raises:
         DataError, WeightsError: as of `Measurement`.
@@ -53,6 +58,8 @@ def evaluate_single(
     work = Measurement(fakes, reference, protocol, request, fake_names)
     single = _Single(work)
     single.measure()
+    if regions:
+        single.regions()
     count = len(work.fakes)
     copying = verdicts.UNASKED_COPYING
     if single.copy_rates:
@@ -60,7 +67,7 @@ def evaluate_single(
     quality = verdicts.single_quality(work.book.value("sifd_efflite0"))
     diversity = verdicts.single_diversity(work.book.value("pixel_diversity"), count)
     record = work.record(provenance or Provenance(), (copying, quality, diversity))
-    return Evaluation(record, single.most_copied())
+    return Evaluation(record, single.most_copied(), regions=worst_patchworks(work, single.explained))
 
 
 class _Single:
@@ -71,6 +78,7 @@ class _Single:
         self.fakes = work.fakes.images
         self.real = work.reference.pictures.images[0]
         self.copy_rates: list[single_image.CopyRate] = []
+        self.explained: list[Explained] = []
 
     @cached_property
     def perceptual(self) -> EfficientNetLite0Loss:
@@ -212,6 +220,22 @@ class _Single:
 
     def _rates(self) -> Tensor:
         return torch.tensor([item.rate for item in self.copy_rates], dtype=torch.float64)
+
+    def regions(self) -> None:
+        """How much of each picture comes in regions of the training picture, moved or mirrored."""
+        work = self.work
+        wanted = [item for item in map(figure, _REGION_FIGURES) if work.request.wants(item)]
+        if not wanted:
+            return
+        setting = replace(work.base_setting, n_fake=min(len(self.fakes), MOST_PICTURES), mirrors=True)
+        with work.attempt(*wanted, setting=setting):
+            progress = named(work.reference.progress, "regions of generated pictures")
+            search = RegionSearch(self.real[None])
+            self.explained = search.explain(self.fakes[:MOST_PICTURES], progress=progress)
+            for item in wanted:
+                values = values_of(self.explained, item.metric.base)
+                interval = mean_interval(values, "fakes", work.draws, lowest=0.0)
+                work.book.add(item, values.mean().item(), setting, interval=interval)
 
     def most_copied(self) -> list[CopyMatch]:
         """The pictures with the highest copy rates; distances are those of 32-px thumbnails."""

@@ -133,6 +133,90 @@ def joint_verdict(verdicts: Sequence[Verdict]) -> Verdict:
     return max(verdicts, key=lambda verdict: SEVERITY[verdict.colour])
 
 
+# --- patchwork --------------------------------------------------------------------------------------------------------
+
+
+# A picture counts as put together beyond chance above this quantile of the real pictures' shares.
+REGION_QUANTILE = 0.95
+# Red when so many pictures are above; or when so nearly all surpass the real ones (`rank`, of which chance is 0.5) and
+# have at least this share. Amber from so many deviations of chance on, if the share surpasses the real ones' by this.
+RED_ABOVE = 0.5
+RED_RANK = 0.8
+RED_REGIONS = 0.25
+AMBER_REGIONS = 0.05
+
+
+@dataclass(frozen=True)
+class RegionScores:
+    """What a set of fakes scores in the search for regions.
+
+    Attributes:
+        share: mean share of a picture in regions of training pictures.
+        above: share of the pictures that have more than is usual among real ones.
+        rank: chance that a fake surpasses a real picture in `rank_of`, ties counting half.
+        regions: mean number of regions in a picture.
+        alone: of the pictures above, the part whose regions come nearly all from one training picture.
+    """
+
+    share: float
+    above: float
+    rank: float
+    rank_of: str
+    regions: float
+    alone: float
+
+
+def patchwork_verdict(scores: RegionScores, honest: float, reals: int, fakes: int) -> Verdict:
+    """Judge whether pictures are put together from regions of training pictures, by the first rule that applies.
+
+    Args:
+        honest: mean share of the real pictures, each explained by the others.
+        reals, fakes: how many were looked at.
+    """
+    if reals < LEAST_REALS or fakes < LEAST_FAKES:
+        rule = f"no verdict with fewer than {LEAST_REALS} reals or {LEAST_FAKES} fakes"
+        text = f"{reals} training and {fakes} generated pictures are too few for a verdict; look at the regions."
+        return Verdict("grey", rule, None, text)
+    share, above, rank, amber = scores.share, scores.above, scores.rank, AMBER_DEVIATIONS
+    # Chance: a share of two samples, and the statistic of Wilcoxon, Mann and Whitney.
+    spread, usual = (1 / fakes + 1 / reals) ** 0.5, 1 - REGION_QUANTILE
+    amber_above = usual + amber * (usual * REGION_QUANTILE) ** 0.5 * spread
+    amber_rank, ranked = 0.5 + amber * spread / 12**0.5, f"patchwork_rank (of {scores.rank_of})"
+    red_rank, more = max(RED_RANK, amber_rank), share > honest + AMBER_REGIONS
+    means = (
+        f"{share:.0%} of a generated picture comes in {scores.regions:.1f} regions of training pictures on average; "
+        f"real pictures share {honest:.0%}"
+    )
+    origin = f"({1 - scores.alone:.0%} of them from several, {scores.alone:.0%} nearly wholly from one)"
+    rules: list[tuple[bool, Colour, str, float, str]] = [
+        (
+            above >= RED_ABOVE,
+            *("red", f"patchwork_pictures >= {RED_ABOVE:g}", above),
+            f"{above:.0%} of the generated pictures are put together from training pictures {origin}. {means}.",
+        ),
+        (
+            rank >= red_rank and share >= RED_REGIONS,
+            *("red", f"{ranked} >= {red_rank:.2g} with patchwork_share >= {RED_REGIONS:g}", rank),
+            f"Nearly all generated pictures are more of a patchwork than real ones: {means}.",
+        ),
+        (
+            above > amber_above and more,
+            *("amber", f"patchwork_pictures > {amber_above:.3f}, chance + {amber:g} deviations", above),
+            f"{above:.0%} of the generated pictures have more in regions of training pictures {origin} than nearly "
+            f"all real ones. {means}.",
+        ),
+        (
+            rank > amber_rank and more,
+            *("amber", f"{ranked} > {amber_rank:.3f}, chance + {amber:g} deviations", rank),
+            f"Generated pictures have more in regions of training pictures than chance explains: {means}.",
+        ),
+    ]
+    for applies, colour, rule, number, text in rules:
+        if applies:
+            return Verdict(colour, f"{colour}: {rule}", number, text)
+    return Verdict("green", "green: no rule for red or amber applies", share, f"{means}.")
+
+
 # --- quality and diversity of sets ------------------------------------------------------------------------------------
 
 

@@ -6,7 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sase_gan.errors import DataError, UsageError
-from sase_gan.metrics.records import RECORD_FILE, Colour, EvaluationRecord, MetricRecord, read_record
+from sase_gan.metrics.records import (
+    PATCHWORK,
+    RECORD_FILE,
+    VERDICT_TOPICS,
+    Colour,
+    EvaluationRecord,
+    MetricRecord,
+    read_record,
+)
 from sase_gan.runs.folder import is_run
 from sase_gan.runs.history import best_record, read_run
 
@@ -34,6 +42,12 @@ class Column:
         """The seeds' records in which a metric was measured, and its part of each."""
         found = [(record, record.metrics.get(name)) for record in self.records]
         return [(record, metric) for record, metric in found if metric is not None and metric.measured]
+
+
+def topics_of(columns: Sequence[Column]) -> tuple[str, ...]:
+    """List the topics of the verdicts to show of columns: patchwork where one of them was judged on it."""
+    judged = any(PATCHWORK in record.topics for column in columns for record in column.records)
+    return (*VERDICT_TOPICS, PATCHWORK) if judged else VERDICT_TOPICS
 
 
 def load_columns(paths: Sequence[Path]) -> list[Column]:

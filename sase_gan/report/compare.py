@@ -25,8 +25,8 @@ from markupsafe import Markup
 
 from sase_gan.errors import UsageError
 from sase_gan.metrics.figures import identify
-from sase_gan.metrics.records import VERDICT_TOPICS, EvaluationRecord, MetricRecord
-from sase_gan.report.columns import Column
+from sase_gan.metrics.records import EvaluationRecord, MetricRecord
+from sase_gan.report.columns import Column, topics_of
 from sase_gan.report.numbers import count, format_number
 from sase_gan.report.pages import GRID_SIDE, PictureShelf, write_page
 from sase_gan.report.plots import interval_svg
@@ -275,15 +275,16 @@ def write_comparison(comparison: Comparison, out: Path) -> list[Path]:
     is_folder = out.is_dir() or not out.suffix
     if not is_folder and out.suffix not in (".html", ".md"):
         raise UsageError(f"--out is {out.name}, but a folder or a name ending in .html or .md is needed")
-    columns = [_column_view(column) for column in comparison.columns]
+    topics = topics_of(comparison.columns)
+    columns = [_column_view(column, topics) for column in comparison.columns]
     files = [out / "compare.html", out / "compare.md"] if is_folder else [out]
     for file in files:
         template = f"compare{file.suffix}.j2"
-        write_page(file, template, comparison=comparison, columns=columns, strip=_strip_of, topics=VERDICT_TOPICS)
+        write_page(file, template, comparison=comparison, columns=columns, strip=_strip_of, topics=topics)
     return files
 
 
-def _column_view(column: Column) -> dict[str, Any]:
+def _column_view(column: Column, topics: Sequence[str]) -> dict[str, Any]:
     """The head of a column, as the templates read it: its verdicts and its pictures."""
     record = column.record
     parts = [record.data.name, f"protocol {record.protocol_name}"]
@@ -294,7 +295,7 @@ def _column_view(column: Column) -> dict[str, Any]:
     return {
         "name": column.name,
         "detail": ", ".join(parts),
-        "verdicts": [(topic, column.colour(topic)) for topic in VERDICT_TOPICS],
+        "verdicts": [(topic, column.colour(topic)) for topic in topics],
         "fakes": PictureShelf(column.folders[0], []).embed(record.pictures.fakes, GRID_SIDE // 2),
     }
 

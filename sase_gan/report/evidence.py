@@ -70,6 +70,35 @@ def _distance(distance: float | None, pair: CopyPair) -> str | None:
     return None if distance is None else format_number(distance, around / 100)
 
 
+def region_pictures(record: EvaluationRecord, shelf: PictureShelf) -> list[dict[str, Any]]:
+    """Gather the worst patchworks with the training pictures that their regions are of."""
+    return [
+        {
+            "fake": shelf.embed(one.fake),
+            "map": shelf.embed(one.map),
+            "name": one.fake_name or f"number {place}",
+            "share": _percent(one.share),
+            "regions": one.regions,
+            "sources": [
+                {
+                    "picture": shelf.embed(source.picture),
+                    "name": source.name or "unnamed",
+                    "share": _percent(source.share),
+                    "mirrored": source.mirrored,
+                    # Numbers alone, checked by the record: nothing else may get into a style.
+                    "colour": "rgb({}, {}, {})".format(*source.colour) if source.colour else None,
+                }
+                for source in one.sources
+            ],
+        }
+        for place, one in enumerate(record.pictures.regions, start=1)
+    ]
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{share:.0%}"
+
+
 def walk_view(record: EvaluationRecord, shelf: PictureShelf) -> dict[str, Any] | None:
     """Show the latent walk as a strip and its steps, and say whether it goes evenly; None when none was made."""
     walk = record.pictures.walk

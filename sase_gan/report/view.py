@@ -13,7 +13,6 @@ from typing import Any
 from sase_gan.metrics.catalogue import FEWEST_FOR_KID, SECTION_TITLES
 from sase_gan.metrics.figures import identify
 from sase_gan.metrics.records import (
-    VERDICT_TOPICS,
     EvaluationRecord,
     MetricRecord,
     ModelPart,
@@ -22,7 +21,7 @@ from sase_gan.metrics.records import (
     metrics_by_section,
 )
 from sase_gan.report.curves import Panel, curve_panels
-from sase_gan.report.evidence import copy_pairs, named_pictures, sample_figures, walk_view
+from sase_gan.report.evidence import copy_pairs, named_pictures, region_pictures, sample_figures, walk_view
 from sase_gan.report.numbers import count, format_number, left_out_row, number_row
 from sase_gan.report.pages import PictureShelf
 from sase_gan.report.plots import histogram_svg
@@ -35,6 +34,12 @@ _HEADLINES: dict[str, dict[str, str]] = {
         "amber": "Nearer to the training pictures than new pictures should be",
         "red": "These pictures repeat training pictures",
         "grey": "Copying was not judged",
+    },
+    "patchwork": {
+        "green": "No sign of patchworks of training pictures",
+        "amber": "More in common with training pictures, region by region, than real pictures have",
+        "red": "These pictures consist of regions of training pictures",
+        "grey": "Patchworks were not judged",
     },
     "quality": {
         "green": "Close to the real pictures",
@@ -60,13 +65,13 @@ def build_view(record: EvaluationRecord, folder: Path, run: RunRecords, run_fold
     """
     notes = list(run.notes)
     shelf = PictureShelf(folder, notes)
-    verdicts = [_verdict(record, topic) for topic in VERDICT_TOPICS]
+    verdicts = [_verdict(record, topic) for topic in record.topics]
     samples, pairs = sample_figures(record, shelf), copy_pairs(record, shelf)
     rows = {
         section: [number_row(name, metric) for name, metric in metrics if _has_a_row(metric, record)]
         for section, metrics in metrics_by_section(record.metrics)
     }
-    copying_rows = rows.pop("copying", [])
+    copying_rows, region_rows = rows.pop("copying", []), rows.pop("regions", [])
     source = f"Snapshot {record.model.snapshot}" if record.model and record.model.snapshot else record.fakes.name
     missing = "No training run was given, so there are no curves; sase-gan report with --run adds them."
     if run_folder is not None:
@@ -82,6 +87,8 @@ def build_view(record: EvaluationRecord, folder: Path, run: RunRecords, run_fold
         "pairs": pairs,
         "histograms": _copying_histograms(record),
         "copying_rows": copying_rows,
+        "patchworks": region_pictures(record, shelf),
+        "region_rows": region_rows,
         "groups": [(SECTION_TITLES[section], found) for section, found in rows.items() if found],
         "left_out": [left_out_row(metric) for _, metric in in_order(record.metrics) if not metric.measured],
         "cautions": _cautions(record),

@@ -12,7 +12,7 @@ from typing import Any
 import gradio as gr
 
 from sase_gan.errors import UsageError
-from sase_gan.metrics.records import RECORD_FILE, VERDICT_TOPICS, EvaluationRecord
+from sase_gan.metrics.records import RECORD_FILE, EvaluationRecord
 from sase_gan.runs.folder import RESULTS_FILE, is_run, next_free
 from sase_gan.ui import widgets
 from sase_gan.ui.checks import chosen, sentences, whole_number
@@ -138,9 +138,9 @@ class EvaluateHandlers:
 
 
 def verdicts(record: EvaluationRecord) -> str:
-    """Show the three verdicts with their reasons, as HTML."""
+    """Show the verdicts with their reasons, as HTML."""
     rows = []
-    for topic in VERDICT_TOPICS:
+    for topic in record.topics:
         colour, why = record.colour(topic), record.verdict_rules[topic].text or ""
         title = f"{topic.capitalize()}: {COLOUR_WORDS.get(colour, colour)}"
         rows.append(f'<div class="verdict {escaped(colour)}"><b>{title}</b><span>{escaped(why)}</span></div>')
