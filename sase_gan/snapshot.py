@@ -45,6 +45,9 @@ class SnapshotMixin(
     config_class: ClassVar[type[BaseModel]]
     card_usage: ClassVar[str] = ""
     """Command lines for the model card; SNAPSHOT stands for the folder."""
+    card_title: ClassVar[str] = "A model trained"
+    card_text: ClassVar[str] = "Trained on pictures {rights}."
+    """What the card says first, and of whose pictures; {rights} is their licence."""
     config: Any
     _half = False
     provenance: dict[str, Any] = {}  # noqa: RUF012 - replaced, never changed in place
@@ -80,8 +83,8 @@ class SnapshotMixin(
         rights = f"licensed as: {licence}" if licence else "of a licence that was not stated (`--set data.licence=...`)"
         usage = f"```bash\n{self.card_usage}\n```\n\n" if self.card_usage else ""
         return ModelCard(
-            f"---\n{data.to_yaml()}\n---\n\n# A model trained with sase_gan {__version__}\n\n{usage}"
-            f"Trained on pictures {rights}.\n\n| | |\n| --- | --- |\n{rows}\n"
+            f"---\n{data.to_yaml()}\n---\n\n# {self.card_title} with sase_gan {__version__}\n\n{usage}"
+            f"{self.card_text.format(rights=rights)}\n\n| | |\n| --- | --- |\n{rows}\n"
         )
 
     def _save_pretrained(self, save_directory: Path) -> None:

@@ -11,7 +11,7 @@ from sase_gan.commands.options import ConfigOption, DeviceOption, SettingsOption
 def scenes(
     pictures: Annotated[Path, typer.Argument(help="Folder of pictures.")],
     out: Annotated[Path, typer.Option(help="Folder for models, samples and scores.")] = Path("scenes"),
-    preset: Annotated[str | None, typer.Option(help="quick, standard or paper; default by hardware.")] = None,
+    preset: Annotated[str | None, typer.Option(help="instant, quick, standard or paper; default by hardware.")] = None,
     config: ConfigOption = None,
     max_size: Annotated[int | None, typer.Option(help="Longer side in px.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of every run.")] = None,
@@ -27,14 +27,15 @@ def scenes(
     from sase_gan.evaluation.pairs import run_pairs
     from sase_gan.hardware import choose_hardware
     from sase_gan.runs.presets import choose_one_shot_preset
-    from sase_gan.runs.run import RunOptions
+    from sase_gan.runs.options import RunOptions
     from sase_gan.runs.scenes import train_scenes
-    from sase_gan.training.config import OneShotConfig
+    from sase_gan.runs.tasks import TASKS, kind_of_preset
 
     hardware = choose_hardware(device, threads=threads)
     preset = preset or choose_one_shot_preset(gpu=hardware.kind != "cpu")[0]
-    flags = {"seed": seed, "pyramid": {"max_size": max_size}}
-    resolved = resolve(OneShotConfig, preset=preset, file=config, flags=flags, settings=settings, task="one_shot")
+    kind = kind_of_preset(preset, "one_shot")
+    flags = {"seed": seed, **({"max_size": max_size} if kind == "instant" else {"pyramid": {"max_size": max_size}})}
+    resolved = resolve(TASKS[kind].config_type, preset=preset, file=config, flags=flags, settings=settings, task=kind)
     scoring = EvaluationOptions(
         source=out / "samples",
         real=out / "real",

@@ -21,7 +21,7 @@ from sase_gan.drawing.sampling import latent_walk, sample_images
 from sase_gan.errors import DataError, UsageError
 from sase_gan.evaluation.options import Plan
 from sase_gan.metrics.records import DataPart, FakesPart, ModelPart
-from sase_gan.networks.load import load_network
+from sase_gan.networks.load import load_network, own_picture
 from sase_gan.progress import Count, Progress, named
 from sase_gan.runs.folder import images_of
 from sase_gan.snapshot import snapshot_digest
@@ -127,7 +127,7 @@ def _own_picture(network: Any) -> RealPictures:
     data = dict(network.provenance.get("data") or {})
     name = str(data.get("name") or "training picture")
     facts = DataPart(name=Path(name).stem, path_name=name, licence=data.get("licence"), mirror=False)
-    return RealPictures(network.picture.cpu()[None], (name,), facts)
+    return RealPictures(own_picture(network)[None], (name,), facts)
 
 
 def _model_facts(plan: Plan, network: Any) -> ModelPart:

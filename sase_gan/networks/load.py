@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from torch import Tensor
+
 from sase_gan.errors import DataError
 from sase_gan.networks.generator import Generator
 from sase_gan.networks.pyramid import Pyramid
@@ -44,6 +46,11 @@ def learned_from_one_picture(folder: Path | str) -> bool:
     network = network_class(folder)
     header = read_header(Path(folder) / WEIGHTS_FILE)
     return network is Pyramid or (network is Recombiner and header["network"].get("count") == 1)
+
+
+def own_picture(network: Pyramid | Recombiner) -> Tensor:
+    """Return the picture that a model of one picture learned from, uint8 `[3, height, width]` on the CPU."""
+    return (network.pictures[0] if isinstance(network, Recombiner) else network.picture).cpu()
 
 
 def load_generator(folder: Path | str) -> Generator:

@@ -39,6 +39,21 @@ Go on with it, draw from it, measure it:
     sase-gan evaluate {name} --out evaluation
 """
 
+_INSTANT = """# Pictures without training, made by sase_gan
+
+| path | what |
+| --- | --- |
+| `config.yaml` | every setting, resolved |
+| `results.jsonl` | the figures, one record |
+| `grids/` | pictures of the first seeds; `reals.png` shows the prepared training pictures |
+| `snapshots/` | the model (safetensors), complete in itself: it **contains the training pictures**, losslessly |
+
+Every region of what it draws comes from one of them: new arrangements, not new matter. Draw from it, measure it:
+
+    sase-gan sample {name} --seeds 0-63 --out samples
+    sase-gan evaluate {name} --out evaluation
+"""
+
 
 def kimg(images_seen: int) -> str:
     """Write images seen as a name: `000012kimg`, or `000012.345kimg` off the full thousands."""
@@ -78,7 +93,7 @@ class RunFolder:
         found = ((images_of(folder.name), folder) for folder in (self.path / "snapshots").glob("*kimg"))
         return dict(sorted((images, folder) for images, folder in found if images is not None))
 
-    def create(self) -> None:
+    def create(self, *, trained: bool = True) -> None:
         """Make the folder and its explanation.
 
         Raises:
@@ -88,10 +103,10 @@ class RunFolder:
             raise UsageError(
                 f"{self.path} holds a run already; choose another --out, or go on with --resume {self.path}"
             )
-        for name in ("grids", "snapshots", "checkpoints"):
+        for name in ("grids", "snapshots", *(("checkpoints",) if trained else ())):
             (self.path / name).mkdir(parents=True, exist_ok=True)
         with write_atomically(self.path / "README.md") as temporary:
-            temporary.write_text(_EXPLANATION.format(name=self.path.name))
+            temporary.write_text((_EXPLANATION if trained else _INSTANT).format(name=self.path.name))
 
     def forget_after(self, images_seen: int) -> None:
         """Drop rows, records and snapshots later than a checkpoint that is resumed; they will be made again."""

@@ -1,15 +1,16 @@
-"""Which preset and image size suit pictures on a machine, and why; how many pictures a set needs."""
+"""Which kind of run, preset and image size suit pictures on a machine, and why; how many pictures a set needs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sase_gan.networks.channel_tables import IMAGE_SIZES
+from sase_gan.recombination.schedules import COARSEST
 
 FEWEST_IMAGES = 4
-"""A training set has at least so many pictures."""
+"""A set that a network is trained on has at least so many pictures."""
 
 ADVISED_IMAGES = 30
-"""With fewer pictures a model mostly draws near copies of them."""
+"""With fewer pictures a trained network mostly draws near copies of them: they are recombined without training."""
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,43 @@ class Choice:
     preset: str
     image_size: int
     reason: str
+
+
+def choose_kind(num_images: int) -> tuple[str, str]:
+    """Choose what to make of so many pictures where nothing was asked for: the task's name, and why in one sentence."""
+    if num_images == 1:
+        return "instant", (
+            "one picture: new arrangements of it, at once; a network is trained on it with --preset quick or standard"
+        )
+    if num_images < ADVISED_IMAGES:
+        return "instant", (
+            f"{num_images} pictures are fewer than {ADVISED_IMAGES}, of which a network mostly learns near copies: new "
+            "arrangements of them, at once; a network is trained on them with --preset cpu or gpu"
+        )
+    return "low_shot", f"{num_images} pictures: a network is trained; --preset instant needs no training"
+
+
+def choose_instant_side(sides: Sequence[int], *, gpu: bool) -> int:
+    """Choose the side of pictures that are recombined: as large as these sides allow, up to what is drawn in a second.
+
+    Example:
+        >>> choose_instant_side([500, 90], gpu=False), choose_instant_side([500, 333], gpu=True)
+        (88, 256)
+    """
+    return recombinable(min(256 if gpu else 128, *sides))
+
+
+def recombinable(side: int) -> int:
+    """Round a side down so that it can be halved until it is shorter than 64 px, and then has whole blocks of 4 px.
+
+    Example:
+        >>> [recombinable(side) for side in (18, 63, 101, 128, 250)]
+        [16, 60, 96, 128, 240]
+    """
+    block = 4
+    while side // block >= 2 * COARSEST // 4:
+        block *= 2
+    return side // block * block
 
 
 def choose_preset(num_images: int, smallest_side: int, *, gpu: bool, image_size: int | None = None) -> Choice:

@@ -1,15 +1,13 @@
-"""A run from a configuration and its pictures to its folder, and its continuation; of sets and of single pictures."""
+"""A training from a configuration and its pictures to its folder, and its continuation; of sets and single pictures."""
 
 import math
 import time
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning import Callback
-from lightning.pytorch.loggers import Logger
 from torch.utils.data import DataLoader
 
 from sase_gan.config import to_yaml
@@ -17,47 +15,18 @@ from sase_gan.datasets.images import ImageSet
 from sase_gan.datasets.low_shot import EndlessBatches
 from sase_gan.errors import DataError
 from sase_gan.files import write_atomically
-from sase_gan.hardware import Hardware, is_first_process
-from sase_gan.metrics.records import Measure
+from sase_gan.hardware import is_first_process
 from sase_gan.pixels import grid, write_png
 from sase_gan.runs.callbacks import Checkpoints, MetricsTable, Snapshots, StopOnSignal, Stopping, TrainingDisplay
 from sase_gan.runs.folder import RunFolder
-from sase_gan.runs.tasks import task_of
-from sase_gan.runs.tasks.base import RunConfig, RunPlan
+from sase_gan.runs.options import RunOptions, RunResult
+from sase_gan.runs.tasks import trained_task_of
+from sase_gan.runs.tasks.base import RunPlan, TrainedConfig
 from sase_gan.runs.trainer import make_trainer
 from sase_gan.training.quiet import quiet_lightning
 
 
-@dataclass(frozen=True)
-class RunOptions:
-    """What a run depends on beside its configuration, and what does not change its result.
-
-    Attributes:
-        minutes: stop after so much training time; None trains to the configured images.
-        measure: figures of a snapshot (`metrics.quick`), or None.
-        loggers: further Lightning loggers, besides metrics.csv.
-    """
-
-    hardware: Hardware
-    minutes: float | None = None
-    devices: int = 1
-    measure: Measure | None = None
-    weights_dir: Path | None = None
-    loggers: tuple[Logger, ...] = ()
-
-
-@dataclass(frozen=True)
-class RunResult:
-    """How a run ended, and how long it and the measuring within it took; `run` knows its chosen snapshot."""
-
-    run: RunFolder
-    images_seen: int
-    interrupted: bool
-    seconds: float
-    measuring_seconds: float
-
-
-def start_run(config: RunConfig, images: ImageSet, run: RunFolder, options: RunOptions) -> RunResult:
+def start_run(config: TrainedConfig, images: ImageSet, run: RunFolder, options: RunOptions) -> RunResult:
     """Train from the beginning.
 
     Args:
@@ -67,7 +36,7 @@ def start_run(config: RunConfig, images: ImageSet, run: RunFolder, options: RunO
         UsageError: if the folder holds a run already.
         DataError: if the number of pictures or their size is not what the configuration takes.
     """
-    plan = task_of(config).plan(config, images, weights_dir=options.weights_dir)
+    plan = trained_task_of(config).plan(config, images, weights_dir=options.weights_dir)
     module = plan.build()  # before the folder: a missing weights file leaves nothing behind
     if is_first_process():
         run.create()
@@ -78,13 +47,13 @@ def start_run(config: RunConfig, images: ImageSet, run: RunFolder, options: RunO
     return _fit(plan, module, images, run, options)
 
 
-def resume_run(config: RunConfig, images: ImageSet, run: RunFolder, options: RunOptions) -> RunResult:
+def resume_run(config: TrainedConfig, images: ImageSet, run: RunFolder, options: RunOptions) -> RunResult:
     """Go on from the last checkpoint; what the folder holds beyond it is made again.
 
     Raises:
         DataError: if there is no checkpoint, it is damaged, or the pictures changed.
     """
-    plan = task_of(config).plan(config, images, weights_dir=options.weights_dir)
+    plan = trained_task_of(config).plan(config, images, weights_dir=options.weights_dir)
     clock = _read_clock(run.checkpoint)
     if clock["data_digest"] != images.digest:
         raise DataError(
@@ -115,7 +84,7 @@ def _fit(
 ) -> RunResult:
     module.data_digest = images.digest
     config = plan.config
-    display, signals = TrainingDisplay(plan, partial(task_of(config).share_done, config)), StopOnSignal()
+    display, signals = TrainingDisplay(plan, partial(trained_task_of(config).share_done, config)), StopOnSignal()
     snapshots = Snapshots(run, plan, options.measure, display.show_snapshot)
     callbacks: list[Callback] = [
         signals,

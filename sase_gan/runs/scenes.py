@@ -10,26 +10,29 @@ Stopped at any time, the same call goes on: finished pictures are left alone, a 
 import logging
 import shutil
 from pathlib import Path
+from typing import Any
 
-from sase_gan.config import resolve
 from sase_gan.datasets.sources import open_images
 from sase_gan.drawing.sampling import sample_images
 from sase_gan.errors import DataError, UsageError
-from sase_gan.networks.load import load_pyramid
+from sase_gan.networks.load import load_network, own_picture
 from sase_gan.pixels import write_png
 from sase_gan.progress import Progress
 from sase_gan.runs.folder import RunFolder
-from sase_gan.runs.run import RunOptions, resume_run, start_run
-from sase_gan.runs.tasks.one_shot import OneShotTask
-from sase_gan.training.config import OneShotConfig
+from sase_gan.runs.options import RunOptions
+from sase_gan.runs.tasks import TASKS, config_of_run
+from sase_gan.training.config import InstantConfig, OneShotConfig
+
+SceneConfig = OneShotConfig | InstantConfig
+"""Of a run on one picture."""
 
 logger = logging.getLogger(__name__)
 
 
 def train_scenes(
-    pictures: Path, out: Path, config: OneShotConfig, options: RunOptions, *, count: int = 50, progress: Progress
+    pictures: Path, out: Path, config: SceneConfig, options: RunOptions, *, count: int = 50, progress: Progress
 ) -> bool:
-    """Train a model on each picture of a folder and draw from it.
+    """Make a model of each picture of a folder and draw from it.
 
     Args:
         config: of every run; the picture's path and the pyramid's sizes are filled in.
@@ -51,8 +54,8 @@ def train_scenes(
             run = RunFolder(out / "models" / name)
             if not _train(path, run, config, options):
                 return False
-            network = load_pyramid(run.chosen_snapshot()).to(options.hardware.device)
-            write_png(out / "real" / f"{name}.png", network.picture.cpu())
+            network: Any = load_network(run.chosen_snapshot()).to(options.hardware.device)
+            write_png(out / "real" / f"{name}.png", own_picture(network))
             for seed, image in enumerate(sample_images(network, range(count))):
                 write_png(drawn / _file_name(seed), image, {"seed": str(seed)})
     progress("", len(paths), len(paths))
@@ -73,21 +76,21 @@ def _file_name(seed: int) -> str:
     return f"seed{seed:06d}.png"
 
 
-def _train(path: Path, run: RunFolder, config: OneShotConfig, options: RunOptions) -> bool:
-    """Train on a picture, or go on; whether the run has come to its end."""
-    task = OneShotTask()
+def _train(path: Path, run: RunFolder, config: SceneConfig, options: RunOptions) -> bool:
+    """Make the model of a picture, or go on; whether the run has come to its end."""
+    task: Any = TASKS[config.task]
     wanted = task.for_picture(config, path)
-    go_on = start_run
+    resumed = False
     if run.config.is_file():
-        if resolve(OneShotConfig, file=run.config) != wanted:
+        if config_of_run(run) != wanted:
             raise UsageError(
                 f"{run.path} was trained with other settings; choose another --out, or repeat its settings"
             )
-        if max(run.snapshots(), default=0) >= wanted.total_images:
+        if max(run.snapshots(), default=-1) >= wanted.total_images:
             return True
-        if run.checkpoint.is_file():
-            go_on = resume_run
-        else:
+        resumed = run.checkpoint.is_file()
+        if not resumed:
             logger.info("%s ended before its first checkpoint and is begun anew", run.path)
             shutil.rmtree(run.path)
-    return not go_on(wanted, task.load(wanted), run, options).interrupted
+    finished: bool = not task.carry_out(wanted, task.load(wanted), run, options, resumed=resumed).interrupted
+    return finished

@@ -12,16 +12,14 @@ from typing import TYPE_CHECKING, Any
 from sase_gan.config import to_yaml
 from sase_gan.errors import UsageError
 from sase_gan.hardware import Hardware, choose_hardware, is_first_process
-from sase_gan.progress import readable_seconds
 from sase_gan.runs.folder import RunFolder, next_free, open_run
+from sase_gan.runs.options import RunOptions, RunResult
 from sase_gan.runs.request import Report, TrainRequest
 from sase_gan.runs.tasks import task_for, task_of_run
 from sase_gan.runs.tasks.base import RunConfig, Task
 
 if TYPE_CHECKING:
     from lightning.pytorch.loggers import Logger
-
-    from sase_gan.runs.run import RunResult
 
 
 def train(request: TrainRequest, report: Report = lambda line: None) -> RunResult:
@@ -40,8 +38,6 @@ def train(request: TrainRequest, report: Report = lambda line: None) -> RunResul
     task, config, hardware, run = _settle(request, report)
     loggers = make_loggers(request.logger, run)
     images = task.load(config)
-    from sase_gan.runs.run import RunOptions, resume_run, start_run
-
     report(f"going on with {run.path}" if request.resume else task.greeting(config, images, hardware, run))
     measured = request.figures and config.schedule.evaluation_count > 0
     options = RunOptions(
@@ -51,10 +47,11 @@ def train(request: TrainRequest, report: Report = lambda line: None) -> RunResul
         measure=task.measure(config, images, hardware) if measured else None,
         weights_dir=request.weights_dir,
         loggers=loggers,
+        report=report,
     )
-    result = (resume_run if request.resume else start_run)(config, images, run, options)
+    result = task.carry_out(config, images, run, options, resumed=request.resume is not None)
     if first:  # the others need not know the name that a run without `out` got
-        _tell_end(result, report)
+        _tell_end(task.ending(config, result), result, report)
     return result
 
 
@@ -102,19 +99,16 @@ def _settle(request: TrainRequest, report: Report) -> tuple[Task[Any], RunConfig
     assert request.path is not None  # checked
     path = request.path.expanduser()
     request = replace(request, path=path)
-    task = task_for(path)
+    task = task_for(request)
     config = task.resolve(request, hardware, report)
     if task.foretold:
         config = task.foretell(config, request, hardware, report)
     return task, config, hardware, RunFolder(request.out or next_free(Path("runs"), path.stem))
 
 
-def _tell_end(result: RunResult, report: Report) -> None:
-    share = result.measuring_seconds / max(result.seconds, 1e-9)
-    report(
-        f"{result.images_seen:,} images seen in {readable_seconds(result.seconds)}, {share:.0%} of it for figures; "
-        f"the run is in {result.run.path}"
-    )
+def _tell_end(lines: list[str], result: RunResult, report: Report) -> None:
+    for line in lines:
+        report(line)
     if result.interrupted:
         report(f"interrupted and saved; go on with: sase-gan train --resume {result.run.path}")
     else:

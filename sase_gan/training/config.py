@@ -1,4 +1,4 @@
-"""The configurations of both kinds of run: every default stands here, once. Presets and flags state deviations only."""
+"""The configurations of all kinds of run: every default stands here, once. Presets and flags state deviations only."""
 
 from __future__ import annotations
 
@@ -260,3 +260,66 @@ def sized_for(config: OneShotConfig, picture: Size) -> OneShotConfig:
     rule = released_sizes if section.rule == "released" else partial(dense_sizes, stages=section.stages)
     sizes = rule(*picture, smallest_side=section.smallest_side, max_size=section.max_size)
     return config.model_copy(update={"generator": config.generator.model_copy(update={"sizes": sizes})})
+
+
+class InstantDataSection(FrozenRecord):
+    """The pictures, one or more."""
+
+    path: str | None = Field(None, description="folder or zip of pictures, or one picture")
+    fit: Literal["crop", "pad"] = Field("crop", description="a set: centre square crop, or pad; never a stretch")
+    mirror: bool | None = Field(None, description="mirror images serve too; by itself those of a set, not of a picture")
+    holdout: float = Field(0.0, ge=0, le=0.5, description="share of the pictures kept out")
+    licence: str | None = Field(None, description="licence of the pictures, carried into snapshots and reports")
+
+
+class RecombinationSection(FrozenRecord):
+    """How pictures are recombined."""
+
+    form: Literal["auto", "aligned", "free", "mixed"] = Field(
+        "auto", description="from where pixels may come: same position, any position, both; auto: by the pictures"
+    )
+    variety: float = Field(
+        1.0, gt=0, le=4, description="below 1 larger pieces stay together, above 1 pieces are smaller"
+    )
+    shift: int | None = Field(
+        None, ge=0, le=4, description="aligned: pictures serve shifted too, by up to so many 32nds; by itself a few: 1"
+    )
+    even: bool = Field(True, description="calibrate how readily each picture serves, until all are used alike")
+
+
+class InstantScheduleSection(FrozenRecord):
+    """How much is drawn when such a model is made."""
+
+    grid_images: int | None = Field(None, ge=1, description="pictures of the grid; by itself 64, of one picture 16")
+    evaluation_count: int = Field(200, ge=0, description="pictures drawn for the figures; 0: no figures")
+
+
+class InstantConfig(FrozenRecord):
+    """Everything that pictures without training depend on; `image_size` is a set's and `max_size` one picture's."""
+
+    task: Literal["instant"] = "instant"
+    seed: int = Field(0, ge=0)
+    image_size: int | None = Field(
+        None, ge=16, le=1024, description="side of a set's pictures; settled when a run begins"
+    )
+    max_size: int | None = Field(
+        None, ge=16, le=1024, description="longer side of one picture, at most its own; settled when a run begins"
+    )
+    data: InstantDataSection = InstantDataSection()
+    recombination: RecombinationSection = RecombinationSection()
+    schedule: InstantScheduleSection = InstantScheduleSection()
+
+    @property
+    def total_images(self) -> int:
+        """Count the images that are learnt from: none."""
+        return 0
+
+    @property
+    def of_one_picture(self) -> bool:
+        """Tell whether it is one picture, kept as a rectangle, or a set of squares."""
+        return self.image_size is None
+
+    @property
+    def grid_images(self) -> int:
+        """Count the pictures of the grid."""
+        return self.schedule.grid_images or (16 if self.of_one_picture else 64)

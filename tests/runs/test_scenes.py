@@ -16,7 +16,7 @@ from sase_gan.hardware import Hardware
 from sase_gan.networks.load import load_pyramid
 from sase_gan.pixels import read_image, write_png
 from sase_gan.runs.folder import RunFolder
-from sase_gan.runs.run import RunOptions
+from sase_gan.runs.options import RunOptions
 from sase_gan.runs.scenes import train_scenes
 from sase_gan.training.config import OneShotConfig
 

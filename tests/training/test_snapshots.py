@@ -19,7 +19,8 @@ from sase_gan.runs import callbacks
 from sase_gan.runs import run as run_module
 from sase_gan.runs.folder import RunFolder
 from sase_gan.runs.history import read_run
-from sase_gan.runs.run import RunOptions, RunResult, start_run
+from sase_gan.runs.options import RunOptions, RunResult
+from sase_gan.runs.run import start_run
 from sase_gan.training.config import LowShotConfig
 from sase_gan.training.low_shot import LowShotModule
 from tests.report.report_fixture import record

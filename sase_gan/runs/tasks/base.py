@@ -1,21 +1,28 @@
-"""What a kind of run must be able to do, and the plan by which `runs.run` carries it out."""
+"""What a kind of run must be able to do, and the plan by which `runs.run` carries out one that trains."""
+
+from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from sase_gan.config import resolve
 from sase_gan.datasets.images import ImageSet
 from sase_gan.errors import DataError
 from sase_gan.hardware import Hardware
 from sase_gan.metrics.records import Measure
+from sase_gan.progress import readable_seconds
 from sase_gan.runs.folder import RunFolder
 from sase_gan.runs.request import Report, TrainRequest
-from sase_gan.training.config import LowShotConfig, OneShotConfig
+from sase_gan.training.config import InstantConfig, LowShotConfig, OneShotConfig
 
-RunConfig = LowShotConfig | OneShotConfig
+if TYPE_CHECKING:
+    from sase_gan.runs.options import RunOptions, RunResult
+
+TrainedConfig = LowShotConfig | OneShotConfig
+RunConfig = TrainedConfig | InstantConfig
 Config = TypeVar("Config", bound=RunConfig)
 
 
@@ -33,7 +40,7 @@ class RunPlan:
         position: words for a number of images seen, or None for thousands.
     """
 
-    config: RunConfig
+    config: TrainedConfig
     build: Callable[[], Any]
     batch_size: int
     mirror: bool
@@ -47,20 +54,18 @@ class RunPlan:
 
 
 class Task(ABC, Generic[Config]):
-    """A kind of run: how its pictures become a configuration, its costs, its plan and its figures.
+    """A kind of run: how its pictures become a configuration, its costs, its course and its figures.
 
     All that differs between the kinds is asked of these objects; they keep no state.
 
     Attributes:
         name: the word in a configuration's `task`, and the folder of its presets.
-        of_one_picture: its models learn from one picture.
         foretold: the cost is told before every new run, because it is known in seconds; else on a dry run only.
         cut_short: `minutes` end a run early; else its schedule is fitted into them by `foretell`.
     """
 
     name: ClassVar[str]
     config_type: type[Config]
-    of_one_picture: ClassVar[bool]
     foretold: ClassVar[bool]
     cut_short: ClassVar[bool]
 
@@ -106,6 +111,37 @@ class Task(ABC, Generic[Config]):
         """Write the line with which a new run begins."""
 
     @abstractmethod
+    def carry_out(
+        self, config: Config, images: ImageSet, run: RunFolder, options: RunOptions, *, resumed: bool = False
+    ) -> RunResult:
+        """Carry out a run on the prepared pictures, from the beginning or from where it stopped.
+
+        Raises:
+            UsageError: if the folder of a new run holds one already.
+            DataError: if the number of pictures or their size is not what the configuration takes.
+        """
+
+    @abstractmethod
+    def measure(self, config: Config, images: ImageSet, hardware: Hardware) -> Measure:
+        """Prepare what measures a snapshot."""
+
+    @abstractmethod
+    def of_one_picture(self, config: Config) -> bool:
+        """Tell whether the models of such a run know one picture only."""
+
+    @abstractmethod
+    def share_done(self, config: Config, images_seen: int) -> float:
+        """Tell the share of the run's work, 0 to 1, that is done when so many images were seen."""
+
+    @abstractmethod
+    def ending(self, config: Config, result: RunResult) -> list[str]:
+        """Write the lines that tell how a run ended, before the last one, which names its snapshot."""
+
+
+class TrainedTask(Task[Config]):
+    """A kind of run in which a network is trained, by Lightning, as its plan says."""
+
+    @abstractmethod
     def plan(self, config: Config, images: ImageSet, *, weights_dir: Path | None = None) -> RunPlan:
         """Plan how a run on these pictures goes.
 
@@ -113,13 +149,26 @@ class Task(ABC, Generic[Config]):
             DataError: if there are too few pictures, too many, or they have another size than the configuration.
         """
 
-    @abstractmethod
-    def measure(self, config: Config, images: ImageSet, hardware: Hardware) -> Measure:
-        """Prepare what measures a snapshot."""
+    def carry_out(
+        self, config: Config, images: ImageSet, run: RunFolder, options: RunOptions, *, resumed: bool = False
+    ) -> RunResult:
+        """Train, or go on training."""
+        from sase_gan.runs.run import resume_run, start_run
+
+        assert not isinstance(config, InstantConfig)
+        return (resume_run if resumed else start_run)(config, images, run, options)
 
     def share_done(self, config: Config, images_seen: int) -> float:
-        """Tell the share of the run's work, 0 to 1, that is done when so many images were seen."""
+        """Tell the share of the images that were seen."""
         return min(1.0, images_seen / config.total_images)
+
+    def ending(self, config: Config, result: RunResult) -> list[str]:
+        """Tell images and time."""
+        share = result.measuring_seconds / max(result.seconds, 1e-9)
+        return [
+            f"{result.images_seen:,} images seen in {readable_seconds(result.seconds)}, {share:.0%} of it for figures; "
+            f"the run is in {result.run.path}"
+        ]
 
 
 def check_size(images: ImageSet, size: tuple[int, int]) -> None:

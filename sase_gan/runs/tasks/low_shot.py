@@ -13,18 +13,21 @@ from sase_gan.progress import readable_seconds
 from sase_gan.runs.folder import RunFolder
 from sase_gan.runs.presets import FEWEST_IMAGES, choose_preset
 from sase_gan.runs.request import Report, TrainRequest, refuse_given
-from sase_gan.runs.tasks.base import RunPlan, Task, check_size, facts
+from sase_gan.runs.tasks.base import RunPlan, TrainedTask, check_size, facts
 from sase_gan.training.config import LowShotConfig
 
 
-class LowShotTask(Task[LowShotConfig]):
+class LowShotTask(TrainedTask[LowShotConfig]):
     """A generator that learns from a set of pictures."""
 
     name = "low_shot"
     config_type = LowShotConfig
-    of_one_picture = False
     foretold = False  # two steps of a large network take minutes on a CPU
     cut_short = True
+
+    def of_one_picture(self, config: LowShotConfig) -> bool:
+        """Answer no."""
+        return False
 
     def resolve(self, request: TrainRequest, hardware: Hardware, report: Report) -> LowShotConfig:
         """Choose preset and image size by the pictures and the hardware.

@@ -13,18 +13,21 @@ from sase_gan.progress import readable_seconds
 from sase_gan.runs.folder import RunFolder
 from sase_gan.runs.presets import choose_one_shot_preset
 from sase_gan.runs.request import Report, TrainRequest, refuse_given
-from sase_gan.runs.tasks.base import RunPlan, Task, check_size, facts
+from sase_gan.runs.tasks.base import RunPlan, TrainedTask, check_size, facts
 from sase_gan.training.config import OneShotConfig, sized_for
 
 
-class OneShotTask(Task[OneShotConfig]):
+class OneShotTask(TrainedTask[OneShotConfig]):
     """A generator that learns the inner statistics of one picture."""
 
     name = "one_shot"
     config_type = OneShotConfig
-    of_one_picture = True
     foretold = True
     cut_short = False  # it would lack its finest stages
+
+    def of_one_picture(self, config: OneShotConfig) -> bool:
+        """Answer yes."""
+        return True
 
     def resolve(self, request: TrainRequest, hardware: Hardware, report: Report) -> OneShotConfig:
         """Choose the preset by the hardware, and the pyramid's sizes by the picture.

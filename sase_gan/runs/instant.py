@@ -1,0 +1,138 @@
+"""Making a model without training: a run of its own, or beside a training as what it must beat.
+
+Free of Lightning.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sase_gan.config import to_yaml
+from sase_gan.datasets.images import ImageSet
+from sase_gan.drawing.sampling import draw_inputs, evaluating, sample_images
+from sase_gan.errors import DataError
+from sase_gan.files import write_atomically
+from sase_gan.hardware import Hardware
+from sase_gan.metrics.records import EvaluationRecord, Measure, ModelPart
+from sase_gan.pixels import grid, to_uint8, write_png
+from sase_gan.progress import batches
+from sase_gan.recombination.choice import choose_form
+from sase_gan.recombination.evenness import even_prior, use_entropy
+from sase_gan.recombination.model import Recombiner, RecombinerConfig
+from sase_gan.runs.folder import RunFolder, kimg
+from sase_gan.runs.options import RunOptions, RunResult
+from sase_gan.training.config import InstantConfig, RecombinationSection
+
+FIGURES_FROM = 1_000_000
+"""First seed of the pictures that are measured: far from those of grids, so that figures and pictures are independent."""
+_WORDS = {
+    "aligned": "recombined at the same place",
+    "free": "recombined from any place",
+    "mixed": "laid out at the same place and recombined from any place",
+}
+
+
+@dataclass(frozen=True)
+class Made:
+    """A model that was made without training; `words` say in which form, and why."""
+
+    network: Recombiner
+    words: str
+
+
+def build(section: RecombinationSection, pictures: Tensor, hardware: Hardware, *, mirror: bool) -> Made:
+    """Make the model of pictures uint8 `[N, 3, height, width]`; what `section` leaves open is chosen by them.
+
+    Raises:
+        DataError: for pictures that the form cannot recombine.
+    """
+    chosen = choose_form(pictures)
+    automatic = section.form == "auto"
+    form = chosen.form if section.form == "auto" else section.form
+    if form == "aligned" and len(pictures) == 1:
+        raise DataError("one picture recombined at the same place is a copy of itself; set recombination.form=free")
+    shift = (chosen.shift if section.shift is None else section.shift) if form != "free" else 0
+    words = _WORDS[form] + (f", because {chosen.reason}" if automatic else ", as was asked for")
+    config = RecombinerConfig(
+        form=form,
+        count=len(pictures),
+        size=(pictures.shape[2], pictures.shape[3]),
+        mirror=mirror,
+        shift=shift,
+        variety=section.variety,
+    )
+    network = Recombiner(config).to(hardware.device).eval()
+    network.pictures.copy_(pictures)
+    if section.even and form != "free" and len(pictures) > 1:
+        network.log_prior.copy_(even_prior(network.engine))
+    return Made(network, words)
+
+
+def draw_grid(network: Recombiner, count: int) -> tuple[Tensor, Tensor]:
+    """Draw the pictures of the seeds 0 to `count` - 1, uint8, and tell how much each training picture gave, `[N]`."""
+    pictures, shares = [], []
+    for seeds in batches(range(count), 8):
+        inputs = draw_inputs(network, seeds).to(network.pictures.device)
+        with evaluating(network):
+            drawn = network(*inputs)
+        pictures.append(to_uint8(drawn.pictures).cpu())
+        shares.append(drawn.shares.cpu())
+    return torch.cat(pictures), torch.cat(shares).mean(0)
+
+
+def make_run(config: InstantConfig, images: ImageSet, run: RunFolder, options: RunOptions) -> RunResult:
+    """Make the model of a run's pictures, its grid and its figures.
+
+    Raises:
+        UsageError: if the folder holds a run already.
+        DataError: for pictures that cannot be recombined as the configuration says.
+    """
+    start = time.monotonic()
+    made = build(config.recombination, images.images, options.hardware, mirror=bool(config.data.mirror))
+    options.report(made.words)
+    run.create(trained=False)
+    with write_atomically(run.config) as temporary:
+        temporary.write_text(to_yaml(config))
+    shown = images.images[:64]
+    write_png(run.path / "grids" / "reals.png", grid(shown, columns=math.isqrt(len(shown))))
+    facts = {"fit": None if config.of_one_picture else config.data.fit, "mirror": config.data.mirror}
+    data = {"name": Path(str(config.data.path)).name, "licence": config.data.licence, **facts}
+    publish(made, images, run.snapshot(0), run.grid(0), data=data, count=config.grid_images)
+    measuring = 0.0
+    if options.measure is not None:
+        begun = time.monotonic()
+        run.append_record(figures(made.network, options.measure, config.schedule.evaluation_count).to_json())
+        measuring = time.monotonic() - begun
+    return RunResult(run, 0, False, time.monotonic() - start, measuring)
+
+
+def publish(
+    made: Made, images: ImageSet, snapshot: Path, sheet: Path, *, data: Mapping[str, Any], count: int
+) -> None:
+    """Draw the grid of a model, and write both; the snapshot says how evenly the grid used the training pictures."""
+    drawn, shares = draw_grid(made.network, count)
+    made.network.provenance = {
+        "images_seen": 0,
+        "data": {**data, "count": len(images), "digest": images.digest},
+        "form": made.words,
+        "entropy_of_use": round(use_entropy(shares), 4),
+        "most_used": round(float(shares.max()) * len(shares), 3),
+        "extractor_used_in_training": False,
+    }
+    made.network.save_pretrained(snapshot)
+    write_png(sheet, grid(drawn))
+
+
+def figures(network: Recombiner, measure: Measure, count: int) -> EvaluationRecord:
+    """Measure a model by pictures of seeds of their own."""
+    found = measure(sample_images(network, range(FIGURES_FROM, FIGURES_FROM + count)))
+    facts = {"snapshot": kimg(0), "images_seen": 0, "parameters": 0}
+    return found.model_copy(update={"model": (found.model or ModelPart()).model_copy(update=facts)})
