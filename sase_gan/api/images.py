@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +11,35 @@ from pathlib import Path
 from torch import Tensor
 
 from sase_gan.drawing.recipes import Recipe
+from sase_gan.files import write_atomically
 from sase_gan.pixels import grid, to_pillow, write_png
+from sase_gan.recombination.sources import origin_of, source_sheet
+
+
+@dataclass(frozen=True, eq=False)
+class Origins:
+    """The origins of images: where each pixel came from.
+
+    Attributes:
+        sources: int32 `[n, height, width, 3]`, as in `recombination.drawn.Drawn`.
+        pictures: uint8 `[N, 3, h, w]`, the training pictures; names: theirs, or none.
+    """
+
+    sources: Tensor
+    pictures: Tensor
+    names: tuple[str, ...] = ()
+
+    def __getitem__(self, index: slice) -> Origins:
+        return replace(self, sources=self.sources[index])
+
+    def save(self, folder: Path, files: Sequence[str], pixels: Tensor) -> None:
+        """Write a sheet and a JSON for each of these file names."""
+        for file, image, sources in zip(files, pixels, self.sources, strict=False):
+            origin = origin_of(sources, self.pictures)
+            stem = folder / file.removesuffix(".png")
+            write_png(Path(f"{stem}.sources.png"), source_sheet(image, sources, self.pictures, origin), {})
+            with write_atomically(Path(f"{stem}.sources.json")) as temporary:
+                temporary.write_text(json.dumps(origin.to_json(self.names), indent=1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,6 +51,7 @@ class Images:
         recipes: one an image: its seed and, of a variation, the moves away from it.
         text: what every PNG carries beside its own seed: the snapshot's hash, truncation and the like.
         model: the name of the snapshot that drew them.
+        origins: where each pixel came from, of a model without training, if that was asked for.
 
     Example:
         >>> import torch
@@ -34,6 +64,7 @@ class Images:
     recipes: tuple[Recipe, ...]
     text: Mapping[str, str]
     model: str = ""
+    origins: Origins | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -47,7 +78,8 @@ class Images:
         if isinstance(index, int):
             index = range(len(self))[index]  # a negative one counts from the end; IndexError beyond it
             index = slice(index, index + 1)
-        return replace(self, pixels=self.pixels[index], recipes=self.recipes[index])
+        origins = None if self.origins is None else self.origins[index]
+        return replace(self, pixels=self.pixels[index], recipes=self.recipes[index], origins=origins)
 
     def __iter__(self) -> Iterator[Images]:
         return (self[index] for index in range(len(self)))
@@ -64,7 +96,9 @@ class Images:
     def save(self, folder: Path | str, *, grid_only: bool = False) -> Path:
         """Write one PNG an image, and `grid.png` of all, whose path is returned.
 
-        Each file says how it was drawn, so that it can be drawn again.
+        Each file says how it was drawn, so that it can be drawn again. With `origins`, `NAME.sources.png` shows each
+        image's regions in the colours of the training pictures that they came from, and `NAME.sources.json` holds
+        shares and regions.
 
         Raises:
             UsageError: a variation has so many steps that no file may be called so.
@@ -74,6 +108,8 @@ class Images:
         for name, recipe, pixels in zip(files, self.recipes, self.pixels, strict=False):
             moved = {"picture": recipe.name} if recipe.moves else {}
             write_png(folder / name, pixels, {**self.text, "seed": str(recipe.seed), **moved})
+        if self.origins is not None:
+            self.origins.save(folder, files, self.pixels)
         write_png(folder / "grid.png", grid(self.pixels), {**self.text, "seeds": listed(self.recipes)})
         return folder / "grid.png"
 

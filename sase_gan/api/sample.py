@@ -8,7 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sase_gan.api.images import Images
+import torch
+from torch import Tensor
+
+from sase_gan.api.images import Images, Origins
 from sase_gan.api.models import HasFolder, find_snapshot, load
 from sase_gan.api.progress import shown
 from sase_gan.drawing import injection
@@ -18,6 +21,7 @@ from sase_gan.errors import UsageError
 from sase_gan.networks.load import Network
 from sase_gan.networks.pyramid import Pyramid
 from sase_gan.progress import Count, named
+from sase_gan.recombination.model import LARGEST_VARIETY, Recombiner
 from sase_gan.snapshot import snapshot_digest
 
 
@@ -30,6 +34,8 @@ def sample(
     size: tuple[int | None, int | None] | None = None,
     start_scale: int = 0,
     finished_stages: int | None = None,
+    variety: float | None = None,
+    sources: bool = False,
     batch_size: int = 8,
     device: str = "auto",
     progress: Count | bool = True,
@@ -46,6 +52,10 @@ def sample(
         start_scale: stages before it draw the training picture, for a model of one picture.
         finished_stages: at so many of the finest stages patches of the training picture replace those drawn, for a
             model of one picture; the model's own number if None.
+        variety: of a model without training: below 1 larger pieces of the training pictures stay together, above 1
+            pieces are smaller; the model's own if None.
+        sources: of a model without training: also keep where each pixel came from; `save` then writes a sheet and a
+            JSON beside each image.
         device: where the model is put if it is not loaded yet.
         progress: True shows a bar, False nothing; or a function of (done, total).
 
@@ -61,14 +71,15 @@ def sample(
     network, name, digest = _opened(model, device)
     # What only a model of one picture can do.
     own = {"size": size, "start_scale": start_scale or None, "finished_stages": finished_stages}
-    told = {"snapshot": digest, **settings, **own, "size": None}
+    told = {"snapshot": digest, **settings, **own, "size": None, "variety": variety}
     text = {name: str(value) for name, value in told.items() if value is not None}
     pyramid = _as_pyramid(network, own)
+    maps: list[Tensor] | None = [] if sources else None
     bars = progress if isinstance(progress, bool) else lambda what, done, total: progress(done, total)
-    with shown(bars) as bar, _finished(pyramid, finished_stages):
+    with shown(bars) as bar, _finished(pyramid, finished_stages), _varied(network, variety):
         advance = named(bar, "drawing")
         if pyramid is None or not (size or start_scale):
-            pixels = draw_recipes(network, recipes, batch_size=batch_size, progress=advance)
+            pixels = draw_recipes(network, recipes, batch_size=batch_size, progress=advance, sources=maps)
         else:
             if truncation != 1:
                 raise UsageError(
@@ -85,7 +96,10 @@ def sample(
                 batch_size=batch_size,
                 progress=advance,
             )
-    return Images(pixels, recipes, text, name)
+    origins = None
+    if maps and isinstance(network, Recombiner):
+        origins = Origins(torch.cat(maps), network.pictures.cpu(), network.config.names)
+    return Images(pixels, recipes, text, name, origins)
 
 
 def _recipes(seeds: str | Iterable[int]) -> Sequence[Recipe]:
@@ -113,6 +127,23 @@ def _as_pyramid(network: Network, given: dict[str, Any]) -> Pyramid | None:
             f"{', '.join(wrong)}: only models of one picture can do this; this model draws its own size alone"
         )
     return None
+
+
+@contextmanager
+def _varied(network: Network, variety: float | None) -> Iterator[None]:
+    """Within the block a model without training draws with this variety."""
+    if variety is None:
+        yield
+        return
+    if not isinstance(network, Recombiner):
+        raise UsageError(f"variety is {variety}; only a model without training has it: leave it out")
+    if not 0 < variety <= LARGEST_VARIETY:
+        raise UsageError(f"variety is {variety}; it must be over 0 and at most {LARGEST_VARIETY:g} (1 is usual)")
+    before, network.variety = network.variety, variety
+    try:
+        yield
+    finally:
+        network.variety = before
 
 
 @contextmanager

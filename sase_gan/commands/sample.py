@@ -41,6 +41,20 @@ def sample(
             "drawn. More looks truer and copies more; 0 shows the network's own. [default: the model's]",
         ),
     ] = None,
+    variety: Annotated[
+        float | None,
+        typer.Option(
+            help="Models without training: below 1 larger pieces of the training pictures stay together, above 1 "
+            "pieces are smaller and pictures newer. [default: the model's]",
+        ),
+    ] = None,
+    sources: Annotated[
+        bool,
+        typer.Option(
+            "--sources",
+            help="Models without training: show beside each picture which training picture each region came from.",
+        ),
+    ] = False,
     walk: Annotated[int | None, typer.Option(help="Frames from seed to seed: writes walk.mp4, walk.gif.")] = None,
     loop: Annotated[bool, typer.Option(help="Let the walk end where it began.")] = True,
     batch_size: Annotated[int, typer.Option(help="Pictures drawn at once.")] = 8,
@@ -61,10 +75,13 @@ def sample(
             "and --start-scale"
         )
     if walk is not None:
+        if sources or variety is not None:
+            raise UsageError("--walk draws a film, without --sources and --variety; leave them out")
         _write_walk(source, seeds, walk, loop, out, batch_size, device)
         return
     options: dict[str, Any] = {"truncation": truncation, "noise": noise, "start_scale": start_scale}
     options |= {"finished_stages": finished_stages, "batch_size": batch_size, "device": device}
+    options |= {"variety": variety, "sources": sources}
     images = draw(source, seeds, size=wanted or ((height, width) if width or height else None), **options)
     images.save(out, grid_only=grid_only)
     typer.echo(f"{len(images)} pictures of {images.model} in {out}")

@@ -26,8 +26,8 @@ def scenes(
     from sase_gan.evaluation.options import EvaluationOptions, settle_figures
     from sase_gan.evaluation.pairs import run_pairs
     from sase_gan.hardware import choose_hardware
-    from sase_gan.runs.presets import choose_one_shot_preset
     from sase_gan.runs.options import RunOptions
+    from sase_gan.runs.presets import choose_one_shot_preset
     from sase_gan.runs.scenes import train_scenes
     from sase_gan.runs.tasks import TASKS, kind_of_preset
 

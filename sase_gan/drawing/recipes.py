@@ -200,9 +200,17 @@ def _checked(recipe: Recipe, part: str) -> Recipe:
 
 
 def draw_recipes(
-    network: Network, recipes: Sequence[Recipe], *, batch_size: int = 8, progress: Count | None = None
+    network: Network,
+    recipes: Sequence[Recipe],
+    *,
+    batch_size: int = 8,
+    progress: Count | None = None,
+    sources: list[Tensor] | None = None,
 ) -> Tensor:
     """Draw the pictures, uint8 `[n, 3, height, width]`.
+
+    Args:
+        sources: as of `draw_images`.
 
     Raises:
         UsageError: a truncation outside 0 to 2, or a variation in a model of one picture.
@@ -215,7 +223,7 @@ def draw_recipes(
         # A batch may mix pictures with and without noise only through a caller's mistake: one setting serves all.
         noises = [item.noise for item in inputs]
         noise = None if noises[0] is None else [torch.cat(maps) for maps in zip(*noises, strict=True)]
-        parts.append(draw_images(network, Inputs(torch.cat([item.z for item in inputs]), noise)))
+        parts.append(draw_images(network, Inputs(torch.cat([item.z for item in inputs]), noise), sources=sources))
     return torch.cat(parts)
 
 

@@ -19,21 +19,21 @@ from sase_gan.recombination.schedules import Schedule
 from sase_gan.snapshot import SnapshotMixin
 
 Size = tuple[int, int]
-Form = Literal["aligned", "free", "mixed"]
+Form = Literal["aligned", "free"]
+LARGEST_VARIETY = 4.0
 
 
 class RecombinerConfig(FrozenRecord):
     """A recombiner is built from this record."""
 
-    form: Form = Field(
-        "aligned", description="from where pixels may come: same position, any position, or both in turn"
-    )
+    form: Form = Field("aligned", description="from where pixels may come: same position, or any")
     count: int = Field(0, ge=0, description="training pictures; from the data")
     size: Size = Field((0, 0), description="height and width of the training pictures; from the data")
+    names: tuple[str, ...] = Field((), description="file names of the training pictures; from the data")
     mirror: bool = Field(False, description="mirror images serve too")
     shift: int = Field(0, ge=0, le=4, description="aligned: pictures serve shifted, by so many 32nds of the side")
     variety: float = Field(
-        1.0, gt=0, le=4, description="below 1 larger pieces stay together, above 1 pieces are smaller"
+        1.0, gt=0, le=LARGEST_VARIETY, description="below 1 larger pieces stay together, above 1 pieces are smaller"
     )
 
 
@@ -114,6 +114,10 @@ class Recombiner(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-gen
         Args:
             z: `[batch, *latent_shape()]`.
             noise: `[batch, *shape]` for each of `noise_shapes()`, or None for none.
+            control: what serves where, what stays, and where to begin; of the aligned form.
+
+        Raises:
+            UsageError: for a control of the free form.
         """
         engine = self.engine
         if isinstance(engine, AlignedRecombiner):

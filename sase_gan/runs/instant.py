@@ -24,6 +24,7 @@ from sase_gan.hardware import Hardware
 from sase_gan.metrics.records import EvaluationRecord, Measure, ModelPart
 from sase_gan.pixels import grid, to_uint8, write_png
 from sase_gan.progress import batches
+from sase_gan.recombination.aligned import AlignedRecombiner
 from sase_gan.recombination.choice import choose_form
 from sase_gan.recombination.evenness import even_prior, use_entropy
 from sase_gan.recombination.model import Recombiner, RecombinerConfig
@@ -32,11 +33,10 @@ from sase_gan.runs.options import RunOptions, RunResult
 from sase_gan.training.config import InstantConfig, RecombinationSection
 
 FIGURES_FROM = 1_000_000
-"""First seed of the pictures that are measured: far from those of grids, so that figures and pictures are independent."""
+"""First seed of the pictures that are measured: far from those of grids, which are thus independent of figures."""
 _WORDS = {
     "aligned": "recombined at the same place",
     "free": "recombined from any place",
-    "mixed": "laid out at the same place and recombined from any place",
 }
 
 
@@ -48,12 +48,13 @@ class Made:
     words: str
 
 
-def build(section: RecombinationSection, pictures: Tensor, hardware: Hardware, *, mirror: bool) -> Made:
-    """Make the model of pictures uint8 `[N, 3, height, width]`; what `section` leaves open is chosen by them.
+def build(section: RecombinationSection, images: ImageSet, hardware: Hardware, *, mirror: bool) -> Made:
+    """Make the model of pictures; what `section` leaves open is chosen by them.
 
     Raises:
         DataError: for pictures that the form cannot recombine.
     """
+    pictures = images.images
     chosen = choose_form(pictures)
     automatic = section.form == "auto"
     form = chosen.form if section.form == "auto" else section.form
@@ -65,13 +66,14 @@ def build(section: RecombinationSection, pictures: Tensor, hardware: Hardware, *
         form=form,
         count=len(pictures),
         size=(pictures.shape[2], pictures.shape[3]),
+        names=images.names,
         mirror=mirror,
         shift=shift,
         variety=section.variety,
     )
     network = Recombiner(config).to(hardware.device).eval()
     network.pictures.copy_(pictures)
-    if section.even and form != "free" and len(pictures) > 1:
+    if section.even and isinstance(network.engine, AlignedRecombiner) and len(pictures) > 1:
         network.log_prior.copy_(even_prior(network.engine))
     return Made(network, words)
 
@@ -96,7 +98,7 @@ def make_run(config: InstantConfig, images: ImageSet, run: RunFolder, options: R
         DataError: for pictures that cannot be recombined as the configuration says.
     """
     start = time.monotonic()
-    made = build(config.recombination, images.images, options.hardware, mirror=bool(config.data.mirror))
+    made = build(config.recombination, images, options.hardware, mirror=bool(config.data.mirror))
     options.report(made.words)
     run.create(trained=False)
     with write_atomically(run.config) as temporary:
@@ -114,9 +116,7 @@ def make_run(config: InstantConfig, images: ImageSet, run: RunFolder, options: R
     return RunResult(run, 0, False, time.monotonic() - start, measuring)
 
 
-def publish(
-    made: Made, images: ImageSet, snapshot: Path, sheet: Path, *, data: Mapping[str, Any], count: int
-) -> None:
+def publish(made: Made, images: ImageSet, snapshot: Path, sheet: Path, *, data: Mapping[str, Any], count: int) -> None:
     """Draw the grid of a model, and write both; the snapshot says how evenly the grid used the training pictures."""
     drawn, shares = draw_grid(made.network, count)
     made.network.provenance = {

@@ -14,6 +14,7 @@ from sase_gan.networks.discriminator import DiscriminatorConfig
 from sase_gan.networks.generator import GeneratorConfig
 from sase_gan.networks.pyramid import PyramidConfig
 from sase_gan.networks.pyramid_sizes import Size, dense_sizes, released_sizes
+from sase_gan.recombination.model import LARGEST_VARIETY
 
 
 class DataSection(FrozenRecord):
@@ -275,11 +276,11 @@ class InstantDataSection(FrozenRecord):
 class RecombinationSection(FrozenRecord):
     """How pictures are recombined."""
 
-    form: Literal["auto", "aligned", "free", "mixed"] = Field(
-        "auto", description="from where pixels may come: same position, any position, both; auto: by the pictures"
+    form: Literal["auto", "aligned", "free"] = Field(
+        "auto", description="from where pixels may come: same position, or any; auto: by the pictures"
     )
     variety: float = Field(
-        1.0, gt=0, le=4, description="below 1 larger pieces stay together, above 1 pieces are smaller"
+        1.0, gt=0, le=LARGEST_VARIETY, description="below 1 larger pieces stay together, above 1 pieces are smaller"
     )
     shift: int | None = Field(
         None, ge=0, le=4, description="aligned: pictures serve shifted too, by up to so many 32nds; by itself a few: 1"

@@ -13,8 +13,8 @@ from lightning.pytorch.loggers import Logger
 from sase_gan.errors import UsageError
 from sase_gan.networks.load import load_generator
 from sase_gan.runs.folder import RunFolder
-from sase_gan.runs.request import TrainRequest
 from sase_gan.runs.options import RunOptions
+from sase_gan.runs.request import TrainRequest
 from sase_gan.runs.run import start_run
 from sase_gan.runs.tasks import TASKS
 from sase_gan.runs.train import foretell, make_loggers, train

@@ -116,7 +116,7 @@ class InstantTask(Task[InstantConfig]):
 
         images = self.load(config)
         start = time.monotonic()
-        made = build(config.recombination, images.images, hardware, mirror=bool(config.data.mirror))
+        made = build(config.recombination, images, hardware, mirror=bool(config.data.mirror))
         prepared = time.monotonic() - start
         start = time.monotonic()
         sample_images(made.network, range(2))

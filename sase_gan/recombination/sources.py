@@ -1,0 +1,150 @@
+"""Where each region of a recombined picture came from, as shares, connected regions and a coloured map."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from torch import Tensor
+
+from sase_gan.colouring import coloured_parts, part_colour
+from sase_gan.resizing import at_size
+
+SMALLEST_REGION = 0.01
+"""Connected regions of less than this share of the picture are not counted."""
+LEGEND = 6
+_RIMS = 16  # a thumbnail's rim in its colour is one so-manieth of its side
+
+
+@dataclass(frozen=True)
+class Region:
+    """A region is a connected part of a picture that lies in one piece in one training picture.
+
+    Attributes:
+        picture: index of the training picture.
+        mirrored: whether it lies in its mirror image.
+        down, right: by how many pixels the part was moved to where it is now; of a mirror image, after mirroring.
+        share: of the picture's pixels, 0 to 1.
+    """
+
+    picture: int
+    mirrored: bool
+    down: int
+    right: int
+    share: float
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The origin of one picture.
+
+    Attributes:
+        shares: how much of the pixels each training picture gave, those that gave any, largest first: (index, share).
+        regions: the connected regions of at least `SMALLEST_REGION`, largest first.
+    """
+
+    shares: tuple[tuple[int, float], ...]
+    regions: tuple[Region, ...]
+
+    def to_json(self, names: Sequence[str] = ()) -> dict[str, object]:
+        """Write it as JSON values; training pictures by their names where they are known, else by their numbers."""
+
+        def name(index: int) -> str:
+            return names[index] if index < len(names) else str(index)
+
+        return {
+            "shares": {name(index): round(share, 4) for index, share in self.shares},
+            "regions": [
+                {
+                    "picture": name(region.picture),
+                    "mirrored": region.mirrored,
+                    "moved_down": region.down,
+                    "moved_right": region.right,
+                    "share": round(region.share, 4),
+                }
+                for region in self.regions
+            ],
+            "largest_region": round(self.regions[0].share, 4) if self.regions else 0.0,
+        }
+
+
+def origin_of(sources: Tensor, pictures: Tensor) -> Origin:
+    """Read the origin of one picture off its map of sources.
+
+    Args:
+        sources: int32 `[height, width, 3]`, as in `Drawn`.
+        pictures: `[N, 3, h, w]`, the training pictures.
+    """
+    count, columns = len(pictures), pictures.shape[3]
+    at = sources.cpu().numpy().astype(np.int64)
+    height, width = at.shape[:2]
+    mirrored = at[..., 0] >= count
+    here_down, here_right = np.mgrid[:height, :width]
+    down = here_down - at[..., 1]
+    # In the mirror image the source lies at the opposite column.
+    right = here_right - np.where(mirrored, columns - 1 - at[..., 2], at[..., 2])
+    labels = _connected(np.stack([at[..., 0], down, right], -1))
+    sizes = np.bincount(labels.ravel())
+    first = np.unique(labels, return_index=True)[1]
+    total = height * width
+    regions = [
+        Region(
+            picture=int(at[..., 0].flat[first[label]] % count),
+            mirrored=bool(mirrored.flat[first[label]]),
+            down=int(down.flat[first[label]]),
+            right=int(right.flat[first[label]]),
+            share=float(sizes[label] / total),
+        )
+        for label in np.argsort(-sizes, kind="stable")
+        if sizes[label] >= SMALLEST_REGION * total
+    ]
+    given = np.bincount((at[..., 0] % count).ravel(), minlength=count) / total
+    order = [int(index) for index in np.argsort(-given, kind="stable") if given[index] > 0]
+    return Origin(tuple((index, float(given[index])) for index in order), tuple(regions))
+
+
+def source_sheet(image: Tensor, sources: Tensor, pictures: Tensor, origin: Origin) -> Tensor:
+    """Draw a sheet uint8 `[3, h, w]`: the picture, its regions in colours, and below its main sources in theirs.
+
+    Args:
+        image: uint8 `[3, height, width]`.
+        sources: its map, as in `Drawn`.
+        pictures: uint8 `[N, 3, h, w]`, the training pictures.
+    """
+    rank = torch.full((len(pictures),), -1)
+    for place, (index, _) in enumerate(origin.shares):
+        rank[index] = place
+    coloured = coloured_parts(rank[sources[..., 0].long().cpu() % len(pictures)], image)
+    top = torch.cat([image, coloured], 2)
+    side = top.shape[2] // LEGEND
+    strip = torch.full((3, side, top.shape[2]), 255, dtype=torch.uint8)
+    for place, (index, _) in enumerate(origin.shares[:LEGEND]):
+        cell = strip[:, :, place * side : (place + 1) * side]
+        cell[:] = torch.tensor(part_colour(place), dtype=torch.uint8)[:, None, None]
+        rim = max(1, side // _RIMS)
+        inner = (side - 2 * rim, side - 2 * rim)
+        cell[:, rim : side - rim, rim : side - rim] = at_size(_square(pictures[index].cpu()), inner)
+    return torch.cat([top, strip], 1)
+
+
+def _connected(keys: np.ndarray) -> np.ndarray:
+    """Number the connected parts `[height, width]` in which neighbours above, below and beside have equal keys."""
+    height, width = keys.shape[:2]
+    number = np.arange(height * width).reshape(height, width)
+    across = (keys[:, 1:] == keys[:, :-1]).all(-1)
+    below = (keys[1:] == keys[:-1]).all(-1)
+    begin = np.concatenate([number[:, :-1][across], number[:-1][below]])
+    end = np.concatenate([number[:, 1:][across], number[1:][below]])
+    graph = coo_array((np.ones(len(begin), dtype=bool), (begin, end)), shape=(number.size, number.size))
+    return connected_components(graph, directed=False)[1].reshape(height, width)
+
+
+def _square(image: Tensor) -> Tensor:
+    height, width = image.shape[1:]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    return image[:, top : top + side, left : left + side]
