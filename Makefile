@@ -45,6 +45,7 @@ demo: $(STAMP) ## Train the bundled faces for about ten minutes, sample, measure
 	$(BIN)/sase-gan evaluate $(DEMO) --out $(DEMO)/evaluation
 	@echo
 	@echo "training pictures   $(DEMO)/grids/reals.png"
+	@echo "without training    $(DEMO)/grids/instant.png"
 	@echo "samples             $(DEMO)/samples/grid.png"
 	@echo "report              $(DEMO)/evaluation/report.html"
 

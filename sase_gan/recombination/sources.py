@@ -79,30 +79,18 @@ def origin_of(sources: Tensor, pictures: Tensor) -> Origin:
         sources: int32 `[height, width, 3]`, as in `Drawn`.
         pictures: `[N, 3, h, w]`, the training pictures.
     """
-    count, columns = len(pictures), pictures.shape[3]
-    at = sources.cpu().numpy().astype(np.int64)
-    height, width = at.shape[:2]
-    mirrored = at[..., 0] >= count
-    here_down, here_right = np.mgrid[:height, :width]
-    down = here_down - at[..., 1]
-    # In the mirror image the source lies at the opposite column.
-    right = here_right - np.where(mirrored, columns - 1 - at[..., 2], at[..., 2])
-    labels = _connected(np.stack([at[..., 0], down, right], -1))
+    count = len(pictures)
+    moved = _displacements(sources, count, pictures.shape[3])
+    labels = _connected(moved)
     sizes = np.bincount(labels.ravel())
-    first = np.unique(labels, return_index=True)[1]
-    total = height * width
-    regions = [
-        Region(
-            picture=int(at[..., 0].flat[first[label]] % count),
-            mirrored=bool(mirrored.flat[first[label]]),
-            down=int(down.flat[first[label]]),
-            right=int(right.flat[first[label]]),
-            share=float(sizes[label] / total),
-        )
-        for label in np.argsort(-sizes, kind="stable")
-        if sizes[label] >= SMALLEST_REGION * total
-    ]
-    given = np.bincount((at[..., 0] % count).ravel(), minlength=count) / total
+    first = moved.reshape(-1, 3)[np.unique(labels, return_index=True)[1]]
+    regions = []
+    for label in np.argsort(-sizes, kind="stable"):
+        if sizes[label] >= SMALLEST_REGION * labels.size:
+            example, down, right = (int(value) for value in first[label])
+            share = float(sizes[label] / labels.size)
+            regions.append(Region(example % count, example >= count, down, right, share))
+    given = np.bincount((moved[..., 0] % count).ravel(), minlength=count) / labels.size
     order = [int(index) for index in np.argsort(-given, kind="stable") if given[index] > 0]
     return Origin(tuple((index, float(given[index])) for index in order), tuple(regions))
 
@@ -115,10 +103,7 @@ def source_sheet(image: Tensor, sources: Tensor, pictures: Tensor, origin: Origi
         sources: its map, as in `Drawn`.
         pictures: uint8 `[N, 3, h, w]`, the training pictures.
     """
-    rank = torch.full((len(pictures),), -1)
-    for place, (index, _) in enumerate(origin.shares):
-        rank[index] = place
-    coloured = coloured_parts(rank[sources[..., 0].long().cpu() % len(pictures)], image)
+    coloured = coloured_parts(_parts(sources, pictures, origin), image)
     top = torch.cat([image, coloured], 2)
     side = top.shape[2] // LEGEND
     strip = torch.full((3, side, top.shape[2]), 255, dtype=torch.uint8)
@@ -129,6 +114,33 @@ def source_sheet(image: Tensor, sources: Tensor, pictures: Tensor, origin: Origi
         inner = (side - 2 * rim, side - 2 * rim)
         cell[:, rim : side - rim, rim : side - rim] = at_size(_square(pictures[index].cpu()), inner)
     return torch.cat([top, strip], 1)
+
+
+def _parts(sources: Tensor, pictures: Tensor, origin: Origin) -> Tensor:
+    """Number the parts of a picture `[height, width]`: by training picture, or by displacement where there is one."""
+    count = len(pictures)
+    picture = sources[..., 0].long().cpu() % count
+    if count == 1:
+        keys = _displacements(sources, 1, pictures.shape[3]).reshape(-1, 3)
+        _, label, sizes = np.unique(keys, axis=0, return_inverse=True, return_counts=True)
+        place = np.empty(len(sizes), dtype=np.int64)
+        place[np.argsort(-sizes, kind="stable")] = np.arange(len(sizes))
+        return torch.from_numpy(place[label.ravel()]).view(picture.shape)
+    rank = torch.full((count,), -1)
+    for order, (index, _) in enumerate(origin.shares):
+        rank[index] = order
+    return rank[picture]
+
+
+def _displacements(sources: Tensor, count: int, columns: int) -> np.ndarray:
+    """Tell of each pixel the example and how far down and right it was moved, `[height, width, 3]`.
+
+    In the mirror image a source lies at the opposite one of `columns`.
+    """
+    at = sources.cpu().numpy().astype(np.int64)
+    here_down, here_right = np.mgrid[: at.shape[0], : at.shape[1]]
+    right = np.where(at[..., 0] >= count, columns - 1 - at[..., 2], at[..., 2])
+    return np.stack([at[..., 0], here_down - at[..., 1], here_right - right], -1)
 
 
 def _connected(keys: np.ndarray) -> np.ndarray:

@@ -8,11 +8,12 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from sase_gan.config import to_yaml
@@ -23,7 +24,7 @@ from sase_gan.files import write_atomically
 from sase_gan.hardware import Hardware
 from sase_gan.metrics.records import EvaluationRecord, Measure, ModelPart
 from sase_gan.pixels import grid, to_uint8, write_png
-from sase_gan.progress import batches
+from sase_gan.progress import batches, readable_seconds
 from sase_gan.recombination.aligned import AlignedRecombiner
 from sase_gan.recombination.choice import choose_form
 from sase_gan.recombination.evenness import even_prior, use_entropy
@@ -32,6 +33,8 @@ from sase_gan.runs.folder import RunFolder, kimg
 from sase_gan.runs.options import RunOptions, RunResult
 from sase_gan.training.config import InstantConfig, RecombinationSection
 
+BASELINE_GRID = "instant.png"
+BASELINE_SIDE = 256
 FIGURES_FROM = 1_000_000
 """First seed of the pictures that are measured: far from those of grids, which are thus independent of figures."""
 _WORDS = {
@@ -129,6 +132,27 @@ def publish(made: Made, images: ImageSet, snapshot: Path, sheet: Path, *, data: 
     }
     made.network.save_pretrained(snapshot)
     write_png(sheet, grid(drawn))
+
+
+def show_baseline(images: ImageSet, run: RunFolder, options: RunOptions, *, count: int, mirror: bool) -> None:
+    """Draw a grid without training into the folder of a run that is about to train: what its network must beat.
+
+    Pictures of more than `BASELINE_SIDE` pixels are drawn at half or a quarter of their size. Nothing is kept of the
+    model; make it with the preset `instant`.
+    """
+    start = time.monotonic()
+    pictures = images.images
+    while pictures.shape[2] > BASELINE_SIDE:
+        parts = [F.avg_pool2d(part.float(), 2).round().to(torch.uint8) for part in pictures.split(64)]
+        pictures = torch.cat(parts)
+    small = replace(images, images=pictures)
+    made = build(RecombinationSection(even=False), small, options.hardware, mirror=mirror)
+    sheet = run.path / "grids" / BASELINE_GRID
+    write_png(sheet, grid(draw_grid(made.network, count)[0]))
+    options.report(
+        f"what recombining the pictures alone gives, after {readable_seconds(time.monotonic() - start)} and without "
+        f"training: {sheet}"
+    )
 
 
 def figures(network: Recombiner, measure: Measure, count: int) -> EvaluationRecord:

@@ -19,6 +19,7 @@ from sase_gan.hardware import is_first_process
 from sase_gan.pixels import grid, write_png
 from sase_gan.runs.callbacks import Checkpoints, MetricsTable, Snapshots, StopOnSignal, Stopping, TrainingDisplay
 from sase_gan.runs.folder import RunFolder
+from sase_gan.runs.instant import show_baseline
 from sase_gan.runs.options import RunOptions, RunResult
 from sase_gan.runs.tasks import trained_task_of
 from sase_gan.runs.tasks.base import RunPlan, TrainedConfig
@@ -44,6 +45,8 @@ def start_run(config: TrainedConfig, images: ImageSet, run: RunFolder, options: 
             temporary.write_text(to_yaml(config))
         shown = images.images[:64]
         write_png(run.path / "grids" / "reals.png", grid(shown, columns=math.isqrt(len(shown))))
+        if plan.baseline_images:
+            show_baseline(images, run, options, count=plan.baseline_images, mirror=plan.mirror)
     return _fit(plan, module, images, run, options)
 
 

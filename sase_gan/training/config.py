@@ -77,6 +77,9 @@ class ScheduleSection(FrozenRecord):
     log_images: int = Field(400, ge=1, description="between two rows of metrics.csv")
     evaluation_count: int = Field(500, ge=0, description="pictures drawn for the figures of a snapshot; 0: no figures")
     patience: int | None = Field(None, ge=1, description="stop after so many snapshots without a better one")
+    baseline_images: int = Field(
+        64, ge=0, le=256, description="drawn without training before the first step, to be beaten; 0: none"
+    )
 
 
 class LowShotConfig(FrozenRecord):

@@ -35,6 +35,7 @@ class RunPlan:
         snapshot_images: images seen between two snapshots, or at each of them.
         provenance: what a snapshot says of its training.
         seeds: of the sample grids.
+        baseline_images: recombined without training and shown before the first step.
         keep: best snapshots that stay; None keeps all, and the newest is the one to use.
         measurable: whether a network that is to be published can be measured.
         position: words for a number of images seen, or None for thousands.
@@ -47,6 +48,7 @@ class RunPlan:
     snapshot_images: int | Sequence[int]
     provenance: dict[str, Any]
     seeds: range = range(64)
+    baseline_images: int = 0
     keep: int | None = 3
     patience: int | None = None
     measurable: Callable[[Any], bool] = lambda network: True

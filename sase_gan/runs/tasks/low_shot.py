@@ -114,6 +114,7 @@ class LowShotTask(TrainedTask[LowShotConfig]):
             mirror=config.data.mirror,
             snapshot_images=config.schedule.snapshot_images,
             patience=config.schedule.patience,
+            baseline_images=config.schedule.baseline_images,
             provenance={
                 "averaged": True,
                 "data": {**facts(config, images), "fit": config.data.fit, "mirror": config.data.mirror},

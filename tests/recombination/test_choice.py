@@ -1,0 +1,39 @@
+"""Which form is chosen, on pictures made for it."""
+
+import torch
+import torch.nn.functional as F
+
+from sase_gan.recombination.choice import ALIGNED_BELOW, alignment, choose_form
+
+
+def pictures(count: int, *, aligned: bool) -> torch.Tensor:
+    """One motif at the same place in all pictures, or rolled to a random one, with noise of their own."""
+    source = torch.Generator().manual_seed(0)
+    motif = F.interpolate(torch.rand(1, 3, 6, 6, generator=source), size=64, mode="bicubic").clamp(0, 1)[0]
+    made = []
+    for _ in range(count):
+        down, right = torch.randint(64, (2,), generator=source).tolist()
+        placed = motif if aligned else motif.roll((down, right), (1, 2))
+        made.append(placed + 0.1 * F.interpolate(torch.randn(1, 3, 8, 8, generator=source), size=64)[0])
+    return (255 * torch.stack(made).clamp(0, 1)).round().to(torch.uint8)
+
+
+def test_pictures_of_one_layout_are_aligned_and_few_of_them_shifted() -> None:
+    assert alignment(pictures(8, aligned=True)) < 0.7
+    few, many = choose_form(pictures(8, aligned=True)), choose_form(pictures(40, aligned=True))
+    assert (few.form, few.shift, many.form, many.shift) == ("aligned", 1, "aligned", 0)
+    assert "more alike" in few.reason
+
+
+def test_pictures_of_moved_things_are_free_while_they_are_few() -> None:
+    assert alignment(pictures(8, aligned=False)) > ALIGNED_BELOW
+    assert choose_form(pictures(8, aligned=False)).form == "free"
+    assert choose_form(pictures(40, aligned=False)).form == "aligned"
+
+
+def test_one_picture_is_free() -> None:
+    assert choose_form(pictures(1, aligned=True)).form == "free"
+
+
+def test_two_equal_pictures_are_aligned() -> None:
+    assert alignment(pictures(1, aligned=True).repeat(2, 1, 1, 1)) < 0.01
