@@ -28,7 +28,8 @@ _EXPLANATION = """# A training run of sase_gan
 | `metrics.csv` | losses, logits and speed over images seen |
 | `results.jsonl` | the figures of each snapshot, one record a line |
 | `best.json` | the best snapshot that does not copy its training pictures |
-| `grids/` | the same seeds at every snapshot; `reals.png` shows the prepared training pictures, `instant.png` what recombining them alone gives |
+| `grids/` | the same seeds at every snapshot; `reals.png` shows the prepared training pictures |
+| `grids/instant.png` | what recombining the training pictures alone gives, without training |
 | `snapshots/` | published models (safetensors); each is complete in itself |
 | `checkpoints/` | to go on with the run |
 
