@@ -16,8 +16,9 @@ from torch import Tensor
 
 from sase_gan.seeds import generator
 
-_POINTS = 2048
+POINTS = 2048
 """So many quantiles stand for the training pictures' responses to a kernel."""
+BINS = 1024
 
 
 class PatchPolish:
@@ -44,9 +45,8 @@ class PatchPolish:
             # A few directions of a space of many: each stands for its share of the whole.
             scale = self.rate * kernels[0].numel() / len(kernels)
             responses = F.conv2d(x, kernels)
-            order = responses.flatten(2)[0].argsort(1)
-            wanted = torch.empty_like(responses.flatten(2)[0]).scatter_(1, order, _stretched(target, order.shape[1]))
-            x = x + scale * F.conv_transpose2d(wanted.view_as(responses) - responses, kernels) / cover
+            wanted = transported(responses.flatten(2)[0], target).view_as(responses)
+            x = x + scale * F.conv_transpose2d(wanted - responses, kernels) / cover
         return x
 
 
@@ -57,12 +57,27 @@ def _kernels(step: int, patch: int, count: int) -> Tensor:
 
 
 def _quantiles(responses: Tensor) -> Tensor:
-    """Sum up responses `[kernels, places]` by their quantiles, in ascending order."""
-    return _stretched(responses.sort(1).values, min(_POINTS, responses.shape[1]))
+    """Sum up responses `[kernels, places]` by their quantiles, `[kernels, POINTS]`, in ascending order."""
+    return F.interpolate(responses.sort(1).values[None], size=POINTS, mode="linear", align_corners=True)[0]
 
 
-def _stretched(ordered: Tensor, count: int) -> Tensor:
-    """Bring ordered lists `[kernels, n]` to another length, by interpolation."""
-    if ordered.shape[1] == count:
-        return ordered
-    return F.interpolate(ordered[None], size=count, mode="linear", align_corners=True)[0]
+def transported(values: Tensor, target: Tensor) -> Tensor:
+    """Move each row of `values` `[rows, n]` to the distribution of which `target` `[rows, POINTS]` are the quantiles.
+
+    A value goes to the target's quantile of its rank. The rank is read off a histogram and lies linearly between its
+    edges, which takes a ninth of the time of sorting.
+    """
+    lowest, highest = values.amin(1, keepdim=True), values.amax(1, keepdim=True)
+    place = (values - lowest) * (BINS / (highest - lowest).clamp_min(1e-6))
+    bins = place.long().clamp_(0, BINS - 1)
+    counts = torch.zeros(len(values), BINS, dtype=torch.long, device=values.device)
+    counts.scatter_add_(1, bins, torch.ones_like(bins))
+    below = F.pad(counts.cumsum(1), (1, 0)).to(values.dtype) * ((POINTS - 1) / values.shape[1])
+    edges = _between(target, below)
+    return edges.gather(1, bins).lerp(edges.gather(1, bins + 1), place - bins)
+
+
+def _between(table: Tensor, place: Tensor) -> Tensor:
+    """Read a table `[rows, n]` at fractional places `[rows, m]`, 0 to n - 1."""
+    first = place.long().clamp_(0, table.shape[1] - 2)
+    return table.gather(1, first).lerp(table.gather(1, first + 1), place - first)
