@@ -13,6 +13,7 @@ from sase_gan.commands import (
     doctor,
     evaluate,
     inject,
+    recombine,
     report,
     sample,
     scenes,
@@ -31,6 +32,7 @@ app = typer.Typer(
 )
 app.command("train")(train.train)
 app.command("sample")(sample.sample)
+app.command("recombine")(recombine.recombine)
 app.command("scenes")(scenes.scenes)
 app.command("evaluate")(evaluate.evaluate)
 app.command("report")(report.report)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sase_gan.api.control import make_control
 from sase_gan.api.images import Images, Origins
 from sase_gan.api.models import HasFolder, find_snapshot, load
 from sase_gan.api.progress import shown
@@ -21,6 +22,7 @@ from sase_gan.errors import UsageError
 from sase_gan.networks.load import Network
 from sase_gan.networks.pyramid import Pyramid
 from sase_gan.progress import Count, named
+from sase_gan.recombination.control import Control
 from sase_gan.recombination.model import LARGEST_VARIETY, Recombiner
 from sase_gan.snapshot import snapshot_digest
 
@@ -36,6 +38,7 @@ def sample(
     finished_stages: int | None = None,
     variety: float | None = None,
     sources: bool = False,
+    control: Mapping[str, Any] | None = None,
     batch_size: int = 8,
     device: str = "auto",
     progress: Count | bool = True,
@@ -56,6 +59,7 @@ def sample(
             pieces are smaller; the model's own if None.
         sources: of a model without training: also keep where each pixel came from; `save` then writes a sheet and a
             JSON beside each image.
+        control: of a model without training: the arguments of `api.control.make_control`.
         device: where the model is put if it is not loaded yet.
         progress: True shows a bar, False nothing; or a function of (done, total).
 
@@ -74,12 +78,13 @@ def sample(
     told = {"snapshot": digest, **settings, **own, "size": None, "variety": variety}
     text = {name: str(value) for name, value in told.items() if value is not None}
     pyramid = _as_pyramid(network, own)
+    held = None if control is None else _controlled(network, control)
     maps: list[Tensor] | None = [] if sources else None
     bars = progress if isinstance(progress, bool) else lambda what, done, total: progress(done, total)
     with shown(bars) as bar, _finished(pyramid, finished_stages), _varied(network, variety):
         advance = named(bar, "drawing")
         if pyramid is None or not (size or start_scale):
-            pixels = draw_recipes(network, recipes, batch_size=batch_size, progress=advance, sources=maps)
+            pixels = draw_recipes(network, recipes, batch_size=batch_size, progress=advance, sources=maps, control=held)
         else:
             if truncation != 1:
                 raise UsageError(
@@ -127,6 +132,15 @@ def _as_pyramid(network: Network, given: dict[str, Any]) -> Pyramid | None:
             f"{', '.join(wrong)}: only models of one picture can do this; this model draws its own size alone"
         )
     return None
+
+
+def _controlled(network: Network, control: Mapping[str, Any]) -> Control:
+    if not isinstance(network, Recombiner):
+        raise UsageError(
+            "a control was given, which only a model without training has; make one with: sase-gan train PATH "
+            "--preset instant"
+        )
+    return make_control(network, **control)
 
 
 @contextmanager

@@ -28,6 +28,7 @@ from sase_gan.drawing.sampling import (
 from sase_gan.errors import UsageError
 from sase_gan.networks.load import Network
 from sase_gan.progress import Count, batches
+from sase_gan.recombination.control import Control
 
 MAP_SIDE = 5
 MOST_VARIATIONS = 64
@@ -206,11 +207,12 @@ def draw_recipes(
     batch_size: int = 8,
     progress: Count | None = None,
     sources: list[Tensor] | None = None,
+    control: Control | None = None,
 ) -> Tensor:
     """Draw the pictures, uint8 `[n, 3, height, width]`.
 
     Args:
-        sources: as of `draw_images`.
+        sources, control: as of `draw_images`.
 
     Raises:
         UsageError: a truncation outside 0 to 2, or a variation in a model of one picture.
@@ -223,7 +225,11 @@ def draw_recipes(
         # A batch may mix pictures with and without noise only through a caller's mistake: one setting serves all.
         noises = [item.noise for item in inputs]
         noise = None if noises[0] is None else [torch.cat(maps) for maps in zip(*noises, strict=True)]
-        parts.append(draw_images(network, Inputs(torch.cat([item.z for item in inputs]), noise), sources=sources))
+        parts.append(
+            draw_images(
+                network, Inputs(torch.cat([item.z for item in inputs]), noise), sources=sources, control=control
+            )
+        )
     return torch.cat(parts)
 
 

@@ -17,6 +17,7 @@ from sase_gan.networks.pyramid import Pyramid
 from sase_gan.networks.pyramid_sizes import Size
 from sase_gan.pixels import to_float, to_uint8
 from sase_gan.progress import Count, batches
+from sase_gan.recombination.control import Control
 from sase_gan.recombination.model import Recombiner
 from sase_gan.resizing import Padding
 from sase_gan.seeds import generator as random_generator
@@ -132,26 +133,32 @@ def check_truncation(truncation: float) -> None:
 
 
 def draw_images(
-    network: Network, inputs: Inputs, *, finish: bool = True, sources: list[Tensor] | None = None
+    network: Network,
+    inputs: Inputs,
+    *,
+    finish: bool = True,
+    sources: list[Tensor] | None = None,
+    control: Control | None = None,
 ) -> Tensor:
     """Draw one batch of pictures, uint8 on the CPU; a pyramid's are finished, as it is set, but not in films.
 
     Args:
         sources: gets the maps of where each pixel came from, one a batch; only a recombiner knows.
+        control: what serves where, what stays, and where to begin; of a recombiner.
 
     Raises:
-        UsageError: if sources are asked of a network that learned.
+        UsageError: if sources are asked, or a control, of a network that learned.
     """
-    if sources is not None and not isinstance(network, Recombiner):
+    if not (isinstance(network, Recombiner) or (sources is None and control is None)):
         raise UsageError(
-            "sources were asked for, which only a model without training knows; make one with: sase-gan train PATH "
-            "--preset instant"
+            "sources or a control were asked for, which only a model without training has; make one with: sase-gan "
+            "train PATH --preset instant"
         )
     inputs = inputs.to(device_of(network))
     with evaluating(network):
         if finish and isinstance(network, Pyramid) and network.finished_stages > 0:
             return to_uint8(draw_finished(network, network.inputs(*inputs))).cpu()
-        drawn = network(*inputs)
+        drawn = network(*inputs) if control is None else network(*inputs, control=control)
         if sources is not None:
             sources.append(drawn.sources.cpu())
         return to_uint8(drawn.big).cpu()

@@ -124,7 +124,7 @@ class AlignedRecombiner:
         count, size = len(z), self.sizes[0]
         z = torch.cat([z, z.new_zeros(_GROUP - count, *z.shape[1:])])
         held = rules(control, size, self.examples.picture)
-        noises, given = self._noises(0, control)
+        noises, given = self._first_noises(control)
         x0 = self.grid.start(prior, held) if given is None else at_level(given.to(z), size)
         x = x0 + z * noises[0]
         for now, then in pairwise((*noises, 0.0)):
@@ -140,11 +140,10 @@ class AlignedRecombiner:
         """Draw the finer levels of one picture."""
         chosen = first_choice(logs, self.sizes[1], self.shortlist)
         for level, (size, fresh) in enumerate(zip(self.sizes[1:], finer, strict=True), start=1):
-            noises, given = self._noises(level, control)
+            noises = self.schedule.noise(level, len(self.sizes))
             held = rules(control, size, self.examples.picture)
             lists = Shortlists(self.examples, level, chosen, self.schedule.window(noises[0]))
-            x0 = resize(x0[None], size)[0] if given is None else at_level(given.to(x0), size)
-            x = x0 + _finer_noise(left, fresh) * noises[0]
+            x = resize(x0[None], size)[0] + _finer_noise(left, fresh) * noises[0]
             for now, then in pairwise((*noises, 0.0)):
                 x0, logits = lists.estimate(x, now, self.schedule.window(now), self.prior, held)
                 x0 = _kept(x0, control, size)
@@ -155,14 +154,13 @@ class AlignedRecombiner:
                 chosen = lists.next(logs, self.shortlist)
         return self._told(x0, logs, chosen)
 
-    def _noises(self, level: int, control: Control | None) -> tuple[tuple[float, ...], Tensor | None]:
-        """List the noise levels of a level, and the picture that it begins from, None for what came before."""
-        noises = self.schedule.noise(level, len(self.sizes))
+    def _first_noises(self, control: Control | None) -> tuple[tuple[float, ...], Tensor | None]:
+        """List the coarsest level's noise levels, and the picture that it begins from, None for the mean."""
+        noises = self.schedule.noise(0, len(self.sizes))
         if control is None or control.picture is None or control.strength >= 1:
             return noises, None
-        first = self.schedule.beginning(control.strength, level, len(self.sizes))
-        later = tuple(noise for noise in noises if noise <= first) or noises[-1:]
-        return (noises, None) if len(later) == len(noises) and level > 0 else (later, control.picture)
+        first = self.schedule.beginning(control.strength)
+        return (first, *(noise for noise in noises if noise < first)), control.picture
 
     def _told(self, x0: Tensor, logs: Tensor, chosen: Tensor) -> Drawn:
         """Tell the sources of one picture.

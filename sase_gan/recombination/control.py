@@ -35,7 +35,7 @@ class Control:
         keep: float `[height, width]`, 1 where `picture` is to stay and 0 where it is drawn anew.
         picture: float `[3, height, width]` in [-1, 1], what stays, and what a drawing with `strength` begins from.
         strength: 0 to 1, how much noise the beginning gets: 1 begins from the training pictures' mean as always; less
-            begins from `picture`, and the nearer to 0 the more of it stays.
+            begins from `picture`, and the nearer to 0 the more of its layout stays.
     """
 
     regions: tuple[Region, ...] = ()

@@ -25,6 +25,7 @@ class Schedule:
         highest: noise at which the coarsest level begins, from the mean picture.
         turn: noise at which a level hands over to the next finer one, which begins at twice as much.
         lowest: noise of the last step.
+        gentlest: noise, at the coarsest level, under which a given picture of the set comes back as it is.
         density: steps for every factor e of the noise.
         largest, smallest: window at noise of 1 and more, and at `lowest`; in between linear in the noise's logarithm.
         variety: divides the windows' span: above 1 more is decided by small windows, so pictures are newer and less
@@ -34,6 +35,7 @@ class Schedule:
     highest: float = 40.0
     turn: float = 0.25
     lowest: float = 0.03
+    gentlest: float = 0.75
     density: float = 3.8
     largest: float = 17.0
     smallest: float = 5.0
@@ -46,14 +48,13 @@ class Schedule:
         steps = max(2, round(self.density * math.log(start / end)) + 1)
         return tuple(start * (end / start) ** (step / (steps - 1)) for step in range(steps))
 
-    def beginning(self, strength: float, level: int, count: int) -> float:
-        """Return the noise, in a level's own units, at which a drawing that begins from a given picture starts.
+    def beginning(self, strength: float) -> float:
+        """Return the noise at which the coarsest level begins from a given picture.
 
         Args:
-            strength: 0 to 1; 1 is all the noise, 0 that of the last step, in between by its logarithm.
+            strength: 0 to 1; 1 is all the noise, 0 is `gentlest`, in between by its logarithm.
         """
-        highest = self.highest * 2 ** (count - 1)  # of the finest level's pixels
-        return self.lowest * (highest / self.lowest) ** strength / 2 ** (count - 1 - level)
+        return self.gentlest * (self.highest / self.gentlest) ** strength
 
     def window(self, noise: float) -> float:
         """Return the side of the window in pixels of the level, a real number."""

@@ -26,14 +26,21 @@ def written(folder: Path, text: str) -> RunFolder:
 
 
 def test_a_file_or_a_folder_of_one_is_one_picture_all_else_a_set(tmp_path: Path) -> None:
-    assert task_for(PICTURE) is TASKS["one_shot"]
-    assert task_for(FACES) is TASKS["low_shot"]
+    def chosen(path: Path, preset: str | None = None) -> str:
+        return task_for(TrainRequest(path=path, preset=preset)).name
+
     write_png(tmp_path / "only" / "picture.png", read_image(PICTURE))
-    assert task_for(tmp_path / "only") is TASKS["one_shot"]
-    assert task_for(Path(shutil.make_archive(str(tmp_path / "one"), "zip", tmp_path / "only"))) is TASKS["one_shot"]
-    assert task_for(Path(shutil.make_archive(str(tmp_path / "set"), "zip", FACES))) is TASKS["low_shot"]
+    one = Path(shutil.make_archive(str(tmp_path / "one"), "zip", tmp_path / "only"))
+    for path in (PICTURE, tmp_path / "only", one):
+        assert chosen(path) == "instant"
+        assert chosen(path, "quick") == "one_shot"
+    for path in (FACES, Path(shutil.make_archive(str(tmp_path / "set"), "zip", FACES))):
+        assert chosen(path) == "low_shot"
+        assert chosen(path, "instant") == "instant"
+    with pytest.raises(UsageError, match="for these pictures choose one of"):
+        chosen(FACES, "quick")
     with pytest.raises(DataError, match="does not exist"):
-        task_for(tmp_path / "missing")
+        chosen(tmp_path / "missing")
 
 
 @pytest.mark.parametrize(("config", "name"), [(LowShotConfig(), "low_shot"), (OneShotConfig(), "one_shot")])

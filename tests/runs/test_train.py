@@ -63,6 +63,7 @@ def test_a_training_reports_its_lines_and_returns_its_run(tmp_path: Path) -> Non
     assert load_generator(result.run.chosen_snapshot()).provenance["images_seen"] == 8
     assert lines[0].startswith("96 pictures at 32 px on ")
     assert lines[0].endswith(f"writing to {tmp_path / 'run'}")
+    assert lines.pop(1).startswith("what recombining the pictures alone gives")
     assert lines[1].startswith("8 images seen in ")
     assert lines[2] == f"the chosen snapshot is {result.run.snapshot(8)}"
     more = train(TrainRequest(resume=result.run.path, kimg=0.016, device="cpu", figures=False), lines.append)
