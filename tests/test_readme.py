@@ -43,7 +43,7 @@ def test_presets_in_the_table_exist() -> None:
     rows = re.findall(r"^\| (`[a-z0-9_`, ]+`) \| ", README.split("| preset |")[1].split("\n\n")[0], re.MULTILINE)
     names = {name for row in rows for name in re.findall(r"`([a-z0-9_]+)`", row)}
     assert names
-    assert names <= {name.split("/")[1] for name in list_presets("low_shot")}
+    assert names <= {name.split("/")[1] for task in ("low_shot", "instant") for name in list_presets(task)}
 
 
 def test_the_python_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
