@@ -72,8 +72,8 @@ def _stretched(ordered: Tensor, count: int) -> Tensor:
 def transported(values: Tensor, target: Tensor) -> Tensor:
     """Move each row of `values` `[rows, n]` to the distribution of which `target` `[rows, points]` are the quantiles.
 
-    A value goes to the target's quantile of its rank. Of more than EXACT values the rank is read off a histogram and lies linearly between its
-    edges, which takes a ninth of the time of sorting.
+    A value goes to the target's quantile of its rank. Of more than EXACT values the rank is read off a histogram,
+    between whose edges it lies linearly: a ninth of the time of sorting.
     """
     if values.shape[1] <= EXACT:
         order = values.argsort(1)
