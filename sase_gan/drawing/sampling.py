@@ -99,11 +99,13 @@ def sample_images(
     noise: NoiseMode = "random",
     batch_size: int = 8,
     progress: Count | None = None,
+    sources: list[Tensor] | None = None,
 ) -> Tensor:
     """Draw one picture for each seed.
 
     Args:
         truncation: latents are multiplied by it; below 1 pictures are more typical and less varied.
+        sources: as of `draw_images`.
 
     Returns:
         uint8 `[len(seeds), 3, height, width]` on the CPU. Batches of another size may change the last bit of a
@@ -116,7 +118,7 @@ def sample_images(
     parts = []
     for part in batches(seeds, batch_size, progress):
         inputs = draw_inputs(network, part, noise=noise)
-        parts.append(draw_images(network, Inputs(inputs.z * truncation, inputs.noise)))
+        parts.append(draw_images(network, Inputs(inputs.z * truncation, inputs.noise), sources=sources))
     if not parts:
         check_seeds(seeds)
     return torch.cat(parts)

@@ -39,6 +39,7 @@ from sase_gan.resizing import resize
 
 SHORTLIST = 32
 """So many examples are looked at in every cell of a finer level."""
+_AROUND = 25  # pixels a side, for choosing between sources that are equally near
 _GROUP = 4  # so many pictures are always drawn at once, or a product's last bit would turn on the batch
 
 
@@ -218,8 +219,11 @@ def _finer_noise(left: Tensor, fresh: Tensor | None) -> Tensor:
 def _settled(weights: Tensor) -> Tensor:
     """Pick the source of every pixel, `[cells, 1, h, w]`, by weights `[cells, K, h, w]`.
 
-    Where several examples are about equally near, as in plain areas, it is the one that is near all around.
+    Where several examples are about equally near, as in plain areas, it is the one that is near all around. Whatever
+    has a fiftieth of the largest weight looks the same: the colours of sources so picked lie half a level off.
     """
-    around = F.avg_pool2d(weights, 9, 1, 4, count_include_pad=False)
-    near = weights >= 0.5 * weights.max(1, keepdim=True).values
+    reach = _AROUND // 2
+    around = F.avg_pool2d(weights, (_AROUND, 1), 1, (reach, 0), count_include_pad=False)
+    around = F.avg_pool2d(around, (1, _AROUND), 1, (0, reach), count_include_pad=False)
+    near = weights >= 0.02 * weights.max(1, keepdim=True).values
     return torch.where(near, around, -1.0).argmax(1, keepdim=True)

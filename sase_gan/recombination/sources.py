@@ -101,6 +101,11 @@ def origin_of(sources: Tensor, pictures: Tensor) -> Origin:
     return Origin(shares, tuple(regions), 1 - drawn.size / labels.size)
 
 
+def coloured_sources(image: Tensor, sources: Tensor, pictures: Tensor, origin: Origin) -> Tensor:
+    """Draw a picture's regions in colours, over it, in grey where it was kept; arguments as of `source_sheet`."""
+    return coloured_parts(_parts(sources, pictures, origin), image)
+
+
 def source_sheet(image: Tensor, sources: Tensor, pictures: Tensor, origin: Origin) -> Tensor:
     """Draw a sheet uint8 `[3, h, w]`: the picture, its regions in colours, and below its main sources in theirs.
 
@@ -109,8 +114,7 @@ def source_sheet(image: Tensor, sources: Tensor, pictures: Tensor, origin: Origi
         sources: its map, as in `Drawn`.
         pictures: uint8 `[N, 3, h, w]`, the training pictures.
     """
-    coloured = coloured_parts(_parts(sources, pictures, origin), image)
-    top = torch.cat([image, coloured], 2)
+    top = torch.cat([image, coloured_sources(image, sources, pictures, origin)], 2)
     side = top.shape[2] // LEGEND
     strip = torch.full((3, side, top.shape[2]), 255, dtype=torch.uint8)
     for place, (index, _) in enumerate(origin.shares[:LEGEND]):

@@ -1,0 +1,48 @@
+"""What the pictures of a model without training were put together of, read off its own maps."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from sase_gan.metrics.recombination_record import RecombinationPart
+from sase_gan.recombination.evenness import use_entropy
+from sase_gan.recombination.sources import Origin, coloured_sources, origin_of
+
+SHOWN = 16
+"""So many pictures are shown beside their maps."""
+
+
+def recombination_facts(origins: Sequence[Origin], count: int) -> RecombinationPart:
+    """Sum up the origins of pictures: how evenly `count` training pictures were used, and how large the pieces are."""
+    shares = torch.zeros(count, dtype=torch.float64)
+    for origin in origins:
+        for index, share in origin.shares:
+            shares[index] += share / len(origins)
+    use = {}
+    if count > 1:
+        use = {"entropy_of_use": round(use_entropy(shares), 4), "most_used": round(shares.max().item() * count, 3)}
+    largest = [origin.regions[0].share if origin.regions else 0.0 for origin in origins]
+    return RecombinationPart(
+        **use,
+        largest_region=round(sum(largest) / len(origins), 4),
+        regions=round(sum(len(origin.regions) for origin in origins) / len(origins), 2),
+    )
+
+
+def with_maps(images: Tensor, sources: Tensor, pictures: Tensor, origins: Sequence[Origin]) -> Tensor:
+    """Set the first pictures beside their regions in colours, uint8 `[n, 3, height, 2 * width]`.
+
+    Args:
+        images: uint8 `[F, 3, height, width]`; sources: `[F, height, width, 3]`, as in `recombination.drawn.Drawn`.
+        pictures: uint8 `[N, 3, h, w]`, the training pictures.
+    """
+    shown = zip(images[:SHOWN], sources, origins, strict=False)
+    return torch.stack(
+        [torch.cat([image, coloured_sources(image, one, pictures, origin)], 2) for image, one, origin in shown]
+    )
+
+
+def origins_of(sources: Tensor, pictures: Tensor) -> list[Origin]:
+    """Read the origin of every picture off its map; arguments as of `with_maps`."""
+    return [origin_of(one, pictures) for one in sources]
