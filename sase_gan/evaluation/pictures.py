@@ -106,14 +106,16 @@ def _draw(plan: Plan, progress: Progress | None) -> GeneratedPictures:
     network: Any = load_network(options.source).to(plan.device)
     seeds = range(options.seed, options.seed + protocol.num_fakes)
     told = named(progress, "generating pictures")
-    sources: list[Tensor] | None = [] if isinstance(network, Recombiner) else None
-    images = sample_images(network, seeds, truncation=protocol.truncation, batch_size=8, progress=told, sources=sources)
+    sources: list[Tensor] = []
+    shares: list[Tensor] = []
+    asked = {"sources": sources, "shares": shares} if isinstance(network, Recombiner) else {}
+    images = sample_images(network, seeds, truncation=protocol.truncation, batch_size=8, progress=told, **asked)
     model, maps = _model_facts(plan, network), None
     if sources:
         training, where = network.pictures.cpu(), torch.cat(sources)
         origins = origins_of(where, training)
-        model = model.model_copy(update={"recombination": recombination_facts(origins, len(training))})
-        maps = with_maps(images, where, training, origins)
+        facts = recombination_facts(origins, torch.cat(shares).mean(0))
+        model, maps = model.model_copy(update={"recombination": facts}), with_maps(images, where, training, origins)
     truncated = walks = learned_from = None
     if plan.of_one_picture:
         learned_from = _own_picture(network)

@@ -13,15 +13,19 @@ SHOWN = 16
 """So many pictures are shown beside their maps."""
 
 
-def recombination_facts(origins: Sequence[Origin], count: int) -> RecombinationPart:
-    """Sum up the origins of pictures: how evenly `count` training pictures were used, and how large the pieces are."""
-    shares = torch.zeros(count, dtype=torch.float64)
-    for origin in origins:
-        for index, share in origin.shares:
-            shares[index] += share / len(origins)
+def recombination_facts(origins: Sequence[Origin], shares: Tensor) -> RecombinationPart:
+    """Sum up the origins of pictures: how large the pieces are, and how evenly training pictures were used.
+
+    Args:
+        shares: `[N]`, how much each training picture gave, by weights: in plain areas, which many training pictures
+            share, one source stands for all on a map.
+    """
     use = {}
-    if count > 1:
-        use = {"entropy_of_use": round(use_entropy(shares), 4), "most_used": round(shares.max().item() * count, 3)}
+    if len(shares) > 1:
+        use = {
+            "entropy_of_use": round(use_entropy(shares), 4),
+            "most_used": round(shares.max().item() * len(shares), 3),
+        }
     largest = [origin.regions[0].share if origin.regions else 0.0 for origin in origins]
     return RecombinationPart(
         **use,

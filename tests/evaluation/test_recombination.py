@@ -25,7 +25,7 @@ def two_halves() -> torch.Tensor:
 
 def test_use_and_regions_are_those_of_the_maps() -> None:
     pictures = torch.zeros(3, 3, 16, 16, dtype=torch.uint8)
-    facts = recombination_facts(origins_of(two_halves(), pictures), 3)
+    facts = recombination_facts(origins_of(two_halves(), pictures), torch.tensor([0.75, 0.25, 0.0]))
     assert facts.largest_region == 0.75
     assert facts.regions == 1.5
     assert facts.most_used == pytest.approx(2.25)
@@ -36,7 +36,7 @@ def test_use_and_regions_are_those_of_the_maps() -> None:
 
 def test_of_one_picture_use_is_not_told() -> None:
     pictures = torch.zeros(1, 3, 16, 16, dtype=torch.uint8)
-    facts = recombination_facts(origins_of(two_halves()[:1], pictures), 1)
+    facts = recombination_facts(origins_of(two_halves()[:1], pictures), torch.ones(1))
     assert (facts.entropy_of_use, facts.most_used, facts.largest_region) == (None, None, 1.0)
 
 
