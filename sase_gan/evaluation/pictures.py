@@ -106,12 +106,15 @@ def _draw(plan: Plan, progress: Progress | None) -> GeneratedPictures:
     network: Any = load_network(options.source).to(plan.device)
     seeds = range(options.seed, options.seed + protocol.num_fakes)
     told = named(progress, "generating pictures")
-    sources: list[Tensor] = []
-    shares: list[Tensor] = []
-    asked = {"sources": sources, "shares": shares} if isinstance(network, Recombiner) else {}
-    images = sample_images(network, seeds, truncation=protocol.truncation, batch_size=8, progress=told, **asked)
+    sources: list[Tensor] | None = None
+    shares: list[Tensor] | None = None
+    if isinstance(network, Recombiner):
+        sources, shares = [], []
+    images = sample_images(
+        network, seeds, truncation=protocol.truncation, progress=told, sources=sources, shares=shares
+    )
     model, maps = _model_facts(plan, network), None
-    if sources:
+    if sources and shares:
         training, where = network.pictures.cpu(), torch.cat(sources)
         origins = origins_of(where, training)
         facts = recombination_facts(origins, torch.cat(shares).mean(0))
