@@ -27,6 +27,7 @@ from sase_gan.drawing.sampling import (
 )
 from sase_gan.errors import UsageError
 from sase_gan.networks.load import Network
+from sase_gan.networks.pyramid import Pyramid
 from sase_gan.progress import Count, batches
 from sase_gan.recombination.control import Control
 
@@ -115,16 +116,16 @@ class Recipe:
         return self.seed
 
     def latent(self, network: Network) -> Tensor:
-        """Return the latent before truncation, `[latent_size]`; of a model of one picture, the map of its seed.
+        """Return the latent before truncation, `[latent_size]`, or a map.
 
         Raises:
-            UsageError: steps in a model of one picture.
+            UsageError: steps in a pyramid.
         """
         z = draw_inputs(network, [self.seed], noise="off").z[0]
-        if z.ndim != 1:
+        if isinstance(network, Pyramid):
             self.seed_alone()
         for move in self.moves:
-            z = move.apply(z)
+            z = move.apply(z.flatten()).view_as(z)
         return z
 
     def inputs(self, network: Network) -> Inputs:

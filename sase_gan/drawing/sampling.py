@@ -99,11 +99,14 @@ def sample_images(
     noise: NoiseMode = "random",
     batch_size: int = 8,
     progress: Count | None = None,
+    sources: list[Tensor] | None = None,
+    shares: list[Tensor] | None = None,
 ) -> Tensor:
     """Draw one picture for each seed.
 
     Args:
         truncation: latents are multiplied by it; below 1 pictures are more typical and less varied.
+        sources, shares: as of `draw_images`.
 
     Returns:
         uint8 `[len(seeds), 3, height, width]` on the CPU. Batches of another size may change the last bit of a
@@ -116,7 +119,8 @@ def sample_images(
     parts = []
     for part in batches(seeds, batch_size, progress):
         inputs = draw_inputs(network, part, noise=noise)
-        parts.append(draw_images(network, Inputs(inputs.z * truncation, inputs.noise)))
+        scaled = Inputs(inputs.z * truncation, inputs.noise)
+        parts.append(draw_images(network, scaled, sources=sources, shares=shares))
     if not parts:
         check_seeds(seeds)
     return torch.cat(parts)
@@ -138,18 +142,20 @@ def draw_images(
     *,
     finish: bool = True,
     sources: list[Tensor] | None = None,
+    shares: list[Tensor] | None = None,
     control: Control | None = None,
 ) -> Tensor:
     """Draw one batch of pictures, uint8 on the CPU; a pyramid's are finished, as it is set, but not in films.
 
     Args:
         sources: gets the maps of where each pixel came from, one a batch; only a recombiner knows.
+        shares: gets how much of each picture every training picture gave, likewise.
         control: what serves where, what stays, and where to begin; of a recombiner.
 
     Raises:
         UsageError: if sources are asked, or a control, of a network that learned.
     """
-    if not (isinstance(network, Recombiner) or (sources is None and control is None)):
+    if not (isinstance(network, Recombiner) or (sources is None and shares is None and control is None)):
         raise UsageError(
             "sources or a control were asked for, which only a model without training has; make one with: sase-gan "
             "train PATH --preset instant"
@@ -161,6 +167,8 @@ def draw_images(
         drawn = network(*inputs) if control is None else network(*inputs, control=control)
         if sources is not None:
             sources.append(drawn.sources.cpu())
+        if shares is not None:
+            shares.append(drawn.shares.cpu())
         return to_uint8(drawn.big).cpu()
 
 

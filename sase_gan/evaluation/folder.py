@@ -60,7 +60,7 @@ def write_evaluation(
         typical=_write_ranked(samples, "typical", evaluation.typical, generated),
         atypical=_write_ranked(samples, "atypical", evaluation.atypical, generated),
     )
-    record = evaluation.record.model_copy(update={"pictures": pictures})
+    record = evaluation.record.model_copy(update={"pictures": pictures, **_maps(evaluation, generated, write)})
     write_figures(folder / FIGURES_FILE, record.metrics)
     write_json(folder / RECORD_FILE, record.to_json())
     return record
@@ -84,6 +84,16 @@ def _write_walk(samples: Path, walk: Tensor, steps: Sequence[float], seed: int) 
         seed_to=seed + 1,
         space="mid-level features of EfficientNet-Lite0",
     )
+
+
+def _maps(evaluation: Evaluation, generated: GeneratedPictures, write: Write) -> dict[str, Any]:
+    """The model's part with the pictures beside the maps of their sources, where the model knows these."""
+    model = evaluation.record.model
+    if generated.maps is None or model is None or model.recombination is None:
+        return {}
+    path = write("maps.png", grid(generated.maps, columns=4))
+    part = model.recombination.model_copy(update={"maps": path})
+    return {"model": model.model_copy(update={"recombination": part})}
 
 
 def _regions(evaluation: Evaluation, generated: GeneratedPictures, real: RealPictures, write: Write) -> dict[str, Any]:

@@ -20,9 +20,11 @@ from sase_gan.datasets.sources import ImageSource, open_images
 from sase_gan.drawing.sampling import latent_walk, sample_images
 from sase_gan.errors import DataError, UsageError
 from sase_gan.evaluation.options import Plan
+from sase_gan.evaluation.recombination import origins_of, recombination_facts, with_maps
 from sase_gan.metrics.records import DataPart, FakesPart, ModelPart
 from sase_gan.networks.load import load_network, own_picture
 from sase_gan.progress import Count, Progress, named
+from sase_gan.recombination.model import Recombiner
 from sase_gan.runs.folder import images_of
 from sase_gan.snapshot import snapshot_digest
 
@@ -55,6 +57,7 @@ class GeneratedPictures:
         truncated: further ones at a smaller truncation.
         walks: pictures along walks between latents, uint8 [W, K, 3, H, W].
         learned_from: the one picture that the snapshot holds, where it learned from one.
+        maps: of a model without training, pictures beside their regions in colours, uint8 [M, 3, H, 2 W].
     """
 
     images: Tensor
@@ -65,6 +68,7 @@ class GeneratedPictures:
     truncated: Tensor | None = None
     walks: Tensor | None = None
     learned_from: RealPictures | None = None
+    maps: Tensor | None = None
 
 
 # --- generated pictures -----------------------------------------------------------------------------------------------
@@ -102,7 +106,19 @@ def _draw(plan: Plan, progress: Progress | None) -> GeneratedPictures:
     network: Any = load_network(options.source).to(plan.device)
     seeds = range(options.seed, options.seed + protocol.num_fakes)
     told = named(progress, "generating pictures")
-    images = sample_images(network, seeds, truncation=protocol.truncation, batch_size=8, progress=told)
+    sources: list[Tensor] | None = None
+    shares: list[Tensor] | None = None
+    if isinstance(network, Recombiner):
+        sources, shares = [], []
+    images = sample_images(
+        network, seeds, truncation=protocol.truncation, progress=told, sources=sources, shares=shares
+    )
+    model, maps = _model_facts(plan, network), None
+    if sources and shares:
+        training, where = network.pictures.cpu(), torch.cat(sources)
+        origins = origins_of(where, training)
+        facts = recombination_facts(origins, torch.cat(shares).mean(0))
+        model, maps = model.model_copy(update={"recombination": facts}), with_maps(images, where, training, origins)
     truncated = walks = learned_from = None
     if plan.of_one_picture:
         learned_from = _own_picture(network)
@@ -116,10 +132,11 @@ def _draw(plan: Plan, progress: Progress | None) -> GeneratedPictures:
         images,
         tuple(f"seed {seed}" for seed in seeds),
         FakesPart(source="snapshot", name=options.source.resolve().name),
-        model=_model_facts(plan, network),
+        model=model,
         truncated=truncated,
         walks=walks,
         learned_from=learned_from,
+        maps=maps,
     )
 
 

@@ -22,6 +22,7 @@ from sase_gan.errors import DataError, UsageError
 from sase_gan.files import write_atomically
 from sase_gan.metrics.catalogue import Better, Section
 from sase_gan.metrics.figures import Figure, figure, identify
+from sase_gan.metrics.recombination_record import RecombinationPart
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -147,6 +148,7 @@ class ModelPart(_Part):
     extractor_used_in_training: bool | None = None
     discriminator_extractor: str | None = None
     parameters: int | None = None
+    recombination: RecombinationPart | None = None
 
 
 class VerdictRule(_Part):

@@ -27,16 +27,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sase_gan.recombination.control import Control, at_level, rules
-from sase_gan.recombination.drawn import Drawn
+from sase_gan.pixels import to_float
+from sase_gan.recombination.control import Control, at_level, at_this_level
+from sase_gan.recombination.drawn import NOWHERE, Drawn
 from sase_gan.recombination.examples import Examples
 from sase_gan.recombination.grid import Grid
 from sase_gan.recombination.schedules import Schedule, level_sizes
+from sase_gan.recombination.seams import STEPS, toned
 from sase_gan.recombination.shortlists import Shortlists, first_choice, whole
 from sase_gan.resizing import resize
 
 SHORTLIST = 32
 """So many examples are looked at in every cell of a finer level."""
+_AROUND = 25  # pixels a side, for choosing between sources that are equally near
 _GROUP = 4  # so many pictures are always drawn at once, or a product's last bit would turn on the batch
 
 
@@ -113,7 +116,7 @@ class AlignedRecombiner:
         for index in range(len(z)):
             if len(self.sizes) == 1:
                 every = torch.arange(len(self.examples), device=z.device)[None]
-                drawn.append(self._told(x0[index], logs[index].permute(2, 0, 1)[None], every))
+                drawn.append(self._told(x0[index], logs[index].permute(2, 0, 1)[None], every, control))
             else:
                 own = [None if part is None else part[index] for part in finer]
                 drawn.append(self._refined(x0[index], left[index], logs[index], own, control))
@@ -123,13 +126,14 @@ class AlignedRecombiner:
         """Draw the coarsest level: estimates, what noise is left in units of its deviation, and weights."""
         count, size = len(z), self.sizes[0]
         z = torch.cat([z, z.new_zeros(_GROUP - count, *z.shape[1:])])
-        held = rules(control, size, self.examples.picture)
+        held = at_this_level(control, size, self.examples.picture)
         noises, given = self._first_noises(control)
-        x0 = self.grid.start(prior, held) if given is None else at_level(given.to(z), size)
+        x0 = self.grid.start(prior, held.rules) if given is None else at_level(given.to(z), size)
         x = x0 + z * noises[0]
         for now, then in pairwise((*noises, 0.0)):
-            x0, logits = self.grid.estimate(x, now, self.schedule.window(now), prior, held)
-            x0 = _kept(x0, control, size)
+            window = self.schedule.window(now)
+            x0, logits = self.grid.estimate(held.kept(x), now, window, prior, held.rules, held.trust(now))
+            x0 = held.kept(x0)
             left = (x - x0) / now
             x = x0 + left * then
         return x0[:count], left[:count], logits[:count].log_softmax(3)
@@ -141,18 +145,18 @@ class AlignedRecombiner:
         chosen = first_choice(logs, self.sizes[1], self.shortlist)
         for level, (size, fresh) in enumerate(zip(self.sizes[1:], finer, strict=True), start=1):
             noises = self.schedule.noise(level, len(self.sizes))
-            held = rules(control, size, self.examples.picture)
+            held = at_this_level(control, size, self.examples.picture)
             lists = Shortlists(self.examples, level, chosen, self.schedule.window(noises[0]))
             x = resize(x0[None], size)[0] + _finer_noise(left, fresh) * noises[0]
             for now, then in pairwise((*noises, 0.0)):
-                x0, logits = lists.estimate(x, now, self.schedule.window(now), self.prior, held)
-                x0 = _kept(x0, control, size)
+                x0, logits = lists.estimate(held.kept(x), now, self.schedule.window(now), self.prior, held.rules)
+                x0 = held.kept(x0)
                 left = (x - x0) / now
                 x = x0 + left * then
             logs = logits.log_softmax(1)
             if size != self.sizes[-1]:
                 chosen = lists.next(logs, self.shortlist)
-        return self._told(x0, logs, chosen)
+        return self._told(x0, logs, chosen, control)
 
     def _first_noises(self, control: Control | None) -> tuple[tuple[float, ...], Tensor | None]:
         """List the coarsest level's noise levels, and the picture that it begins from, None for the mean."""
@@ -162,7 +166,7 @@ class AlignedRecombiner:
         first = self.schedule.beginning(control.strength)
         return (first, *(noise for noise in noises if noise < first)), control.picture
 
-    def _told(self, x0: Tensor, logs: Tensor, chosen: Tensor) -> Drawn:
+    def _told(self, x0: Tensor, logs: Tensor, chosen: Tensor, control: Control | None) -> Drawn:
         """Tell the sources of one picture.
 
         Args:
@@ -181,20 +185,26 @@ class AlignedRecombiner:
         )
         picture = self.examples.picture[example] + self.examples.mirrored[example] * self.examples.count
         sources = torch.stack([picture, down[..., 0, 0], right[..., 0, 0]], -1).int()
+        held = at_this_level(control, size, self.examples.picture)
+        if held.keep is not None and held.picture is not None:
+            x0 = toned(x0, self._beyond(example), held.picture, held.keep)
+            sources[held.keep >= 1] = NOWHERE
         return Drawn(x0, sources, self._of_pictures(shares))
+
+    def _beyond(self, example: Tensor) -> Tensor:
+        """Look up what each pixel's example `[height, width]` shows one pixel further, `[4, 3, height, width]`."""
+        height, width = example.shape
+        chosen = example.reshape(-1, 1)
+        rows = torch.arange(height, device=example.device).repeat_interleave(width)[:, None]
+        columns = torch.arange(width, device=example.device).repeat(height)[:, None]
+        cut = [self.examples.cut(len(self.sizes) - 1, chosen, rows + down, columns + right) for down, right in STEPS]
+        return to_float(torch.stack(cut)).view(4, height, width, 3).permute(0, 3, 1, 2)
 
     def _of_pictures(self, shares: Tensor) -> Tensor:
         """Add up shares of examples to shares of training pictures, float64 `[N]`, of sum 1."""
         total = torch.zeros(self.examples.count, dtype=torch.float64, device=shares.device)
         total.index_add_(0, self.examples.picture, shares.double())
         return total / total.sum()
-
-
-def _kept(x0: Tensor, control: Control | None, size: tuple[int, int]) -> Tensor:
-    if control is None or control.keep is None or control.picture is None:
-        return x0
-    keep, picture = (at_level(part.to(x0), size) for part in (control.keep, control.picture))
-    return torch.lerp(x0, picture, keep)
 
 
 def _finer_noise(left: Tensor, fresh: Tensor | None) -> Tensor:
@@ -209,8 +219,11 @@ def _finer_noise(left: Tensor, fresh: Tensor | None) -> Tensor:
 def _settled(weights: Tensor) -> Tensor:
     """Pick the source of every pixel, `[cells, 1, h, w]`, by weights `[cells, K, h, w]`.
 
-    Where several examples are about equally near, as in plain areas, it is the one that is near all around.
+    Where several examples are about equally near, as in plain areas, it is the one that is near all around. Whatever
+    has a fiftieth of the largest weight looks the same: the colours of sources so picked lie half a level off.
     """
-    around = F.avg_pool2d(weights, 9, 1, 4, count_include_pad=False)
-    near = weights >= 0.5 * weights.max(1, keepdim=True).values
+    reach = _AROUND // 2
+    around = F.avg_pool2d(weights, (_AROUND, 1), 1, (reach, 0), count_include_pad=False)
+    around = F.avg_pool2d(around, (1, _AROUND), 1, (0, reach), count_include_pad=False)
+    near = weights >= 0.02 * weights.max(1, keepdim=True).values
     return torch.where(near, around, -1.0).argmax(1, keepdim=True)

@@ -9,8 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-FORBIDDEN = -1.0e4
-"""Added to the logarithm of a weight: nothing that is allowed anywhere near is lighter."""
+FORBIDDEN = -1.0e9
+"""Added to the logarithm of a weight. At the last noise a window of 25 pixels can cost 1e5: this must be far more."""
+FIRM = 2.5
+"""Noise at which what is kept of a picture is compared, see `LevelControl.trust`."""
 
 
 @dataclass(frozen=True)
@@ -79,14 +81,50 @@ class Rules(NamedTuple):
         return torch.einsum("rhw,re->hwe", self.masks, self.costs)
 
 
-def rules(control: Control | None, size: tuple[int, int], picture: Tensor) -> Rules | None:
-    """Bring the regions of a control to a level; None without any.
+@dataclass(frozen=True)
+class LevelControl:
+    """A control at the size of one level; without any control nothing of it is set.
+
+    Attributes:
+        rules: of the regions.
+        keep: float `[height, width]`; picture: float `[3, height, width]`.
+    """
+
+    rules: Rules | None = None
+    keep: Tensor | None = None
+    picture: Tensor | None = None
+
+    def kept(self, x: Tensor) -> Tensor:
+        """Put what is kept of the picture into pictures `[..., 3, height, width]`."""
+        if self.keep is None or self.picture is None:
+            return x
+        return torch.lerp(x, self.picture, self.keep)
+
+    def trust(self, noise: float) -> Tensor | None:
+        """Weigh pixels, `[height, width]`: what is kept has no noise, and the drawn part must come to fit it.
+
+        Taken at full worth it would leave one choice along its border; so it counts as if its noise were `FIRM`, or
+        the others' where that is less.
+        """
+        if self.keep is None or noise <= FIRM:
+            return None
+        return 1 + self.keep * ((noise / FIRM) ** 2 - 1)
+
+
+def at_this_level(control: Control | None, size: tuple[int, int], picture: Tensor) -> LevelControl:
+    """Bring a control to a level.
 
     Args:
         picture: int64 `[E]`, the training picture of each example.
     """
-    if control is None or not control.regions:
-        return None
-    masks = torch.stack([at_level(region.mask.to(picture.device), size) for region in control.regions])
-    forbidden = torch.stack([region.forbidden.to(picture.device) for region in control.regions])
-    return Rules(masks, forbidden[:, picture].float() * FORBIDDEN)
+    if control is None:
+        return LevelControl()
+    rules = None
+    if control.regions:
+        masks = torch.stack([at_level(region.mask.to(picture.device), size) for region in control.regions])
+        forbidden = torch.stack([region.forbidden.to(picture.device) for region in control.regions])
+        rules = Rules(masks, forbidden[:, picture].float() * FORBIDDEN)
+    if control.keep is None or control.picture is None:
+        return LevelControl(rules)
+    keep, shown = (at_level(part.to(picture.device).float(), size) for part in (control.keep, control.picture))
+    return LevelControl(rules, keep, shown)

@@ -5,6 +5,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+NOWHERE = -1
+"""Index, row and column of the source of a pixel that was kept of a visitor's picture."""
+
 
 class Drawn(NamedTuple):
     """Pictures drawn by recombination, each pixel with its source.
@@ -13,7 +16,8 @@ class Drawn(NamedTuple):
         pictures: float `[batch, 3, height, width]` in about [-1, 1].
         sources: int32 `[batch, height, width, 3]`: index of the training picture, row and column in it. From N on, the
             number of training pictures, an index means the mirror image of picture `index - N`; the column is then
-            the mirrored one, so that `picture[:, row, column]` is the source in every case.
+            the mirrored one, so that `picture[:, row, column]` is the source in every case. Three times `NOWHERE` means
+            that the pixel was kept of a visitor's picture.
         shares: float64 `[batch, N]`: how much of each picture every training picture gave, by the weights of the last
             step; sums to 1.
     """
@@ -30,6 +34,8 @@ class Drawn(NamedTuple):
 
 def shares_of(sources: Tensor, count: int) -> Tensor:
     """Tell how much of each picture every one of `count` training pictures gave, `[batch, count]`, by its pixels.
+
+    Every pixel must be of one.
 
     Example:
         >>> shares_of(torch.tensor([[[[0, 0, 0], [3, 0, 1]]]]), 2)

@@ -36,13 +36,20 @@ class Grid:
         return torch.einsum("hwe,echw->chw", (prior + rules.bias()).softmax(2), self.examples)
 
     def estimate(
-        self, x: Tensor, noise: float, window: float, prior: Tensor, rules: Rules | None
+        self,
+        x: Tensor,
+        noise: float,
+        window: float,
+        prior: Tensor,
+        rules: Rules | None = None,
+        trust: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Estimate the clean picture behind noisy ones.
 
         Args:
             x: `[batch, 3, height, width]`, with noise of this deviation.
             prior: `[E]`, added to the logarithms of the weights, as `rules` are.
+            trust: `[height, width]`, with which squared differences count; 1 everywhere if None.
 
         Returns:
             The estimates, as `x`, and the weights' logits at the blocks, `[batch, rows, columns, E]`.
@@ -51,6 +58,9 @@ class Grid:
         blocks, squares = self._of(side)
         rows, columns = (length // side for length in x.shape[2:])
         own = _to_blocks(x, side)
+        if trust is not None:
+            worth = _to_blocks(trust.expand(1, 3, -1, -1), side)
+            own, squares = own * worth, torch.bmm(blocks.square(), worth.transpose(1, 2))[..., 0]
         distances = torch.baddbmm(squares[:, None].expand(-1, len(x), -1), own, blocks.transpose(1, 2), alpha=-2)
         distances = _summed(distances.view(rows, columns, -1), window / side)
         logits = distances.view(rows, columns, len(x), -1) / (-2 * noise * noise) + prior

@@ -25,21 +25,23 @@ class Schedule:
         highest: noise at which the coarsest level begins, from the mean picture.
         turn: noise at which a level hands over to the next finer one, which begins at twice as much.
         lowest: noise of the last step.
-        gentlest: noise, at the coarsest level, under which a given picture of the set comes back as it is.
         density: steps for every factor e of the noise.
         largest, smallest: window at noise of 1 and more, and at `lowest`; in between linear in the noise's logarithm.
         variety: divides the windows' span: above 1 more is decided by small windows, so pictures are newer and less
             coherent; below 1 larger pieces of the training pictures stay together.
+        gentlest, wildest: noise at which the coarsest level begins from a given picture, with a strength of 0 and just
+            below 1: under the first nothing of its layout moves, above the second nothing of it is left.
     """
 
     highest: float = 40.0
     turn: float = 0.25
     lowest: float = 0.03
-    gentlest: float = 0.75
     density: float = 3.8
     largest: float = 17.0
     smallest: float = 5.0
     variety: float = 1.0
+    gentlest: float = 0.3
+    wildest: float = 20.0
 
     def noise(self, level: int, count: int) -> tuple[float, ...]:
         """List the noise levels, falling, of one of `count` levels, coarse to fine."""
@@ -52,9 +54,9 @@ class Schedule:
         """Return the noise at which the coarsest level begins from a given picture.
 
         Args:
-            strength: 0 to 1; 1 is all the noise, 0 is `gentlest`, in between by its logarithm.
+            strength: 0 to 1: from `gentlest` to `wildest`, in between by the noise's logarithm.
         """
-        return self.gentlest * (self.highest / self.gentlest) ** strength
+        return self.gentlest * (self.wildest / self.gentlest) ** strength
 
     def window(self, noise: float) -> float:
         """Return the side of the window in pixels of the level, a real number."""

@@ -12,6 +12,7 @@ from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
 from sase_gan.colouring import coloured_parts, part_colour
+from sase_gan.recombination.drawn import NOWHERE
 from sase_gan.resizing import at_size
 
 SMALLEST_REGION = 0.01
@@ -45,10 +46,12 @@ class Origin:
     Attributes:
         shares: how much of the pixels each training picture gave, those that gave any, largest first: (index, share).
         regions: the connected regions of at least `SMALLEST_REGION`, largest first.
+        kept: share of the pixels that are a visitor's own and of no training picture; with `shares` the sum is 1.
     """
 
     shares: tuple[tuple[int, float], ...]
     regions: tuple[Region, ...]
+    kept: float = 0.0
 
     def to_json(self, names: Sequence[str] = ()) -> dict[str, object]:
         """Write it as JSON values; training pictures by their names where they are known, else by their numbers."""
@@ -69,6 +72,7 @@ class Origin:
                 for region in self.regions
             ],
             "largest_region": round(self.regions[0].share, 4) if self.regions else 0.0,
+            "kept": round(self.kept, 4),
         }
 
 
@@ -86,13 +90,20 @@ def origin_of(sources: Tensor, pictures: Tensor) -> Origin:
     first = moved.reshape(-1, 3)[np.unique(labels, return_index=True)[1]]
     regions = []
     for label in np.argsort(-sizes, kind="stable"):
-        if sizes[label] >= SMALLEST_REGION * labels.size:
+        if sizes[label] >= SMALLEST_REGION * labels.size and first[label][0] != NOWHERE:
             example, down, right = (int(value) for value in first[label])
             share = float(sizes[label] / labels.size)
             regions.append(Region(example % count, example >= count, down, right, share))
-    given = np.bincount((moved[..., 0] % count).ravel(), minlength=count) / labels.size
+    drawn = moved[..., 0][moved[..., 0] != NOWHERE]
+    given = np.bincount(drawn % count, minlength=count) / labels.size
     order = [int(index) for index in np.argsort(-given, kind="stable") if given[index] > 0]
-    return Origin(tuple((index, float(given[index])) for index in order), tuple(regions))
+    shares = tuple((index, float(given[index])) for index in order)
+    return Origin(shares, tuple(regions), 1 - drawn.size / labels.size)
+
+
+def coloured_sources(image: Tensor, sources: Tensor, pictures: Tensor, origin: Origin) -> Tensor:
+    """Draw a picture's regions in colours, over it, in grey where it was kept; arguments as of `source_sheet`."""
+    return coloured_parts(_parts(sources, pictures, origin), image)
 
 
 def source_sheet(image: Tensor, sources: Tensor, pictures: Tensor, origin: Origin) -> Tensor:
@@ -103,8 +114,7 @@ def source_sheet(image: Tensor, sources: Tensor, pictures: Tensor, origin: Origi
         sources: its map, as in `Drawn`.
         pictures: uint8 `[N, 3, h, w]`, the training pictures.
     """
-    coloured = coloured_parts(_parts(sources, pictures, origin), image)
-    top = torch.cat([image, coloured], 2)
+    top = torch.cat([image, coloured_sources(image, sources, pictures, origin)], 2)
     side = top.shape[2] // LEGEND
     strip = torch.full((3, side, top.shape[2]), 255, dtype=torch.uint8)
     for place, (index, _) in enumerate(origin.shares[:LEGEND]):
@@ -117,7 +127,10 @@ def source_sheet(image: Tensor, sources: Tensor, pictures: Tensor, origin: Origi
 
 
 def _parts(sources: Tensor, pictures: Tensor, origin: Origin) -> Tensor:
-    """Number the parts of a picture `[height, width]`: by training picture, or by displacement where there is one."""
+    """Number the parts of a picture `[height, width]`: by training picture, or by displacement where there is one.
+
+    What was kept has the number -1.
+    """
     count = len(pictures)
     picture = sources[..., 0].long().cpu() % count
     if count == 1:
@@ -129,7 +142,7 @@ def _parts(sources: Tensor, pictures: Tensor, origin: Origin) -> Tensor:
     rank = torch.full((count,), -1)
     for order, (index, _) in enumerate(origin.shares):
         rank[index] = order
-    return rank[picture]
+    return torch.where(sources[..., 0].cpu() == NOWHERE, -1, rank[picture])
 
 
 def _displacements(sources: Tensor, count: int, columns: int) -> np.ndarray:
@@ -140,7 +153,9 @@ def _displacements(sources: Tensor, count: int, columns: int) -> np.ndarray:
     at = sources.cpu().numpy().astype(np.int64)
     here_down, here_right = np.mgrid[: at.shape[0], : at.shape[1]]
     right = np.where(at[..., 0] >= count, columns - 1 - at[..., 2], at[..., 2])
-    return np.stack([at[..., 0], here_down - at[..., 1], here_right - right], -1)
+    moved = np.stack([at[..., 0], here_down - at[..., 1], here_right - right], -1)
+    moved[at[..., 0] == NOWHERE] = NOWHERE
+    return moved
 
 
 def _connected(keys: np.ndarray) -> np.ndarray:

@@ -25,6 +25,7 @@ from sase_gan.report.evidence import copy_pairs, named_pictures, region_pictures
 from sase_gan.report.numbers import count, format_number, left_out_row, number_row
 from sase_gan.report.pages import PictureShelf
 from sase_gan.report.plots import histogram_svg
+from sase_gan.report.recombination import recombination_view
 from sase_gan.runs.folder import TRAINING_FILE
 from sase_gan.runs.history import RunRecords, images_seen
 
@@ -89,6 +90,7 @@ def build_view(record: EvaluationRecord, folder: Path, run: RunRecords, run_fold
         "copying_rows": copying_rows,
         "patchworks": region_pictures(record, shelf),
         "region_rows": region_rows,
+        "recombination": recombination_view(record, shelf),
         "groups": [(SECTION_TITLES[section], found) for section, found in rows.items() if found],
         "left_out": [left_out_row(metric) for _, metric in in_order(record.metrics) if not metric.measured],
         "cautions": _cautions(record),

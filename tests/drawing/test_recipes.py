@@ -7,6 +7,7 @@ from sase_gan.drawing.recipes import Move, Recipe, draw_recipes, parse_names, wa
 from sase_gan.drawing.sampling import latent_walk, sample_images
 from sase_gan.errors import UsageError
 from sase_gan.networks.pyramid import Pyramid, PyramidConfig
+from sase_gan.recombination.model import Recombiner, RecombinerConfig
 
 FAR = Recipe(17, (Move("~", 50, 3, 2), Move("@", 60, 0, 12)))
 
@@ -81,3 +82,15 @@ def test_impossible_recipes_are_refused(network, single):
         FAR.seed_alone()
     with pytest.raises(UsageError, match="truncation is 3; it must be between 0 and 2"):
         draw_recipes(network, [Recipe(1, truncation=3)])
+
+
+def test_a_model_without_training_has_variations_and_neighbours_too():
+    network = Recombiner(RecombinerConfig(count=4, size=(64, 64)))
+    network.pictures.copy_(torch.randint(256, (4, 3, 64, 64), generator=torch.Generator().manual_seed(0)))
+    here, near, far, beside = (recipe.latent(network) for recipe in parse_names("3,3~30.0.1,3~150.0.1,3@60.0.3"))
+    assert here.shape == near.shape == (3, 32, 32)
+    assert (near - here).norm() < 0.5 * (far - here).norm()
+    assert beside.norm() == pytest.approx(here.norm().item(), rel=1e-4)
+    drawn = draw_recipes(network, parse_names("3,3~0.0.1,3~150.0.1"))
+    assert torch.equal(drawn[0], drawn[1])
+    assert not torch.equal(drawn[0], drawn[2])

@@ -2,6 +2,7 @@
 
 import torch
 
+from sase_gan.recombination.drawn import NOWHERE
 from sase_gan.recombination.sources import LEGEND, origin_of, source_sheet
 
 
@@ -43,3 +44,17 @@ def test_the_sheet_shows_the_picture_its_regions_and_its_sources() -> None:
     assert torch.equal(sheet[:, :20, :20], image)
     colours = {tuple(sheet[:, row, column].tolist()) for row, column in ((3, 23), (3, 35), (15, 35))}
     assert len(colours) == 3
+
+
+def test_what_was_kept_of_a_visitor_s_picture_has_no_source() -> None:
+    sources = by_hand()
+    sources[:, :10] = NOWHERE
+    pictures = torch.zeros(3, 3, 20, 20, dtype=torch.uint8)
+    origin = origin_of(sources, pictures)
+    assert origin.kept == 0.5
+    assert origin.shares == ((2, 0.3), (0, 0.2))
+    assert [region.picture for region in origin.regions] == [2, 0]
+    assert origin.to_json()["kept"] == 0.5
+    image = torch.full((3, 20, 20), 128, dtype=torch.uint8)
+    red, green, blue = source_sheet(image, sources, pictures, origin)[:, 3, 23].tolist()
+    assert red == green == blue  # in grey, not in a colour of any training picture
