@@ -6,7 +6,7 @@ import pytest
 from pydantic import BaseModel
 
 from sase_gan.config import build, list_presets, load_preset, preset_folder
-from sase_gan.training.config import LowShotConfig
+from sase_gan.training.config import InstantConfig, LowShotConfig
 
 NAMES = [name for name in list_presets() if name.startswith("low_shot/") or name == "smoke/low_shot"]
 every_preset = pytest.mark.parametrize("name", NAMES)
@@ -71,6 +71,14 @@ def test_paper_presets_are_the_released_method():
     assert build(LowShotConfig, load_preset("low_shot/paper_256")).schedule.total_images == 70_000 * 8
     assert build(LowShotConfig, load_preset("low_shot/paper_1024")).schedule.total_images == 75_000 * 8
     assert build(LowShotConfig, load_preset("low_shot/paper_1024")).generator.output == "tanh"
+
+
+@pytest.mark.parametrize("name", ["instant/instant", "smoke/instant"])
+def test_presets_without_training_are_valid_and_repeat_no_default(name):
+    values = load_preset(name)
+    config = build(InstantConfig, values)
+    for place, value in leaves(values):
+        assert value_at(config, place) == value != value_at(InstantConfig(), place)
 
 
 def test_smoke_run_is_tiny():

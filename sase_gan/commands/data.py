@@ -166,11 +166,14 @@ def _advice_on_count(count: int, path: str) -> str:
     from sase_gan.runs.presets import ADVISED_IMAGES
 
     if count == 1:
-        return f"One picture: 'sase-gan train {path}' learns its inner statistics (one-shot)."
+        return (
+            f"One picture: 'sase-gan train {path}' draws new arrangements of it at once, without training; with "
+            "--preset quick or standard a network learns its inner statistics."
+        )
     if count < ADVISED_IMAGES:
         return (
-            f"{count} pictures are very few: expect near copies; {ADVISED_IMAGES} or more are better, or train on one "
-            "alone."
+            f"{count} pictures are very few: 'sase-gan train {path}' draws new arrangements of them at once, without "
+            f"training. Of a network (--preset cpu or gpu) expect near copies; {ADVISED_IMAGES} or more are better."
         )
     if count <= 1000:
         return f"{count} pictures suit low-shot training: 'sase-gan train {path}'."

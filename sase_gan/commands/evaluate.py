@@ -60,6 +60,13 @@ def evaluate(
     weights_dir: WeightsDirOption = None,
     cache: Annotated[Path | None, typer.Option(help="Folder for features. [default: the user's cache]")] = None,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Keep no features on disk.")] = False,
+    baseline: Annotated[
+        bool,
+        typer.Option(
+            help="For a run: measure beside it what recombining its training pictures alone gives, without training. "
+            "1,000 pictures take 2 CPU minutes at 64 px, 7 at 128 px, and are kept."
+        ),
+    ] = True,
     device: DeviceOption = "auto",
     batch_size: Annotated[int, typer.Option(min=1, help="Pictures a pass; 4 is fastest on a CPU.")] = 4,
 ) -> None:
@@ -87,6 +94,7 @@ def evaluate(
         no_cache=no_cache,
         device=device,
         batch_size=batch_size,
+        baseline=baseline,
     )
     (_evaluate_pairs if pairs else _evaluate_set)(options)
 
@@ -99,6 +107,8 @@ def _evaluate_set(options: "EvaluationOptions") -> None:
     result = measure(options)
     for note in result.notes:
         typer.echo(f"Note: {note}", err=True)
+    if result.record.recombined:
+        typer.echo("Recombined: what the training pictures give without training; a network must beat it.")
     console = Console()
     console.print(_verdicts(result.record))
     console.print(_figures(result.record))
@@ -139,12 +149,17 @@ def _figures(record: "EvaluationRecord") -> Any:
     from rich.table import Column, Table
 
     title = f"{record.fakes.n} generated against {record.data.n} real pictures"
-    table = Table(Column("Figure", no_wrap=True), "Value", "95 %", "Reference", title=title, title_justify="left")
+    recombined = ["Recombined"] if record.recombined else []
+    table = Table(
+        Column("Figure", no_wrap=True), "Value", "95 %", "Reference", *recombined, title=title, title_justify="left"
+    )
     for name, entry in record.metrics.items():
         if entry.status != "ok":
             table.add_row(name, entry.status.replace("_", " "), "", entry.reason or "", style="dim")
             continue
         interval = f"{entry.low:.4g} to {entry.high:.4g}" if entry.has_interval else ""
         baseline = f"{entry.baseline:.4g}" if entry.baseline is not None else ""
-        table.add_row(name, f"{entry.value:.4g}", interval, baseline)
+        alone = record.recombined_metric(name)
+        told = [f"{alone.value:.4g}" if alone else ""] if recombined else []
+        table.add_row(name, f"{entry.value:.4g}", interval, baseline, *told)
     return table

@@ -10,6 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from sase_gan.evaluation.pictures import GeneratedPictures, RealPictures
+from sase_gan.evaluation.recombined import Recombined
 from sase_gan.evaluation.region_pictures import Write, write_match
 from sase_gan.metrics.measuring import CopyMatch, Evaluation, Ranked
 from sase_gan.metrics.records import (
@@ -20,16 +21,22 @@ from sase_gan.metrics.records import (
     NamedPicture,
     Pictures,
     Walk,
-    write_figures,
     write_json,
 )
+from sase_gan.metrics.tables import write_figures
 from sase_gan.pixels import grid, write_png
 
 GRID_PICTURES = 64
 
 
 def write_evaluation(
-    folder: Path, evaluation: Evaluation, generated: GeneratedPictures, real: RealPictures, seed: int
+    folder: Path,
+    evaluation: Evaluation,
+    generated: GeneratedPictures,
+    real: RealPictures,
+    seed: int,
+    *,
+    recombined: Recombined | None = None,
 ) -> EvaluationRecord:
     """Write pictures, table and record; returns the record, now with the places of its pictures.
 
@@ -39,6 +46,7 @@ def write_evaluation(
     Args:
         generated, real: as they were measured.
         seed: of the first walk's first latent; the second has the next.
+        recombined: what recombining the training pictures alone gives, where that was measured.
     """
     samples = folder / "samples"
     samples.mkdir(parents=True, exist_ok=True)
@@ -60,7 +68,13 @@ def write_evaluation(
         typical=_write_ranked(samples, "typical", evaluation.typical, generated),
         atypical=_write_ranked(samples, "atypical", evaluation.atypical, generated),
     )
-    record = evaluation.record.model_copy(update={"pictures": pictures, **_maps(evaluation, generated, write)})
+    changes: dict[str, Any] = {"pictures": pictures, **_maps(evaluation, generated, write)}
+    if recombined is not None and recombined.part is not None and recombined.pictures is not None:
+        sheet = write("recombined.png", _grid(recombined.pictures))
+        changes["recombined"] = recombined.part.model_copy(update={"grid": sheet})
+    if recombined is not None and recombined.note:
+        changes["notes"] = (*evaluation.record.notes, recombined.note)
+    record = evaluation.record.model_copy(update=changes)
     write_figures(folder / FIGURES_FILE, record.metrics)
     write_json(folder / RECORD_FILE, record.to_json())
     return record

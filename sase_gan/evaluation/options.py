@@ -18,7 +18,8 @@ from sase_gan.hardware import choose_hardware
 from sase_gan.metrics.feature_store import FeatureStore, default_cache_folder
 from sase_gan.metrics.request import Protocol, Request, named_protocol
 from sase_gan.metrics.request import resolve as resolve_request
-from sase_gan.networks.load import learned_from_one_picture
+from sase_gan.networks.load import learned_from_one_picture, network_class
+from sase_gan.recombination.model import Recombiner
 from sase_gan.runs.folder import is_run, open_run
 from sase_gan.snapshot import is_snapshot
 
@@ -50,6 +51,7 @@ class EvaluationOptions:
     no_cache: bool = False
     device: str = "auto"
     batch_size: int = 4
+    baseline: bool = True
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ class Plan:
         snapshot: whether the source is a snapshot, which draws the pictures.
         of_one_picture: whether that snapshot learned from one picture; it holds it, for when there is no `real`.
         store: where features lie.
+        recombine: whether what recombining the training pictures alone gives is measured too.
     """
 
     options: EvaluationOptions
@@ -74,6 +77,7 @@ class Plan:
     of_one_picture: bool
     device: torch.device
     store: FeatureStore
+    recombine: bool = False
 
     @property
     def folder(self) -> Path:
@@ -97,6 +101,9 @@ def resolve(options: EvaluationOptions) -> Plan:
     protocol, request = _checked(options)
     run, completed = _from_run(options)
     plan = _plan(completed, protocol, request, _command(options), run)
+    # A run names its own pictures, so it is known what its network learned from.
+    trained = run is not None and options.real is None and network_class(completed.source) is not Recombiner
+    plan = dataclasses.replace(plan, recombine=options.baseline and trained)
     if plan.of_one_picture and options.count is None:
         plan = dataclasses.replace(plan, protocol=protocol.changed(num_fakes=PICTURES_OF_ONE))
     if completed.real is None and not plan.of_one_picture:
@@ -195,7 +202,8 @@ def _command(options: EvaluationOptions) -> str:
         words += ["--extractor", extractor]
     if options.metrics:
         words += ["--metrics", ",".join(options.metrics)]
-    return shlex.join([*words, "--skip-missing"] if options.skip_missing else words)
+    words += ["--skip-missing"] if options.skip_missing else []
+    return shlex.join(words if options.baseline else [*words, "--no-baseline"])
 
 
 def _as_typed(path: Path) -> str:

@@ -1,15 +1,18 @@
 """An evaluation measures generated pictures against real ones and writes the folder that a report is made from."""
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+from torch import Tensor
 
 from sase_gan.evaluation.folder import write_evaluation
 from sase_gan.evaluation.options import EvaluationOptions, Plan, resolve
 from sase_gan.evaluation.pictures import GeneratedPictures, RealPictures, generated_pictures, real_pictures
+from sase_gan.evaluation.recombined import Recombined, measure_recombined
 from sase_gan.files import write_atomically
 from sase_gan.metrics.measuring import Evaluation, Provenance
-from sase_gan.metrics.records import EvaluationRecord
+from sase_gan.metrics.records import EvaluationRecord, FakesPart
 from sase_gan.metrics.reference import PreparedReference
 from sase_gan.metrics.single_suite import evaluate_single
 from sase_gan.metrics.suite import evaluate
@@ -43,14 +46,17 @@ def run_evaluation(options: EvaluationOptions, progress: Progress | None = None)
     else:
         assert generated.learned_from is not None
         real = generated.learned_from
-    evaluation = _measure(plan, generated, real, progress)
-    record = write_evaluation(plan.folder, evaluation, generated, real, plan.options.seed)
+    evaluation, recombined = _measure(plan, generated, real, progress)
+    record = write_evaluation(plan.folder, evaluation, generated, real, plan.options.seed, recombined=recombined)
     if plan.run is not None and plan.run.resolve() not in plan.folder.resolve().parents:
         _keep_run_records(plan.run, plan.folder)
-    return EvaluationResult(plan.folder, record, (*generated.notes, *real.notes), plan.run)
+    told = () if recombined.note is None else (recombined.note,)
+    return EvaluationResult(plan.folder, record, (*generated.notes, *real.notes, *told), plan.run)
 
 
-def _measure(plan: Plan, generated: GeneratedPictures, real: RealPictures, progress: Progress | None) -> Evaluation:
+def _measure(
+    plan: Plan, generated: GeneratedPictures, real: RealPictures, progress: Progress | None
+) -> tuple[Evaluation, Recombined]:
     protocol, options = plan.protocol, plan.options
     if len(generated.images) < protocol.num_fakes:
         # A protocol's name stands for its number of pictures too.
@@ -64,21 +70,30 @@ def _measure(plan: Plan, generated: GeneratedPictures, real: RealPictures, progr
         batch_size=options.batch_size,
         progress=progress,
     )
+
+    def measured(images: Tensor, names: tuple[str, ...] | None, of: Provenance, walks: Tensor | None) -> Evaluation:
+        if len(real.images) == 1:
+            return evaluate_single(images, reference, protocol, request=plan.request, fake_names=names, provenance=of)
+        return evaluate(
+            images,
+            reference,
+            protocol,
+            request=plan.request,
+            fake_names=names,
+            holdout=real.holdout,
+            walks=walks,
+            provenance=of,
+            keep_fakes=True,
+        )
+
     notes = (*generated.notes, *real.notes)
     provenance = Provenance(plan.command, real.facts, generated.facts, generated.model, notes)
-    images, names, request = generated.images, generated.names, plan.request
-    if len(real.images) == 1:
-        return evaluate_single(images, reference, protocol, request=request, fake_names=names, provenance=provenance)
-    return evaluate(
-        images,
-        reference,
-        protocol,
-        request=request,
-        fake_names=names,
-        holdout=real.holdout,
-        walks=generated.walks,
-        provenance=provenance,
-        keep_fakes=True,
+    evaluation = measured(generated.images, generated.names, provenance, generated.walks)
+    if not plan.recombine:
+        return evaluation, Recombined()
+    drawn = replace(provenance, fakes=FakesPart(source="snapshot", name="recombined"), model=generated.model)
+    return evaluation, measure_recombined(
+        plan, real, protocol, lambda images: measured(images, None, drawn, None).record, progress
     )
 
 

@@ -8,7 +8,6 @@ never set is not written, so that a record read and written again says no more t
 This module imports neither torch nor the computation of metrics.
 """
 
-import csv
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping
@@ -235,6 +234,23 @@ class Pictures(_Part):
     atypical: NamedPictures = ()
 
 
+class RecombinedPart(_Part):
+    """The recombined part tells what the training pictures give without training, recombined and measured likewise.
+
+    Attributes:
+        words: from where their parts come, and why.
+        metrics: of which only the values and their intervals are kept.
+        grid: the first pictures, relative to the folder.
+    """
+
+    words: str | None = None
+    n: int | None = None
+    seconds: Number = None
+    metrics: dict[str, MetricRecord] = Field(default_factory=dict)
+    verdict: dict[str, Colour] = Field(default_factory=dict)
+    grid: str | None = None
+
+
 class Histogram(_Part):
     """A histogram holds the shares of two sets of distances over common bins."""
 
@@ -264,6 +280,7 @@ class EvaluationRecord(_Part):
     disagreement: str | None = None
     notes: tuple[str, ...] = ()
     pictures: Pictures = Field(default_factory=Pictures)
+    recombined: RecombinedPart | None = None
     histograms: dict[str, Histogram] = Field(default_factory=dict)
     curves: Any = None
     walk_steps: tuple[float, ...] = ()
@@ -286,6 +303,11 @@ class EvaluationRecord(_Part):
     def value(self, name: str) -> float | None:
         """Look up the value of a figure that was measured; None for another."""
         return self.metrics[name].value if name in self.metrics else None
+
+    def recombined_metric(self, name: str) -> MetricRecord | None:
+        """Look up a figure of what recombining the training pictures alone gives; None where it was not measured."""
+        found = self.recombined.metrics.get(name) if self.recombined else None
+        return found if found is not None and found.measured else None
 
     def to_json(self) -> dict[str, Any]:
         """Write the record as JSON values, without what was never set."""
@@ -377,18 +399,3 @@ def write_json(path: Path, content: Mapping[str, Any]) -> Path:
         text = json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False)
         temporary.write_text(text + "\n", encoding="utf-8")
     return path
-
-
-_COLUMNS = (
-    *("status", "value", "std", "low", "high", "interval", "n_real", "n_fake", "extractor", "layer", "resize"),
-    *("subset_size", "baseline", "baseline_std", "better", "comparability", "reason", "meaning"),
-)
-
-
-def write_figures(path: Path, metrics: Mapping[str, MetricRecord]) -> None:
-    """Write figures as a table, CSV, one a row."""
-    with write_atomically(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["name", *_COLUMNS])
-        for name, metric in metrics.items():
-            writer.writerow([name, *(getattr(metric, column) for column in _COLUMNS)])

@@ -48,6 +48,16 @@ def learned_from_one_picture(folder: Path | str) -> bool:
     return network is Pyramid or (network is Recombiner and header["network"].get("count") == 1)
 
 
+def mirrors_served(folder: Path | str) -> bool:
+    """Tell whether a snapshot's model learned from mirror images of its pictures too, without loading it.
+
+    Raises:
+        DataError: as `load_network`.
+    """
+    provenance = read_header(Path(folder) / WEIGHTS_FILE)["provenance"]
+    return bool((provenance.get("data") or {}).get("mirror"))
+
+
 def own_picture(network: Pyramid | Recombiner) -> Tensor:
     """Return the picture that a model of one picture learned from, uint8 `[3, height, width]` on the CPU."""
     return (network.pictures[0] if isinstance(network, Recombiner) else network.picture).cpu()

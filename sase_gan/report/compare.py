@@ -203,7 +203,8 @@ _METRIC_FIELDS = {
     "reference": "reference_set",
     "mirrored reference": "mirrors",
 }
-_MODEL_FIELDS = {"truncation": "truncation", "averaged weights": "averaged", "noise": "noise"}
+_AVERAGED = "averaged weights"
+_MODEL_FIELDS = {"truncation": "truncation", _AVERAGED: "averaged", "noise": "noise"}
 
 # What follows from another difference says nothing new beside it.
 _CONSEQUENCES = {
@@ -223,6 +224,10 @@ def _difference(columns: Sequence[Column], name: str) -> str | None:
         return None
     settings = [_settings(record, metric) for _, record, metric in found]
     differing = [words for words in settings[0] if len({setting[words] for setting in settings}) > 1]
+    if _AVERAGED in differing and any(_is_weightless(record) for _, record, _ in found):
+        differing.remove(_AVERAGED)
+        if not differing:
+            return None
     implied = {consequence for words in differing for consequence in _CONSEQUENCES.get(words, ())}
     # A protocol is the name of the settings: it is told only when no setting is.
     causes = [words for words in differing if words not in implied and words != "protocol"] or differing
@@ -235,6 +240,11 @@ def _difference(columns: Sequence[Column], name: str) -> str | None:
         values = {column: _plain(setting[words]) for (column, _, _), setting in zip(found, settings, strict=True)}
         told.append(f"{words}: " + ", ".join(f"{column} {value}" for column, value in values.items()))
     return "differs in " + "; ".join(told)
+
+
+def _is_weightless(record: EvaluationRecord) -> bool:
+    """Tell whether a model without training drew the pictures: whether its weights are averages is no question."""
+    return record.model is not None and record.model.parameters == 0
 
 
 def _settings(record: EvaluationRecord, metric: MetricRecord) -> dict[str, Any]:

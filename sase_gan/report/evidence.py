@@ -28,6 +28,12 @@ def sample_figures(record: EvaluationRecord, shelf: PictureShelf) -> list[dict[s
     )
     wanted = [
         (pictures.fakes, generated, order, "Grid of generated pictures"),
+        (
+            record.recombined.grid if record.recombined else None,
+            "Recombined, without training",
+            f"What the training pictures give when they are {_words(record)}: what a network must beat.",
+            "Grid of recombined training pictures",
+        ),
         (pictures.reals, "Real", f"From {record.data.name}.", "Grid of real pictures"),
         (
             pictures.fakes_truncated,
@@ -41,6 +47,10 @@ def sample_figures(record: EvaluationRecord, shelf: PictureShelf) -> list[dict[s
         for name, title, caption, alt in wanted
         if (picture := shelf.embed(name, GRID_SIDE))
     ]
+
+
+def _words(record: EvaluationRecord) -> str:
+    return (record.recombined.words if record.recombined else None) or "recombined"
 
 
 def copy_pairs(record: EvaluationRecord, shelf: PictureShelf) -> list[dict[str, Any]]:

@@ -45,8 +45,13 @@ def count(number: int) -> str:
     return f"{number:,}".replace(",", "\u202f")
 
 
-def number_row(name: str, metric: MetricRecord) -> dict[str, Any]:
-    """Put a measured metric into words, with its strip; `name` is its key in the record."""
+def number_row(name: str, metric: MetricRecord, recombined: MetricRecord | None = None) -> dict[str, Any]:
+    """Put a measured metric into words, with its strip.
+
+    Args:
+        name: its key in the record.
+        recombined: the same of what recombining the training pictures alone gives.
+    """
     assert metric.value is not None
     spread, interval, level = metric.std, None, None
     if metric.low is not None and metric.high is not None:
@@ -68,11 +73,19 @@ def number_row(name: str, metric: MetricRecord) -> dict[str, Any]:
         "interval": interval,
         "counts": ", ".join(f"{count(number)} {kind}" for number, kind in counted if number is not None) or None,
         "level": level,
+        "recombined": _alone(recombined),
         "strip": _strip(metric, value, interval, level),
         "meaning": metric.meaning,
         "note": _below_level(metric),
         "remark": metric.reason,
     }
+
+
+def _alone(metric: MetricRecord | None) -> str | None:
+    if metric is None or metric.value is None:
+        return None
+    spread = None if metric.low is None or metric.high is None else (metric.high - metric.low) / 2
+    return format_number(metric.value, spread)
 
 
 def _features(metric: MetricRecord) -> str | None:

@@ -69,7 +69,11 @@ def build_view(record: EvaluationRecord, folder: Path, run: RunRecords, run_fold
     verdicts = [_verdict(record, topic) for topic in record.topics]
     samples, pairs = sample_figures(record, shelf), copy_pairs(record, shelf)
     rows = {
-        section: [number_row(name, metric) for name, metric in metrics if _has_a_row(metric, record)]
+        section: [
+            number_row(name, metric, record.recombined_metric(name))
+            for name, metric in metrics
+            if _has_a_row(metric, record)
+        ]
         for section, metrics in metrics_by_section(record.metrics)
     }
     copying_rows, region_rows = rows.pop("copying", []), rows.pop("regions", [])

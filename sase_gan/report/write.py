@@ -26,8 +26,8 @@ from sase_gan.metrics.records import (
     ModelPart,
     in_order,
     read_record,
-    write_figures,
 )
+from sase_gan.metrics.tables import write_figures
 from sase_gan.report.pages import write_page
 from sase_gan.report.view import build_view
 from sase_gan.runs.folder import TRAINING_FILE, is_run

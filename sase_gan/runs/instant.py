@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -51,13 +51,14 @@ class Made:
     words: str
 
 
-def build(section: RecombinationSection, images: ImageSet, hardware: Hardware, *, mirror: bool) -> Made:
-    """Make the model of pictures; what `section` leaves open is chosen by them.
+def build(
+    section: RecombinationSection, pictures: Tensor, names: tuple[str, ...], hardware: Hardware, *, mirror: bool
+) -> Made:
+    """Make the model of pictures uint8 `[N, 3, height, width]`; what `section` leaves open is chosen by them.
 
     Raises:
         DataError: for pictures that the form cannot recombine.
     """
-    pictures = images.images
     chosen = choose_form(pictures)
     automatic = section.form == "auto"
     form = chosen.form if section.form == "auto" else section.form
@@ -69,7 +70,7 @@ def build(section: RecombinationSection, images: ImageSet, hardware: Hardware, *
         form=form,
         count=len(pictures),
         size=(pictures.shape[2], pictures.shape[3]),
-        names=images.names,
+        names=names,
         mirror=mirror,
         shift=shift,
         variety=section.variety,
@@ -79,6 +80,18 @@ def build(section: RecombinationSection, images: ImageSet, hardware: Hardware, *
     if section.even and isinstance(network.engine, AlignedRecombiner) and len(pictures) > 1:
         network.log_prior.copy_(even_prior(network.engine))
     return Made(network, words)
+
+
+def build_baseline(
+    pictures: Tensor, names: tuple[str, ...], hardware: Hardware, *, mirror: bool, even: bool = True
+) -> Made:
+    """Make the model that a network trained on these pictures must beat, as a run without training would choose it.
+
+    Args:
+        mirror: whether the network saw mirror images; they serve where the pictures are aligned.
+    """
+    aligned = choose_form(pictures).form == "aligned"
+    return build(RecombinationSection(even=even), pictures, names, hardware, mirror=mirror and aligned)
 
 
 def draw_grid(network: Recombiner, count: int) -> tuple[Tensor, Tensor]:
@@ -101,7 +114,7 @@ def make_run(config: InstantConfig, images: ImageSet, run: RunFolder, options: R
         DataError: for pictures that cannot be recombined as the configuration says.
     """
     start = time.monotonic()
-    made = build(config.recombination, images, options.hardware, mirror=bool(config.data.mirror))
+    made = build(config.recombination, images.images, images.names, options.hardware, mirror=bool(config.data.mirror))
     options.report(made.words)
     run.create(trained=False)
     with write_atomically(run.config) as temporary:
@@ -110,11 +123,13 @@ def make_run(config: InstantConfig, images: ImageSet, run: RunFolder, options: R
     write_png(run.path / "grids" / "reals.png", grid(shown, columns=math.isqrt(len(shown))))
     facts = {"fit": None if config.of_one_picture else config.data.fit, "mirror": config.data.mirror}
     data = {"name": Path(str(config.data.path)).name, "licence": config.data.licence, **facts}
-    publish(made, images, run.snapshot(0), run.grid(0), data=data, count=config.grid_images)
+    count = config.schedule.grid_images or 64
+    publish(made, images, run.snapshot(0), run.grid(0), data=data, count=count)
+    options.report(f"{count} pictures after {readable_seconds(time.monotonic() - start)}: {run.grid(0)}")
     measuring = 0.0
     if options.measure is not None:
         begun = time.monotonic()
-        run.append_record(figures(made.network, options.measure, config.schedule.evaluation_count).to_json())
+        run.append_record(figures(made.network, options.measure, config.schedule.evaluation_count or 0).to_json())
         measuring = time.monotonic() - begun
     return RunResult(run, 0, False, time.monotonic() - start, measuring)
 
@@ -145,8 +160,8 @@ def show_baseline(images: ImageSet, run: RunFolder, options: RunOptions, *, coun
     while pictures.shape[2] > BASELINE_SIDE:
         parts = [F.avg_pool2d(part.float(), 2).round().to(torch.uint8) for part in pictures.split(64)]
         pictures = torch.cat(parts)
-    small = replace(images, images=pictures)
-    made = build(RecombinationSection(even=False), small, options.hardware, mirror=mirror)
+    made = build_baseline(pictures, images.names, options.hardware, mirror=mirror, even=False)
+    count = min(count, 16) if made.network.config.form == "free" else count  # these cost seconds each
     sheet = run.path / "grids" / BASELINE_GRID
     write_png(sheet, grid(draw_grid(made.network, count)[0]))
     options.report(

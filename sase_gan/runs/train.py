@@ -39,7 +39,7 @@ def train(request: TrainRequest, report: Report = lambda line: None) -> RunResul
     loggers = make_loggers(request.logger, run)
     images = task.load(config)
     report(f"going on with {run.path}" if request.resume else task.greeting(config, images, hardware, run))
-    measured = request.figures and config.schedule.evaluation_count > 0
+    measured = request.figures and bool(config.schedule.evaluation_count)
     options = RunOptions(
         hardware,
         minutes=request.minutes if task.cut_short else None,

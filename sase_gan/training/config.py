@@ -271,7 +271,7 @@ class InstantDataSection(FrozenRecord):
 
     path: str | None = Field(None, description="folder or zip of pictures, or one picture")
     fit: Literal["crop", "pad"] = Field("crop", description="a set: centre square crop, or pad; never a stretch")
-    mirror: bool | None = Field(None, description="mirror images serve too; by itself those of a set, not of a picture")
+    mirror: bool | None = Field(None, description="mirror images serve too; by itself where pictures are aligned")
     holdout: float = Field(0.0, ge=0, le=0.5, description="share of the pictures kept out")
     licence: str | None = Field(None, description="licence of the pictures, carried into snapshots and reports")
 
@@ -294,8 +294,10 @@ class RecombinationSection(FrozenRecord):
 class InstantScheduleSection(FrozenRecord):
     """How much is drawn when such a model is made."""
 
-    grid_images: int | None = Field(None, ge=1, description="pictures of the grid; by itself 64, of one picture 16")
-    evaluation_count: int = Field(200, ge=0, description="pictures drawn for the figures; 0: no figures")
+    grid_images: int | None = Field(None, ge=1, description="pictures of the grid; settled when a run begins")
+    evaluation_count: int | None = Field(
+        None, ge=0, description="pictures drawn for the figures; settled when a run begins; 0: no figures"
+    )
 
 
 class InstantConfig(FrozenRecord):
@@ -322,8 +324,3 @@ class InstantConfig(FrozenRecord):
     def of_one_picture(self) -> bool:
         """Tell whether it is one picture, kept as a rectangle, or a set of squares."""
         return self.image_size is None
-
-    @property
-    def grid_images(self) -> int:
-        """Count the pictures of the grid."""
-        return self.schedule.grid_images or (16 if self.of_one_picture else 64)

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from sase_gan.metrics.records import DataPart, EvaluationRecord, MetricRecord, parse_record, read_record, write_figures
+from sase_gan.metrics.records import DataPart, EvaluationRecord, MetricRecord, parse_record, read_record
+from sase_gan.metrics.tables import write_figures
 from sase_gan.report.write import write_report
 from sase_gan.runs.folder import is_run
 from sase_gan.runs.history import best_record, main_distance, read_run

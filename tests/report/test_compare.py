@@ -92,6 +92,19 @@ def test_unlike_numbers_are_kept_apart_and_the_field_is_named(
     assert words in comparison.unranked[0].note.replace("\u202f", " ")
 
 
+def test_a_model_without_weights_is_ranked_whether_or_not_anothers_are_averages(tmp_path: Path) -> None:
+    def without_weights(name: str, **changes: Any) -> Path:
+        content = fixture.record(kid=0.3)
+        content["metrics"] = {"kid_efflite0": content["metrics"]["kid_efflite0"] | {"comparability": "k2"} | changes}
+        content["model"] |= {"parameters": 0, "averaged": None}
+        return fixture.write_evaluation(tmp_path / name, content, pictures=False)
+
+    assert len(compared(evaluation(tmp_path / "a"), without_weights("b")).ranked) == 1
+    kept_apart = compared(evaluation(tmp_path / "c"), without_weights("d", n_fake=5000))
+    assert "number of generated pictures" in kept_apart.unranked[0].note
+    assert "averaged" not in kept_apart.unranked[0].note
+
+
 def test_other_real_pictures_are_never_ranked_even_with_equal_hashes(tmp_path: Path) -> None:
     first = evaluation(tmp_path / "a")
     content = fixture.record(kid=0.3)

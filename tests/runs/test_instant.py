@@ -11,19 +11,24 @@ from sase_gan.api.sample import sample
 from sase_gan.api.train import train
 from sase_gan.datasets.images import load_image_set
 from sase_gan.errors import UsageError
+from sase_gan.hardware import choose_hardware
 from sase_gan.networks.load import load_network
 from sase_gan.pixels import write_png
 from sase_gan.recombination.model import Recombiner
-from sase_gan.runs.folder import RunFolder
+from sase_gan.runs.folder import RunFolder, is_run
 from sase_gan.runs.instant import BASELINE_GRID
 from sase_gan.runs.presets import choose_kind
+from sase_gan.runs.request import TrainRequest
+from sase_gan.runs.tasks import TASKS, is_of_one_picture, planned
+from sase_gan.runs.train import foretell
 
 
 @pytest.fixture
 def folder(tmp_path):
     source = torch.Generator().manual_seed(0)
+    shared = torch.rand(1, 3, 6, 6, generator=source)
     for index in range(5):
-        coarse = torch.rand(1, 3, 6, 6, generator=source)
+        coarse = torch.lerp(shared, torch.rand(1, 3, 6, 6, generator=source), 0.4)
         image = torch.nn.functional.interpolate(coarse, size=64, mode="bicubic").clamp(0, 1)[0]
         write_png(tmp_path / "pictures" / f"p{index}.png", (255 * image).to(torch.uint8))
     return tmp_path / "pictures"
@@ -31,7 +36,8 @@ def folder(tmp_path):
 
 def made(folder, out, **options):
     lines: list[str] = []
-    run = train(folder, out=out, figures=False, report=lines.append, **options)
+    settings = {"schedule.grid_images": 2}
+    run = train(folder, out=out, figures=False, report=lines.append, settings=settings, **options)
     return run, "\n".join(lines)
 
 
@@ -97,7 +103,8 @@ def test_the_number_of_pictures_chooses_the_kind() -> None:
 def test_lightning_stays_unloaded(folder, tmp_path) -> None:
     code = (
         "import sys, sase_gan\n"
-        f"sase_gan.train({str(folder)!r}, out={str(tmp_path / 'run')!r}, figures=False, report=lambda line: None)\n"
+        f"sase_gan.train({str(folder)!r}, out={str(tmp_path / 'run')!r}, figures=False, report=lambda line: None, "
+        "settings={'schedule.grid_images': 1})\n"
         "assert not [name for name in sys.modules if name.split('.')[0] in ('lightning', 'pytorch_lightning')]\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -113,3 +120,36 @@ def test_a_training_shows_first_what_recombining_alone_gives(tmp_path) -> None:
 
     train("data/emoji-faces", preset="smoke/low_shot", out=tmp_path / "run", figures=False, report=report)
     assert told == ["True"]
+
+
+def test_how_many_are_drawn_and_measured_is_settled_by_the_pictures(folder, tmp_path) -> None:
+    unlike = tmp_path / "unlike"
+    for index in range(3):
+        image = torch.rand(1, 3, 6, 6, generator=torch.Generator().manual_seed(index))
+        image = torch.nn.functional.interpolate(image, size=64, mode="bicubic").clamp(0, 1)[0]
+        write_png(unlike / f"{index}.png", (255 * image).to(torch.uint8))
+    paths = (folder, unlike, folder / "p0.png")
+    found = [TASKS["instant"].resolve(TrainRequest(path), choose_hardware("cpu"), print) for path in paths]
+    told = [(one.schedule.grid_images, one.schedule.evaluation_count, one.data.mirror) for one in found]
+    assert told == [(64, 200, True), (16, 16, False), (16, 16, False)]
+    assert [(one.image_size, one.max_size) for one in found] == [(64, None), (64, None), (None, 64)]
+
+
+def test_a_run_is_read_like_any_other(folder, tmp_path) -> None:
+    several, alone = made(folder, tmp_path / "a")[0], made(folder / "p0.png", tmp_path / "b")[0]
+    assert planned(several.folder, 0) == (0, 1.0)
+    assert [is_of_one_picture(run.folder) for run in (several, alone)] == [False, True]
+    assert is_run(several.folder)
+
+
+def test_a_size_that_cannot_be_halved_is_refused_with_one_that_can(folder, tmp_path) -> None:
+    with pytest.raises(UsageError, match=r"image_size is 250; .* such as 240"):
+        made(folder, tmp_path / "run", image_size=250)
+
+
+def test_a_dry_run_tells_what_the_snapshot_will_contain(folder, tmp_path) -> None:
+    lines: list[str] = []
+    foretell(TrainRequest(folder, out=tmp_path / "run", device="cpu"), lines.append)
+    assert any("contains the training pictures" in line for line in lines)
+    assert any("s a picture" in line for line in lines)
+    assert not (tmp_path / "run").exists()

@@ -13,12 +13,12 @@ from sase_gan.config import build, load_preset, merge
 from sase_gan.drawing.sampling import sample_images
 from sase_gan.errors import DataError, UsageError
 from sase_gan.hardware import Hardware
-from sase_gan.networks.load import load_pyramid
+from sase_gan.networks.load import load_network, load_pyramid
 from sase_gan.pixels import read_image, write_png
 from sase_gan.runs.folder import RunFolder
 from sase_gan.runs.options import RunOptions
 from sase_gan.runs.scenes import train_scenes
-from sase_gan.training.config import OneShotConfig
+from sase_gan.training.config import InstantConfig, OneShotConfig
 
 OPTIONS = RunOptions(Hardware("cpu", "CPU", "32-true", 1))
 
@@ -41,7 +41,7 @@ def pictures(tmp_path: Path) -> Path:
     return folder
 
 
-def train(pictures: Path, out: Path, config: OneShotConfig, count: int = 2) -> list[str]:
+def train(pictures: Path, out: Path, config: OneShotConfig | InstantConfig, count: int = 2) -> list[str]:
     seen: list[str] = []
     assert train_scenes(pictures, out, config, OPTIONS, count=count, progress=lambda name, *_: seen.append(name))
     return seen
@@ -55,6 +55,23 @@ def test_every_picture_gets_its_model_and_samples_of_it(pictures: Path, tmp_path
         assert torch.equal(read_image(tmp_path / "out" / "real" / f"{name}.png"), pyramid.picture)
         drawn = [read_image(path) for path in sorted((tmp_path / "out" / "samples" / name).iterdir())]
         assert torch.equal(torch.stack(drawn), sample_images(pyramid, range(2)))
+
+
+def test_pictures_without_training_are_made_once(pictures: Path, tmp_path: Path) -> None:
+    out, config = tmp_path / "out", build(InstantConfig, {"schedule": {"grid_images": 1}})
+    train(pictures, out, config)
+    for name in ("wide", "high"):
+        network = load_network(RunFolder(out / "models" / name).chosen_snapshot())
+        assert torch.equal(read_image(out / "real" / f"{name}.png"), read_image(pictures / f"{name}.png"))
+        drawn = [read_image(path) for path in sorted((out / "samples" / name).iterdir())]
+        assert torch.equal(torch.stack(drawn), sample_images(network, range(2)))
+    shutil.rmtree(out / "samples" / "wide")
+    made = (RunFolder(out / "models" / "wide").snapshot(0) / "model.safetensors").stat().st_mtime_ns
+    train(pictures, out, config)
+    assert (RunFolder(out / "models" / "wide").snapshot(0) / "model.safetensors").stat().st_mtime_ns == made
+    shutil.rmtree(out / "samples" / "wide")
+    with pytest.raises(UsageError, match="was trained with other settings"):
+        train(pictures, out, config.model_copy(update={"seed": 1}))
 
 
 def test_the_same_call_goes_on(pictures: Path, tmp_path: Path) -> None:

@@ -13,9 +13,10 @@ from sase_gan.errors import UsageError
 from sase_gan.hardware import Hardware, peak_memory_mb
 from sase_gan.metrics.records import Measure
 from sase_gan.progress import readable_seconds
+from sase_gan.recombination.choice import A_FEW, choose_form
 from sase_gan.recombination.schedules import COARSEST, level_sizes
 from sase_gan.runs.folder import RunFolder
-from sase_gan.runs.presets import choose_instant_side, choose_kind, recombinable
+from sase_gan.runs.presets import choose_free_side, choose_instant_side, choose_kind, recombinable
 from sase_gan.runs.request import Report, TrainRequest, refuse_given
 from sase_gan.runs.tasks.base import Task
 from sase_gan.training.config import InstantConfig
@@ -90,7 +91,7 @@ class InstantTask(Task[InstantConfig]):
         """
         longer = max(open_picture(path).images.shape[2:])
         side = min(longer, config.max_size or LONGER_SIDE)
-        return _settled(config, path, {"image_size": None, "max_size": side}, mirror=False)
+        return _settled(config, path, {"image_size": None, "max_size": side}, free=True)
 
     def reopen(self, run: RunFolder, request: TrainRequest) -> InstantConfig:
         """Refuse: such a run is complete.
@@ -116,7 +117,7 @@ class InstantTask(Task[InstantConfig]):
 
         images = self.load(config)
         start = time.monotonic()
-        made = build(config.recombination, images, hardware, mirror=bool(config.data.mirror))
+        made = build(config.recombination, images.images, images.names, hardware, mirror=bool(config.data.mirror))
         prepared = time.monotonic() - start
         start = time.monotonic()
         sample_images(made.network, range(2))
@@ -179,22 +180,36 @@ class InstantTask(Task[InstantConfig]):
 
 
 def _for_set(config: InstantConfig, path: Path, hardware: Hardware) -> InstantConfig:
-    side = config.image_size
+    source, side = open_images(path), config.image_size
+    free = config.recombination.form == "free"
+    if config.recombination.form == "auto" and len(source) < A_FEW:
+        few = load_image_set(source, image_size=COARSEST, fit=config.data.fit)
+        free = choose_form(few.images).form == "free"
     if side is None:
-        source = open_images(path)
         # The first pictures are enough to choose an image size, without decoding a whole set twice.
         sides = [min(source.read(index).shape[1:]) for index in range(min(len(source), 16))]
-        side = choose_instant_side(sides, gpu=hardware.kind != "cpu")
+        gpu = hardware.kind != "cpu"
+        side = choose_free_side(sides, len(source), gpu=gpu) if free else choose_instant_side(sides, gpu=gpu)
     elif level_sizes((side, side))[0][0] >= 2 * COARSEST:
         raise UsageError(
             f"image_size is {side}; pictures are recombined coarse to fine, each level half of the next, so it must be "
             f"even enough to be halved below {2 * COARSEST} px: such as {recombinable(side)}"
         )
-    return _settled(config, path, {"image_size": side, "max_size": None}, mirror=True)
+    return _settled(config, path, {"image_size": side, "max_size": None}, free=free)
 
 
-def _settled(config: InstantConfig, path: Path, sizes: dict[str, int | None], *, mirror: bool) -> InstantConfig:
-    changes: dict[str, Any] = {"path": str(path.resolve())}
-    if config.data.mirror is None:
-        changes["mirror"] = mirror
-    return config.model_copy(update={**sizes, "data": config.data.model_copy(update=changes)})
+def _settled(config: InstantConfig, path: Path, sizes: dict[str, int | None], *, free: bool) -> InstantConfig:
+    """Fill in what is still open.
+
+    Args:
+        free: a picture of the free form costs more than a second, and mirror images would double its preparation.
+    """
+    data = config.data.model_copy(update={"path": str(path.resolve())})
+    if data.mirror is None:
+        data = data.model_copy(update={"mirror": not free})
+    schedule = config.schedule
+    if schedule.grid_images is None:
+        schedule = schedule.model_copy(update={"grid_images": 16 if free else 64})
+    if schedule.evaluation_count is None:
+        schedule = schedule.model_copy(update={"evaluation_count": 16 if free else 200})
+    return config.model_copy(update={**sizes, "data": data, "schedule": schedule})
