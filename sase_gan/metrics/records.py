@@ -3,9 +3,8 @@
 Reports and comparisons are made from files alone, possibly a year later and on another computer, so everything that
 comes from a file is checked here once and typed from then on. A record of a later schema is refused rather than half
 understood; a part that an evaluation left out is `None` or empty, and it is the reader's business to say so. What was
-never set is not written, so that a record read and written again says no more than before.
-
-This module imports neither torch nor the computation of metrics.
+never set is not written, so that a record read and written again says no more than before. This module imports neither
+torch nor the computation of metrics.
 """
 
 import json
