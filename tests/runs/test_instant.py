@@ -36,7 +36,7 @@ def folder(tmp_path):
 
 def made(folder, out, **options):
     lines: list[str] = []
-    settings = {"schedule.grid_images": 2}
+    settings = {"schedule.grid_images": 2, "recombination.even": False}
     run = train(folder, out=out, figures=False, report=lines.append, settings=settings, **options)
     return run, "\n".join(lines)
 
