@@ -357,6 +357,7 @@ def table(findings: Mapping[str, Findings]) -> str:
         result = f"DIFFERENT: {found.differences[0]}{more}" if found.differences else "equal"
         lines.append(f"{kind:12}{found.files:6}{found.items:8}  {result}")
     for kind, found in findings.items():
+        lines += [f"{kind}: DIFFERENT: {difference}" for difference in found.differences[1:]]
         lines += [f"{kind}: {note}{f' ({times} times)' if times > 1 else ''}" for note, times in found.notes.items()]
     return "\n".join(lines)
 
