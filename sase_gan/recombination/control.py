@@ -44,6 +44,7 @@ class Control:
     keep: Tensor | None = None
     picture: Tensor | None = None
     strength: float = 1.0
+    hidden: Tensor | None = None
 
 
 def only(mask: Tensor, pictures: Tensor) -> Region:
