@@ -50,6 +50,8 @@ class Course:
         polish: whether the patches of what is drawn are brought to the training pictures' distribution; not where a
             picture must not be of the training picture's composition.
         way: sizes of the coarsest level through which a start becomes one of the size that is drawn.
+        way_noise: deviation of the noise that each of these sizes begins to be cleaned of: how freely patches are
+            chosen there.
     """
 
     plane: Plane = OPEN
@@ -58,11 +60,11 @@ class Course:
     even: bool = True
     polish: bool = True
     way: tuple[Size, ...] = ()
+    way_noise: float = 0.5
 
 
 USUAL = Course()
 _WAY_STEPS = 8
-_WAY_NOISE = 0.5
 
 
 class FreeDrawing:
@@ -127,7 +129,7 @@ class FreeDrawing:
         x = start
         for size in self.course.way:
             x = plane.settled(plane.resized(x, size))
-            sigmas = falling(_WAY_NOISE, s.lowest, _WAY_STEPS)
+            sigmas = falling(self.course.way_noise, s.lowest, _WAY_STEPS)
             x, _ = self._falling(self._coarse_step(size, None), x, sigmas, None)
         return plane.resized(x, self.sizes[0])
 
