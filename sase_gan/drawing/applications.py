@@ -98,15 +98,21 @@ def edit(
 def paint_to_image(
     network: OnePicture,
     painting: Tensor,
-    start_scale: int = 1,
+    start_scale: int | None = None,
     *,
     seeds: Sequence[int] = (0,),
     size: Size | None = None,
     colours: int | None = None,
 ) -> Tensor:
-    """Turn a flat painting into a picture of the training picture's texture; arguments as of `injection`'s."""
-    own = injection if isinstance(network, Pyramid) else rearranging
-    return own.paint_to_image(network, painting, start_scale, seeds=seeds, size=size, colours=colours)
+    """Turn a flat painting into a picture of the training picture's texture; arguments as of `injection`'s.
+
+    Args:
+        start_scale: if None, 1 for a pyramid and 2 for a recombiner.
+    """
+    if isinstance(network, Pyramid):
+        first = 1 if start_scale is None else start_scale
+        return injection.paint_to_image(network, painting, first, seeds=seeds, size=size, colours=colours)
+    return rearranging.paint_to_image(network, painting, start_scale, seeds=seeds, size=size, colours=colours)
 
 
 def animate(
@@ -149,13 +155,18 @@ def symmetric(network: OnePicture, seeds: Sequence[int], *, size: Size | None = 
 
 
 def analogy(
-    network: OnePicture, layout: Tensor, *, seeds: Sequence[int] = (0,), start_scale: int = 1, size: Size | None = None
+    network: OnePicture,
+    layout: Tensor,
+    *,
+    seeds: Sequence[int] = (0,),
+    start_scale: int | None = None,
+    size: Size | None = None,
 ) -> Tensor:
     """Draw the layout of another picture out of the training picture's patches, uint8 `[num_seeds, 3, *size]`.
 
     Args:
         layout: uint8 `[3, height, width]`.
-        start_scale: finer keeps more of the layout's details.
+        start_scale: finer keeps more of the layout's details; 2 if None.
         size: of the result; if None, the proportions are the layout's, and the longer side is the model's.
 
     Raises:

@@ -289,7 +289,7 @@ def _scale_at(pyramid: Pyramid, share: float) -> int:
 
 
 def check_proportions(image: Tensor, own: Size, size: Size | None) -> None:
-    """Refuse a picture that does not fit a model, by the model's height and width `own`; any fits where a size is given.
+    """Refuse a picture that does not fit a model of height and width `own`; where a size is given, any fits.
 
     Raises:
         UsageError: for other proportions without a size, or what is no picture uint8 `[3, height, width]`.

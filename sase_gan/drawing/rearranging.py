@@ -32,8 +32,8 @@ from sase_gan.recombination.model import Recombiner
 from sase_gan.resizing import at_size
 from sase_gan.seeds import generator as random_generator
 
-OWN_STRENGTH, STRENGTH, FILM_STRENGTH = 0.6, 0.3, 0.7
-"""How much noise the training picture, another picture, and the frames of a film get where they enter."""
+OWN_STRENGTH, STRENGTH, PAINT_STRENGTH, FILM_STRENGTH = 0.6, 0.3, 0.6, 0.7
+"""How much noise the training picture, another picture, a flat painting, and a film's frames get where they enter."""
 _STRANGE = Course(drift=math.inf, even=False, polish=False)
 """Of pictures of another composition: patches come from anywhere, and as often as they fit."""
 _GROWING, _SHRINKING = (1.06, 1.5), (1.15, 0.5)
@@ -157,16 +157,21 @@ def edit(
 def paint_to_image(
     network: Recombiner,
     painting: Tensor,
-    start_scale: int = 1,
+    start_scale: int | None = None,
     *,
     seeds: Sequence[int] = (0,),
     size: Size | None = None,
     colours: int | None = None,
 ) -> Tensor:
-    """Turn a flat painting into a picture of the training picture's texture; as `injection.paint_to_image`."""
+    """Turn a flat painting into a picture of the training picture's texture; as `injection.paint_to_image`.
+
+    Args:
+        start_scale: the second by default: at the first, shapes of a fifth of the picture are lost.
+    """
     if colours is not None:
         painting = nearest_colours(painting, main_colours(own_picture(network), colours))
-    return inject(network, painting, start_scale, seeds=seeds, size=size)
+    scale = _second(network) if start_scale is None else start_scale
+    return inject(network, painting, scale, seeds=seeds, size=size, strength=PAINT_STRENGTH)
 
 
 def animate(
@@ -203,7 +208,8 @@ def animate(
             z, *noise = (part.to(device) for part in next(walk))
             drawn.append(engine.draw(z, noise, start=start, strength=FILM_STRENGTH, course=course).pictures.cpu())
     film = torch.cat(drawn)
-    return to_uint8(sum(share * film[first : first + frames] for first, share in enumerate(_FADE)))
+    neighbours = [share * film[first : first + frames] for first, share in enumerate(_FADE)]
+    return to_uint8(torch.stack(neighbours).sum(0))
 
 
 def tile(network: Recombiner, seeds: Sequence[int], *, size: Size | None = None) -> Tensor:
@@ -243,7 +249,12 @@ def retarget(network: Recombiner, size: Size, *, seeds: Sequence[int] = (0,)) ->
 
 
 def analogy(
-    network: Recombiner, layout: Tensor, *, seeds: Sequence[int] = (0,), start_scale: int = 1, size: Size | None = None
+    network: Recombiner,
+    layout: Tensor,
+    *,
+    seeds: Sequence[int] = (0,),
+    start_scale: int | None = None,
+    size: Size | None = None,
 ) -> Tensor:
     """Draw the layout of another picture out of the training picture's patches, uint8 `[num_seeds, 3, *size]`.
 
@@ -252,10 +263,11 @@ def analogy(
 
     Args:
         layout: uint8 `[3, height, width]`.
-        start_scale: finer keeps more of its details.
+        start_scale: finer keeps more of its details; the second by default.
         size: of the result; if None, the proportions are the layout's, and the longer side is the model's.
     """
-    course = replace(_STRANGE, scale=_checked(network, start_scale), even=True)
+    scale = _second(network) if start_scale is None else start_scale
+    course = replace(_STRANGE, scale=_checked(network, scale), even=True)
     if size is None:
         share = max(network.size) / max(layout.shape[1:])
         size = round(layout.shape[1] * share), round(layout.shape[2] * share)
@@ -273,6 +285,10 @@ def own_picture(network: Recombiner, like: Tensor | None = None) -> Tensor:
         return pictures[0]
     apart = pictures.float() - at_size(like, network.size).float()
     return pictures[apart.square().flatten(1).mean(1).argmin()]
+
+
+def _second(network: Recombiner) -> int:
+    return min(2, max(1, last_scale(network)))
 
 
 def _between(first: int, last: int, share: float) -> int:

@@ -77,4 +77,5 @@ def free_control(control: Control | None, level: ExampleLevel, size: Size, plane
         if len(level.pictures) > count:
             pixels = torch.cat([pixels, pixels.flip(-1)])
         hidden = (F.max_pool2d(pixels[:, None], level.patch, 1) > 0).float().flatten()
+        hidden = None if hidden.all() else hidden
     return FreeControl(level, held, where, hidden)

@@ -25,12 +25,12 @@ class Prepared(NamedTuple):
     """What is prepared of the training pictures, once for all drawings.
 
     Attributes:
-        count: of training pictures; size: theirs.
+        pictures: how many there are; size: theirs.
         sizes, levels, relatives, polishes: of each level; there is no polish of the coarsest.
     """
 
     settings: FreeSettings
-    count: int
+    pictures: int
     size: Size
     sizes: list[Size]
     levels: list[ExampleLevel]
@@ -77,7 +77,7 @@ class FreeDrawing:
     def __init__(self, prepared: Prepared, sizes: Sequence[Size], course: Course, control: Control | None) -> None:
         self.prepared, self.sizes, self.course = prepared, sizes, course
         self.controls = [
-            free_control(control, level, size, course.plane, prepared.count)
+            free_control(control, level, size, course.plane, prepared.pictures)
             for level, size in zip(prepared.levels, sizes, strict=True)
         ]
 
@@ -156,18 +156,21 @@ class FreeDrawing:
         if noise is not None:
             x = x + highest * noise
         x = plane.settled(x)
-        how = {"plane": plane, "control": self.controls[index]}
         vote = vote_weights(level.patch, s.vote, x)
         for now, then in pairwise([*falling(max(highest, s.floor), s.floor, s.steps), 0.0]):
-            clean, match = fine_step(level, x, match, p.relatives[index], vote, **how)
+            clean, match = self._step(index, x, match, vote)
             clean = self._settled(clean, index)
             x = clean + (x - clean) * (then / now)
         if index == len(self.sizes) - 1:
-            x, match = fine_step(level, x, match, p.relatives[index], vote_weights(level.patch, s.last_vote, x), **how)
+            x, match = self._step(index, x, match, vote_weights(level.patch, s.last_vote, x))
             x = self._settled(x, index)
         if self.course.polish:
             x = p.polishes[index - 1](x, plane, lambda polished: self._settled(polished, index))
         return x, match
+
+    def _step(self, index: int, x: Tensor, match: Tensor, vote: Tensor) -> tuple[Tensor, Tensor]:
+        level, relatives = self.prepared.levels[index], self.prepared.relatives[index]
+        return fine_step(level, x, match, relatives, vote, plane=self.course.plane, control=self.controls[index])
 
     def _settled(self, x: Tensor, index: int) -> Tensor:
         """Put what the plane asks, and what is kept of a visitor's picture, into a picture of a level."""
@@ -181,8 +184,8 @@ class FreeDrawing:
         left = plane.beside(right - level.patch // 2, match.shape[1])
         picture, row, column = level.split(match[top][:, left])
         row, column = row + ((down - top) % size[0])[:, None], column + (right - left) % size[1]
-        column = torch.where(picture < p.count, column, p.size[1] - 1 - column)
-        sources = plane.sources(torch.stack([picture, row, column], -1).int(), p.count)
+        column = torch.where(picture < p.pictures, column, p.size[1] - 1 - column)
+        sources = plane.sources(torch.stack([picture, row, column], -1).int(), p.pictures)
         held = self.controls[-1].held
         if held.keep is not None and held.picture is not None:
             sources[held.keep >= 1] = NOWHERE

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from sase_gan.recombination.control import FORBIDDEN
 from sase_gan.recombination.free_control import FreeControl
 from sase_gan.recombination.free_examples import ExampleLevel, enlarged
 from sase_gan.recombination.free_planes import OPEN, Plane, Size
@@ -67,6 +68,7 @@ class CoarseStep:
             every = torch.arange(level.count, device=level.keys.device)
             self.prior = self.prior + control.costs(every.expand(len(self.prior), -1))
         self.even = torch.zeros_like(self.lengths)
+        self.usable = int((self.prior > FORBIDDEN / 2).any(0).sum())
 
     def __call__(self, x: Tensor | None, sigma: float) -> tuple[Tensor, Tensor]:
         """Denoise `x` `[1, 3, *size]`, or nothing at all, which gives the mean; return the likeliest patches too."""
@@ -81,7 +83,7 @@ class CoarseStep:
             distances = torch.addmm(self.lengths, queries, self.patches.T, alpha=-2)
             logits = logits - distances / (2 * sigma * sigma)
         for _ in range(_EVEN_ROUNDS if self.rate else 0):
-            use = (logits + self.even).softmax(1).sum(0) * (len(self.even) / len(logits))
+            use = (logits + self.even).softmax(1).sum(0) * (self.usable / len(logits))
             self.even = self.even - self.rate * use.clamp(math.exp(-2), math.exp(2)).log()
             self.even = self.even.clamp(-self.limit, self.limit)
         return (logits + self.even).softmax(1)
