@@ -127,7 +127,7 @@ class Recombiner(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-gen
             if strength < 1 and control.picture is not None:
                 start = control.picture.to(z).expand(len(z), -1, -1, -1)
             # What is kept, or must not serve, is not to be made up for elsewhere.
-            course = Course(polish=not control.regions and control.keep is None)
+            course = Course(even=control.keep is None, polish=not control.regions and control.keep is None)
         pictures, sources = engine.draw(
             z, noise, size=size, start=start, strength=strength, course=course, control=control
         )
