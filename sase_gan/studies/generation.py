@@ -28,7 +28,7 @@ def run_generation(cell: Cell, folder: Path, *, device: str = "auto", threads: i
     from sase_gan.runs.folder import RunFolder
 
     run = RunFolder(folder / "run")
-    if _train(cell, folder, run.path, device, threads):
+    if train(cell, folder, device, threads):
         return None
     told = _clock(run.checkpoint)
     options = EvaluationOptions(
@@ -56,16 +56,16 @@ def run_generation(cell: Cell, folder: Path, *, device: str = "auto", threads: i
     }
 
 
-def _train(cell: Cell, folder: Path, run: Path, device: str, threads: int | None) -> bool:
-    """Train, or go on; tell whether it was interrupted."""
-    from sase_gan.config import load_yaml
+def train(cell: Cell, folder: Path, device: str, threads: int | None) -> bool:
+    """Train a cell in the folder's `run`, or go on from its checkpoint; tell whether it was interrupted."""
+    from sase_gan.runs import train as training
     from sase_gan.runs.folder import RunFolder
     from sase_gan.runs.request import TrainRequest
-    from sase_gan.runs.train import train
 
+    run = folder / "run"
     common: dict[str, Any] = {"device": device, "threads": threads, "figures": False}
     if RunFolder(run).checkpoint.is_file():
-        return train(TrainRequest(resume=run, **common)).interrupted
+        return training.train(TrainRequest(resume=run, **common)).interrupted
     shutil.rmtree(run, ignore_errors=True)
     settings = cell.settings
     if not _is_instant(cell.preset):
@@ -74,9 +74,8 @@ def _train(cell: Cell, folder: Path, run: Path, device: str, threads: int | None
         settings = merge({"schedule": {"evaluation_count": 0}}, _known_to_instant(settings))
     file = folder / "settings.yaml"
     _write_yaml(file, settings)
-    assert load_yaml(file) == settings
     request = TrainRequest(Path(cell.path), run, cell.preset, config=file, seed=cell.seed, **common)
-    return train(request).interrupted
+    return training.train(request).interrupted
 
 
 def _is_instant(preset: str) -> bool:

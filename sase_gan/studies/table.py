@@ -99,9 +99,10 @@ def entry(figure: str, found: Mapping[int, Record], first: Mapping[int, Record])
         None.
     """
     values = {seed: _value(record, figure) for seed, record in found.items()}
-    base = {seed: _value(record, figure) for seed, record in first.items()}
+    others = {seed: _value(record, figure) for seed, record in first.items()}
     known = [value for value in values.values() if value is not None]
-    pairs = [value - base[seed] for seed, value in values.items() if value is not None and base.get(seed) is not None]
+    both = ((value, others.get(seed)) for seed, value in values.items())
+    pairs = [value - other for value, other in both if value is not None and other is not None]
     difference = statistics.fmean(pairs) if pairs else None
     error = statistics.stdev(pairs) / math.sqrt(len(pairs)) if len(pairs) > 1 else None
     return {

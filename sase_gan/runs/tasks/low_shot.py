@@ -122,6 +122,7 @@ class LowShotTask(TrainedTask[LowShotConfig]):
             snapshot_images=config.schedule.snapshot_images,
             patience=config.schedule.patience,
             cpu_seconds=config.schedule.cpu_seconds,
+            position=None if config.schedule.cpu_seconds is None else (lambda seen: f"{seen / 1000:.1f} kimg"),
             prepare=partial(_prepare, config, images),
             baseline_images=config.schedule.baseline_images,
             provenance={
