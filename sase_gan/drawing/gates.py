@@ -98,7 +98,8 @@ def view_layers(network: Generator, inputs: Inputs) -> LayerView:
     for path, norm in attentive_norms(network).items():
         overrides[path] = {"mixture_weights": noting("mixtures", path, norm.mixture_weights)}
     noise = None if inputs.noise is None else [maps[:1] for maps in inputs.noise]
-    image = draw_images(rewired(network, overrides), Inputs(inputs.z[:1], noise))[0]
+    truncation = None if inputs.truncation is None else inputs.truncation[:1]
+    image = draw_images(rewired(network, overrides), Inputs(inputs.z[:1], noise, truncation))[0]
     return LayerView(image=image, **seen)
 
 

@@ -31,7 +31,11 @@ from sase_gan.networks import channel_tables as tables
 from sase_gan.networks import parts as factories
 from sase_gan.networks.channel_tables import ImageSize, scaled
 from sase_gan.networks.parts import AttentionFactory, AttentionName, ConvFactory, ConvName
+from sase_gan.seeds import generator as random_generator
 from sase_gan.snapshot import SnapshotMixin
+
+MEAN_SEEDS = 1_000
+"""Over the pictures of so many seeds the first map's mean is taken, which truncation draws towards."""
 
 
 class GeneratorConfig(FrozenRecord):
@@ -90,6 +94,7 @@ class Generator(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-gene
     def __init__(self, config: GeneratorConfig) -> None:
         super().__init__()
         self.config = config
+        self._mean_first_map: tuple[object, Tensor] | None = None
         norm = factories.norm_factory(config.norm, num_components=config.num_components, init_scale=config.init_scale)
         spectral = config.spectral_norm
         self.b4 = _FirstBlock(config.latent_size, self.channels(4), norm, spectral)
@@ -159,18 +164,63 @@ class Generator(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-gene
         return blocks, dict(zip(sources, noise[num_block_maps:], strict=True))
 
     def forward(
-        self, z: Float[Tensor, "batch latent"], noise: Sequence[Float[Tensor, "_ 1 _ _"]] | None = None
+        self,
+        z: Float[Tensor, "batch latent"],
+        noise: Sequence[Float[Tensor, "_ 1 _ _"]] | None = None,
+        truncation: Float[Tensor, "batch"] | None = None,
     ) -> Pictures:
-        """Draw pictures from standard normal latents, and a noise map for each of `noise_sizes()` or none at all."""
-        return self.to_pictures(self.feature_maps(z, noise))
+        """Draw pictures from standard normal latents, and a noise map for each of `noise_sizes()` or none at all.
+
+        Args:
+            truncation: see `first_map`.
+        """
+        return self.to_pictures(self.feature_maps(z, noise, truncation))
+
+    def first_map(
+        self, z: Float[Tensor, "batch latent"], truncation: Float[Tensor, "batch"] | None = None
+    ) -> Float[Tensor, "batch _ 4 4"]:
+        """Compute the map that the latent alone decides, drawn towards its mean: `mean + t * (map - mean)`.
+
+        Scaling latents would not do: the norm of the first block takes most of it back, and pictures become less
+        typical instead of more.
+
+        Args:
+            truncation: t of each picture, 1 changes nothing and 0 leaves the mean; None for 1.
+        """
+        found = self.b4(z)
+        if truncation is None:
+            return found
+        return torch.lerp(self.mean_first_map().to(found.dtype), found, truncation[:, None, None, None].to(found.dtype))
+
+    @torch.no_grad()
+    def mean_first_map(self) -> Float[Tensor, "1 _ 4 4"]:
+        """Average the first map over the latents of the seeds 0 to 999; computed once for the weights as they are.
+
+        It is the evaluation mode's, whatever the mode, and no part of a snapshot.
+        """
+        state = tuple((value.data_ptr(), value._version) for value in self.b4.state_dict(keep_vars=True).values())
+        if self._mean_first_map is None or self._mean_first_map[0] != state:
+            size, device = self.config.latent_size, next(self.parameters()).device
+            seeds = (random_generator(seed, "latent") for seed in range(MEAN_SEEDS))
+            latents = torch.stack([torch.randn(size, generator=source) for source in seeds])
+            training = self.b4.training
+            self.b4.eval()
+            total = sum(self.b4(part.to(device)).double().sum(0, keepdim=True) for part in latents.split(100))
+            self.b4.train(training)
+            assert isinstance(total, Tensor)
+            self._mean_first_map = state, (total / MEAN_SEEDS).float()
+        return self._mean_first_map[1]
 
     def feature_maps(
-        self, z: Float[Tensor, "batch latent"], noise: Sequence[Float[Tensor, "_ 1 _ _"]] | None = None
+        self,
+        z: Float[Tensor, "batch latent"],
+        noise: Sequence[Float[Tensor, "_ 1 _ _"]] | None = None,
+        truncation: Float[Tensor, "batch"] | None = None,
     ) -> dict[int, Float[Tensor, "batch _ _ _"]]:
         """Compute the map of every size after its block and its gate, `[batch, channels(size), size, size]`."""
         block_noise, gate_noise = self._noise_by_part(noise)
         gates = {gate.target: gate for gate in self.gates}
-        maps = {4: self.b4(z)}
+        maps = {4: self.first_map(z, truncation)}
         for size in tables.generator_sizes(self.config.image_size):
             x = self.get_submodule(f"b{size}")(maps[size // 2], block_noise.get(size, ()))
             if size in gates:

@@ -102,7 +102,7 @@ def draw_grid(network: Recombiner, count: int) -> tuple[Tensor, Tensor]:
     for seeds in batches(range(count), 8):
         inputs = draw_inputs(network, seeds).to(network.pictures.device)
         with evaluating(network):
-            drawn = network(*inputs)
+            drawn = network(inputs.z, inputs.noise)
         pictures.append(to_uint8(drawn.pictures).cpu())
         shares.append(drawn.shares.cpu())
     return torch.cat(pictures), torch.cat(shares).mean(0)
