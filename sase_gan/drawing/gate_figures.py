@@ -42,6 +42,19 @@ class GateFigures:
         return {"gates_closed": strongest, "gates_inside": self.inside, "gates_outside": self.outside}
 
 
+def gates_table(figures: GateFigures) -> str:
+    """Write the figures as Markdown: a row a gate, and a sentence on the region."""
+    most = max(len(shares) for shares in figures.closed.values())
+    heads = ["gate", *(f"mask {mask + 1} closed" for mask in range(most)), "all styles borrowed"]
+    rows = [
+        [name, *(f"{share:.1%}" for share in shares), *[""] * (most - len(shares)), f"{figures.borrowed[name]:.1%}"]
+        for name, shares in figures.closed.items()
+    ]
+    lines = [f"| {' | '.join(row)} |" for row in (heads, ["---"] * len(heads), *rows)]
+    told = f"{figures.inside:.1%} of the pixels in the middle quarter change, and {figures.outside:.1%} outside it"
+    return "\n".join([*lines, "", f"With styles borrowed in the middle quarter by all gates, {told}."])
+
+
 def changed_share(before: Tensor, after: Tensor, where: Tensor | None = None) -> float:
     """Tell the share of pixels of which a channel changed by `VISIBLE` levels or more.
 

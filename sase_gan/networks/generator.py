@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from sase_gan.config import FrozenRecord
 from sase_gan.errors import UsageError
 from sase_gan.layers.primitives import WEIGHT_STD, GatedLinearUnit, NoiseInjection, NormFactory, conv
-from sase_gan.layers.sase import SynthesisSASE
+from sase_gan.layers.sase import SynthesisSASE, Weighting
 from sase_gan.layers.spectral_norm import fold_spectral_norm, spectral_norm
 from sase_gan.networks import channel_tables as tables
 from sase_gan.networks import parts as factories
@@ -46,9 +46,27 @@ class GeneratorConfig(FrozenRecord):
     width: int = Field(64, ge=4, description="64 is FastGAN's width; channels grow with it")
     norm: Literal["attentive", "batch"] = Field("attentive", description="normalisation of every block")
     num_components: int = Field(10, ge=1, description="affine maps of attentive normalization")
-    init_scale: Literal["unit", "paper"] = Field("unit", description="start of attentive normalization's tables")
+    attentive_sizes: tuple[int, ...] | None = Field(
+        None, description="sizes of the maps whose blocks have attentive normalization, others batch; None: all"
+    )
+    attention_norm: Literal["batch", "group", "none"] = Field(
+        "batch", description="normalisation of attentive normalization's logits"
+    )
+    init_scale: Literal["unit", "paper", "batch"] = Field(
+        "unit", description="start of attentive normalization's tables; batch: as batch normalisation, attention silent"
+    )
     skip: Literal["sase", "sle"] = Field("sase", description="gates between distant sizes")
+    gates: tuple[tuple[int, int], ...] | None = Field(
+        None, description="sizes of source and target of each gate, all of the kind `skip`; None: as released"
+    )
     sase_groups: int = Field(4, ge=1, description="masks and styles of a SASE gate")
+    sase_min_width: int = Field(2, ge=1, description="least inner channels of a mask's and a style's branch")
+    sase_weighting: Weighting = Field(
+        "share", description="share: masks divide a place among them; softmax, free: one that closes leaves it ungated"
+    )
+    sase_style_gain: float | None = Field(
+        None, gt=0, description="start of a learnt gain of styles of zero mean; None: styles as published"
+    )
     conv: ConvName = Field("plain", description="3x3 convolutions of the blocks; aw: kernels scaled for each sample")
     attention: AttentionName = Field("none", description="attention at the end of each block from 8x8 on")
     output: Literal["raw", "tanh"] = Field("raw", description="tanh bounds the picture; raw is clamped when saved")
@@ -56,7 +74,9 @@ class GeneratorConfig(FrozenRecord):
 
     @model_validator(mode="after")
     def _groups_fit(self) -> Self:
-        for gate in tables.generator_gates(self.image_size, self.skip):
+        if unknown := set(self.attentive_sizes or ()) - {4, *tables.generator_sizes(self.image_size)}:
+            raise ValueError(f"attentive_sizes has {min(unknown)}, of which this network has no map")
+        for gate in self.planned_gates():
             channels = scaled(tables.GENERATOR_CHANNELS[gate.source], self.width)
             if gate.kind == "sase" and channels % self.sase_groups:
                 raise ValueError(
@@ -64,6 +84,22 @@ class GeneratorConfig(FrozenRecord):
                     f"{gate.source} map at width {self.width}; 4 divides it at every even width"
                 )
         return self
+
+    def planned_gates(self) -> tuple[tables.Gate, ...]:
+        """List the gates of this network, coarse to fine."""
+        if self.gates is None:
+            return tables.generator_gates(self.image_size, self.skip)
+        return tables.chosen_gates(self.image_size, self.skip, self.gates)
+
+    def norm_of(self, size: int) -> NormFactory:
+        """Return the factory of the norms of the block that gives the map of this size."""
+        plain = self.attentive_sizes is not None and size not in self.attentive_sizes
+        return factories.norm_factory(
+            "batch" if plain else self.norm,
+            num_components=self.num_components,
+            init_scale=self.init_scale,
+            attention_norm=self.attention_norm,
+        )
 
 
 class Pictures(NamedTuple):
@@ -95,19 +131,19 @@ class Generator(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-gene
         super().__init__()
         self.config = config
         self._mean_first_map: tuple[object, Tensor] | None = None
-        norm = factories.norm_factory(config.norm, num_components=config.num_components, init_scale=config.init_scale)
         spectral = config.spectral_norm
-        self.b4 = _FirstBlock(config.latent_size, self.channels(4), norm, spectral)
+        self.b4 = _FirstBlock(config.latent_size, self.channels(4), config.norm_of(4), spectral)
         parts = _Parts(
-            norm,
+            config.norm_of(4),
             factories.conv_factory(config.conv, spectral=spectral),
             factories.upsample_conv_factory(config.conv, spectral=spectral),
             factories.attention_factory(config.attention),
         )
         for size in tables.generator_sizes(config.image_size):
             block = _NoisyBlock if size in tables.TWO_CONVOLUTION_SIZES else _PlainBlock
-            self.add_module(f"b{size}", block(self.channels(size // 2), self.channels(size), parts))
-        self.gates = tables.generator_gates(config.image_size, config.skip)
+            own = parts._replace(norm=config.norm_of(size))
+            self.add_module(f"b{size}", block(self.channels(size // 2), self.channels(size), own))
+        self.gates = config.planned_gates()
         for gate in self.gates:
             self.add_module(f"gate{gate.source}to{gate.target}", self._make_gate(gate))
         self.small_size = tables.small_image_size(config.image_size)
@@ -122,8 +158,10 @@ class Generator(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-gene
         spectral = self.config.spectral_norm
         options: dict[str, Any] = {"conv": partial(conv, spectral=spectral)}
         if gate.kind == "sase":
-            options = {"groups": self.config.sase_groups, "dilation": gate.dilation, "noise": gate.noise}
-            options["spectral"] = spectral
+            config = self.config
+            options = {"groups": config.sase_groups, "dilation": gate.dilation, "noise": gate.noise}
+            options |= {"spectral": spectral, "min_width": config.sase_min_width, "weighting": config.sase_weighting}
+            options["style_gain"] = config.sase_style_gain
         return factories.skip_factory(gate.kind)(self.channels(gate.source), self.channels(gate.target), **options)
 
     def noise_sizes(self) -> tuple[int, ...]:
