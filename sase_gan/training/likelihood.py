@@ -78,6 +78,7 @@ class LikelihoodTerm:
         if self.latents is None or images_seen - self.assigned_at >= self.section.every:
             self.assign(network, draw, images_seen, z.device)
         assert self.latents is not None
+        self.pictures = self.pictures.to(z.device)  # once; so no step waits for a device
         count = max(1, round(self.section.share * len(z)))
         index = torch.randint(len(self.pictures), (count,), generator=source, device=z.device)
         noise = torch.randn(count, *z.shape[1:], generator=source, device=z.device)
@@ -89,7 +90,7 @@ class LikelihoodTerm:
         assert self.pictures is not None
         assert self._chosen is not None
         chosen, section = self._chosen, self.section
-        target = to_float(self.pictures[chosen.to(self.pictures.device)].to(drawn.device))
+        target = to_float(self.pictures[chosen])
         own = drawn[: len(chosen)].float()
         distance = self.distance(own, target).mean() + section.squared * (own - target).square().mean()
         return {"g_likelihood": section.weight * distance}
