@@ -18,6 +18,7 @@ from sase_gan.commands import (
     sample,
     scenes,
     studio,
+    study,
     train,
     weights,
 )
@@ -37,6 +38,7 @@ app.command("scenes")(scenes.scenes)
 app.command("evaluate")(evaluate.evaluate)
 app.command("report")(report.report)
 app.command("compare")(compare.compare)
+app.command("study")(study.study)
 app.add_typer(inject.app, name="inject", help="Harmonise, edit, paint, animate and tile with a model of one picture.")
 app.add_typer(data.app, name="data", help="Check, prepare and preview pictures.")
 app.add_typer(weights.app, name="weights", help="Pretrained weights of the evaluators.")

@@ -73,7 +73,7 @@ KINDS = ("weights", "checkpoints", "pictures", "figures", "training", "settings"
 IGNORED_KEYS = {"seconds", "timing", "created", "command", "path", "versions", "sase_gan"}
 # The digest of a weights file changes with its settings; its tensors and settings are compared themselves.
 IGNORED_ENDS = ("model/digest",)
-IGNORED_COLUMNS = {"seconds", "images_per_second", "peak_memory_mb"}
+IGNORED_COLUMNS = {"seconds", "cpu_seconds", "images_per_second", "peak_memory_mb"}
 SENTENCES = {"meaning", "reason", "text", "rule", "notes", "disagreement", "interval"}
 
 

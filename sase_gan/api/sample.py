@@ -48,7 +48,8 @@ def sample(
     Args:
         model: a network, or anything that `load` takes, or what `train` returned.
         seeds: whole numbers, or text such as `"0-15,17~50.3.2"`, which also names variations.
-        truncation: latents are multiplied by it, 0 to 2; below 1 images are more typical and less varied.
+        truncation: 0 to 2; below 1 images are more typical and less varied: a generator's first map is drawn towards
+            its mean.
         noise: "random", each image has its own; "fixed", all share that of seed 0; "off", none.
         size: height and width in pixels, for a model of one picture, which draws any; None for a side keeps the
             model's own.

@@ -151,6 +151,22 @@ def metrics(
     _check({rung.name: rung.record.colour("copying") for rung in rungs}, "held-out half, as it is")
 
 
+@app.command("gates")
+def gates(
+    snapshot: Annotated[Path, typer.Argument(help="A snapshot, or a run, of a generator with SASE gates.")],
+    count: Annotated[int, typer.Option(min=1, help="Pictures, from seed 0 on.")] = 64,
+    out: TableOption = None,
+) -> None:
+    """What do gates do? Shares of pixels that change by 8 levels or more: masks closed by hand, styles borrowed."""
+    from sase_gan.api.models import find_snapshot
+    from sase_gan.drawing.gate_figures import gate_figures, gates_table
+    from sase_gan.networks.load import load_generator
+
+    folder = find_snapshot(snapshot)
+    found = gate_figures(load_generator(folder), range(count))
+    _tell([f"{folder.name}, {count} pictures, shares of their pixels", gates_table(found)], out, end="\n")
+
+
 @app.command("copying")
 def copying(
     real: RealArgument,

@@ -266,7 +266,7 @@ def _draw(
     parts = []
     for part in batches(seeds, batch_size, progress):
         inputs = draw_inputs(pyramid, part, noise=noise, size=size).to(pyramid.amplitudes.device)
-        maps = pyramid.inputs(*inputs)
+        maps = pyramid.inputs(inputs.z, inputs.noise)
         if finish and pyramid.finished_stages > 0:
             drawn = draw_finished(pyramid, maps, carried=carried, **how)
         else:

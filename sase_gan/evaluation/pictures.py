@@ -159,6 +159,7 @@ def _model_facts(plan: Plan, network: Any) -> ModelPart:
         seed=plan.options.seed,
         noise=plan.protocol.noise,
         extractor_used_in_training=provenance.get("extractor_used_in_training"),
+        taught_by=provenance.get("taught_by"),
         parameters=sum(parameter.numel() for parameter in network.parameters()),
     )
 

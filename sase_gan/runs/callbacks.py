@@ -40,20 +40,34 @@ def is_due(module: Any, trainer: Trainer, batch: Any, interval: int | Sequence[i
 class Stopping(Callback):
     """End the run at its goal, after so many minutes of training, or when another reason holds.
 
-    All processes of a run agree, or one would wait for the others for ever.
+    All processes of a run agree, or one would wait for the others for ever. The module's CPU seconds are counted here:
+    of its steps alone, without figures, checkpoints and the gathering of batches.
     """
 
-    def __init__(self, total_images: int, minutes: float | None, *reasons: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        total_images: int,
+        minutes: float | None,
+        *reasons: Callable[[], bool],
+        cpu_seconds: float | None = None,
+    ) -> None:
         self.total_images, self.minutes, self.reasons = total_images, minutes, reasons
+        self.cpu_seconds = math.inf if cpu_seconds is None else cpu_seconds
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         """Start the watch."""
         self._start = time.monotonic()
 
+    def on_train_batch_start(self, trainer: Trainer, module: Any, batch: Any, batch_idx: int) -> None:
+        """Start the watch of the step."""
+        self._step_start = time.process_time()
+
     def on_train_batch_end(self, trainer: Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Stop when a reason holds in any process."""
+        module.cpu_seconds += time.process_time() - self._step_start
         late = self.minutes is not None and time.monotonic() - self._start >= 60 * self.minutes
-        stop = module.images_seen >= self.total_images or late or any(reason() for reason in self.reasons)
+        done = module.images_seen >= self.total_images or module.cpu_seconds >= self.cpu_seconds
+        stop = done or late or any(reason() for reason in self.reasons)
         if trainer.world_size > 1:
             stop = trainer.strategy.reduce_boolean_decision(stop, all=False)
         if stop:
@@ -122,6 +136,7 @@ class MetricsTable(Callback):
         row = {
             "images_seen": module.images_seen,
             "seconds": round(self._seconds_before + now - self._start, 2),
+            "cpu_seconds": round(module.cpu_seconds, 2),
             "images_per_second": round((module.images_seen - self._row_images) / max(now - self._row_time, 1e-9), 3),
             "peak_memory_mb": round(peak_memory_mb(module.device), 1),
             **{name: round(value, 6) for name, value in terms.items()},

@@ -87,11 +87,18 @@ def _fit(
 ) -> RunResult:
     module.data_digest = images.digest
     config = plan.config
+    shown = images.images if plan.prepare is None else plan.prepare(module, options)
     display, signals = TrainingDisplay(plan, partial(trained_task_of(config).share_done, config)), StopOnSignal()
     snapshots = Snapshots(run, plan, options.measure, display.show_snapshot)
     callbacks: list[Callback] = [
         signals,
-        Stopping(config.total_images, options.minutes, signals.was_received, lambda: snapshots.out_of_patience),
+        Stopping(
+            config.total_images,
+            options.minutes,
+            signals.was_received,
+            lambda: snapshots.out_of_patience,
+            cpu_seconds=plan.cpu_seconds,
+        ),
         MetricsTable(run, config.schedule.log_images, display.show_row),
         snapshots,
         # After the snapshots, so that a checkpoint never lies behind a snapshot that a resumed run would skip.
@@ -100,7 +107,7 @@ def _fit(
     ]
     trainer = make_trainer(callbacks, options.hardware, devices=options.devices, loggers=options.loggers)
     batches = EndlessBatches(
-        images.images,
+        shown,
         batch_size=plan.batch_size,
         seed=config.seed,
         images_seen=module.images_seen,

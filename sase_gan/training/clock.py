@@ -15,6 +15,7 @@ class TrainingClock(LightningModule):
 
     Attributes:
         images_seen: by the discriminator, on all devices together.
+        cpu_seconds: of this process in steps, and in preparing them; kept with the clock, so that budgets go on.
         data_digest: hash of the training pictures, which the clock belongs to.
     """
 
@@ -22,16 +23,20 @@ class TrainingClock(LightningModule):
         super().__init__()
         self.automatic_optimization = False
         self.images_seen, self.steps, self.data_digest = 0, 0, ""
+        self.cpu_seconds = 0.0
         self._sums: dict[str, Tensor] = {}
         self._sum_counts: dict[str, int] = {}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the clock, and the hash of the pictures that it counts."""
-        checkpoint["clock"] = {"images_seen": self.images_seen, "steps": self.steps, "data_digest": self.data_digest}
+        clock = {"images_seen": self.images_seen, "steps": self.steps, "cpu_seconds": self.cpu_seconds}
+        checkpoint["clock"] = {**clock, "data_digest": self.data_digest}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Restore the clock."""
-        self.images_seen, self.steps = checkpoint["clock"]["images_seen"], checkpoint["clock"]["steps"]
+        clock = checkpoint["clock"]
+        self.images_seen, self.steps = clock["images_seen"], clock["steps"]
+        self.cpu_seconds = clock.get("cpu_seconds", 0.0)  # older checkpoints have none
 
     def advance(self, images: int) -> None:
         """Count a finished step on so many images."""
