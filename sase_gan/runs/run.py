@@ -19,6 +19,7 @@ from sase_gan.hardware import is_first_process
 from sase_gan.pixels import grid, write_png
 from sase_gan.runs.callbacks import Checkpoints, MetricsTable, Snapshots, StopOnSignal, Stopping, TrainingDisplay
 from sase_gan.runs.folder import RunFolder
+from sase_gan.runs.follow import FollowIdle
 from sase_gan.runs.instant import show_baseline
 from sase_gan.runs.options import RunOptions, RunResult
 from sase_gan.runs.tasks import trained_task_of
@@ -105,6 +106,8 @@ def _fit(
         Checkpoints(run, config.schedule.checkpoint_images),
         display,
     ]
+    if options.hardware.follows and options.devices == 1:  # several processes of ours would run from each other
+        callbacks.append(FollowIdle())
     trainer = make_trainer(callbacks, options.hardware, devices=options.devices, loggers=options.loggers)
     batches = EndlessBatches(
         shown,

@@ -91,7 +91,7 @@ def make_loggers(name: str | None, run: RunFolder) -> tuple[Logger, ...]:
 def _settle(request: TrainRequest, report: Report) -> tuple[Task[Any], RunConfig, Hardware, RunFolder]:
     """Decide everything that a request leaves open; nothing of the run folder is written yet."""
     request.check()
-    hardware = choose_hardware(request.device, request.precision, request.threads)
+    hardware = choose_hardware(request.device, request.precision, request.threads, processes=request.devices)
     if request.resume is not None:
         run = open_run(request.resume)
         task = task_of_run(run)

@@ -1,5 +1,6 @@
 """Lightning's trainer as runs and their costs use it."""
 
+import os
 from collections.abc import Sequence
 
 from lightning import Callback, Trainer
@@ -20,6 +21,9 @@ def make_trainer(
     """
     if devices < 1:
         raise UsageError(f"devices is {devices}; it must be at least 1")
+    if devices > 1:
+        # Lightning gives each process an equal part of all processors unless this says otherwise.
+        os.environ.setdefault("OMP_NUM_THREADS", str(hardware.threads))
     with quiet_lightning():
         return Trainer(
             accelerator=hardware.kind,
