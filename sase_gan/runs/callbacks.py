@@ -16,6 +16,7 @@ from torch import Tensor
 
 from sase_gan.drawing.sampling import sample_images
 from sase_gan.files import write_atomically
+from sase_gan.finite import not_finite
 from sase_gan.hardware import peak_memory_mb
 from sase_gan.metrics.records import EvaluationRecord, Measure, ModelPart, in_order
 from sase_gan.networks.load import Network
@@ -26,7 +27,7 @@ from sase_gan.runs.due import figures_due, is_due
 from sase_gan.runs.folder import RunFolder, kimg
 from sase_gan.runs.history import best_record, images_seen, rank_records, read_run
 from sase_gan.runs.tasks.base import RunPlan
-from sase_gan.training.soundness import Diverged, check_figures, check_sound, not_finite
+from sase_gan.training.soundness import Diverged, check_figures, check_sound
 
 
 class Stopping(Callback):

@@ -1,9 +1,12 @@
 """When something is due in a run: the clock is images seen."""
 
-from collections.abc import Sequence
-from typing import Any
+from __future__ import annotations
 
-from lightning import Trainer
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lightning import Trainer
 
 IMAGES_A_PICTURE = 10
 """So many images are learnt from for each picture that is drawn for figures, which holds their time near a tenth."""

@@ -6,11 +6,12 @@ next step on. So it is enough to look where something is to be written, and no s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
-from torch import Tensor
+
+from sase_gan.finite import not_finite
 
 
 class Diverged(Exception):
@@ -25,22 +26,6 @@ class Diverged(Exception):
         self.images_seen = images_seen
         self.what = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
         super().__init__(f"{self.what} not finite at {images_seen:,} images")
-
-
-@torch.no_grad()
-def not_finite(tensors: Iterable[tuple[str, Any]]) -> list[str]:
-    """Name the tensors that hold a value which is no finite number; waits for the device once.
-
-    Example:
-        >>> not_finite([("a", torch.zeros(2)), ("b", torch.tensor([1.0, float("nan")])), ("count", torch.tensor(3))])
-        ['b']
-    """
-    named = [(name, one) for name, one in tensors if isinstance(one, Tensor) and one.is_floating_point()]
-    if not named:
-        return []
-    device = named[0][1].device
-    sound = torch.stack([one.isfinite().all().to(device) for _, one in named]).tolist()
-    return [name for (name, _), fine in zip(named, sound, strict=True) if not fine]
 
 
 def check_sound(module: Any) -> None:
