@@ -23,7 +23,7 @@ from torch import Tensor
 from sase_gan import __version__
 from sase_gan.errors import DataError
 from sase_gan.files import file_digest, write_folder_atomically
-from sase_gan.snapshot_checks import check_finite, check_shapes, read_header
+from sase_gan.snapshot_checks import check_finite, check_shapes, printable, read_header
 
 __all__ = ["CONFIG_FILE", "WEIGHTS_FILE", "SnapshotMixin", "is_snapshot", "read_header", "snapshot_digest"]
 
@@ -123,7 +123,7 @@ class SnapshotMixin(
             weights = Path(hf_hub_download(model_id, WEIGHTS_FILE, **given))
         description = read_header(weights)
         if (kind := description["kind"]) != cls.kind:
-            raise DataError(f"{model_id} is a snapshot of kind {kind!r}; this class reads {cls.kind!r}")
+            raise DataError(f"{model_id} is a snapshot of kind {_short(kind)}; this class reads {cls.kind!r}")
         record = cls._record_of(description, model_id)
         check_shapes(cls, record, weights)
         model = cls(record)
@@ -140,9 +140,9 @@ class SnapshotMixin(
             raise DataError(f"{model_id}: its configuration is nested beyond measure") from error
         except ValidationError as error:
             first = error.errors()[0]
-            where = ".".join(map(str, first["loc"]))
+            where = printable(".".join(map(str, first["loc"])), longest=100)
             if isinstance(first["input"], dict):  # a rule about several keys names them itself
-                message = first["msg"].removeprefix("Value error, ")
+                message = printable(first["msg"].removeprefix("Value error, "))
                 raise DataError(f"{model_id}: its configuration cannot be built: {message}") from error
             raise DataError(
                 f"{model_id}: its configuration has {where} = {_short(first['input'])} ({first['msg']}); it was written "
@@ -158,7 +158,7 @@ def _short(value: object) -> str:
         ('0.1.0', '48', "'narrow'")
     """
     text = value if isinstance(value, str) and value.replace(".", "").isalnum() and "." in value else repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
+    return printable(text, longest=80)
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:

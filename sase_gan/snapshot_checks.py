@@ -47,7 +47,9 @@ def read_header(weights: Path) -> dict[str, Any]:
         with safe_open(weights, framework="pt") as file:
             header = file.metadata() or {}
     except (SafetensorError, OSError) as error:
-        raise DataError(f"{weights} is not a safetensors file ({error}); it is damaged or of another format") from error
+        raise DataError(
+            f"{weights} is not a safetensors file ({printable(error)}); it is damaged or of another format"
+        ) from error
     try:
         description = json.loads(header.get("config", ""))
     except (ValueError, RecursionError):
@@ -68,6 +70,18 @@ def read_header(weights: Path) -> dict[str, Any]:
                 "was changed after it was written"
             )
     return description
+
+
+def printable(words: object, longest: int = 300) -> str:
+    """Write what came from a file on one line of bounded length, without bytes that a terminal obeys.
+
+    Example:
+        >>> printable("a\\x1b[31mb\\nc")
+        'a?[31mb c'
+    """
+    text = " ".join(str(words).split())
+    text = "".join(sign if sign.isprintable() else "?" for sign in text[: longest + 1])
+    return text if len(text) <= longest else f"{text[: longest - 3]}..."
 
 
 def _check_length(weights: Path) -> None:
@@ -98,15 +112,15 @@ def check_shapes(network: type[Any], record: BaseModel, weights: Path) -> None:
         with torch.device("meta"):
             expected: dict[str, Tensor] = network(record).state_dict()
     except SaseGanError as error:
-        raise DataError(f"{weights.parent}: its configuration cannot be built: {error}") from error
+        raise DataError(f"{weights.parent}: its configuration cannot be built: {printable(error)}") from error
     except Exception as error:  # layers and torch refuse what makes no sense in ways of their own
-        words = " ".join(str(error).split())[:300] or type(error).__name__
+        words = printable(error) or type(error).__name__
         raise DataError(f"{weights.parent}: its configuration cannot be built: {words}") from error
     with safe_open(weights, framework="pt") as file:
         slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
         found = {name: (tuple(one.get_shape()), one.get_dtype()) for name, one in slices.items()}
     wrong = [f'missing key "{name}"' for name in expected.keys() - found.keys()]
-    wrong += [f'unexpected key "{name[:200]}"' for name in found.keys() - expected.keys()]
+    wrong += [f'unexpected key "{printable(name)}"' for name in found.keys() - expected.keys()]
     for name in expected.keys() & found.keys():
         shape, kind = found[name]
         if shape != tuple(expected[name].shape):

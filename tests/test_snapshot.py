@@ -83,9 +83,7 @@ def test_header_rules_when_the_file_beside_it_is_lost_or_changed(network, folder
 
 def test_missing_tensor_is_refused(folder):
     rewrite(folder, **{"to_big.weight": None})
-    with pytest.raises(
-        DataError, match=r'its tensors are not those of its configuration.*missing key "to_big.weight"'
-    ):
+    with pytest.raises(DataError, match=r'its tensors are not those of its configuration.*missing key "to_big.weight"'):
         load_generator(folder)
 
 

@@ -48,7 +48,12 @@ def small(kind: str) -> Any:
             values = {"backbone": backbone, "pictures": {}, "classes": ["cat", "dog"], "channels": 3}
             return Classifier(ClassifierConfig.model_validate(values))
     detector = {"channels": 8, "box_features": 8, "masks": False, "box_head": "linear"}
-    values = {"backbone": {"name": "cifar_resnet18", "width": 0.125}, "detector": detector, "classes": ["cat"], "category_ids": [1]}
+    values = {
+        "backbone": {"name": "cifar_resnet18", "width": 0.125},
+        "detector": detector,
+        "classes": ["cat"],
+        "category_ids": [1],
+    }
     return Detector(DetectorConfig.model_validate(values))
 
 
@@ -124,7 +129,9 @@ def test_weights_that_are_not_finite_are_neither_read_nor_written(
     assert not (tmp_path / "new").exists()
 
 
-@pytest.mark.parametrize("change", [{"kind": ["a"]}, {"network": [1]}, {"provenance": "x"}, {"provenance": {"data": 3}}])
+@pytest.mark.parametrize(
+    "change", [{"kind": ["a"]}, {"network": [1]}, {"provenance": "x"}, {"provenance": {"data": 3}}]
+)
 def test_a_header_of_other_types_is_refused(change: dict[str, Any], originals: dict[str, Path], tmp_path: Path) -> None:
     header = read_header(originals[Generator.kind] / WEIGHTS_FILE) | change
     state = load_file(originals[Generator.kind] / WEIGHTS_FILE)
@@ -143,7 +150,9 @@ def test_a_huge_header_is_not_read(tmp_path: Path) -> None:
 
 def test_refusing_a_huge_network_takes_no_memory(originals: dict[str, Path], tmp_path: Path) -> None:
     """In a process of its own, whose memory is limited to what the libraries need."""
-    folder = written(tmp_path / "model", originals[Pyramid.kind], network={"sizes": [[12, 16], [16384, 16384]], "width": 1024})
+    folder = written(
+        tmp_path / "model", originals[Pyramid.kind], network={"sizes": [[12, 16], [16384, 16384]], "width": 1024}
+    )
     code = (
         "import sys, resource, torch\n"
         "from sase_gan.networks.load import load_network\n"

@@ -32,7 +32,6 @@ from sase_gan.resizing import Padding, resize
 from sase_gan.seeds import generator as random_generator
 from sase_gan.snapshot import SnapshotMixin
 
-
 Side = Annotated[int, Field(ge=1, le=16384)]
 """Of a stage in pixels."""
 
@@ -42,7 +41,9 @@ class PyramidConfig(FrozenRecord):
 
     removed_keys: ClassVar[Mapping[str, object]] = {"handover": "image", "output": "direct", "reconstruction": "latent"}
 
-    sizes: tuple[tuple[Side, Side], ...] = Field((), max_length=64, description="height and width of each stage, coarse to fine; from the picture")
+    sizes: tuple[tuple[Side, Side], ...] = Field(
+        (), max_length=64, description="height and width of each stage, coarse to fine; from the picture"
+    )
     width: int = Field(32, ge=4, le=1024, multiple_of=4, description="channels of the coarsest stage")
     growth: Literal["none", "released"] = Field(
         "none", description="channels of finer stages: the same, or doubled at every fourth up to four times"
@@ -53,7 +54,9 @@ class PyramidConfig(FrozenRecord):
     statistics: Literal["instance", "running"] = Field("instance", description="of norms; released: running")
     resize: Literal["bicubic", "bytes"] = Field("bicubic", description="between stages; released: through bytes")
     padding: Padding = Field("zero", description="of every stage's input")
-    finished_stages: int = Field(2, ge=0, le=64, description="finest stages drawn again out of the picture's patches; 0: none")
+    finished_stages: int = Field(
+        2, ge=0, le=64, description="finest stages drawn again out of the picture's patches; 0: none"
+    )
 
     def channels(self, stage: int) -> int:
         """Return the channels of a stage."""

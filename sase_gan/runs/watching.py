@@ -37,7 +37,9 @@ class Watch:
         if len(rows) < ROWS or not {"d_real", "d_fake", "real_logit", "fake_logit"} <= rows[0].keys():
             return
         try:
-            values = [{name: float(one[name]) for name in ("d_real", "d_fake", "real_logit", "fake_logit")} for one in rows]
+            values = [
+                {name: float(one[name]) for name in ("d_real", "d_fake", "real_logit", "fake_logit")} for one in rows
+            ]
         except ValueError:  # a cell is empty
             return
         seen = int(row["images_seen"])

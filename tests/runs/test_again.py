@@ -19,7 +19,12 @@ from sase_gan.runs.train import train
 from tests.processes import invoke
 
 FACES = Path(__file__).resolve().parents[2] / "data" / "emoji-faces"
-SHORT = ("schedule.total_images=16", "schedule.checkpoint_images=8", "schedule.log_images=8", "schedule.baseline_images=0")
+SHORT = (
+    "schedule.total_images=16",
+    "schedule.checkpoint_images=8",
+    "schedule.log_images=8",
+    "schedule.baseline_images=0",
+)
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +38,9 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def make(pictures: Path, out: Path, *settings: str, **more: Any) -> tuple[Any, list[str]]:
     lines: list[str] = []
-    request = TrainRequest(pictures, out=out, preset="smoke/low_shot", settings=(*SHORT, *settings), figures=False, **more)
+    request = TrainRequest(
+        pictures, out=out, preset="smoke/low_shot", settings=(*SHORT, *settings), figures=False, **more
+    )
     return train(request, lines.append), lines
 
 
@@ -54,7 +61,9 @@ def run(whole: RunFolder, tmp_path: Path) -> RunFolder:
 
 
 def content(folder: Path) -> dict[str, tuple[bytes, int]]:
-    return {str(p.relative_to(folder)): (p.read_bytes(), p.stat().st_mtime_ns) for p in folder.rglob("*") if p.is_file()}
+    return {
+        str(p.relative_to(folder)): (p.read_bytes(), p.stat().st_mtime_ns) for p in folder.rglob("*") if p.is_file()
+    }
 
 
 def test_a_complete_run_says_so_and_is_not_touched(run: RunFolder) -> None:
@@ -99,7 +108,9 @@ def test_other_pictures_are_refused_with_what_can_be_done(run: RunFolder, pictur
     assert content(run.path).keys() == before.keys()
 
 
-def test_an_unfinished_run_of_the_same_is_offered(pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unfinished_run_of_the_same_is_offered(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     request = TrainRequest(pictures, preset="smoke/low_shot", settings=SHORT, figures=False)
     with monkeypatch.context() as cut, pytest.raises(ZeroDivisionError):
