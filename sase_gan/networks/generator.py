@@ -42,10 +42,10 @@ class GeneratorConfig(FrozenRecord):
     """A generator is built from this record."""
 
     image_size: ImageSize = Field(256, description="side of the picture in pixels: 32, 64, 128, 256, 512 or 1024")
-    latent_size: int = Field(256, ge=1, description="length of the latent z")
-    width: int = Field(64, ge=4, description="64 is FastGAN's width; channels grow with it")
+    latent_size: int = Field(256, ge=1, le=8192, description="length of the latent z")
+    width: int = Field(64, ge=4, le=1024, description="64 is FastGAN's width; channels grow with it")
     norm: Literal["attentive", "batch"] = Field("attentive", description="normalisation of every block")
-    num_components: int = Field(10, ge=1, description="affine maps of attentive normalization")
+    num_components: int = Field(10, ge=1, le=1024, description="affine maps of attentive normalization")
     attentive_sizes: tuple[int, ...] | None = Field(
         None, description="sizes of the maps whose blocks have attentive normalization, others batch; None: all"
     )
@@ -59,8 +59,8 @@ class GeneratorConfig(FrozenRecord):
     gates: tuple[tuple[int, int], ...] | None = Field(
         None, description="sizes of source and target of each gate, all of the kind `skip`; None: as released"
     )
-    sase_groups: int = Field(4, ge=1, description="masks and styles of a SASE gate")
-    sase_min_width: int = Field(2, ge=1, description="least inner channels of a mask's and a style's branch")
+    sase_groups: int = Field(4, ge=1, le=1024, description="masks and styles of a SASE gate")
+    sase_min_width: int = Field(2, ge=1, le=1024, description="least inner channels of a mask's and a style's branch")
     sase_weighting: Weighting = Field(
         "share", description="share: masks divide a place among them; softmax, free: one that closes leaves it ungated"
     )

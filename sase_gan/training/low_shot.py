@@ -191,6 +191,7 @@ class LowShotModule(TrainingClock):
         factor = rate_factor(self.images_seen, schedule.total_images, section.decay)
         if schedule.cpu_seconds is not None:
             factor = min(factor, rate_factor(self.cpu_seconds, schedule.cpu_seconds, section.decay))
+        factor *= self.caution
         for index, rate in enumerate((section.generator_rate, section.discriminator_rate)):
             for group in self.optimiser(index).param_groups:
                 group["lr"] = rate * factor
