@@ -33,7 +33,8 @@ def write_atomically(path: Path | str, *, synced: bool = True) -> Iterator[Path]
     """Yield a temporary path beside `path`; rename it to `path` when the block ends without an error.
 
     With `synced` the disk keeps the content before the name, so that not even a power cut leaves half a file under it;
-    without, a file that is easily made again is written some milliseconds faster. The parent folder is made when missing. On an error the temporary file is removed and `path` is left as it was.
+    without, a file that is easily made again is written some milliseconds faster. The parent folder is made when
+    missing. On an error the temporary file is removed and `path` is left as it was.
     The suffix is kept, because some writers choose their format by it.
 
     Example:

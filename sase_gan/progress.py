@@ -66,7 +66,7 @@ def surviving_streams() -> Iterator[None]:
     """Let nobody who stops listening, such as a closed terminal or `head`, end the work of the block."""
     before = sys.stdout, sys.stderr
     silent = [_Surviving(stream) for stream in before]
-    sys.stdout, sys.stderr = silent  # type: ignore[assignment]
+    sys.stdout, sys.stderr = silent
     try:
         yield
     finally:

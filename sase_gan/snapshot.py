@@ -2,9 +2,9 @@
 
 A snapshot is self-contained: its configuration stands in `config.json` and again in the header of the weights file, and
 loading it reads neither YAML nor pickles. What `PyTorchModelHubMixin` leaves open is closed here: loading is strict, a
-missing safetensors file is an error and never a reason to read a pickle, an unknown configuration key is refused, what a
-file claims is checked before memory is taken for it (`snapshot_checks`), weights that are not finite are neither written
-nor read, and a snapshot is written beside its place and renamed.
+missing safetensors file is an error and never a reason to read a pickle, an unknown configuration key is refused, what
+a file claims is checked before memory is taken for it (`snapshot_checks`), weights that are not finite are neither
+written nor read, and a snapshot is written beside its place and renamed.
 """
 
 from __future__ import annotations
@@ -145,8 +145,8 @@ class SnapshotMixin(
                 message = printable(first["msg"].removeprefix("Value error, "))
                 raise DataError(f"{model_id}: its configuration cannot be built: {message}") from error
             raise DataError(
-                f"{model_id}: its configuration has {where} = {_short(first['input'])} ({first['msg']}); it was written "
-                f"by version {_short(description.get('sase_gan'))}, this is {__version__}: update sase_gan"
+                f"{model_id}: its configuration has {where} = {_short(first['input'])} ({first['msg']}); it was "
+                f"written by version {_short(description.get('sase_gan'))}, this is {__version__}: update sase_gan"
             ) from error
 
 

@@ -66,17 +66,17 @@ def read_header(weights: Path) -> dict[str, Any]:
     ):
         if not isinstance(value, wanted):
             raise DataError(
-                f"{weights} has a {type(value).__name__} as {name} in its header, where a {wanted.__name__} belongs; it "
-                "was changed after it was written"
+                f"{weights} has a {type(value).__name__} as {name} in its header, where a {wanted.__name__} belongs; "
+                "it was changed after it was written"
             )
     return description
 
 
 def printable(words: object, longest: int = 300) -> str:
-    """Write what came from a file on one line of bounded length, without bytes that a terminal obeys.
+    r"""Write what came from a file on one line of bounded length, without bytes that a terminal obeys.
 
     Example:
-        >>> printable("a\\x1b[31mb\\nc")
+        >>> printable("a\x1b[31mb\nc")
         'a?[31mb c'
     """
     text = " ".join(str(words).split())

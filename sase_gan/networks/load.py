@@ -34,9 +34,8 @@ def network_class(folder: Path | str) -> type[Network]:
     """
     kind = read_header(Path(folder) / WEIGHTS_FILE)["kind"]
     if kind not in KINDS:
-        raise DataError(
-            f"{folder} is a snapshot of kind {printable(repr(kind), longest=80)}; this version opens {', '.join(map(repr, KINDS))}"
-        )
+        known = ", ".join(map(repr, KINDS))
+        raise DataError(f"{folder} is a snapshot of kind {printable(repr(kind), 80)}; this version opens {known}")
     return KINDS[kind]
 
 

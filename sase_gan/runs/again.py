@@ -51,7 +51,7 @@ def complete_at(run: RunFolder, config: RunConfig) -> int | None:
 def words_of_completion(run: RunFolder, config: RunConfig, seen: int) -> str:
     """Write the sentence about a run that is complete, with what can be done."""
     if task_of(config).of_one_picture(config):
-        return f"{run.path} is complete at {seen:,} images: a run on one picture ends with its last stage; nothing was done"
+        return f"{run.path} is complete at {seen:,} images: a run on one picture ends with its last stage"
     more = max(1, round(2 * seen / 1000))
     return f"{run.path} is complete at {seen:,} images; --kimg {more} goes on to {1000 * more:,}"
 
@@ -63,9 +63,11 @@ def unfinished_like(config: RunConfig, digest: str, parent: Path) -> RunFolder |
     wanted, found = _settings(config), list[RunFolder]()
     for run in _runs(parent):
         try:
-            if recorded_digest(run) == digest and _settings(theirs := config_of_run(run)) == wanted:
-                if complete_at(run, theirs) is None:
-                    found.append(run)
+            if recorded_digest(run) != digest:
+                continue
+            theirs = config_of_run(run)
+            if _settings(theirs) == wanted and complete_at(run, theirs) is None:
+                found.append(run)
         except SaseGanError:  # what cannot be read is none to go on with
             continue
     return max(found, key=lambda run: run.config.stat().st_mtime_ns, default=None)

@@ -24,8 +24,8 @@ class RunRecords:
     """A run's records are what its folder tells about its course.
 
     `results` are the evaluations of its snapshots by images seen; `series` the columns of `metrics.csv`, each as
-    (images seen, value) pairs without empty cells; `notes` say what could not be read, and what was worth a warning while
-    the run trained.
+    (images seen, value) pairs without empty cells; `notes` say what could not be read, and what was worth a warning
+    while it trained.
     """
 
     results: tuple[EvaluationRecord, ...] = ()
@@ -65,12 +65,12 @@ def _read_results(path: Path, notes: list[str]) -> list[EvaluationRecord]:
 def _read_training(path: Path, notes: list[str]) -> dict[str, tuple[tuple[float, float], ...]]:
     if (text := _text(path)) is None:
         return {}
-    rows = list(csv.DictReader(text.splitlines()))
-    if not rows or "images_seen" not in rows[0]:
+    reader = csv.DictReader(text.splitlines())
+    if "images_seen" not in (reader.fieldnames or ()):
         notes.append(f"{path.name} has no column images_seen, so its curves were left out.")
         return {}
     series: dict[str, list[tuple[float, float]]] = {}
-    for row in rows:
+    for row in reader:
         clock = _number(row.pop("images_seen"))
         for name, cell in row.items():
             value = _number(cell)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from sase_gan.errors import UsageError
 from sase_gan.hardware import is_first_process
-from sase_gan.platforms import is_alive, started_at
+from sase_gan.platforms import give_second_name, is_alive, started_at
 from sase_gan.runs.folder import RunFolder, images_of
 
 _TEMPORARY = re.compile(r"\.(?P<stem>.+?)\.(old\.)?[a-z0-9_]{8}(\.\w+)?")
@@ -72,8 +72,8 @@ def _remove_stale(run: RunFolder) -> None:
     with suppress(FileNotFoundError):
         os.replace(run.lock, aside)
         if (moved := _read(aside)) != found and _living(moved) is not None:
-            with suppress(FileExistsError, OSError):
-                os.link(aside, run.lock)
+            with suppress(OSError):
+                give_second_name(aside, run.lock)
         aside.unlink(missing_ok=True)
 
 

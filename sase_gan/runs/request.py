@@ -74,10 +74,10 @@ class TrainRequest:
             raise UsageError(f"logger is {self.logger!r}; choose tensorboard or wandb")
         if self.resume is None and self.path is None:
             raise UsageError("no pictures were given; name a folder, a zip or one picture: sase-gan train PATH")
-        settled = ("out", "preset", "config", "settings", "image_size", "max_size")
-        if all(map(_may_change, self.settings)):
-            settled = tuple(name for name in settled if name != "settings")
-        wrong = self.given(*settled, "seed", "fit", "holdout", "batch_size")
+        settled = ["out", "preset", "config", "image_size", "max_size", "seed", "fit", "holdout", "batch_size"]
+        if not all(map(_may_change, self.settings)):
+            settled.append("settings")
+        wrong = self.given(*settled)
         if self.resume is not None and wrong:
             raise UsageError(
                 f"{', '.join(wrong)} cannot be changed on --resume, which goes on with {self.resume} as it began; only "

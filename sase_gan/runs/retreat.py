@@ -64,6 +64,7 @@ def _hopeless(event: Diverged, position: Position, run: RunFolder, plan: RunPlan
     )
     precision = "" if options.hardware.precision == "32-true" else " --precision 32-true"
     return (
-        f"training left the finite numbers after {event.images_seen:,} images ({event.what}){tried}; nothing of that was "
-        f"kept. Go on from the last checkpoint with lower rates: sase-gan train --resume {run.path} {settings}{precision}"
+        f"training left the finite numbers after {event.images_seen:,} images ({event.what}){tried}; nothing of that "
+        f"was kept: go on from the last checkpoint with lower rates, sase-gan train --resume {run.path} "
+        f"{settings}{precision}"
     )

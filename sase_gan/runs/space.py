@@ -42,6 +42,6 @@ def disk_error(run: RunFolder, error: OSError) -> SaseGanError:
     """Make one sentence of what a disk did while a run trained."""
     where = Path(error.filename) if error.filename else run.path
     return SaseGanError(
-        f"{where} cannot be written or read ({error.strerror or error}); the last checkpoint of {run.path} is safe: when "
-        f"the place can be written again, go on with: sase-gan train --resume {run.path}"
+        f"{where} cannot be written or read ({error.strerror or error}); the last checkpoint of {run.path} is safe: "
+        f"when the place can be written again, go on with: sase-gan train --resume {run.path}"
     )

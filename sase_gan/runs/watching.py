@@ -46,14 +46,14 @@ class Watch:
         if all(one["d_real"] < FAULTLESS and one["d_fake"] < FAULTLESS for one in values):
             self._warn(
                 seen,
-                "the discriminator has long told all real pictures from generated ones, so the generator learns little: "
+                "the discriminator has long told all real pictures from generated ones; the generator learns little: "
                 "more pictures help most, then a stronger augment.policy, or a lower optimiser.discriminator_rate "
                 "(--resume with --set)",
             )
         if all(one["fake_logit"] > one["real_logit"] for one in values):
             self._warn(
                 seen,
-                "the discriminator has long taken generated pictures for real ones, so it teaches the generator nothing: "
+                "the discriminator has long taken generated pictures for real ones; it teaches the generator nothing: "
                 "a lower optimiser.generator_rate or a higher optimiser.discriminator_rate helps (--resume with --set)",
             )
 
@@ -64,8 +64,8 @@ class Watch:
             if share < COLLAPSED:
                 self._warn(
                     seen,
-                    f"the generator has collapsed: its pictures differ by {share:.0%} of how much the training pictures "
-                    "do; use an earlier snapshot, and train anew with lower rates or more pictures",
+                    f"the generator has collapsed: its pictures differ by {share:.0%} of how much the training "
+                    "pictures do; use an earlier snapshot, and train anew with lower rates or more pictures",
                 )
 
     def figures(self, seen: int, figures: EvaluationRecord | None) -> None:
@@ -73,8 +73,8 @@ class Watch:
         if figures is not None and seen > 0 and figures.colour("copying") == "red":
             self._warn(
                 seen,
-                "the generator copies its training pictures: an earlier snapshot that does not is chosen where there is "
-                "one; more pictures help, a longer training does not",
+                "the generator copies its training pictures: an earlier snapshot that does not is chosen where there "
+                "is one; more pictures help, a longer training does not",
             )
 
     def _warn(self, seen: int, sentence: str) -> None:

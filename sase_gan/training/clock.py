@@ -30,7 +30,7 @@ class TrainingClock(LightningModule):
         self._sum_counts: dict[str, int] = {}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add the clock, and the hash of the pictures that it counts; in place of the trainer's, which counts starts."""
+        """Add the clock, and the hash of the pictures that it counts; the trainer's own counts starts."""
         checkpoint.pop("loops", None)
         checkpoint["epoch"] = checkpoint["global_step"] = 0
         checkpoint["clock"] = {

@@ -29,7 +29,7 @@ from tests.report.report_fixture import record
 
 DATA = Path(__file__).resolve().parents[2] / "data"
 FACES, PICTURE = DATA / "emoji-faces", DATA / "single" / "coffee.png"
-# Rows and checkpoints do not fall together, so that half the sums of a row are in a checkpoint; three snapshots measured.
+# Rows and checkpoints do not fall together, so that half the sums of a row are in a checkpoint.
 SET = (
     "schedule.total_images=48",
     "schedule.checkpoint_images=12",
@@ -256,9 +256,10 @@ def killed(out: Path, images: int, place: str, *settings: str) -> RunFolder:
             raise Cut
         return real(self, trainer, module, *more, **named)
 
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(Cut):
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(kind, name, die)
-        begin(out, *settings)
+        with pytest.raises(Cut):
+            begin(out, *settings)
     return RunFolder(out)
 
 
