@@ -33,7 +33,9 @@ def test_no_other_file_asks_for_what_only_some_systems_have(path: Path) -> None:
         if isinstance(node, ast.ImportFrom):
             assert node.module not in MODULES, node.lineno
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-            assert node.attr not in POSIX_ONLY.get(node.value.id, ()), f"line {node.lineno}: {node.value.id}.{node.attr}"
+            assert node.attr not in POSIX_ONLY.get(node.value.id, ()), (
+                f"line {node.lineno}: {node.value.id}.{node.attr}"
+            )
 
 
 BARE = """
