@@ -310,10 +310,12 @@ def _draw(
     """Draw pictures, uint8 on the CPU, from `start` uint8 `[3, height, width]`."""
     engine, parts = engine_of(network), []
     for part in batches(seeds, 1, progress):
-        z, maps = draw_inputs(network, part, noise=noise, size=size).to(device_of(network))
-        given = None if start is None else to_float(start)[None].to(z.device)
+        inputs = draw_inputs(network, part, noise=noise, size=size).to(device_of(network))
+        given = None if start is None else to_float(start)[None].to(inputs.z.device)
         with evaluating(network):
-            drawn = engine.draw(z, maps, size=size, start=given, strength=strength, course=course, control=control)
+            drawn = engine.draw(
+                inputs.z, inputs.noise, size=size, start=given, strength=strength, course=course, control=control
+            )
         parts.append(to_uint8(drawn.pictures).cpu())
     if not parts:
         raise UsageError("no seed was given; give at least one, for example 0-15")

@@ -147,6 +147,7 @@ def _fit(
 ) -> RunResult:
     module.data_digest, module.images_seen = images.digest, position.images_seen
     config = plan.config
+    shown = images.images if plan.prepare is None else plan.prepare(module, options)
     display = TrainingDisplay(plan, partial(trained_task_of(config).share_done, config))
     watch = Watch(run, plan, spread(images.images) if len(images) > 1 else 0.0, options.report)
     snapshots = Snapshots(run, plan, options.measure, (display, watch), signals.was_received)
