@@ -7,9 +7,11 @@ that, and trains with all of them absent.
 import os
 import shutil
 import signal
+import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 _WINDOWS = sys.platform == "win32"
 
@@ -43,6 +45,19 @@ def ask_to_stop(pid: int) -> None:
     number = getattr(signal, "CTRL_BREAK_EVENT", signal.SIGINT) if _WINDOWS else signal.SIGINT
     with suppress(ProcessLookupError, PermissionError):
         os.kill(pid, number)
+
+
+def own_group() -> dict[str, Any]:
+    """Give the arguments of `subprocess.Popen` for a process that `ask_to_stop` reaches, and no key pressed here."""
+    if _WINDOWS:
+        return {"creationflags": getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)}
+    return {"start_new_session": True}
+
+
+def give_way(pid: int, politeness: int) -> None:
+    """Let a process give way to others by so much, 0 to 19, on systems that know of it."""
+    with suppress(AttributeError, OSError):
+        os.setpriority(os.PRIO_PROCESS, pid, politeness)
 
 
 def is_alive(pid: int) -> bool:
