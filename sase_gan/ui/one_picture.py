@@ -19,8 +19,9 @@ from sase_gan.networks.pyramid import Pyramid
 from sase_gan.pixels import to_pillow
 from sase_gan.resizing import at_size
 from sase_gan.ui.checks import chosen, number, seed_number, seed_numbers, sentences, switch, time_limit, whole_number
+from sase_gan.ui.entries import OF_ONE_PICTURE
 from sase_gan.ui.events import BAR, relisted, reporter
-from sase_gan.ui.models import PYRAMID, Models, Opened
+from sase_gan.ui.models import Models, Opened
 from sase_gan.ui.pictures import ENLARGED_SIDE, Drawn, Film, canvas, gallery, painted, picture, write_film
 from sase_gan.ui.training_view import start_sentence, status_sentence
 from sase_gan.ui.trainings import Trainings, checked_name
@@ -96,9 +97,9 @@ class PictureHandlers:
     # --- what a model of one picture can do --------------------------------------------------------------------------
 
     def _open(self, model: object) -> Opened[Pyramid]:
-        if not self.models.names(PYRAMID):
+        if not self.models.names(*OF_ONE_PICTURE):
             raise UsageError("There is no model of one picture yet: train one above; a try-out takes half a minute.")
-        return self.models.open_pyramid(model)
+        return self.models.open_of_one_picture(model)
 
     def _painted(self, model: object, painting: dict[str, Any] | None) -> tuple[Opened[Pyramid], Tensor, Tensor]:
         """The model, what was painted at its size, and where it was painted."""
@@ -128,7 +129,7 @@ class PictureHandlers:
 
     def opened(self, model: str | None) -> Facts:
         """Show the list as it is now and its chosen model; nothing while there is none."""
-        names = self.models.names(PYRAMID)
+        names = self.models.names(*OF_ONE_PICTURE)
         if not names:
             return Facts(models=gr.update(choices=[]))
         name = model if model in names else names[0]

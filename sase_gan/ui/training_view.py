@@ -14,9 +14,10 @@ from sase_gan.datasets.images import Survey
 from sase_gan.pixels import read_image
 from sase_gan.progress import readable_seconds
 from sase_gan.runs.presets import ADVISED_IMAGES, FEWEST_IMAGES
+from sase_gan.ui.entries import OF_ONE_PICTURE
 from sase_gan.ui.events import AT_ONCE, Action, Trigger
 from sase_gan.ui.markup import escaped, quiet
-from sase_gan.ui.models import PYRAMID, Models
+from sase_gan.ui.models import Models
 from sase_gan.ui.pictures import enlarged, picture
 from sase_gan.ui.trainings import Job, Trainings, TrainingState
 
@@ -172,7 +173,7 @@ def watched(trainings: Trainings, models: Models, before: str) -> Watched:
     of_one = state is not None and state.one_picture
     # What was said when the button was pressed has had its time once the training ends.
     note = gr.skip() if before == UNSEEN or alive else ""
-    names, runs, pictures = models.names(), trainings.names(), models.names(PYRAMID)
+    names, runs, pictures = models.names(), trainings.names(), models.names(*OF_ONE_PICTURE)
     # A run on one picture that ends while the page is open is chosen, to be played with.
     ended = state is not None and of_one and not alive and before != UNSEEN and state.run in pictures
     chosen: dict[str, Any] = {"value": state.run} if ended and state is not None else {}

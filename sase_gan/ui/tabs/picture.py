@@ -5,8 +5,9 @@ from __future__ import annotations
 import gradio as gr
 
 from sase_gan.ui import widgets
+from sase_gan.ui.entries import OF_ONE_PICTURE
 from sase_gan.ui.events import AT_ONCE, READING, Action
-from sase_gan.ui.models import PYRAMID, Models
+from sase_gan.ui.models import Models
 from sase_gan.ui.one_picture import LONGEST_SIDE, MOST_FRAMES, SPEEDS, PictureHandlers
 from sase_gan.ui.training_view import TrainingPlace, status_html
 from sase_gan.ui.trainings import Trainings
@@ -18,7 +19,7 @@ BRUSH = gr.Brush(default_size=28, colors=["#c2410c", "#1d4ed8", "#15803d", "#fff
 def build(models: Models, trainings: Trainings) -> tuple[Action, TrainingPlace]:
     """Lay the tab out; returns what is done when it is opened, and where the training that works is shown."""
     handlers = PictureHandlers(models, trainings)
-    names = models.names(PYRAMID)
+    names = models.names(*OF_ONE_PICTURE)
     with gr.Accordion("Train on a picture", open=not names, elem_id="picture-training"), gr.Row():
         place = _build_training(handlers, trainings)
     with gr.Row():
