@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,11 +40,13 @@ class Trace:
     Attributes:
         image: uint8 `[3, height, width]`.
         sources: int16 `[height, width, 3]`, as in `recombination.drawn.Drawn`.
+        text: the facts that its file gets.
     """
 
     model: str
     image: Tensor
     sources: Tensor
+    text: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
