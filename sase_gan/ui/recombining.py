@@ -25,7 +25,7 @@ from sase_gan.ui.events import BAR, reporter
 from sase_gan.ui.models import Models, Opened, picture_names
 from sase_gan.ui.pictures import ENLARGED_SIDE, Gallery, canvas, enlarged, painted_region, picture, shown_region
 from sase_gan.ui.rules import SERVES, Rule, picture_numbers, rules_html
-from sase_gan.ui.tracing import Sources, Trace, show_sources
+from sase_gan.ui.tracing import Sources, Trace, base_name, show_sources
 from sase_gan.ui.uploads import read_upload
 
 LEAST_VARIETY, MOST_VARIETY = 0.5, 2.0
@@ -93,7 +93,7 @@ class RecombineHandlers:
         network = self._open(model).network
         names, count = picture_names(network), network.config.count
         shown: Gallery = [
-            (picture(image), f"{index} {names[index].rpartition('/')[2].rpartition('.')[0]}")
+            (picture(image), f"{index}: {base_name(names[index])}")
             for index, image in enumerate(network.pictures[:MOST_LISTED].cpu())
         ]
         about = "Click the pictures that a wish is about; click again to leave one out."

@@ -48,7 +48,8 @@ def suited(models: Models, model: gr.Dropdown, refusal: Refusal) -> Iterator[InT
         def begin(trigger: Trigger, *actions: Action) -> None:
             looked = at_once(trigger, look, [model], [notice, work])
             if actions:
-                in_turn(at_once(looked.then, go_on, [model], []).success, *actions)
+                # In the queue, where an error is an answer; outside of it the browser would complain.
+                in_turn(looked.then, Action(go_on, [model], [], {"concurrency_limit": None}), *actions)
 
         yield begin
     begin(model.change)

@@ -84,7 +84,7 @@ def explain(network: Recombiner, origin: Origin) -> str:
         words = "Every region comes from the one picture that the model contains; colours stand for how far it moved."
     else:
         names = picture_names(network)
-        main = ", ".join(f"{escaped(_short(names[index]))} {share:.0%}" for index, share in origin.shares[:3])
+        main = ", ".join(f"{share:.0%} from {escaped(base_name(names[index]))}" for index, share in origin.shares[:3])
         words = f"Every region comes from a training picture, which the model contains. Mostly: {main}."
     kept = f" {origin.kept:.0%} was kept of your photograph." if origin.kept else ""
     largest = f" The largest region in one piece is {origin.regions[0].share:.0%}." if origin.regions else ""
@@ -126,8 +126,9 @@ class SourceHandlers:
         return trace, network
 
 
-def _short(name: str) -> str:
-    return name.rpartition("/")[2].rpartition(".")[0] or name
+def base_name(name: str) -> str:
+    """Take a training picture's file name without its folder."""
+    return name.rpartition("/")[2]
 
 
 def _legend(network: Recombiner, origin: Origin) -> Gallery:
@@ -139,7 +140,7 @@ def _legend(network: Recombiner, origin: Origin) -> Gallery:
         colour = torch.tensor(part_colour(place), dtype=torch.uint8)[:, None, None]
         tile = colour.repeat(1, image.shape[1] + 2 * rim, image.shape[2] + 2 * rim)
         tile[:, rim:-rim, rim:-rim] = image
-        found.append((picture(tile), f"{share:.0%} {_short(names[index])}"))
+        found.append((picture(tile), f"{share:.0%} {base_name(names[index])}"))
     return found
 
 
@@ -168,7 +169,7 @@ def _pointed(network: Recombiner, trace: Trace, piece: Piece) -> str:
     facts += [f"moved {moved}"] if moved else ["at the same place"]
     here = figure(outlined(trace.image, piece.here), "In the drawn picture", escaped(", ".join(facts)), alt="Region")
     own = network.pictures[region.picture].cpu()
-    there = figure(outlined(own, piece.there), f"Training picture {_short(name)}", escaped(name), alt=name)
+    there = figure(outlined(own, piece.there), f"In {base_name(name)}", "the training picture that it came from", alt=name)
     return f'<div class="figures" style="--columns:2">{here}{there}</div>'
 
 
