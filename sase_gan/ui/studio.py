@@ -113,7 +113,8 @@ def build_blocks(models: Models, trainings: Trainings) -> gr.Blocks:
         redraw.on(at_once(blocks.load, refresh, [model], [model]).then)
         told.on(blocks.load)
         told.on(model.change)
-        redraw.on(model.input)
+        # Not only by hand: an instant model that was made is chosen.
+        redraw.on(model.change)
         # A tab draws when it is opened, with the model of that moment.
         in_turn(exploring.select, draw_map)
         in_turn(single.select, show_picture)

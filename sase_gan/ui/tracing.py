@@ -169,7 +169,8 @@ def _pointed(network: Recombiner, trace: Trace, piece: Piece) -> str:
     facts += [f"moved {moved}"] if moved else ["at the same place"]
     here = figure(outlined(trace.image, piece.here), "In the drawn picture", escaped(", ".join(facts)), alt="Region")
     own = network.pictures[region.picture].cpu()
-    there = figure(outlined(own, piece.there), f"In {base_name(name)}", "the training picture that it came from", alt=name)
+    source = outlined(own, piece.there)
+    there = figure(source, f"In {base_name(name)}", "the training picture that it came from", alt=name)
     return f'<div class="figures" style="--columns:2">{here}{there}</div>'
 
 

@@ -16,6 +16,7 @@ from sase_gan.errors import SaseGanError, UsageError
 from sase_gan.recombination.model import Recombiner
 from sase_gan.ui import widgets
 from sase_gan.ui.checks import chosen, number, seed_number, sentences, whole_number
+from sase_gan.ui.entries import INSTANT_OF_ONE
 from sase_gan.ui.events import BAR, Action, at_once, clicked, reporter
 from sase_gan.ui.markup import escaped, figures
 from sase_gan.ui.models import Models
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 MOST_PICTURES = 64
 VARIATIONS = 11
+FIRST_OF_ONE = 8
 NOISE_MODES: tuple[NoiseMode, ...] = ("random", "fixed", "off")
 _SPACE_WORDS = {"mid": "features", "pixels": "pixels"}
 
@@ -83,6 +85,7 @@ class GenerateHandlers:
         note = f"**{words}** of {opened.entry.name}. Click a picture to look at it closely."
         return draw_sheet(opened, recipes, note, reporter(progress, "drawing"), seed=used)
 
+    @sentences
     def redraw(
         self,
         model: str,
@@ -93,8 +96,13 @@ class GenerateHandlers:
         noise: str = "random",
         progress: gr.Progress = BAR,
     ) -> Drawn:
-        """Draw the same of another model: the seed's field is left alone, in which the visitor may be typing."""
-        drawn = self.sample(model, seed, randomise, count, truncation, noise, progress)
+        """Draw the same of another model: the seed's field is left alone, in which the visitor may be typing.
+
+        Of one picture, whose drawings cost seconds each, no more than eight unless they are asked for.
+        """
+        amount = whole_number(count, 1, MOST_PICTURES, "The number of pictures")
+        first = min(amount, FIRST_OF_ONE) if self.models.find(model).kind == INSTANT_OF_ONE else amount
+        drawn = self.sample(model, seed, randomise, first, truncation, noise, progress)
         return drawn if randomise else replace(drawn, seed=gr.skip())
 
     @sentences
@@ -231,6 +239,8 @@ def build(models: Models, model: gr.Dropdown) -> tuple[Action, gr.State, gr.Butt
     scrolled = closer.on(gallery.select, show_progress_on=[large]).success(None, js=scroll, api_visibility="private")
     Action(handlers.nearest, [picked, picked_model], [near, near_note]).on(scrolled.success)
     Action(handlers.more_like, [picked, picked_model, amount], shown).on(more.click)
+    # What was looked at closely is another model's.
+    at_once(model.change, lambda: gr.update(visible=False), [], [close_up])
     at_once(view.change, _as_grid_or_single, [view], [gallery])
     return Action(handlers.redraw, inputs, drawn), picked, to_walk
 
