@@ -25,6 +25,7 @@ CONTAINS = (
     "It **contains its training pictures**, and every region of what it draws comes from one of them: new "
     "arrangements, not new matter."
 )
+CONTAINS_ONE = "It **contains its picture**, and every region of what it draws comes from it."
 HINT = quiet("Click a region of the map, or a picture below it, and see where it came from.")
 KEPT = quiet("This part was kept of your photograph; no training picture is in it.")
 # Outlines are drawn at this size, so that they are thin beside the pixels of a small picture.

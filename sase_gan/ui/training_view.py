@@ -202,7 +202,7 @@ def watched(trainings: Trainings, models: Models, before: str) -> Watched:
     ended = state is not None and of_one and not alive and before != UNSEEN and state.run in pictures
     chosen: dict[str, Any] = {"value": state.run} if ended and state is not None else {}
     # A model that was made at once is what the visitor waits for.
-    made = state is not None and state.instant and not alive and before != UNSEEN and state.run in names
+    made = state is not None and state.instant and not (alive or of_one) and before != UNSEEN and state.run in names
     drawing: dict[str, Any] = {"value": state.run} if made and state is not None else {}
     return Watched(
         status=status,
