@@ -59,7 +59,7 @@ def make_control(
         strength = 0.5 if mask is None else 1.0
     if not 0 <= strength <= 1:
         raise UsageError(f"strength is {strength}; it must be between 0, nearest to the picture, and 1, all drawn anew")
-    photograph = _cut(picture if isinstance(picture, Tensor) else read_image(Path(picture)), size)
+    photograph = cut_to(picture if isinstance(picture, Tensor) else read_image(Path(picture)), size)
     if mask is None:
         return Control(tuple(regions), None, to_float(photograph), strength)
     change = _mask(mask, size)
@@ -116,7 +116,7 @@ def _mask(mask: Path | str | Tensor, size: tuple[int, int]) -> Tensor:
     return (resize(values[None, None], size)[0, 0] > 0.5).float()
 
 
-def _cut(picture: Tensor, size: tuple[int, int]) -> Tensor:
+def cut_to(picture: Tensor, size: tuple[int, int]) -> Tensor:
     """Cut the middle of a picture to the proportions of a size, and bring it to that."""
     height, width = picture.shape[1:]
     scale = min(height / size[0], width / size[1])

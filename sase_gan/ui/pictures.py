@@ -139,13 +139,23 @@ def painted_region(painting: dict[str, Any] | None) -> Tensor:
     Raises:
         UsageError: if nothing was painted, or what came is no painting.
     """
+    region = shown_region(painting)
+    if region is None:
+        raise UsageError("Nothing is painted; paint over a part of the picture first.")
+    return region
+
+
+def shown_region(painting: dict[str, Any] | None) -> Tensor | None:
+    """What the brush covered, as `painted_region`; None if nothing was painted.
+
+    Raises:
+        UsageError: if what came is no painting.
+    """
     layers = (painting.get("layers") if isinstance(painting, dict) else None) or []
     if not all(_is_drawn(layer, 4) for layer in layers):
         raise UsageError(NO_PAINTING)
     alphas = [torch.from_numpy(layer[:, :, 3].copy()).float() / 255 for layer in layers]
-    if not any(alpha.any() for alpha in alphas):
-        raise UsageError("Nothing is painted; paint over a part of the picture first.")
-    return torch.stack(alphas).amax(0)
+    return torch.stack(alphas).amax(0) if any(alpha.any() for alpha in alphas) else None
 
 
 def painted(painting: dict[str, Any] | None) -> tuple[Tensor, Tensor]:

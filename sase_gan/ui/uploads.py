@@ -23,7 +23,7 @@ from torch import Tensor
 
 from sase_gan.datasets.images import Survey, survey
 from sase_gan.datasets.sources import SUFFIXES, open_images
-from sase_gan.errors import DataError, UsageError
+from sase_gan.errors import DataError, SaseGanError, UsageError
 from sase_gan.files import write_folder_atomically
 from sase_gan.pixels import FORMATS, decode_picture, to_tensor
 from sase_gan.runs.presets import ADVISED_IMAGES, FEWEST_IMAGES
@@ -183,8 +183,20 @@ def next_set(folder: Path, name: str) -> Path:
     return folder / f"{name}-{number:03d}"
 
 
-def keep_set(paths: Sequence[Path], name: str, folder: Path) -> Path:
-    """Put an uploaded set down for good: a run that goes on needs it again.
+def count_pictures(files: object) -> int:
+    """Count the pictures of an upload by their names, those in a zip too; 0 for nothing, or what is refused later."""
+    try:
+        paths = uploaded_set(files)
+        return len(open_images(paths[0]).names) if paths[0].suffix.lower() == ".zip" else len(paths)
+    except SaseGanError:
+        return 0
+
+
+def keep_set(paths: Sequence[Path], name: str, folder: Path, *, least: int = FEWEST_IMAGES) -> Path:
+    """Put an uploaded set down for good: a run that goes on needs it again. One picture alone is a file.
+
+    Args:
+        least: so many pictures are required.
 
     Raises:
         UsageError: for a picture that cannot be read, or too few; nothing is kept then.
@@ -193,16 +205,16 @@ def keep_set(paths: Sequence[Path], name: str, folder: Path) -> Path:
     kept = gather(paths, next_set(folder, name))
     found = survey_set(kept, SURVEY_SIDE, "crop")
     readable = 0 if found.images is None else len(found.images)
-    if not found.broken and readable >= FEWEST_IMAGES:
-        return kept
+    if not found.broken and readable >= least:
+        return next(kept.iterdir()) if kept.is_dir() and readable == 1 else kept
     if kept.is_dir():
         shutil.rmtree(kept, ignore_errors=True)
     else:
         kept.unlink(missing_ok=True)
     if found.broken:
         raise UsageError(f"{found.broken[0]}.")
-    least = f"at least {FEWEST_IMAGES} are required, and {ADVISED_IMAGES} or more are better."
-    raise UsageError(f"{readable} pictures were uploaded; {least}")
+    wanted = f"at least {least} are required to train a network, and {ADVISED_IMAGES} or more are better."
+    raise UsageError(f"{readable} pictures were uploaded; {wanted}")
 
 
 def keep_picture(path: Path, name: str, folder: Path) -> Path:

@@ -11,8 +11,9 @@ from sase_gan.layers.sase_recognition import SASEConv2d
 from sase_gan.pixels import read_image, to_tensor
 from sase_gan.recognition.classification.classifier import predict_pictures
 from sase_gan.resizing import at_size
+from sase_gan.ui.entries import CLASSIFIER, DETECTOR, PYRAMID
 from sase_gan.ui.markup import Framing, attention_html, framing, laid_out, layer_words, weights_html
-from sase_gan.ui.models import CLASSIFIER, DETECTOR, PYRAMID, Models
+from sase_gan.ui.models import Models
 from sase_gan.ui.one_picture import NUM_COLOURS, PictureHandlers
 from sase_gan.ui.pictures import painted
 from sase_gan.ui.tabs.recognise import RecogniseHandlers, attention_map, example, watched
