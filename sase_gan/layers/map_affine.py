@@ -21,7 +21,7 @@ def takes_few_passes(x: Tensor, statistics: torch.dtype) -> bool:
 
     Compilers fuse the plain expressions themselves. `statistics` is the type of the numbers that the map is scaled by.
     """
-    on_cpu = x.device.type == "cpu" and not torch.compiler.is_compiling() and not torch.jit.is_tracing()
+    on_cpu = x.device.type == "cpu" and not torch.compiler.is_compiling()
     return on_cpu and x.shape[2] * x.shape[3] > 1 and statistics == torch.promote_types(x.dtype, torch.float32)
 
 
@@ -119,7 +119,9 @@ def _affine(x: Tensor, scale: Tensor, centre: Tensor, shift: Tensor) -> Tensor:
     rows = (values.reshape(len(parts), -1) for values in (scale, shift, nothing, unit))
     for part, out, *given in zip(parts, _slices(result), *rows, strict=True):
         spare = scale.new_empty(0), scale.new_empty(0)
-        torch.native_batch_norm(part, *given, False, 0.0, 0.0, out=(out, *spare))
+        torch.ops.aten.native_batch_norm.out(
+            part, *given, False, 0.0, 0.0, out=out, save_mean=spare[0], save_invstd=spare[1]
+        )
     return result
 
 

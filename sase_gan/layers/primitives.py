@@ -79,7 +79,7 @@ def gated_halves(x: Tensor) -> Tensor:
 
     Torch's own gradient is always channels first, and every layer before it would leave its fast path.
     """
-    if x.device.type != "cpu" or not x.requires_grad or torch.compiler.is_compiling() or torch.jit.is_tracing():
+    if x.device.type != "cpu" or not x.requires_grad or torch.compiler.is_compiling():
         return F.glu(x, dim=1)
     return _GatedHalves.apply(x)  # type: ignore[no-any-return]
 
