@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from sase_gan.layers.map_affine import affine, moments, takes_few_passes
 from sase_gan.layers.statistics import check_choice, check_counts, normalise, wide, without_autocast
 
 Activation = Literal["hard_sigmoid", "sigmoid", "softmax"]
@@ -149,21 +150,59 @@ class AttentiveNorm(nn.Module):
                 descriptor = mean * torch.rsqrt(variance + self.descriptor_eps)
             else:
                 descriptor = x * self.descriptor_eps**-0.5
-            bias = None if self.proj.bias is None else self.proj.bias.to(descriptor.dtype)
-            logits = F.conv2d(descriptor, self.proj.weight.to(descriptor.dtype), bias)
-            logits = normalise(self.attn_norm, logits).flatten(1)
-            if self.activation == "hard_sigmoid":
-                return F.relu6(logits + 3) / 6
-            return logits.sigmoid() if self.activation == "sigmoid" else logits.softmax(1)
+            return self._weights_of(descriptor.flatten(1))
+
+    def _weights_of(self, descriptor: Float[Tensor, "batch channels"]) -> Float[Tensor, "batch components"]:
+        bias = None if self.proj.bias is None else self.proj.bias.to(descriptor.dtype)
+        logits = F.linear(descriptor, self.proj.weight.flatten(1).to(descriptor.dtype), bias)
+        logits = normalise(self.attn_norm, logits[:, :, None, None]).flatten(1)
+        if self.activation == "hard_sigmoid":
+            return F.relu6(logits + 3) / 6
+        return logits.sigmoid() if self.activation == "sigmoid" else logits.softmax(1)
 
     def forward(self, x: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch channels height width"]:
         """Normalise a map; the result has the type and memory format of `x`."""
+        if self._takes_few_passes(x):
+            with without_autocast(x):
+                return self._in_few_passes(x)
         weights = self.mixture_weights(x)
         with without_autocast(x):
-            gamma, beta = (weights @ table.to(weights.dtype) for table in (self.scale, self.shift))
+            gamma, beta = self._affine_of(weights)
         standardised = normalise(self.norm, x)
         gamma, beta = (affine.to(standardised.dtype)[:, :, None, None] for affine in (gamma, beta))
         return torch.addcmul(beta, gamma, standardised)
+
+    def _affine_of(self, weights: Float[Tensor, "batch components"]) -> list[Float[Tensor, "batch channels"]]:
+        """Mix both tables."""
+        return [weights @ table.to(weights.dtype) for table in (self.scale, self.shift)]
+
+    def _takes_few_passes(self, x: Tensor) -> bool:
+        norm: Any = self.norm
+        by_batch = type(norm) is nn.BatchNorm2d and norm.momentum is not None
+        by_map = isinstance(norm, nn.GroupNorm) and norm.num_groups == self.channels
+        return self.training and (by_batch or by_map) and takes_few_passes(x, self.scale.dtype)
+
+    def _in_few_passes(self, x: Tensor) -> Tensor:
+        """Compute the same in training from the moments of each map: those of the batch are their means."""
+        norm: Any = self.norm
+        pixels = x.shape[2] * x.shape[3]
+        mean, variance = moments(x)
+        descriptor = mean * torch.rsqrt(variance * (pixels / (pixels - 1)) + self.descriptor_eps)
+        gamma, beta = self._affine_of(self._weights_of(descriptor))
+        if isinstance(norm, nn.BatchNorm2d):
+            batch_mean = mean.mean(0)
+            variance = (variance + (mean - batch_mean).square()).mean(0)
+            mean = batch_mean.expand_as(mean)
+            self._follow(norm, batch_mean, variance, len(x) * pixels)
+        return affine(x, gamma * torch.rsqrt(variance + norm.eps), mean, beta)
+
+    @staticmethod
+    @torch.no_grad()
+    def _follow(norm: Any, mean: Tensor, variance: Tensor, count: int) -> None:
+        """Advance the running statistics, whose variance is the unbiased one."""
+        norm.num_batches_tracked.add_(1)
+        norm.running_mean.lerp_(mean, norm.momentum)
+        norm.running_var.lerp_(variance * (count / (count - 1)), norm.momentum)
 
     @classmethod
     def from_batchnorm(

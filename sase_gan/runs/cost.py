@@ -11,6 +11,7 @@ from lightning import Callback, LightningModule
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from sase_gan.allocator import freed_memory_kept
 from sase_gan.datasets.low_shot import EndlessBatches
 from sase_gan.hardware import Hardware, peak_memory_mb
 from sase_gan.reference.plain import PlainLowShotModule, PlainOneShotModule, use_plain_layers
@@ -180,7 +181,7 @@ def _train_under(watch: Callback, module: LightningModule, batches: EndlessBatch
     if hardware.kind == "cuda":
         torch.cuda.reset_peak_memory_stats()
     gc.collect()
-    with quiet_lightning():
+    with quiet_lightning(), freed_memory_kept():
         make_trainer([watch], hardware).fit(module, DataLoader(batches, batch_size=None))
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from lightning import Callback
 from torch.utils.data import DataLoader
 
+from sase_gan.allocator import freed_memory_kept
 from sase_gan.config import load_yaml, to_yaml
 from sase_gan.datasets.images import ImageSet
 from sase_gan.datasets.low_shot import EndlessBatches
@@ -180,7 +181,7 @@ def _fit(
         mirror=plan.mirror,
     )
     checkpoint = run.checkpoint if run.checkpoint.exists() else None
-    with quiet_lightning():
+    with quiet_lightning(), freed_memory_kept():
         loader = DataLoader(batches, batch_size=None, pin_memory=options.hardware.kind == "cuda")
         trainer.fit(module, loader, ckpt_path=checkpoint, weights_only=True)
     seconds = time.monotonic() - start
