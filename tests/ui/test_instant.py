@@ -200,7 +200,7 @@ def test_regions_are_bound_and_kept_free(recombine):
 def test_only_the_painted_part_of_a_photograph_changes(recombine, temporary, few_pictures):
     upload = temporary / "photo.png"
     upload.write_bytes(few_pictures[3].read_bytes())
-    background = recombine.photograph("faces", str(upload)).canvas["background"]
+    background = recombine.photograph("faces", str(upload), "painted").canvas["background"]
     assert background.size == (384, 384)
     photograph = to_tensor(background.resize((SIDE, SIDE), 0))
     brush = painting(slice(0, 32), slice(0, 32))
@@ -260,6 +260,10 @@ def test_clicks_choose_pictures_and_leave_them_out(recombine):
     assert recombine.toggle("3, 5-6", 5) == "3, 6"
     assert recombine.toggle("nonsense", 2) == "2"
     assert picture_numbers(" ", 3) == []
+    shown = recombine.show_chosen("faces", "0-6")
+    assert shown.count("<figure>") == 4
+    assert "and 3 more" in shown
+    assert "There is no training picture 8" in recombine.show_chosen("faces", "8")
 
 
 # --- making them -----------------------------------------------------------------------------------------------------
