@@ -22,9 +22,10 @@ from sase_gan.recombination.model import Recombiner
 from sase_gan.ui.checks import beside, chosen, number, seed_number, whole_number
 from sase_gan.ui.entries import INSTANT, INSTANT_OF_ONE, Entry
 from sase_gan.ui.events import BAR, reporter
+from sase_gan.ui.markup import quiet
 from sase_gan.ui.models import Models, Opened, picture_names
 from sase_gan.ui.pictures import ENLARGED_SIDE, Gallery, canvas, enlarged, painted_region, picture, shown_region
-from sase_gan.ui.rules import SERVES, Rule, picture_numbers, rules_html
+from sase_gan.ui.rules import SERVES, Rule, picture_numbers, rules_html, thumbnails
 from sase_gan.ui.tracing import Sources, Trace, base_name, show_sources
 from sase_gan.ui.uploads import read_upload
 
@@ -110,6 +111,12 @@ class RecombineHandlers:
         found = [each for each in found if each != place] if place in found else [*found, place]
         return ", ".join(map(str, found))
 
+    @beside(quiet)
+    def show_chosen(self, model: str, text: str) -> str:
+        """Show the chosen training pictures, as HTML."""
+        network = self._open(model).network
+        return thumbnails(network, picture_numbers(text, network.config.count))
+
     # --- regions -----------------------------------------------------------------------------------------------------
 
     @beside(lambda words: Painted(note=words))
@@ -170,8 +177,10 @@ class RecombineHandlers:
         return self._draw(opened, control, words, seed, count, variety, progress)
 
     @beside(lambda words: Painted(note=words))
-    def photograph(self, model: str, file: str | None) -> Painted:
-        """Put a visitor's photograph under the brush, its middle cut to the model's proportions."""
+    def photograph(self, model: str, file: str | None, way: str) -> Painted:
+        """Put a visitor's photograph under the brush, where one is wanted, its middle cut to the model's proportions."""
+        if chosen(way, WAYS, "The way") == "vary":
+            return Painted()
         network = self._open(model).network
         if file is None:
             return Painted(None)

@@ -65,15 +65,18 @@ def picture_numbers(text: object, count: int) -> list[int]:
 
 def rules_html(network: Recombiner, rules: Sequence[Rule]) -> str:
     """Show each rule: its region, and the training pictures that it is about."""
-    if not rules:
-        return quiet("No region is bound yet.")
-    names, rows = picture_names(network), []
+    rows = []
     for rule in rules:
         region = (255 - 150 * rule.mask[None].clamp(0, 1)).expand(3, -1, -1).to(torch.uint8)[:, ::REDUCED, ::REDUCED]
         words = "only these here" if rule.serves == "only" else "not these here"
-        cells = [figure(region, "Region", words, alt=words)]
-        for each in rule.numbers[:MOST_SHOWN]:
-            cells.append(figure(network.pictures[each].cpu(), str(each), escaped(names[each]), alt=names[each]))
-        more = quiet(f"and {len(rule.numbers) - MOST_SHOWN} more") if len(rule.numbers) > MOST_SHOWN else ""
-        rows.append(f'<div class="figures rule" style="--columns:5">{"".join(cells)}{more}</div>')
+        rows.append(thumbnails(network, rule.numbers, figure(region, "Region", words, alt=words)))
     return "".join(rows)
+
+
+def thumbnails(network: Recombiner, numbers: Sequence[int], before: str = "") -> str:
+    """Show the first few of some training pictures, behind another figure, as HTML."""
+    names = picture_names(network)
+    shown = numbers[:MOST_SHOWN]
+    cells = [figure(network.pictures[n].cpu(), str(n), escaped(names[n]), alt=names[n]) for n in shown]
+    more = quiet(f"and {len(numbers) - MOST_SHOWN} more") if len(numbers) > MOST_SHOWN else ""
+    return f'<div class="figures rule">{before}{"".join(cells)}{more}</div>' if before or cells else ""

@@ -207,7 +207,7 @@ def watched(trainings: Trainings, models: Models, before: str) -> Watched:
     return Watched(
         status=status,
         samples=None if of_one else samples,
-        curves="" if state is None or of_one else curves_html(trainings.runs / state.run, mark),
+        curves="" if state is None or of_one or state.instant else curves_html(trainings.runs / state.run, mark),
         stop=stop_button(state),
         note=note,
         picture_status=picture_status,

@@ -11,7 +11,7 @@ from sase_gan.ui import widgets
 from sase_gan.ui.events import AT_ONCE, READING, Action, at_once, clicked
 from sase_gan.ui.models import Models
 from sase_gan.ui.recombining import LEAST_VARIETY, MOST_DRAWN, MOST_VARIETY, Looked, RecombineHandlers
-from sase_gan.ui.tracing import CONTAINS, Trace
+from sase_gan.ui.tracing import CONTAINS, Sources, Trace
 from sase_gan.ui.tracing_view import build_sources
 
 BRUSH = gr.Brush(default_size=48, colors=["#ff7a1a"], color_mode="fixed")
@@ -53,6 +53,7 @@ def build(models: Models, model: gr.Dropdown) -> list[Action]:
                 "", label="Chosen training pictures", info="Their numbers, such as 0, 3-5.", max_length=2000,
                 elem_id="recombine-chosen",
             )  # fmt: skip
+            picked = gr.HTML("", elem_id="recombine-picked")
             about = gr.Markdown("", elem_id="recombine-about")
             pictures = widgets.gallery_view(
                 "recombine-pictures", "held", columns=4, buttons=[], allow_preview=False, object_fit="contain"
@@ -91,6 +92,9 @@ def build(models: Models, model: gr.Dropdown) -> list[Action]:
         return handlers.toggle(text, clicked(event))
 
     at_once(pictures.select, toggle, [chosen], [chosen])
+    at_once(chosen.change, handlers.show_chosen, [model, chosen], [picked])
+    # What was looked at closely is an earlier drawing's.
+    at_once(traces.change, lambda: [None, *Sources().values()], [], [large, *sources])
     held = {"pictures": pictures, "about": about, "chosen": chosen, **regions}
     return [Action(handlers.holdings, [model], held)]
 
@@ -146,7 +150,7 @@ def _build_photograph(handlers: RecombineHandlers, wishes: _Wishes) -> None:
             said = gr.Markdown("")
         with gr.Column(scale=2, min_width=280, visible=False) as place:
             painting = widgets.editor("Paint over what may change", "recombine-inpaint", BRUSH)
-    cut = Action(handlers.photograph, [wishes.model, upload], {"canvas": painting, "note": said}, READING)
+    cut = Action(handlers.photograph, [wishes.model, upload, way], {"canvas": painting, "note": said}, READING)
     cut.on(upload.change)
     shown = at_once(
         way.change,

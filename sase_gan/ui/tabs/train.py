@@ -216,7 +216,7 @@ def build(trainings: Trainings) -> TrainingPlace:
             words = "The pictures as they will be used"
             with gr.Row():
                 preview = widgets.image_view(words, "train-preview", "pictures", "table", **used)
-            words = "Samples: the same 64 seeds at every snapshot"
+            words = "Samples: the same seeds at every snapshot"
             samples = widgets.image_view(words, "train-samples", "pictures", "table", "late")
             curves = gr.HTML("", elem_id="train-curves")
     widgets.shown_for_uploads(source, files)
