@@ -96,6 +96,7 @@ def _set_view(entry: dict[str, Any], table: dict[str, Any], shelf: PictureShelf)
         "judged": judged,
         "rows": rows,
         "levels": ", ".join(levels),
+        "flattered": ", ".join(row["arm"] for row in entry["rows"] if row["flattered"]),
         "grids": any(row["grid"] for row in rows),
     }
 
