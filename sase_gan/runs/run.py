@@ -2,7 +2,6 @@
 
 import math
 import time
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +87,12 @@ def _fit(
     module.data_digest = images.digest
     config = plan.config
     shown = images.images if plan.prepare is None else plan.prepare(module, options)
-    display, signals = TrainingDisplay(plan, partial(trained_task_of(config).share_done, config)), StopOnSignal()
+
+    def share_done(images_seen: int) -> float:
+        by_budget = module.cpu_seconds / plan.cpu_seconds if plan.cpu_seconds else 0.0
+        return max(by_budget, trained_task_of(config).share_done(config, images_seen))
+
+    display, signals = TrainingDisplay(plan, share_done), StopOnSignal()
     snapshots = Snapshots(run, plan, options.measure, display.show_snapshot)
     callbacks: list[Callback] = [
         signals,
