@@ -24,11 +24,11 @@ def study(
     seeds: Annotated[str | None, typer.Option(help="Instead of the study's own, such as 0-2.")] = None,
     arms: Annotated[str | None, typer.Option(help="Only these arms, with commas; the first is compared to.")] = None,
     jobs: JobsOption = None,
-    threads: Annotated[int, typer.Option(min=1, help="CPU threads of each training.")] = 1,
+    threads: options.ThreadsOption = None,
     device: options.DeviceOption = "auto",
     dry_run: options.DryRunOption = False,
 ) -> None:
-    """Compare settings: a matrix of arms, sets and seeds under one budget; finished trainings are not repeated."""
+    """Compare settings: a matrix of arms, sets and seeds under one budget, one thread each if not said."""
     from functools import partial
 
     from sase_gan.studies.harness import default_jobs, run_study
@@ -50,13 +50,14 @@ def study(
         from sase_gan.studies.recognition import run_classification as run_cell
     else:
         from sase_gan.studies.generation import run_generation as run_cell
+    each = threads or 1  # a study's trainings stand side by side, and its seconds are those of one thread
     folder = out or Path("runs") / f"study-{Path(file).stem}"
     run_study(
         spec,
         folder,
-        partial(run_cell, device=device, threads=threads),
+        partial(run_cell, device=device, threads=each),
         paths=paths,
-        jobs=jobs or default_jobs(threads),
+        jobs=jobs or default_jobs(each),
         report=typer.echo,
     )
     typer.echo((folder / "study.md").read_text(encoding="utf-8"))

@@ -67,7 +67,12 @@ def _set_view(entry: dict[str, Any], table: dict[str, Any], shelf: PictureShelf)
     heads = [f"{figure['title']} {_ARROWS.get(figure['better'], '')}".strip() for figure in table["figures"]]
     facts = [
         (title, name)
-        for name, title in (("images_seen", "images seen"), ("cpu_seconds", "CPU s"), ("parameters", "parameters"))
+        for name, title in (
+            ("images_seen", "images seen"),
+            ("cpu_seconds", "CPU s"),
+            ("seconds", "seconds"),
+            ("parameters", "parameters"),
+        )
         if any(row.get(name) is not None for row in entry["rows"])
     ]
     judged = any(row["copying"] for row in entry["rows"])
@@ -91,6 +96,7 @@ def _set_view(entry: dict[str, Any], table: dict[str, Any], shelf: PictureShelf)
         "judged": judged,
         "rows": rows,
         "levels": ", ".join(levels),
+        "flattered": ", ".join(row["arm"] for row in entry["rows"] if row["flattered"]),
         "grids": any(row["grid"] for row in rows),
     }
 

@@ -289,7 +289,7 @@ class TrainingDisplay(Callback):
 
     def on_train_start(self, trainer: Trainer, module: Any) -> None:
         """Begin the bar, in one process."""
-        self._start, self._start_images = time.monotonic(), module.images_seen
+        self._start, self._start_share = time.monotonic(), self.share_done(module.images_seen)
         if not (trainer.is_global_zero and sys.stderr.isatty()):
             return
         self._progress = Progress(
@@ -300,18 +300,19 @@ class TrainingDisplay(Callback):
             TextColumn("{task.fields[terms]}"),
             console=self.console,
         )
-        self._task = self._progress.add_task("training", total=self.total_images, kimg="", left="", terms="")
+        self._task = self._progress.add_task("training", total=1.0, kimg="", left="", terms="")
         self._progress.start()
 
     def on_train_batch_end(self, trainer: Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Move the bar."""
         if self._progress is not None:
             seen = module.images_seen
-            self._progress.update(self._task, completed=seen, kimg=self.position(seen), left=self._time_left(seen))
+            done, left = self.share_done(seen), self._time_left(seen)
+            self._progress.update(self._task, completed=done, kimg=self.position(seen), left=left)
 
     def _time_left(self, seen: int) -> str:
         share = self.share_done(seen)
-        done = share - self.share_done(self._start_images)
+        done = share - self._start_share
         if done <= 0:
             return ""
         return f"{readable_seconds((time.monotonic() - self._start) / done * (1 - share))} left"

@@ -4,7 +4,6 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from typing import Any
 
 from lightning import Callback
@@ -149,7 +148,12 @@ def _fit(
     module.data_digest, module.images_seen = images.digest, position.images_seen
     config = plan.config
     shown = images.images if plan.prepare is None else plan.prepare(module, options)
-    display = TrainingDisplay(plan, partial(trained_task_of(config).share_done, config))
+
+    def share_done(images_seen: int) -> float:
+        by_budget = module.cpu_seconds / plan.cpu_seconds if plan.cpu_seconds else 0.0
+        return max(by_budget, trained_task_of(config).share_done(config, images_seen))
+
+    display = TrainingDisplay(plan, share_done)
     watch = Watch(run, plan, spread(images.images) if len(images) > 1 else 0.0, options.report)
     snapshots = Snapshots(run, plan, options.measure, (display, watch), signals.was_received)
     callbacks: list[Callback] = [

@@ -50,6 +50,7 @@ def run_generation(cell: Cell, folder: Path, *, device: str = "auto", threads: i
         "figures": {name: value for name, value in figures.items() if not name.endswith("_reference")},
         "levels": {name: value for name, value in figures.items() if "_reference" in name},
         "copying": record.colour("copying"),
+        "flattered": bool(record.model and record.model.extractor_used_in_training),
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
         **told,
         "grid": f"evaluation/{record.pictures.fakes}",

@@ -81,6 +81,7 @@ def _row(
         values = [record[name] for record in records if record.get(name) is not None]
         row[name] = statistics.fmean(values) if values else None
     row["copying"] = dict(Counter(record["copying"] for record in records if record.get("copying")))
+    row["flattered"] = any(record.get("flattered") for record in records)
     row["grids"] = [record["grid"] for record in records if record.get("grid")]
     row["entries"] = {name: entry(name, found, first) for name in figures}
     return row

@@ -225,7 +225,10 @@ def assert_equal_runs(one: RunFolder, other: RunFolder) -> None:
     for name in ("last.ckpt", "previous.ckpt"):
         states = [dict(leaves(torch.load(run.path / "checkpoints" / name, weights_only=True))) for run in (one, other)]
         assert states[0].keys() == states[1].keys()
-        assert [key for key, value in states[0].items() if not same(value, states[1][key])] in ([], ["/clock/cpu_seconds"])
+        assert [key for key, value in states[0].items() if not same(value, states[1][key])] in (
+            [],
+            ["/clock/cpu_seconds"],
+        )
     for path in one.path.rglob("*"):
         twin = other.path / path.relative_to(one.path)
         if path.suffix in (".png", ".safetensors", ".json", ".yaml", ".txt"):

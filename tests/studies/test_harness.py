@@ -87,6 +87,17 @@ def test_pages_are_one_file_each_and_tell_the_same(tmp_path):
     assert json.loads((tmp_path / "study.json").read_text())["budget"] == "as the presets say"
 
 
+def test_arms_that_the_measuring_network_taught_are_named(tmp_path):
+    def flattering(cell, folder):
+        return {**pretend(cell, folder), "flattered": cell.arm == "b"}
+
+    run_study(spec(), tmp_path, flattering)
+    for name in ("study.html", "study.md"):
+        assert "also took part in training b, so it flatters" in (tmp_path / name).read_text()
+    run_study(spec(), tmp_path / "other", pretend)
+    assert "flatters" not in (tmp_path / "other" / "study.md").read_text()
+
+
 def test_one_failed_cell_does_not_stop_the_others(tmp_path):
     lines = []
     with pytest.raises(DataError, match="no luck"):
