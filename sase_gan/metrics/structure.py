@@ -1,4 +1,4 @@
-"""Large-scale structure of pictures that are drawn from one picture: what is made of parts as large as a house or a tree.
+"""Large-scale structure of pictures drawn from one picture: what is made of parts as large as a house or a tree.
 
 The usual distance of one-picture models (`single_image.sifd_efflite0`) sees neighbourhoods of some ten pixels: torn
 arches and hovering roofs hardly change it. Here position vectors of the deepest EfficientNet-Lite0 map that

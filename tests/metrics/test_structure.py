@@ -47,6 +47,6 @@ def test_the_figure_is_the_unbiased_discrepancy_of_scaled_vectors(scene: Tensor)
     plain = torch.full((3, 96, 128), 255, dtype=torch.uint8)
     fake = torch.zeros(3, 96, 128, dtype=torch.uint8)
     found, floor = structure_distances([fake, plain], plain, Colours())
-    # All vectors of the reals are (1, 1, 1), those of the first fake (-1, -1, -1): (1 + 1)^3 + (1 + 1)^3 - 2 (-1 + 1)^3.
+    # All vectors of the reals are ones, those of the first fake minus ones: (1 + 1)^3 + (1 + 1)^3 - 2 (-1 + 1)^3.
     assert found.tolist() == pytest.approx([16.0, 0.0], abs=1e-5)
     assert floor == pytest.approx(0.0, abs=1e-5)
