@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -102,11 +102,7 @@ class SourceHandlers:
     def point(self, trace: Trace | None, place: object) -> str:
         """Show, as HTML, the region at a place (x, y) of the map, and where it lies in its training picture."""
         known, network = self._open(trace)
-        height, width = known.image.shape[1:]
-        if not isinstance(place, list | tuple) or len(place) != 2:
-            raise UsageError("This is no place of the map; click a region of it.")
-        column = whole_number(place[0], 0, width - 1, "The place from the left")
-        row = whole_number(place[1], 0, height - 1, "The place from the top")
+        row, column = _row_and_column(place, known.image)
         piece = piece_at(known.sources, network.pictures, row, column)
         return KEPT if piece is None else _pointed(network, known, piece)
 
@@ -125,6 +121,25 @@ class SourceHandlers:
         if trace is None or not isinstance(network, Recombiner):
             raise UsageError("This picture is no longer there; draw again.")
         return trace, network
+
+
+def trace_at(traces: Sequence[Trace] | None, place: int) -> Trace:
+    """Find the trace at a place of a gallery.
+
+    Raises:
+        UsageError: if nothing is there any more.
+    """
+    if not traces or not 0 <= place < len(traces):
+        raise UsageError("This picture is no longer there; draw again.")
+    return traces[place]
+
+
+def _row_and_column(place: object, image: Tensor) -> tuple[int, int]:
+    if not isinstance(place, list | tuple) or len(place) != 2:
+        raise UsageError("This is no place of the map; click a region of it.")
+    height, width = image.shape[1:]
+    column = whole_number(place[0], 0, width - 1, "The place from the left")
+    return whole_number(place[1], 0, height - 1, "The place from the top"), column
 
 
 def base_name(name: str) -> str:
