@@ -31,6 +31,7 @@ KEPT = quiet("This part was kept of your photograph; no training picture is in i
 # Outlines are drawn at this size, so that they are thin beside the pixels of a small picture.
 OUTLINED_SIDE = 320
 SHADE = 0.45
+LEAST_TOLD = 0.005
 RIM = 12
 
 
@@ -82,11 +83,17 @@ def show_sources(opened: OpenModel, image: Tensor, sources: Tensor | None) -> So
 def explain(network: Recombiner, origin: Origin) -> str:
     """Say in a few sentences where a picture came from, as Markdown."""
     if network.config.count == 1:
-        words = "Every region comes from the one picture that the model contains; colours stand for how far it moved."
+        words = (
+            "Every drawn region comes from the one picture that the model contains; colours stand for how far it moved."
+        )
     else:
         names = picture_names(network)
-        main = ", ".join(f"{share:.0%} from {escaped(base_name(names[index]))}" for index, share in origin.shares[:3])
-        words = f"Every region comes from a training picture, which the model contains. Mostly: {main}."
+        main = ", ".join(
+            f"{share:.0%} from {escaped(base_name(names[index]))}"
+            for index, share in origin.shares[:3]
+            if share >= LEAST_TOLD
+        )
+        words = f"Every drawn region comes from a training picture, which the model contains. Mostly: {main}."
     kept = f" {origin.kept:.0%} was kept of your photograph." if origin.kept else ""
     largest = f" The largest region in one piece is {origin.regions[0].share:.0%}." if origin.regions else ""
     return f"{words}{largest}{kept}"

@@ -351,3 +351,5 @@ def test_what_would_take_minutes_is_refused_before_it_is_begun(models, tmp_path,
         handlers.draw("one", 1024, 1024, "0-3")
     with refused("Seamless tiles of an instant model begin anew"):
         handlers.draw("one", 32, 32, "0", 1, True)
+    with refused("Seamless tiles are new pictures; choose the manner New"):
+        handlers.draw("one", 32, 32, "0", 0, True, "symmetric")
