@@ -76,7 +76,7 @@ class PictureDrawing:
         how = chosen(manner, MANNERS, "The manner")
         check_cost(opened.network, len(numbers), size)
         if switch(tiles, "Seamless tiles"):
-            images = _tiles(opened.network, numbers, size, scale)
+            images = _tiles(opened.network, numbers, size, scale, how)
         elif how == "new":
             told = reporter(progress, "drawing")
             images = applications.sample(
@@ -87,7 +87,7 @@ class PictureDrawing:
         else:
             images = applications.symmetric(opened.network, numbers, size=size)
         text = {"snapshot": opened.digest, "start_scale": str(scale), "software": "sase_gan studio"}
-        note = f"{len(images)} pictures of {images.shape[3]} × {images.shape[2]} px."
+        note = f"{len(images)} picture{'s' * (len(images) > 1)} of {images.shape[3]} × {images.shape[2]} px."
         return Drawn(gallery(images, numbers, text), note)
 
     @sentences
@@ -216,7 +216,11 @@ def _size(network: Pyramid | Recombiner, width: object, height: object) -> tuple
     return side(height, network.size[0], "The height"), side(width, network.size[1], "The width")
 
 
-def _tiles(network: Pyramid | Recombiner, seeds: list[int], size: tuple[int, int], start_scale: int) -> Tensor:
+def _tiles(
+    network: Pyramid | Recombiner, seeds: list[int], size: tuple[int, int], start_scale: int, how: str
+) -> Tensor:
+    if how != "new":
+        raise UsageError("Seamless tiles are new pictures; choose the manner New, or leave the tiles out.")
     if isinstance(network, Pyramid):
         return injection.sample(network, seeds, size=size, start_scale=start_scale, padding="circular", batch_size=2)
     if start_scale > 0:

@@ -20,13 +20,13 @@ from sase_gan.errors import UsageError
 from sase_gan.recombination.control import Control
 from sase_gan.recombination.model import Recombiner
 from sase_gan.ui.checks import beside, chosen, number, seed_number, whole_number
-from sase_gan.ui.entries import INSTANT, INSTANT_OF_ONE, Entry
 from sase_gan.ui.events import BAR, reporter
 from sase_gan.ui.markup import quiet
 from sase_gan.ui.models import Models, Opened, picture_names
 from sase_gan.ui.pictures import ENLARGED_SIDE, Gallery, canvas, enlarged, painted_region, picture, shown_region
-from sase_gan.ui.rules import SERVES, Rule, picture_numbers, rules_html, thumbnails
-from sase_gan.ui.tracing import Sources, Trace, base_name, show_sources
+from sase_gan.ui.rules import SERVES, Rule, picture_numbers, rules_control, rules_html, thumbnails
+from sase_gan.ui.suited import holds_no_pictures
+from sase_gan.ui.tracing import Sources, Trace, base_name, show_sources, trace_at
 from sase_gan.ui.uploads import read_upload
 
 LEAST_VARIETY, MOST_VARIETY = 0.5, 2.0
@@ -44,6 +44,7 @@ class Holdings:
     rules: Any = field(default_factory=gr.skip)
     listed: Any = field(default_factory=gr.skip)
     canvas: Any = field(default_factory=gr.skip)
+    shown_of: Any = field(default_factory=gr.skip)
 
 
 @dataclass(frozen=True)
@@ -83,14 +84,16 @@ class RecombineHandlers:
     def _open(self, model: object) -> Opened[Recombiner]:
         opened = self.models.open(model)
         if not isinstance(opened.network, Recombiner):
-            raise UsageError(refusal(opened.entry))
+            raise UsageError(holds_no_pictures(opened.entry))
         return cast(Opened[Recombiner], opened)
 
     # --- what there is to choose from --------------------------------------------------------------------------------
 
     @beside(lambda words: Holdings(about=words))
-    def holdings(self, model: str) -> Holdings:
-        """Show the training pictures that a model holds, and begin anew."""
+    def holdings(self, model: str, shown_of: str = "") -> Holdings:
+        """Show the training pictures that a model holds, and begin anew; nothing changes if it is shown already."""
+        if model == shown_of:
+            return Holdings()
         network = self._open(model).network
         names, count = picture_names(network), network.config.count
         shown: Gallery = [
@@ -100,7 +103,7 @@ class RecombineHandlers:
         about = "Click the pictures that a wish is about; click again to leave one out."
         if count > MOST_LISTED:
             about += f" The first {MOST_LISTED} of {count} are shown; choose others by their numbers."
-        return Holdings(shown, about, "", (), "", canvas(enlarged(self._empty(network), ENLARGED_SIDE)))
+        return Holdings(shown, about, "", (), "", canvas(enlarged(self._empty(network), ENLARGED_SIDE)), model)
 
     def toggle(self, text: str, place: int) -> str:
         """Choose the picture at a place of the gallery, or leave it out again."""
@@ -134,9 +137,7 @@ class RecombineHandlers:
     ) -> Painted:
         """Add what is painted, with the chosen pictures, to the rules; the canvas is clean again."""
         network = self._open(model).network
-        if len(rules) >= MOST_RULES:
-            raise UsageError(f"There are {MOST_RULES} regions already, which is the most; remove them, or draw.")
-        now = (*rules, self._rule(network, painting, text, serves))
+        now = (*rules, self._rule(network, painting, text, serves, len(rules)))
         below = Image.fromarray((painting or {})["background"][:, :, :3].copy())
         return Painted(canvas(below), now, rules_html(network, now), "Added; paint another region, or draw.")
 
@@ -148,15 +149,8 @@ class RecombineHandlers:
         """Draw with the rules, and with what is painted and not added yet."""
         opened = self._open(model)
         if shown_region(painting) is not None:
-            rules = (*rules, self._rule(opened.network, painting, text, serves))
-        if not rules:
-            raise UsageError("Nothing is bound yet: paint a region and choose the training pictures that it is about.")
-        names = picture_names(opened.network)
-        groups: dict[str, list[tuple[Tensor, list[str]]]] = {way: [] for way in SERVES}
-        for rule in rules:
-            rule.check(opened.network)
-            groups[rule.serves].append((rule.mask, [names[each] for each in rule.numbers]))
-        control = make_control(opened.network, bound=groups["only"], barred=groups["without"])
+            rules = (*rules, self._rule(opened.network, painting, text, serves, len(rules)))
+        control = rules_control(opened.network, rules)
         words = f"{len(rules)} region{'s' * (len(rules) > 1)} bound"
         return self._draw(opened, control, words, seed, count, variety, progress)
 
@@ -178,7 +172,7 @@ class RecombineHandlers:
 
     @beside(lambda words: Painted(note=words))
     def photograph(self, model: str, file: str | None, way: str) -> Painted:
-        """Put a visitor's photograph under the brush, where one is wanted, its middle cut to the model's proportions."""
+        """Put a visitor's photograph under the brush, if one is wanted, cut to the model's proportions."""
         if chosen(way, WAYS, "The way") == "vary":
             return Painted()
         network = self._open(model).network
@@ -206,9 +200,7 @@ class RecombineHandlers:
     @beside(lambda words: Looked(note=words))
     def look(self, traces: Sequence[Trace] | None, place: int) -> Looked:
         """Look closely at one of the drawn pictures."""
-        if not traces or not 0 <= place < len(traces):
-            raise UsageError("This picture is no longer there; draw again.")
-        trace = traces[place]
+        trace = trace_at(traces, place)
         sources = show_sources(self.models.open(trace.model), trace.image, trace.sources)
         return Looked(picture(trace.image, trace.text), sources=sources.values())
 
@@ -233,26 +225,18 @@ class RecombineHandlers:
         last = f"Seed {first}" if amount == 1 else f"Seeds {first} to {first + amount - 1}"
         return Recombined(shown, traces, f"{words}. **{last}**; click a picture to see where its regions came from.")
 
-    def _rule(self, network: Recombiner, painting: dict[str, Any] | None, text: str, serves: str) -> Rule:
+    def _rule(self, network: Recombiner, painting: dict[str, Any] | None, text: str, serves: str, before: int) -> Rule:
         how = chosen(serves, SERVES, "The rule")
         mask = painted_region(painting)
         numbers = picture_numbers(text, network.config.count)
         if not numbers:
             raise UsageError("No training picture is chosen; click those that the painted region is about.")
+        if before >= MOST_RULES:
+            raise UsageError(f"There are {MOST_RULES} regions already, which is the most; remove them, or draw.")
         return Rule(mask, tuple(numbers), how)
 
     def _empty(self, network: Recombiner) -> Image.Image:
         return Image.new("RGB", network.size[::-1], "#e7e5e4")
-
-
-def refusal(entry: Entry) -> str:
-    """Say why a model cannot be recombined, as a sentence; nothing if it can."""
-    if entry.kind in (INSTANT, INSTANT_OF_ONE):
-        return ""
-    return (
-        f"{entry.name} is a trained model, which holds no training pictures to choose from; make an instant model of "
-        "your pictures in the tab Train, or choose one above."
-    )
 
 
 @lru_cache(maxsize=3)

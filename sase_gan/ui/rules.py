@@ -9,7 +9,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from sase_gan.api.control import make_control
 from sase_gan.errors import UsageError
+from sase_gan.recombination.control import Control
 from sase_gan.recombination.model import Recombiner
 from sase_gan.ui.markup import escaped, figure, quiet
 from sase_gan.ui.models import picture_names
@@ -61,6 +63,22 @@ def picture_numbers(text: object, count: int) -> list[int]:
             raise UsageError(f"There is no training picture {part}; this model has 0 to {count - 1}.")
         found |= dict.fromkeys(range(first, last + 1))
     return list(found)
+
+
+def rules_control(network: Recombiner, rules: Sequence[Rule]) -> Control:
+    """Make the control that rules mean.
+
+    Raises:
+        UsageError: for no rule, one of another model, or where no picture is left that may serve.
+    """
+    if not rules:
+        raise UsageError("Nothing is bound yet: paint a region and choose the training pictures that it is about.")
+    names = picture_names(network)
+    groups: dict[str, list[tuple[Tensor, list[str]]]] = {way: [] for way in SERVES}
+    for rule in rules:
+        rule.check(network)
+        groups[rule.serves].append((rule.mask, [names[each] for each in rule.numbers]))
+    return make_control(network, bound=groups["only"], barred=groups["without"])
 
 
 def rules_html(network: Recombiner, rules: Sequence[Rule]) -> str:

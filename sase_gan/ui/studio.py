@@ -16,8 +16,7 @@ from sase_gan.ui.checks import sentences
 from sase_gan.ui.events import Action, at_once, in_turn, relisted
 from sase_gan.ui.markup import escaped
 from sase_gan.ui.models import Models
-from sase_gan.ui.recombining import refusal
-from sase_gan.ui.suited import lacks, suited
+from sase_gan.ui.suited import holds_no_pictures, lacks, suited
 from sase_gan.ui.tabs import evaluate, explore, generate, layers, mix, picture, recognise, recombine, train
 from sase_gan.ui.tracing import CONTAINS
 from sase_gan.ui.training_view import follow
@@ -90,9 +89,10 @@ def build_blocks(models: Models, trainings: Trainings) -> gr.Blocks:
                     mixed = mix.build(models, model)
                 begin(mixing.select, *mixed)
             with gr.Tab("Recombine", id="recombine", elem_id="tab-recombine") as recombining:
-                with suited(models, model, refusal) as begin:
+                with suited(models, model, holds_no_pictures) as begin:
                     held = recombine.build(models, model)
-                begin(recombining.select, *held)
+                for trigger in (recombining.select, model.change):
+                    begin(trigger, *held)
             with gr.Tab("One picture", id="picture", elem_id="tab-picture") as single:
                 show_picture, picture_training = picture.build(models, trainings)
             with gr.Tab("Train", id="train", elem_id="tab-train"):

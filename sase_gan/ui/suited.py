@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from sase_gan.errors import SaseGanError
-from sase_gan.ui.entries import GENERATOR, Entry
+from sase_gan.ui.entries import GENERATOR, INSTANT, INSTANT_OF_ONE, Entry
 from sase_gan.ui.events import Action, Trigger, at_once, in_turn
 from sase_gan.ui.markup import escaped
 from sase_gan.ui.models import Models, without_network
@@ -23,6 +23,16 @@ InTurn = Callable[..., None]
 def lacks(wanted: str) -> Refusal:
     """Refuse models that have no network; `wanted` names what the part shows of one, in the plural."""
     return lambda entry: "" if entry.kind == GENERATOR else without_network(entry.name, wanted)
+
+
+def holds_no_pictures(entry: Entry) -> str:
+    """Say why a model cannot be recombined, as a sentence; nothing if it can."""
+    if entry.kind in (INSTANT, INSTANT_OF_ONE):
+        return ""
+    return (
+        f"{entry.name} is a trained model, which holds no training pictures to choose from; make an instant model of "
+        "your pictures in the tab Train, or choose one above."
+    )
 
 
 @contextmanager

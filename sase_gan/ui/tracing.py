@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,6 +31,7 @@ KEPT = quiet("This part was kept of your photograph; no training picture is in i
 # Outlines are drawn at this size, so that they are thin beside the pixels of a small picture.
 OUTLINED_SIDE = 320
 SHADE = 0.45
+LEAST_TOLD = 0.005
 RIM = 12
 
 
@@ -82,11 +83,17 @@ def show_sources(opened: OpenModel, image: Tensor, sources: Tensor | None) -> So
 def explain(network: Recombiner, origin: Origin) -> str:
     """Say in a few sentences where a picture came from, as Markdown."""
     if network.config.count == 1:
-        words = "Every region comes from the one picture that the model contains; colours stand for how far it moved."
+        words = (
+            "Every drawn region comes from the one picture that the model contains; colours stand for how far it moved."
+        )
     else:
         names = picture_names(network)
-        main = ", ".join(f"{share:.0%} from {escaped(base_name(names[index]))}" for index, share in origin.shares[:3])
-        words = f"Every region comes from a training picture, which the model contains. Mostly: {main}."
+        main = ", ".join(
+            f"{share:.0%} from {escaped(base_name(names[index]))}"
+            for index, share in origin.shares[:3]
+            if share >= LEAST_TOLD
+        )
+        words = f"Every drawn region comes from a training picture, which the model contains. Mostly: {main}."
     kept = f" {origin.kept:.0%} was kept of your photograph." if origin.kept else ""
     largest = f" The largest region in one piece is {origin.regions[0].share:.0%}." if origin.regions else ""
     return f"{words}{largest}{kept}"
@@ -102,11 +109,7 @@ class SourceHandlers:
     def point(self, trace: Trace | None, place: object) -> str:
         """Show, as HTML, the region at a place (x, y) of the map, and where it lies in its training picture."""
         known, network = self._open(trace)
-        height, width = known.image.shape[1:]
-        if not isinstance(place, list | tuple) or len(place) != 2:
-            raise UsageError("This is no place of the map; click a region of it.")
-        column = whole_number(place[0], 0, width - 1, "The place from the left")
-        row = whole_number(place[1], 0, height - 1, "The place from the top")
+        row, column = _row_and_column(place, known.image)
         piece = piece_at(known.sources, network.pictures, row, column)
         return KEPT if piece is None else _pointed(network, known, piece)
 
@@ -125,6 +128,25 @@ class SourceHandlers:
         if trace is None or not isinstance(network, Recombiner):
             raise UsageError("This picture is no longer there; draw again.")
         return trace, network
+
+
+def trace_at(traces: Sequence[Trace] | None, place: int) -> Trace:
+    """Find the trace at a place of a gallery.
+
+    Raises:
+        UsageError: if nothing is there any more.
+    """
+    if not traces or not 0 <= place < len(traces):
+        raise UsageError("This picture is no longer there; draw again.")
+    return traces[place]
+
+
+def _row_and_column(place: object, image: Tensor) -> tuple[int, int]:
+    if not isinstance(place, list | tuple) or len(place) != 2:
+        raise UsageError("This is no place of the map; click a region of it.")
+    height, width = image.shape[1:]
+    column = whole_number(place[0], 0, width - 1, "The place from the left")
+    return whole_number(place[1], 0, height - 1, "The place from the top"), column
 
 
 def base_name(name: str) -> str:

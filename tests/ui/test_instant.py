@@ -17,9 +17,9 @@ from sase_gan.resizing import at_size
 from sase_gan.ui.entries import GENERATOR, INSTANT, INSTANT_OF_ONE, PYRAMID, Entry
 from sase_gan.ui.models import Models
 from sase_gan.ui.one_picture import PictureHandlers
-from sase_gan.ui.recombining import Recombined, RecombineHandlers, refusal
+from sase_gan.ui.recombining import Recombined, RecombineHandlers
 from sase_gan.ui.rules import picture_numbers
-from sase_gan.ui.suited import lacks
+from sase_gan.ui.suited import holds_no_pictures, lacks
 from sase_gan.ui.tabs.explore import ExploreHandlers
 from sase_gan.ui.tabs.generate import GenerateHandlers
 from sase_gan.ui.tabs.layers import LayerHandlers
@@ -98,8 +98,8 @@ def test_what_needs_a_network_is_refused_in_one_sentence(models):
         assert lacks(wanted)(models.find("faces")).count(".") == 1
     trained = Entry("gan", Path(), None, GENERATOR)
     assert lacks("layers")(trained) == ""
-    assert "holds no training pictures" in refusal(trained)
-    assert refusal(models.find("one")) == ""
+    assert "holds no training pictures" in holds_no_pictures(trained)
+    assert holds_no_pictures(models.find("one")) == ""
 
 
 # --- where pictures came from ----------------------------------------------------------------------------------------
@@ -260,6 +260,10 @@ def test_clicks_choose_pictures_and_leave_them_out(recombine):
     assert recombine.toggle("3, 5-6", 5) == "3, 6"
     assert recombine.toggle("nonsense", 2) == "2"
     assert picture_numbers(" ", 3) == []
+    held = recombine.holdings("faces")
+    assert len(held.pictures) == 8
+    assert (held.chosen, held.rules, held.shown_of) == ("", (), "faces")
+    assert "pictures" not in recombine.holdings("faces", "faces").pictures
     shown = recombine.show_chosen("faces", "0-6")
     assert shown.count("<figure>") == 4
     assert "and 3 more" in shown
@@ -347,3 +351,5 @@ def test_what_would_take_minutes_is_refused_before_it_is_begun(models, tmp_path,
         handlers.draw("one", 1024, 1024, "0-3")
     with refused("Seamless tiles of an instant model begin anew"):
         handlers.draw("one", 32, 32, "0", 1, True)
+    with refused("Seamless tiles are new pictures; choose the manner New"):
+        handlers.draw("one", 32, 32, "0", 0, True, "symmetric")

@@ -40,7 +40,7 @@ def painting(side: int = 56) -> dict:
 
 
 def test_every_kind_of_model_has_its_own_list(models):
-    assert models.names() == ["pickled", "plain", "tiny"]
+    assert models.names() == ["instant", "pickled", "plain", "tiny"]
     assert models.names(PYRAMID) == ["single"]
     assert models.names(CLASSIFIER, DETECTOR) == ["classes", "finder"]
 

@@ -41,23 +41,7 @@ def build(models: Models, model: gr.Dropdown) -> list[Action]:
     )
     with gr.Row():
         with gr.Column(scale=1, min_width=280):
-            with gr.Group():
-                seed = widgets.seed_field(elem_id="recombine-seed")
-                count = gr.Slider(1, MOST_DRAWN, 8, step=1, label="Pictures")
-                words = "Rearranged, 0.7: larger pieces stay together. New, 1.6: smaller pieces, more often torn."
-                variety = gr.Slider(
-                    LEAST_VARIETY, MOST_VARIETY, 1, step=0.05, label="Variety, from rearranged to new", info=words,
-                    elem_id="recombine-variety",
-                )  # fmt: skip
-            chosen = gr.Textbox(
-                "", label="Chosen training pictures", info="Their numbers, such as 0, 3-5.", max_length=2000,
-                elem_id="recombine-chosen",
-            )  # fmt: skip
-            picked = gr.HTML("", elem_id="recombine-picked")
-            about = gr.Markdown("", elem_id="recombine-about")
-            pictures = widgets.gallery_view(
-                "recombine-pictures", "held", columns=4, buttons=[], allow_preview=False, object_fit="contain"
-            )
+            seed, count, variety, chosen, held = _build_settings(handlers, model)
         with gr.Column(scale=3, min_width=300):
             note = gr.Markdown("", elem_id="recombine-note", render=False)
             sheet = widgets.gallery_view(
@@ -72,10 +56,10 @@ def build(models: Models, model: gr.Dropdown) -> list[Action]:
                     regions = _build_regions(handlers, wishes)
                 with gr.Tab("My photograph", id="photograph", elem_id="tab-photograph"):
                     _build_photograph(handlers, wishes)
-            note.render()
+            note.render()  # type: ignore[no-untyped-call]
             with gr.Row():
                 with gr.Column(scale=3, min_width=280):
-                    sheet.render()
+                    sheet.render()  # type: ignore[no-untyped-call]
                 with gr.Column(scale=2, min_width=260):
                     large = widgets.image_view(
                         "The chosen picture", "recombine-large", "pictures", "large", "late", show_label=False
@@ -88,15 +72,39 @@ def build(models: Models, model: gr.Dropdown) -> list[Action]:
     looked = Action(look, [traces], {"large": large, "note": note, "sources": sources}, AT_ONCE)
     looked.on(sheet.select, show_progress="hidden")
 
+    # What was looked at closely is an earlier drawing's.
+    at_once(traces.change, lambda: [None, *Sources().values()], [], [large, *sources])
+    shown_of = gr.State("")
+    shown = {**held, **regions, "shown_of": shown_of}
+    return [Action(handlers.holdings, [model, shown_of], shown, READING)]
+
+
+def _build_settings(handlers: RecombineHandlers, model: gr.Dropdown) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
+    """What holds for all drawings, and the training pictures that the model holds."""
+    with gr.Group():
+        seed = widgets.seed_field(elem_id="recombine-seed")
+        count = gr.Slider(1, MOST_DRAWN, 8, step=1, label="Pictures")
+        words = "Rearranged, 0.7: larger pieces stay together. New, 1.6: smaller pieces, more often torn."
+        variety = gr.Slider(
+            LEAST_VARIETY, MOST_VARIETY, 1, step=0.05, label="Variety, from rearranged to new", info=words,
+            elem_id="recombine-variety",
+        )  # fmt: skip
+    chosen = gr.Textbox(
+        "", label="Chosen training pictures", info="Their numbers, such as 0, 3-5.", max_length=2000,
+        elem_id="recombine-chosen",
+    )  # fmt: skip
+    picked = gr.HTML("", elem_id="recombine-picked")
+    about = gr.Markdown("", elem_id="recombine-about")
+    pictures = widgets.gallery_view(
+        "recombine-pictures", "held", columns=4, buttons=[], allow_preview=False, object_fit="contain"
+    )
+
     def toggle(event: gr.SelectData, text: str) -> str:
         return handlers.toggle(text, clicked(event))
 
     at_once(pictures.select, toggle, [chosen], [chosen])
     at_once(chosen.change, handlers.show_chosen, [model, chosen], [picked])
-    # What was looked at closely is an earlier drawing's.
-    at_once(traces.change, lambda: [None, *Sources().values()], [], [large, *sources])
-    held = {"pictures": pictures, "about": about, "chosen": chosen, **regions}
-    return [Action(handlers.holdings, [model], held)]
+    return seed, count, variety, chosen, {"pictures": pictures, "about": about, "chosen": chosen}
 
 
 def _build_whole(handlers: RecombineHandlers, wishes: _Wishes) -> None:
