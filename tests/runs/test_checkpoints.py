@@ -265,7 +265,6 @@ def killed(out: Path, images: int, place: str, *settings: str) -> RunFolder:
 @pytest.mark.parametrize(
     ("images", "place"),
     [
-        (0, "Checkpoints._save"),
         (16, "Snapshots._publish"),
         (32, "Checkpoints.on_train_batch_end"),
         (48, "Checkpoints._save"),
@@ -355,8 +354,7 @@ def in_a_child(work: Callable[[], Any], operation: int) -> int:
 
 def kill_and_compare(whole: RunFolder, out: Path, begin_one: Callable[[Path], Any], source: random.Random) -> int:
     """Train, killed at random operations of the disk and taken up again until it is complete; how often it died."""
-    dead = 0
-    for _ in range(50):
+    for dead in range(50):
         begun = (out / "config.yaml").exists()
         work = partial(train, TrainRequest(resume=out, device="cpu", threads=1)) if begun else partial(begin_one, out)
         code = in_a_child(work, source.randrange(1, 60))
@@ -364,7 +362,6 @@ def kill_and_compare(whole: RunFolder, out: Path, begin_one: Callable[[Path], An
         if code == 0:
             assert_equal_runs(whole, RunFolder(out))
             return dead
-        dead += 1
         if not (out / "config.yaml").exists():
             shutil.rmtree(out, ignore_errors=True)
     raise AssertionError("it did not end")
