@@ -16,14 +16,20 @@ import pytest
 import torch
 from torch import Tensor
 
+from sase_gan.config import resolve
 from sase_gan.errors import DataError, SaseGanError
 from sase_gan.metrics.records import parse_record
+from sase_gan.runs.again import complete_at
 from sase_gan.runs.checkpoints import find_checkpoint
 from sase_gan.runs.folder import RunFolder
+from sase_gan.runs.history import read_run
 from sase_gan.runs.request import TrainRequest
+from sase_gan.runs.resuming import recorded_digest
+from sase_gan.runs.tasks import config_of_run
 from sase_gan.runs.tasks.low_shot import LowShotTask
 from sase_gan.runs.train import train
 from sase_gan.training.checkpoint_files import CheckpointFiles
+from sase_gan.training.config import LowShotConfig
 from tests.report.report_fixture import record
 
 DATA = Path(__file__).resolve().parents[2] / "data"
@@ -318,6 +324,60 @@ def test_damaged_small_files_lose_only_what_is_damaged(whole: RunFolder, tmp_pat
     run.config.write_bytes(b"\xff\xfe\x00seed")
     with pytest.raises(SaseGanError, match=r"config.yaml"):
         train(TrainRequest(resume=run.path))
+
+
+def test_sixty_mutations_of_small_files_end_in_our_error_or_a_run(whole: RunFolder, tmp_path: Path) -> None:
+    try_mutations(whole, tmp_path, range(60))
+
+
+@pytest.mark.slow
+def test_two_thousand_mutations_of_small_files_end_in_our_error_or_a_run(whole: RunFolder, tmp_path: Path) -> None:
+    try_mutations(whole, tmp_path, range(60, 2060))
+
+
+def try_mutations(whole: RunFolder, folder: Path, numbers: range) -> None:
+    """Change a file of a run at random, and do all that reads it."""
+    run = RunFolder(folder / "run")
+    shutil.copytree(whole.path, run.path)
+    files = [run.config, run.metrics, run.results, run.best, run.pictures, run.checkpoint]
+    for number in numbers:
+        source = random.Random(number)
+        path = files[number % len(files)]
+        before = path.read_bytes()
+        path.write_bytes(damaged(before, source))
+        config = resolve(LowShotConfig, file=whole.config)
+        for read in (
+            run.chosen_snapshot,
+            run.records,
+            run.rows,
+            partial(read_run, run.path),
+            partial(config_of_run, run),
+            partial(recorded_digest, run),
+            partial(complete_at, run, config),
+        ):
+            try:
+                read()
+            except SaseGanError:
+                continue
+            except Exception as error:
+                raise AssertionError(f"mutation {number} of {path.name}: {type(error).__name__}: {error}") from error
+        assert run.chosen_snapshot().is_relative_to(run.path)
+        path.write_bytes(before)
+
+
+def damaged(content: bytes, source: random.Random) -> bytes:
+    place = source.randrange(len(content))
+    match source.randrange(5):
+        case 0:
+            return content[:place]
+        case 1:
+            return content[:place] + bytes([content[place] ^ 1 << source.randrange(8)]) + content[place + 1 :]
+        case 2:
+            return content[:place] + source.randbytes(30) + content[place:]
+        case 3:
+            return b"[" * 20_000 + content
+    strange = (b"../../../etc", b"1e999", b"-1", b"null", b"&a [*a]", b'"', b"{}", b"\x1b[31m", b"nan", b"9" * 5000)
+    return content[:place] + source.choice(strange) + content[place + source.randrange(40) :]
 
 
 def in_a_child(work: Callable[[], Any], operation: int) -> int:
