@@ -102,7 +102,7 @@ class SnapshotMixin(
         return value.half() if self._half and value.is_floating_point() else value
 
     @classmethod
-    def from_pretrained(  # the file of the configuration is not read, nor its options taken
+    def from_pretrained(
         cls, pretrained_model_name_or_path: str | Path, *, map_location: str | torch.device = "cpu", **options: Any
     ) -> Self:
         """Load a snapshot folder, or a repository of the Hugging Face Hub, in evaluation mode.

@@ -68,8 +68,7 @@ def adopt_checkpoint(run: RunFolder, found: FoundCheckpoint) -> None:
 def _check_clock(content: dict[str, Any]) -> None:
     clock = content.get("clock")
     clock = clock if isinstance(clock, dict) else {}
-    numbers = [clock.get("images_seen"), clock.get("steps")]
-    if not all(type(number) is int and number >= 0 for number in numbers):
+    if not all(type(number) is int and number >= 0 for number in (clock.get("images_seen"), clock.get("steps"))):
         raise DataError("the checkpoint has no clock of images seen; it is not one of a sase_gan run")
     if not isinstance(clock.get("data_digest"), str):
         raise DataError("the checkpoint does not name its training pictures; it is not one of a sase_gan run")

@@ -25,7 +25,7 @@ from sase_gan.runs.lock import clear_leftovers, locked
 from sase_gan.runs.options import RunOptions, RunResult
 from sase_gan.runs.resuming import Position, in_recorded_order, record_pictures, restore
 from sase_gan.runs.retreat import Cautious, go_back
-from sase_gan.runs.space import COPIES_OF_STATE, check_room, disk_error, size_of_state
+from sase_gan.runs.space import COPIES_OF_STATE, check_room, disk_error, size_of_state, words_of_safety
 from sase_gan.runs.tasks import trained_task_of
 from sase_gan.runs.tasks.base import RunPlan, TrainedConfig
 from sase_gan.runs.trainer import make_trainer
@@ -169,7 +169,7 @@ def _fit(
         MetricsTable(run, config.schedule.log_images, (display, watch)),
         snapshots,
         # After the snapshots, so that a checkpoint never lies behind a snapshot that a resumed run would skip.
-        Checkpoints(run, config.schedule.checkpoint_images),
+        Checkpoints(run, config.schedule.checkpoint_images, partial(check_room, run, saved=words_of_safety(run))),
         display,
     ]
     if options.hardware.follows and options.devices == 1:  # several processes of ours would run from each other

@@ -27,7 +27,7 @@ def check_room(run: RunFolder, needed: int, saved: str = "nothing was begun") ->
     if free < needed + SPARE:
         raise SaseGanError(
             f"the disk of {place} has {free / 2**20:,.0f} MB free, and {(needed + SPARE) / 2**20:,.0f} MB are needed; "
-            f"make room and start again: {saved}"
+            f"make room: {saved}"
         )
 
 
@@ -41,7 +41,9 @@ def size_of_state(module: Any) -> int:
 def disk_error(run: RunFolder, error: OSError) -> SaseGanError:
     """Make one sentence of what a disk did while a run trained."""
     where = Path(error.filename) if error.filename else run.path
-    return SaseGanError(
-        f"{where} cannot be written or read ({error.strerror or error}); the last checkpoint of {run.path} is safe: "
-        f"when the place can be written again, go on with: sase-gan train --resume {run.path}"
-    )
+    return SaseGanError(f"{where} cannot be written or read ({error.strerror or error}); {words_of_safety(run)}")
+
+
+def words_of_safety(run: RunFolder) -> str:
+    """Say what is safe, and how it goes on."""
+    return f"what was checkpointed is safe, and goes on with: sase-gan train --resume {run.path}"

@@ -159,7 +159,7 @@ def test_a_failed_start_leaves_no_folder(pictures: Path, tmp_path: Path, monkeyp
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sase_gan.runs.space.SPARE", 10**18)
     output = invoke("train", pictures, "--preset", "smoke/low_shot", "--no-figures", code=1)
-    assert "MB are needed; make room and start again: nothing was begun" in output
+    assert "MB are needed; make room: nothing was begun" in output
     assert list((tmp_path / "runs").iterdir()) == []
 
 

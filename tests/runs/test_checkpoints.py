@@ -16,14 +16,20 @@ import pytest
 import torch
 from torch import Tensor
 
+from sase_gan.config import resolve
 from sase_gan.errors import DataError, SaseGanError
 from sase_gan.metrics.records import parse_record
+from sase_gan.runs.again import complete_at
 from sase_gan.runs.checkpoints import find_checkpoint
 from sase_gan.runs.folder import RunFolder
+from sase_gan.runs.history import read_run
 from sase_gan.runs.request import TrainRequest
+from sase_gan.runs.resuming import recorded_digest
+from sase_gan.runs.tasks import config_of_run
 from sase_gan.runs.tasks.low_shot import LowShotTask
 from sase_gan.runs.train import train
 from sase_gan.training.checkpoint_files import CheckpointFiles
+from sase_gan.training.config import LowShotConfig
 from tests.report.report_fixture import record
 
 DATA = Path(__file__).resolve().parents[2] / "data"
@@ -268,7 +274,6 @@ def killed(out: Path, images: int, place: str, *settings: str) -> RunFolder:
 @pytest.mark.parametrize(
     ("images", "place"),
     [
-        (0, "Checkpoints._save"),
         (16, "Snapshots._publish"),
         (32, "Checkpoints.on_train_batch_end"),
         (48, "Checkpoints._save"),
@@ -324,6 +329,60 @@ def test_damaged_small_files_lose_only_what_is_damaged(whole: RunFolder, tmp_pat
         train(TrainRequest(resume=run.path))
 
 
+def test_sixty_mutations_of_small_files_end_in_our_error_or_a_run(whole: RunFolder, tmp_path: Path) -> None:
+    try_mutations(whole, tmp_path, range(60))
+
+
+@pytest.mark.slow
+def test_two_thousand_mutations_of_small_files_end_in_our_error_or_a_run(whole: RunFolder, tmp_path: Path) -> None:
+    try_mutations(whole, tmp_path, range(60, 2060))
+
+
+def try_mutations(whole: RunFolder, folder: Path, numbers: range) -> None:
+    """Change a file of a run at random, and do all that reads it."""
+    run = RunFolder(folder / "run")
+    shutil.copytree(whole.path, run.path)
+    files = [run.config, run.metrics, run.results, run.best, run.pictures, run.checkpoint]
+    for number in numbers:
+        source = random.Random(number)
+        path = files[number % len(files)]
+        before = path.read_bytes()
+        path.write_bytes(damaged(before, source))
+        config = resolve(LowShotConfig, file=whole.config)
+        for read in (
+            run.chosen_snapshot,
+            run.records,
+            run.rows,
+            partial(read_run, run.path),
+            partial(config_of_run, run),
+            partial(recorded_digest, run),
+            partial(complete_at, run, config),
+        ):
+            try:
+                read()
+            except SaseGanError:
+                continue
+            except Exception as error:
+                raise AssertionError(f"mutation {number} of {path.name}: {type(error).__name__}: {error}") from error
+        assert run.chosen_snapshot().is_relative_to(run.path)
+        path.write_bytes(before)
+
+
+def damaged(content: bytes, source: random.Random) -> bytes:
+    place = source.randrange(len(content))
+    match source.randrange(5):
+        case 0:
+            return content[:place]
+        case 1:
+            return content[:place] + bytes([content[place] ^ 1 << source.randrange(8)]) + content[place + 1 :]
+        case 2:
+            return content[:place] + source.randbytes(30) + content[place:]
+        case 3:
+            return b"[" * 20_000 + content
+    strange = (b"../../../etc", b"1e999", b"-1", b"null", b"&a [*a]", b'"', b"{}", b"\x1b[31m", b"nan", b"9" * 5000)
+    return content[:place] + source.choice(strange) + content[place + source.randrange(40) :]
+
+
 def in_a_child(work: Callable[[], Any], operation: int) -> int:
     """Work in a copy of this process, which kills itself for good at its n-th call that changes the disk.
 
@@ -358,8 +417,7 @@ def in_a_child(work: Callable[[], Any], operation: int) -> int:
 
 def kill_and_compare(whole: RunFolder, out: Path, begin_one: Callable[[Path], Any], source: random.Random) -> int:
     """Train, killed at random operations of the disk and taken up again until it is complete; how often it died."""
-    dead = 0
-    for _ in range(50):
+    for dead in range(50):
         begun = (out / "config.yaml").exists()
         work = partial(train, TrainRequest(resume=out, device="cpu", threads=1)) if begun else partial(begin_one, out)
         code = in_a_child(work, source.randrange(1, 60))
@@ -367,7 +425,6 @@ def kill_and_compare(whole: RunFolder, out: Path, begin_one: Callable[[Path], An
         if code == 0:
             assert_equal_runs(whole, RunFolder(out))
             return dead
-        dead += 1
         if not (out / "config.yaml").exists():
             shutil.rmtree(out, ignore_errors=True)
     raise AssertionError("it did not end")

@@ -1,9 +1,11 @@
 """A run that leaves the finite numbers comes back by itself, and what is worth a warning is told."""
 
 import csv
+import errno
 import json
 import re
 import shlex
+import shutil
 import signal
 from pathlib import Path
 from typing import Any
@@ -113,6 +115,35 @@ def test_rates_without_hope_end_in_a_sentence_whose_advice_works(tmp_path: Path)
     invoke(*shlex.split(command[1]), "--no-figures")
     assert everything_is_finite(run)
     assert max(run.snapshots()) == 24
+
+
+@pytest.mark.parametrize("place", ["room", "error"])
+def test_a_disk_that_fills_up_loses_nothing(place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = RunFolder(tmp_path / "run")
+    usage, save = shutil.disk_usage, torch.save
+
+    def full(path: Any) -> Any:
+        return usage(path)._replace(free=0 if run.metrics.exists() else 10**12)
+
+    def failing(content: Any, file: Any) -> None:
+        if run.metrics.exists():
+            raise OSError(errno.ENOSPC, "No space left on device", str(run.checkpoint))
+        save(content, file)
+
+    with monkeypatch.context() as patch:
+        if place == "room":
+            patch.setattr(shutil, "disk_usage", full)
+        else:
+            patch.setattr(torch, "save", failing)
+        with pytest.raises(
+            SaseGanError, match=r"what was checkpointed is safe, and goes on with: .*--resume"
+        ) as caught:
+            begin(run.path)
+    assert ("MB are needed" in str(caught.value)) == (place == "room")
+    assert ("No space left on device" in str(caught.value)) == (place == "error")
+    assert train(TrainRequest(resume=run.path, figures=False)).images_seen == 24
+    assert [int(row["images_seen"]) for row in run.rows()] == [8, 16, 24]
+    assert not list((run.path / "checkpoints").glob(".*"))
 
 
 @pytest.fixture
