@@ -1,6 +1,6 @@
 """Spectral normalisation, of a whole weight or of each group of a grouped convolution.
 
-Miyato et al. 2018, arXiv 1802.05957. A whole weight has torch's parametrisation, with its start and its buffers, in fewer
+Miyato et al. 2018, arXiv 1802.05957. A whole weight has torch's parametrisation, its start and its buffers, in fewer
 passes over the weight: each product with a singular vector reads it as it lies in memory, sigma is the length of W'u
 that the iteration ends with, and the gradient is written down (`_Divided`) instead of found step by step. A grouped
 convolution stacks the weights of several independent maps; one norm over the stack would couple them and change the

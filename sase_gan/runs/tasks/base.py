@@ -88,6 +88,10 @@ class Task(ABC, Generic[Config]):
         """
         return resolve(self.config_type, file=run.config, flags=self.new_end(request))
 
+    def precision(self, config: Config, hardware: Hardware) -> str:
+        """Return the precision of a run in Lightning's words: what the hardware was chosen with."""
+        return hardware.precision
+
     @abstractmethod
     def new_end(self, request: TrainRequest) -> dict[str, Any]:
         """Give the settings that a resumed run changes.
