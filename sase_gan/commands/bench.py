@@ -31,8 +31,11 @@ def train(
 
     Perceptual networks that are not on this machine are built with random weights: the cost is the same.
     """
+    from dataclasses import replace
+
     from sase_gan.config import resolve
     from sase_gan.hardware import choose_hardware
+    from sase_gan.precision import settled
     from sase_gan.runs.cost import measure_training
     from sase_gan.training.config import LowShotConfig
 
@@ -43,6 +46,7 @@ def train(
     reference: float | None = None
     for name in names:
         config = resolve(LowShotConfig, preset=name, flags=changes, task="low_shot")
+        hardware = replace(hardware, precision=precision or settled(config.precision, hardware))
         untrained = config.loss.reconstruction.startswith("lpips")
         for form in ("fast", "plain") if plain else ("fast",):
             settings = {"steps": steps, "plain": form == "plain", "untrained_perceptual": untrained}
@@ -50,9 +54,10 @@ def train(
             reference = reference or cost.seconds_per_step
             times = f"{cost.seconds_per_step:.3f}", f"{cost.cpu_seconds_per_step:.3f}", f"{cost.images_per_second:.2f}"
             speed = f"{reference / cost.seconds_per_step:.2f}x"
-            rows.append((name, form, *times, f"{cost.peak_memory_mb:,.0f}", speed))
-    title = f"training on {hardware.name}, {hardware.precision}, {hardware.threads} threads, {steps} steps"
-    _print_table(title, ("preset", "form", "s/step", "CPU s/step", "images/s", "peak MB", "speed"), rows, words=2)
+            rows.append((name, form, hardware.precision, *times, f"{cost.peak_memory_mb:,.0f}", speed))
+    title = f"training on {hardware.name}, {hardware.threads} threads, {steps} steps"
+    headings = ("preset", "form", "precision", "s/step", "CPU s/step", "images/s", "peak MB", "speed")
+    _print_table(title, headings, rows, words=3)
     typer.echo(f"speed is relative to the first row ({names[0]}, fast)")
 
 

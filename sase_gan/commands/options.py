@@ -12,7 +12,9 @@ DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or 
 ThreadsOption = Annotated[
     int | None, typer.Option("--threads", help="CPU threads; default: as many as others leave idle.")
 ]
-PrecisionOption = Annotated[str | None, typer.Option("--precision", help="32-true or bf16-mixed; default by device.")]
+PrecisionOption = Annotated[
+    str | None, typer.Option("--precision", help="32-true or bf16-mixed; default: the preset's, by device.")
+]
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="YAML file, laid over the preset.")]
 SettingsOption = Annotated[
     list[str] | None, typer.Option("--set", help="Any setting, for example schedule.log_images=100; repeatable.")

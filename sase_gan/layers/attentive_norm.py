@@ -20,7 +20,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from sase_gan.layers.map_affine import affine, moments, takes_few_passes
+from sase_gan.layers import map_affine
+from sase_gan.layers.map_affine import affine, moments
 from sase_gan.layers.statistics import check_choice, check_counts, normalise, wide, without_autocast
 
 Activation = Literal["hard_sigmoid", "sigmoid", "softmax"]
@@ -162,7 +163,7 @@ class AttentiveNorm(nn.Module):
 
     def forward(self, x: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch channels height width"]:
         """Normalise a map; the result has the type and memory format of `x`."""
-        if self._takes_few_passes(x):
+        if self.takes_few_passes(x):
             with without_autocast(x):
                 return self._in_few_passes(x)
         weights = self.mixture_weights(x)
@@ -176,11 +177,12 @@ class AttentiveNorm(nn.Module):
         """Mix both tables."""
         return [weights @ table.to(weights.dtype) for table in (self.scale, self.shift)]
 
-    def _takes_few_passes(self, x: Tensor) -> bool:
+    def takes_few_passes(self, x: Tensor) -> bool:
+        """Tell whether the statistics of each map by itself give those that this layer standardises by."""
         norm: Any = self.norm
         by_batch = type(norm) is nn.BatchNorm2d and norm.momentum is not None
         by_map = isinstance(norm, nn.GroupNorm) and norm.num_groups == self.channels
-        return self.training and (by_batch or by_map) and takes_few_passes(x, self.scale.dtype)
+        return self.training and (by_batch or by_map) and map_affine.takes_few_passes(x, self.scale.dtype)
 
     def _in_few_passes(self, x: Tensor) -> Tensor:
         """Compute the same in training from the moments of each map: those of the batch are their means."""

@@ -30,7 +30,7 @@ def moments(x: Tensor) -> Moments:
 
     The sums are in float32, or float64 for such a map. Differentiable twice.
     """
-    return _MapMoments.apply(x)  # type: ignore[no-any-return]
+    return _MapMoments.apply(x)
 
 
 def affine(x: Tensor, scale: Tensor, centre: Tensor, shift: Tensor) -> Tensor:
@@ -38,7 +38,7 @@ def affine(x: Tensor, scale: Tensor, centre: Tensor, shift: Tensor) -> Tensor:
 
     The three are in at least float32; the result has the type and memory format of `x`. Differentiable twice.
     """
-    return _MapAffine.apply(x, scale, centre, shift)  # type: ignore[no-any-return]
+    return _MapAffine.apply(x, scale, centre, shift)
 
 
 class _MapMoments(torch.autograd.Function):

@@ -81,7 +81,7 @@ def gated_halves(x: Tensor) -> Tensor:
     """
     if x.device.type != "cpu" or not x.requires_grad or torch.compiler.is_compiling():
         return F.glu(x, dim=1)
-    return _GatedHalves.apply(x)  # type: ignore[no-any-return]
+    return _GatedHalves.apply(x)
 
 
 class _GatedHalves(torch.autograd.Function):

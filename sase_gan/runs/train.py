@@ -149,15 +149,21 @@ def _settle(request: TrainRequest, report: Report) -> tuple[Task[Any], RunConfig
     if request.resume is not None:
         run = open_run(request.resume)
         task = task_of_run(run)
-        return task, task.reopen(run, request), hardware, run
+        config = task.reopen(run, request)
+        return task, config, _with_precision(task, config, request, hardware), run
     assert request.path is not None  # checked
     path = request.path.expanduser()
     request = replace(request, path=path)
     task = task_for(request)
     config = task.resolve(request, hardware, report)
+    hardware = _with_precision(task, config, request, hardware)
     if task.foretold:
         config = task.foretell(config, request, hardware, report)
     return task, config, hardware, RunFolder(request.out or next_free(RUNS, name_of(path)))
+
+
+def _with_precision(task: Task[Any], config: RunConfig, request: TrainRequest, hardware: Hardware) -> Hardware:
+    return hardware if request.precision else replace(hardware, precision=task.precision(config, hardware))
 
 
 def _tell_end(lines: list[str], result: RunResult, report: Report) -> None:

@@ -14,6 +14,7 @@ from sase_gan.networks.discriminator import DiscriminatorConfig
 from sase_gan.networks.generator import GeneratorConfig
 from sase_gan.networks.pyramid import PyramidConfig
 from sase_gan.networks.pyramid_sizes import Size, dense_sizes, released_sizes
+from sase_gan.precision import PrecisionSetting
 from sase_gan.recombination.model import LARGEST_VARIETY
 
 
@@ -111,6 +112,9 @@ class LowShotConfig(FrozenRecord):
     task: Literal["low_shot"] = "low_shot"
     seed: int = Field(0, ge=0)
     image_size: int = Field(256, description="side of the picture in pixels; both networks take it from here")
+    precision: PrecisionSetting = Field(
+        "auto", description="of products: bf16-mixed, 32-true; settled by the device when a run begins"
+    )
     data: DataSection = DataSection()
     generator: GeneratorConfig = GeneratorConfig()
     discriminator: DiscriminatorConfig = DiscriminatorConfig()

@@ -15,13 +15,14 @@ from sase_gan.config import build, load_preset, merge
 from sase_gan.datasets.low_shot import EndlessBatches
 from sase_gan.drawing.sampling import sample_images
 from sase_gan.hardware import Hardware
+from sase_gan.layers import spectral_norm
 from sase_gan.networks.generator import Generator, GeneratorConfig
 from sase_gan.reference.plain import PlainLowShotModule
 from sase_gan.runs.callbacks import MetricsTable
 from sase_gan.runs.folder import RunFolder
 from sase_gan.runs.trainer import make_trainer
 from sase_gan.training.config import LowShotConfig
-from sase_gan.training.low_shot import LowShotModule, fast_memory_format, rate_factor
+from sase_gan.training.low_shot import LowShotModule, rate_factor
 from sase_gan.training.quiet import quiet_lightning
 from sase_gan.training.soundness import Diverged
 
@@ -225,7 +226,9 @@ def test_each_player_gets_gradients_in_its_own_half_of_the_step_only():
     assert seen == {1: ({False}, {True}), 0: ({True}, {False})}
 
 
-def test_plain_step_is_the_same_function_with_gradients_that_nobody_uses():
+def test_plain_step_is_the_same_function_with_gradients_that_nobody_uses(monkeypatch):
+    # Its other memory format alone rounds otherwise, which Adam's first steps magnify.
+    monkeypatch.setattr(PlainLowShotModule, "on_fit_start", LowShotModule.on_fit_start)
     seen: dict[int, bool] = {}
 
     def look(index: int, module: LowShotModule) -> None:
@@ -253,14 +256,14 @@ def test_power_iterations_of_the_discriminator_run_once_a_step_or_in_every_pass(
     module = make(optimiser={"power_iteration": mode})
     watched = module.discriminator.head[0].parametrizations["weight"][0]
     count = 0
-    original = type(watched)._power_method
+    original = spectral_norm._iterate
 
-    def counting(self: Any, *arguments: Any) -> Any:
+    def counting(weight: Tensor, left: Tensor, *arguments: Any) -> Tensor:
         nonlocal count
-        count += self is watched
-        return original(self, *arguments)
+        count += left.data_ptr() == watched._u.data_ptr()
+        return original(weight, left, *arguments)
 
-    monkeypatch.setattr(type(watched), "_power_method", counting)
+    monkeypatch.setattr(spectral_norm, "_iterate", counting)
     fit(module, 2)
     # Passes of the discriminator in a step: real pictures, fake ones, fake ones again for the generator.
     assert count == (2 if mode == "step" else 6)
@@ -385,13 +388,6 @@ def test_published_pictures_do_not_depend_on_when_they_are_asked_for(trained):
     module = trained[0]
     one, other = module.published_generator(), module.published_generator()
     assert differing(one.state_dict(), other.state_dict()) == []
-
-
-def test_wide_networks_are_laid_out_channels_last_and_narrow_ones_on_cpu_are_not():
-    cpu, gpu = torch.device("cpu"), torch.device("cuda")
-    assert fast_memory_format(cpu, 16) is torch.contiguous_format
-    assert fast_memory_format(cpu, 64) is torch.channels_last
-    assert fast_memory_format(gpu, 16) is torch.channels_last
 
 
 def test_the_generator_can_fit_one_picture_by_reconstruction_alone():

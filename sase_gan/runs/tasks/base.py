@@ -97,6 +97,10 @@ class Task(ABC, Generic[Config]):
             flags = {**flags, "data": {"path": str(request.path.expanduser().resolve())}}
         return resolve(self.config_type, file=run.config, flags=flags, settings=request.settings)
 
+    def precision(self, config: Config, hardware: Hardware) -> str:
+        """Return the precision of a run in Lightning's words: what the hardware was chosen with."""
+        return hardware.precision
+
     @abstractmethod
     def new_end(self, request: TrainRequest) -> dict[str, Any]:
         """Give the settings that a resumed run changes.

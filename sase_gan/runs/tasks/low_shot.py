@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sase_gan import precision
 from sase_gan.config import resolve
 from sase_gan.datasets.images import ImageSet, load_image_set, split_holdout
 from sase_gan.datasets.sources import open_images
@@ -59,13 +60,19 @@ class LowShotTask(TrainedTask[LowShotConfig]):
         flags = {
             "image_size": image_size,
             "seed": request.seed,
+            "precision": request.precision,
             "data": {"path": str(request.path.resolve()), "fit": request.fit, "holdout": request.holdout},
             "optimiser": {"batch_size": request.batch_size},
             **self.new_end(request),
         }
-        return resolve(
+        config = resolve(
             LowShotConfig, preset=preset, file=request.config, flags=flags, settings=request.settings, task=self.name
         )
+        return config.model_copy(update={"precision": precision.settled(config.precision, hardware)})
+
+    def precision(self, config: LowShotConfig, hardware: Hardware) -> str:
+        """Return what the configuration says: a resumed run computes as it began, unless asked for another one."""
+        return precision.settled(config.precision, hardware)
 
     def new_end(self, request: TrainRequest) -> dict[str, Any]:
         """Let a resumed run go on for more images."""
@@ -94,7 +101,8 @@ class LowShotTask(TrainedTask[LowShotConfig]):
 
     def greeting(self, config: LowShotConfig, images: ImageSet, hardware: Hardware, run: RunFolder) -> str:
         """Say how many pictures are trained on, and where."""
-        return f"{len(images)} pictures at {config.image_size} px on {hardware.name}; writing to {run.path}"
+        what, where = f"{len(images)} pictures at {config.image_size} px", f"{hardware.name}, {hardware.precision}"
+        return f"{what} on {where}; writing to {run.path}"
 
     def plan(self, config: LowShotConfig, images: ImageSet, *, weights_dir: Path | None = None) -> RunPlan:
         """Plan snapshots every so many images, of which the best stay.
