@@ -81,7 +81,7 @@ def enough(pictures: Tensor, count: int) -> Tensor:
     return torch.cat([pictures[:count], *more])
 
 
-def _draw(network: torch.nn.Module, seeds: range) -> None:
+def _draw(network: Recombiner, seeds: range) -> None:
     inputs = draw_inputs(network, seeds).to(network.pictures.device)
     with evaluating(network):
-        to_uint8(network(*inputs).pictures).cpu()
+        to_uint8(network(inputs.z, inputs.noise).pictures).cpu()
