@@ -13,6 +13,7 @@ from sase_gan.datasets.images import load_image_set
 from sase_gan.drawing.sampling import draw_inputs, evaluating
 from sase_gan.hardware import Hardware, peak_memory_mb
 from sase_gan.pixels import to_float, to_uint8
+from sase_gan.recombination.model import Recombiner
 from sase_gan.resizing import resize
 from sase_gan.runs.instant import build
 from sase_gan.seeds import generator
