@@ -26,7 +26,7 @@ from sase_gan.metrics.records import EvaluationRecord, Measure, ModelPart
 from sase_gan.pixels import grid, to_uint8, write_png
 from sase_gan.progress import batches, readable_seconds
 from sase_gan.recombination.aligned import AlignedRecombiner
-from sase_gan.recombination.choice import choose_form
+from sase_gan.recombination.choice import aligned_settings, choose_form
 from sase_gan.recombination.evenness import even_prior, use_entropy
 from sase_gan.recombination.model import Recombiner, RecombinerConfig
 from sase_gan.runs.folder import RunFolder, kimg
@@ -66,7 +66,9 @@ def build(
     form = chosen.form if section.form == "auto" else section.form
     if form == "aligned" and len(pictures) == 1:
         raise DataError("one picture recombined at the same place is a copy of itself; set recombination.form=free")
-    shift = (chosen.shift if section.shift is None else section.shift) if form != "free" else 0
+    shift, variety = aligned_settings(len(pictures)) if form == "aligned" else (0, 1.0)
+    if form == "aligned" and section.shift is not None:
+        shift = section.shift
     words = _WORDS[form] + (f", because {chosen.reason}" if automatic else ", as was asked for")
     config = RecombinerConfig(
         form=form,
@@ -75,7 +77,7 @@ def build(
         names=names,
         mirror=mirror,
         shift=shift,
-        variety=section.variety,
+        variety=variety if section.variety is None else section.variety,
     )
     network = Recombiner(config).to(hardware.device).eval()
     network.pictures.copy_(pictures)

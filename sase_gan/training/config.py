@@ -311,11 +311,17 @@ class RecombinationSection(FrozenRecord):
     form: Literal["auto", "aligned", "free"] = Field(
         "auto", description="from where pixels may come: same position, or any; auto: by the pictures"
     )
-    variety: float = Field(
-        1.0, gt=0, le=LARGEST_VARIETY, description="below 1 larger pieces stay together, above 1 pieces are smaller"
+    variety: float | None = Field(
+        None,
+        gt=0,
+        le=LARGEST_VARIETY,
+        description="below 1 larger pieces stay together, above 1 smaller ones do; by itself: by their number",
     )
     shift: int | None = Field(
-        None, ge=0, le=4, description="aligned: pictures serve shifted too, by up to so many 32nds; by itself a few: 1"
+        None,
+        ge=0,
+        le=4,
+        description="aligned: pictures serve shifted too, by up to so many 32nds; by itself a few only",
     )
     even: bool = Field(True, description="calibrate how readily each picture serves, until all are used alike")
 
