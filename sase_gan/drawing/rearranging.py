@@ -32,7 +32,7 @@ from sase_gan.recombination.model import Recombiner
 from sase_gan.resizing import at_size
 from sase_gan.seeds import generator as random_generator
 
-OWN_STRENGTH, STRENGTH, PAINT_STRENGTH, FILM_STRENGTH = 0.6, 0.3, 0.6, 0.7
+OWN_STRENGTH, STRENGTH, PAINT_STRENGTH, FILM_STRENGTH = 0.6, 0.3, 0.6, 0.5
 """How much noise the training picture, another picture, a flat painting, and a film's frames get where they enter."""
 _STRANGE = Course(drift=math.inf, even=False, polish=False)
 """Of pictures of another composition: patches come from anywhere, and as often as they fit."""
@@ -213,8 +213,11 @@ def animate(
 
 
 def tile(network: Recombiner, seeds: Sequence[int], *, size: Size | None = None) -> Tensor:
-    """Draw textures that continue seamlessly when laid side by side: patches lie across every border."""
-    return _draw(network, seeds, Course(plane=Plane("round")), size=size)
+    """Draw textures that continue seamlessly when laid side by side: patches lie across every border.
+
+    They may move further than usual, or what lies above would meet what lies below at the border alone.
+    """
+    return _draw(network, seeds, Course(plane=Plane("round"), drift=2.0), size=size)
 
 
 def symmetric(network: Recombiner, seeds: Sequence[int], *, size: Size | None = None) -> Tensor:
