@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from sase_gan.commands import bench_speed
 from sase_gan.commands.options import DeviceOption, PrecisionOption, ThreadsOption, former_names, parse_size
 
 TableOption = Annotated[Path | None, typer.Option("--out", help="Also write the table to this Markdown file.")]
@@ -14,6 +15,8 @@ SideOption = Annotated[int | None, typer.Option("--image-size", help="Bring all 
 FirstOption = Annotated[int | None, typer.Option("--max-images", min=40, help="Only the first by name.")]
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
+app.command("gpu")(bench_speed.gpu)
+app.command("history")(bench_speed.history)
 
 
 @app.command("train")
@@ -57,7 +60,7 @@ def train(
             rows.append((name, form, hardware.precision, *times, f"{cost.peak_memory_mb:,.0f}", speed))
     title = f"training on {hardware.name}, {hardware.threads} threads, {steps} steps"
     headings = ("preset", "form", "precision", "s/step", "CPU s/step", "images/s", "peak MB", "speed")
-    _print_table(title, headings, rows, words=3)
+    print_table(title, headings, rows, words=3)
     typer.echo(f"speed is relative to the first row ({names[0]}, fast)")
 
 
@@ -121,7 +124,7 @@ def _in_own_process(measure: Any, config: Any, hardware: Any, **settings: Any) -
         return pool.submit(measure, config, hardware, **settings).result()
 
 
-def _print_table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str]], *, words: int = 0) -> None:
+def print_table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str]], *, words: int = 0) -> None:
     """Print a table whose first columns hold words and whose others hold numbers, flush right."""
     from rich.console import Console
     from rich.table import Column, Table
@@ -261,7 +264,7 @@ def one_shot(
         rows.append((f"{wide}x{high}", f"{config.iterations(stage):,}", *times))
     rows.append(("run", f"{config.total_images:,}", f"{fast.seconds:,.0f}", f"{plain.seconds:,.0f}", ""))
     title = f"one picture, {preset}, {hardware.name}, {hardware.precision}, {hardware.threads} threads"
-    _print_table(title, ("stage", "iterations", "fast s", "plain s", "speed"), rows)
+    print_table(title, ("stage", "iterations", "fast s", "plain s", "speed"), rows)
     typer.echo(f"the whole run is {plain.seconds / fast.seconds:.2f} times as fast as the straightforward loop")
     typer.echo(f"peak memory {fast.peak_memory_mb:,.0f} MB, straightforward {plain.peak_memory_mb:,.0f} MB")
 
