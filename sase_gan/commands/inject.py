@@ -159,7 +159,7 @@ def animate(
 ) -> None:
     """Let the training picture move: animation.mp4 and animation.gif."""
     from sase_gan.drawing import injection
-    from sase_gan.pixels import write_gif, write_mp4
+    from sase_gan.films import write_gif, write_mp4
 
     pyramid = _Opened(model, device).pyramid
     film = injection.animate(pyramid, frames, seed=seed, start_scale=start_scale, alpha=alpha, beta=beta)
