@@ -5,7 +5,7 @@ A copy in the set makes a generator that copies look better than it is, and leak
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -66,32 +66,38 @@ def find_duplicates(
     np.minimum.at(firsts, node, np.arange(len(names)))
     order = np.argsort(firsts)
     members = [part.tolist() for part in np.split(np.argsort(node, kind="stable"), np.cumsum(counts)[:-1])]
-    groups = _Groups(len(names))
-    pairs = []
-    for first, others in _neighbours(thumbnails[firsts[order]], threshold):
-        own = members[order[first]]
+    members = [members[index] for index in order]
+    groups, pairs = _Groups(len(order)), []
+    for first, others in _neighbours(thumbnails[firsts[order]], threshold, groups):
+        own = members[first]
         found = [(second, 0.0, False) for second in own[1:]]
         for other, straight, flipped in others:
-            turned = flipped < straight
-            found += [(second, min(straight, flipped), turned) for second in members[order[other]]]
+            if groups.join(first, other):
+                found += [(second, min(straight, flipped), flipped < straight) for second in members[other]]
         for second, difference, turned in sorted(found):
-            if groups.join(own[0], second):
-                kind: Kind = "exact" if digests[own[0]] == digests[second] else "mirrored" if turned else "near"
-                pairs.append(DuplicatePair(names[own[0]], names[second], kind, difference))
+            kind: Kind = "exact" if digests[own[0]] == digests[second] else "mirrored" if turned else "near"
+            pairs.append(DuplicatePair(names[own[0]], names[second], kind, difference))
     return tuple(pairs)
 
 
 class _Groups:
-    """Pictures that belong together, as a forest in which each points towards its group's leader."""
+    """Thumbnails that belong together, as a forest in which each points towards its group's leader."""
 
     def __init__(self, count: int) -> None:
         self._parent = list(range(count))
 
     def join(self, first: int, second: int) -> bool:
-        """Put the groups of two pictures together; tell whether they were apart."""
+        """Put the groups of two together; tell whether they were apart."""
         leaders = self._leader(first), self._leader(second)
         self._parent[max(leaders)] = min(leaders)
         return leaders[0] != leaders[1]
+
+    def leaders(self) -> NDArray[np.int64]:
+        """Give the leader of each."""
+        parent = np.array(self._parent, dtype=np.int64)
+        while not np.array_equal(above := parent[parent], parent):
+            parent = above
+        return parent
 
     def _leader(self, index: int) -> int:
         while (parent := self._parent[index]) != index:
@@ -99,29 +105,74 @@ class _Groups:
         return index
 
 
-def _neighbours(thumbnails: Tensor, threshold: float) -> Iterator[tuple[int, list[tuple[int, float, float]]]]:
-    """Give each thumbnail's place with the later ones that are near it, straight and mirrored, in order.
+class _Trees:
+    """Trees over averages [N, 16], one without the members of each large group.
+
+    Whoever is in a group need not be told of the others in it; else the pictures of a film, each of which is near all
+    others, would take time by the square.
+    """
+
+    LARGE, KEPT = 64, 32
+
+    def __init__(self, averages: NDArray[np.float32]) -> None:
+        from scipy.spatial import cKDTree
+
+        self._make, self._averages = cKDTree, averages
+        self._everybody = np.arange(len(averages))
+        self._whole = cKDTree(averages), self._everybody
+        self._without: dict[int, tuple[int, Any, NDArray[np.int64]]] = {}
+
+    def near(
+        self, rows: NDArray[np.int64], queries: NDArray[np.float32], reach: float, leaders: NDArray[np.int64]
+    ) -> list[NDArray[np.int64]]:
+        """Find for each of these rows those within reach of its query, the largest difference counting."""
+        result: list[NDArray[np.int64]] = [np.empty(0, np.int64)] * len(rows)
+        for leader in np.unique(leaders[rows]):
+            chosen = np.flatnonzero(leaders[rows] == leader)
+            tree, places = self._tree(int(leader), leaders)
+            if len(places):
+                found = tree.query_ball_point(queries[chosen], reach, p=np.inf)
+                for index, near in zip(chosen, found, strict=True):
+                    result[index] = places[np.array(near, dtype=np.int64)]
+        return result
+
+    def _tree(self, leader: int, leaders: NDArray[np.int64]) -> tuple[Any, NDArray[np.int64]]:
+        size = int((leaders == leader).sum())
+        if size < self.LARGE:
+            return self._whole
+        if leader not in self._without or size > 1.5 * self._without[leader][0]:
+            if len(self._without) >= self.KEPT and leader not in self._without:
+                return self._whole
+            places = self._everybody[leaders != leader]
+            self._without[leader] = size, self._make(self._averages[places]) if len(places) else None, places
+        _, tree, places = self._without[leader]
+        return tree, places
+
+
+def _neighbours(
+    thumbnails: Tensor, threshold: float, groups: _Groups
+) -> Iterator[tuple[int, list[tuple[int, float, float]]]]:
+    """Give each thumbnail's place with later ones of other groups that are near it, straight and mirrored, in order.
 
     Averages of blocks differ by no more than the largest difference of a cell, so a tree over 16 averages finds all
     that may be near without comparing each with each.
     """
-    from scipy.spatial import cKDTree
-
     cells = thumbnails.reshape(-1, THUMBNAIL_SIZE, THUMBNAIL_SIZE)
     mirrored = cells.flip(2)
-    straight_averages, flipped_averages = _averages(cells), _averages(mirrored)
-    tree = cKDTree(straight_averages)
+    queries = _averages(cells), _averages(mirrored)
+    trees = _Trees(queries[0])
     # Rounding of the averages must lose no pair.
     reach = threshold + 0.01
-    for start in range(0, len(cells), _BLOCK):
-        block = slice(start, start + _BLOCK)
-        candidates = [
-            tree.query_ball_point(averages[block], reach, p=np.inf)
-            for averages in (straight_averages, flipped_averages)
-        ]
-        for place, (straight, flipped) in enumerate(zip(*candidates, strict=True), start=start):
-            later = np.unique(np.array([*straight, *flipped], dtype=np.int64))
-            yield place, _near(thumbnails, cells[place], mirrored[place], later[later > place], threshold)
+    start, size = 0, 1
+    while start < len(cells):
+        # Small blocks first: a large group shows at once, and from then on costs nothing.
+        rows, leaders = np.arange(start, min(start + size, len(cells))), groups.leaders()
+        straight, flipped = (trees.near(rows, averages[rows], reach, leaders) for averages in queries)
+        for row, some, others in zip(rows.tolist(), straight, flipped, strict=True):
+            found = np.union1d(some, others)
+            found = found[(found > row) & (leaders[found] != leaders[row])]
+            yield row, _near(thumbnails, cells[row], mirrored[row], found, threshold)
+        start, size = start + size, min(2 * size, _BLOCK)
 
 
 def _near(
