@@ -14,6 +14,7 @@ from sase_gan.commands import (
     doctor,
     evaluate,
     inject,
+    options,
     recombine,
     report,
     sample,
@@ -32,7 +33,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("train")(train.train)
+app.command("train", cls=options.resume_newest())(train.train)
 app.command("sample")(sample.sample)
 app.command("recombine")(recombine.recombine)
 app.command("scenes")(scenes.scenes)

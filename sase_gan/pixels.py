@@ -229,7 +229,7 @@ def write_png(path: Path | str, image: Tensor, text: Mapping[str, str] | None = 
     chunks = PngInfo()
     for key, value in (text or {}).items():
         chunks.add_text(key, value)
-    with write_atomically(path) as temporary:
+    with write_atomically(path, synced=False) as temporary:
         to_pillow(image).save(temporary, format="PNG", pnginfo=chunks)
 
 

@@ -39,6 +39,9 @@ WeightsDirOption = Annotated[
 ]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show settings and what they cost; write nothing.")]
 
+NEWEST = "-"
+"""What `--resume` without a name stands for, see `runs.again`."""
+
 # Of classify and detect.
 SnapshotArgument = Annotated[Path, typer.Argument(help="A snapshot folder that a run wrote.")]
 PicturesArgument = Annotated[Path, typer.Argument(help="A picture, a folder or a zip of pictures.")]
@@ -131,6 +134,31 @@ def former_names(
             return ["[OPTIONS]", *(piece for one in shown for piece in one.get_usage_pieces(ctx))]
 
     return Command
+
+
+def resume_newest() -> type[TyperCommand]:
+    """Make the class of a command whose `--resume` needs no value."""
+
+    class Command(TyperCommand):
+        def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+            return super().parse_args(ctx, _with_newest(args))
+
+    return Command
+
+
+def _with_newest(arguments: list[str]) -> list[str]:
+    """Give a `--resume` that is followed by no name the sign for the newest run.
+
+    Example:
+        >>> _with_newest(["--resume", "--kimg", "20"]), _with_newest(["--resume", "runs/faces"])
+        (['--resume', '-', '--kimg', '20'], ['--resume', 'runs/faces'])
+    """
+    result: list[str] = []
+    for place, word in enumerate(arguments):
+        result.append(word)
+        if word == "--resume" and (place + 1 == len(arguments) or arguments[place + 1].startswith("--")):
+            result.append(NEWEST)
+    return result
 
 
 def _renamed(arguments: Sequence[str], former: Mapping[str, str]) -> list[str]:

@@ -38,13 +38,13 @@ class GeneratorConfig(FrozenRecord):
     """A generator is built from this record."""
 
     image_size: ImageSize = Field(256, description="side of the picture in pixels: 32, 64, 128, 256, 512 or 1024")
-    latent_size: int = Field(256, ge=1, description="length of the latent z")
-    width: int = Field(64, ge=4, description="64 is FastGAN's width; channels grow with it")
+    latent_size: int = Field(256, ge=1, le=8192, description="length of the latent z")
+    width: int = Field(64, ge=4, le=1024, description="64 is FastGAN's width; channels grow with it")
     norm: Literal["attentive", "batch"] = Field("attentive", description="normalisation of every block")
-    num_components: int = Field(10, ge=1, description="affine maps of attentive normalization")
+    num_components: int = Field(10, ge=1, le=1024, description="affine maps of attentive normalization")
     init_scale: Literal["unit", "paper"] = Field("unit", description="start of attentive normalization's tables")
     skip: Literal["sase", "sle"] = Field("sase", description="gates between distant sizes")
-    sase_groups: int = Field(4, ge=1, description="masks and styles of a SASE gate")
+    sase_groups: int = Field(4, ge=1, le=1024, description="masks and styles of a SASE gate")
     conv: ConvName = Field("plain", description="3x3 convolutions of the blocks; aw: kernels scaled for each sample")
     attention: AttentionName = Field("none", description="attention at the end of each block from 8x8 on")
     output: Literal["raw", "tanh"] = Field("raw", description="tanh bounds the picture; raw is clamped when saved")

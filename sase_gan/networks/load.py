@@ -9,6 +9,7 @@ from sase_gan.networks.generator import Generator
 from sase_gan.networks.pyramid import Pyramid
 from sase_gan.recombination.model import Recombiner
 from sase_gan.snapshot import WEIGHTS_FILE, read_header
+from sase_gan.snapshot_checks import printable
 
 Network = Generator | Pyramid | Recombiner
 """A model that draws pictures."""
@@ -33,7 +34,8 @@ def network_class(folder: Path | str) -> type[Network]:
     """
     kind = read_header(Path(folder) / WEIGHTS_FILE)["kind"]
     if kind not in KINDS:
-        raise DataError(f"{folder} is a snapshot of kind {kind!r}; this version opens {', '.join(map(repr, KINDS))}")
+        known = ", ".join(map(repr, KINDS))
+        raise DataError(f"{folder} is a snapshot of kind {printable(repr(kind), 80)}; this version opens {known}")
     return KINDS[kind]
 
 

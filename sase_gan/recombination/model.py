@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from sase_gan.config import FrozenRecord
@@ -23,18 +23,28 @@ Form = Literal["aligned", "free"]
 LARGEST_VARIETY = 4.0
 
 
+Side = Annotated[int, Field(ge=0, le=16384)]
+"""Of a picture in pixels."""
+
+
 class RecombinerConfig(FrozenRecord):
     """A recombiner is built from this record."""
 
     form: Form = Field("aligned", description="from where pixels may come: same position, or any")
-    count: int = Field(0, ge=0, description="training pictures; from the data")
-    size: Size = Field((0, 0), description="height and width of the training pictures; from the data")
+    count: int = Field(0, ge=0, le=1_000_000, description="training pictures; from the data")
+    size: tuple[Side, Side] = Field((0, 0), description="height and width of the training pictures; from the data")
     names: tuple[str, ...] = Field((), description="file names of the training pictures; from the data")
     mirror: bool = Field(False, description="mirror images serve too")
     shift: int = Field(0, ge=0, le=4, description="aligned: pictures serve shifted, by so many 32nds of the side")
     variety: float = Field(
         1.0, gt=0, le=LARGEST_VARIETY, description="below 1 larger pieces stay together, above 1 pieces are smaller"
     )
+
+    @model_validator(mode="after")
+    def _a_name_each(self) -> Self:
+        if len(self.names) not in (0, self.count):
+            raise ValueError(f"there are {len(self.names)} names of {self.count} pictures; each has one, or none has")
+        return self
 
 
 class Recombiner(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-generation", tags=["training-free"]):

@@ -160,7 +160,7 @@ class LowShotModule(TrainingClock):
     def _set_rates(self) -> None:
         """Set both learning rates from the clock, so that nothing of a schedule needs saving."""
         section = self.config.optimiser
-        factor = rate_factor(self.images_seen, self.config.schedule.total_images, section.decay)
+        factor = self.caution * rate_factor(self.images_seen, self.config.schedule.total_images, section.decay)
         for index, rate in enumerate((section.generator_rate, section.discriminator_rate)):
             for group in self.optimiser(index).param_groups:
                 group["lr"] = rate * factor

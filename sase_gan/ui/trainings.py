@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
 import threading
@@ -22,6 +21,7 @@ from typing import Literal
 
 from sase_gan.errors import SaseGanError, UsageError
 from sase_gan.files import write_atomically
+from sase_gan.platforms import ask_to_stop, give_way, is_alive, own_group
 from sase_gan.runs.folder import RunFolder, images_of, is_run, next_free
 from sase_gan.runs.history import read_run
 from sase_gan.runs.tasks import is_of_one_picture, planned
@@ -209,8 +209,7 @@ class Trainings:
             job = self.last()
             if job is None or not self.is_alive(job):
                 raise UsageError("No training is running.")
-            with suppress(ProcessLookupError):
-                os.kill(job.pid, signal.SIGINT)
+            ask_to_stop(job.pid)
             job = replace(job, stopping=True)
             self._remember(job)
         return self._describe(job)
@@ -235,10 +234,9 @@ class Trainings:
                 stderr=subprocess.STDOUT,
                 cwd=self.runs,
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, path))},
-                start_new_session=True,
+                **own_group(),
             )
-        with suppress(AttributeError, OSError):
-            os.setpriority(os.PRIO_PROCESS, process.pid, POLITENESS)
+        give_way(process.pid, POLITENESS)
         self._process = process
         job = replace(planned, pid=process.pid, started=time.time())
         self._remember(job)
@@ -330,9 +328,7 @@ def _modified(path: Path) -> float:
 
 def _is_training(pid: int, run: str) -> bool:
     """Whether a process that this studio did not start is the training of `run`: numbers of processes are reused."""
-    try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, PermissionError, OverflowError):
+    if not is_alive(pid):
         return False
     if not Path("/proc/self/cmdline").exists():
         return True

@@ -81,12 +81,15 @@ class Task(ABC, Generic[Config]):
         """
 
     def reopen(self, run: RunFolder, request: TrainRequest) -> Config:
-        """Read the configuration of a run that goes on, with the end that is asked for.
+        """Read the configuration of a run that goes on, with the end that is asked for, and where its pictures are now.
 
         Raises:
             UsageError: for an option that this kind of run does not take, or a file that is no configuration.
         """
-        return resolve(self.config_type, file=run.config, flags=self.new_end(request))
+        flags = self.new_end(request)
+        if request.path is not None:
+            flags = {**flags, "data": {"path": str(request.path.expanduser().resolve())}}
+        return resolve(self.config_type, file=run.config, flags=flags, settings=request.settings)
 
     @abstractmethod
     def new_end(self, request: TrainRequest) -> dict[str, Any]:
