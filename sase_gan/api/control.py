@@ -37,7 +37,8 @@ def make_control(
         picture: a photograph to begin from, uint8 `[3, height, width]` or a file; its middle is cut to the model's
             proportions.
         strength: 0 to 1, how much of it is drawn anew; half if None, and all within a mask.
-        mask: white where `picture` may change; elsewhere it stays as it is.
+        mask: white where `picture` may change; elsewhere it stays as it is. If `picture` is a training picture of the
+            free form, and all within the mask is drawn anew, what it shows there does not serve.
 
     Raises:
         UsageError: for a training picture that the model does not know, a strength out of range, or a mask or strength
@@ -58,9 +59,24 @@ def make_control(
         strength = 0.5 if mask is None else 1.0
     if not 0 <= strength <= 1:
         raise UsageError(f"strength is {strength}; it must be between 0, nearest to the picture, and 1, all drawn anew")
-    photograph = to_float(_cut(picture if isinstance(picture, Tensor) else read_image(Path(picture)), size))
-    keep = None if mask is None else 1 - _mask(mask, size)
-    return Control(tuple(regions), keep, photograph, strength)
+    photograph = _cut(picture if isinstance(picture, Tensor) else read_image(Path(picture)), size)
+    if mask is None:
+        return Control(tuple(regions), None, to_float(photograph), strength)
+    change = _mask(mask, size)
+    hidden = None
+    if network.config.form == "free" and strength == 1:
+        hidden = _shown(network, photograph, change > 0)
+    return Control(tuple(regions), 1 - change, to_float(photograph), strength, hidden)
+
+
+def _shown(network: Recombiner, photograph: Tensor, change: Tensor) -> Tensor | None:
+    """Mark what is to change where a training picture is the photograph itself, bool `[N, height, width]`.
+
+    From any place it would come back, because nothing fits better. None if there is no such picture.
+    """
+    differs = (network.pictures.cpu() != photograph).any(1) & ~change
+    same = ~differs.flatten(1).any(1)
+    return same[:, None, None] & change if same.any() and not change.all() else None
 
 
 def _check_regions(regions: Sequence[Region]) -> None:

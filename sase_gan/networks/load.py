@@ -77,6 +77,23 @@ def load_generator(folder: Path | str) -> Generator:
     return network
 
 
+def load_one_picture(folder: Path | str) -> Pyramid | Recombiner:
+    """Load a model that pictures can be injected into: a pyramid, or a recombiner of the free form.
+
+    Raises:
+        DataError: as `load_network`, and for any other model.
+    """
+    network = load_network(folder)
+    if isinstance(network, Recombiner) and network.config.form == "aligned":
+        raise DataError(
+            f"{folder} recombines aligned pictures, and pictures are injected into models of one picture; vary a "
+            "photograph with: sase-gan recombine MODEL --from PHOTO"
+        )
+    if isinstance(network, Generator):
+        raise DataError(f"{folder} is a model of a set of pictures; a model of one picture is required here")
+    return network
+
+
 def load_pyramid(folder: Path | str) -> Pyramid:
     """Load the pyramid of a snapshot folder that was trained on one picture.
 

@@ -10,10 +10,13 @@ others, "Automated colour grading using colour distribution transfer", 2007, do 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from sase_gan.recombination.free_planes import OPEN, Plane
 from sase_gan.seeds import generator
 
 POINTS = 2048
@@ -38,16 +41,23 @@ class PatchPolish:
         self.kernels = [_kernels(step, patch, kernels).to(pictures) for step in range(steps)]
         self.targets = [_quantiles(F.conv2d(pictures, one).transpose(0, 1).flatten(1)) for one in self.kernels]
 
-    def __call__(self, x: Tensor) -> Tensor:
-        """Polish a picture `[1, 3, h, w]`."""
-        places = x.new_ones(1, 1, x.shape[2] - self.patch + 1, x.shape[3] - self.patch + 1)
-        cover = F.conv_transpose2d(places, x.new_ones(1, 1, self.patch, self.patch))
+    def __call__(self, x: Tensor, plane: Plane = OPEN, settled: Callable[[Tensor], Tensor] | None = None) -> Tensor:
+        """Polish a picture `[1, 3, h, w]`.
+
+        Args:
+            plane: in which it lies.
+            settled: brings it back, after every step, to what must hold.
+        """
+        places = x.new_ones(1, 1, *plane.places((x.shape[2], x.shape[3]), self.patch))
+        cover = plane.folded_back(F.conv_transpose2d(places, x.new_ones(1, 1, self.patch, self.patch)), self.patch)
         for kernels, target in zip(self.kernels, self.targets, strict=True):
             # A few directions of a space of many: each stands for its share of the whole.
             scale = self.rate * kernels[0].numel() / len(kernels)
-            responses = F.conv2d(x, kernels)
+            responses = F.conv2d(plane.extended(x, self.patch), kernels)
             wanted = transported(responses.flatten(2)[0], target).view_as(responses)
-            x = x + scale * F.conv_transpose2d(wanted - responses, kernels) / cover
+            change = plane.folded_back(F.conv_transpose2d(wanted - responses, kernels), self.patch)
+            x = x + scale * change / cover
+            x = x if settled is None else settled(x)
         return x
 
 

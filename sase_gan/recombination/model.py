@@ -15,6 +15,7 @@ from sase_gan.recombination.aligned import AlignedRecombiner
 from sase_gan.recombination.control import Control
 from sase_gan.recombination.drawn import Drawn, shares_of
 from sase_gan.recombination.free import FreeRecombiner
+from sase_gan.recombination.free_drawing import USUAL, Course
 from sase_gan.recombination.schedules import Schedule
 from sase_gan.snapshot import SnapshotMixin
 
@@ -124,18 +125,22 @@ class Recombiner(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-gen
         Args:
             z: `[batch, *latent_shape()]`.
             noise: `[batch, *shape]` for each of `noise_shapes()`, or None for none.
-            control: what serves where, what stays, and where to begin; of the aligned form.
-
-        Raises:
-            UsageError: for a control of the free form.
+            control: what serves where, what stays, and where to begin.
         """
         engine = self.engine
         if isinstance(engine, AlignedRecombiner):
             return engine.draw(z, noise, control)
-        if control is not None:
-            raise UsageError("a control was given, which the free form does not take yet; leave it out")
         size = (int(noise[-1].shape[2]), int(noise[-1].shape[3])) if noise else None
-        pictures, sources = engine.draw(z, noise, size=size)
+        start, strength, course = None, 1.0, USUAL
+        if control is not None:
+            strength = control.strength
+            if strength < 1 and control.picture is not None:
+                start = control.picture.to(z).expand(len(z), -1, -1, -1)
+            # What is kept, or must not serve, is not to be made up for elsewhere.
+            course = Course(even=control.keep is None, polish=not control.regions and control.keep is None)
+        pictures, sources = engine.draw(
+            z, noise, size=size, start=start, strength=strength, course=course, control=control
+        )
         return Drawn(pictures, sources, shares_of(sources, self.config.count))
 
     def _made(self) -> AlignedRecombiner | FreeRecombiner:
