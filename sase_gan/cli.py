@@ -1,5 +1,6 @@
 """The command line: the table of commands. Nothing heavy is imported here; each command imports inside its function."""
 
+import os
 import sys
 
 import typer
@@ -24,6 +25,7 @@ from sase_gan.commands import (
     weights,
 )
 from sase_gan.errors import SaseGanError
+from sase_gan.places import place_error
 
 app = typer.Typer(
     help="Train an image generator from very few pictures, and see honestly how good and how original it is.",
@@ -55,11 +57,27 @@ def main() -> None:
     try:
         app()
     except SaseGanError as error:
-        print(f"sase-gan: {error}", file=sys.stderr)
+        _say(error)
         sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # Whoever read the output has gone, as `| head` does; what is still to be said has no reader.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as error:
+        explained = place_error(error)
+        if explained is None:
+            raise
+        _say(explained)
+        sys.exit(explained.exit_code)
     except KeyboardInterrupt:
         print("sase-gan: interrupted", file=sys.stderr)
         sys.exit(130)
+
+
+def _say(error: SaseGanError) -> None:
+    """Print the sentence; names in it may hold signs that would command the terminal, or that it cannot show."""
+    text = "".join(sign if sign.isprintable() or sign == "\n" else "\N{REPLACEMENT CHARACTER}" for sign in str(error))
+    print(f"sase-gan: {text}", file=sys.stderr)
 
 
 if __name__ == "__main__":

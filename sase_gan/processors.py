@@ -114,8 +114,8 @@ def _busy_seconds(statistics: Path) -> float | None:
 
 def busy_between(before: Reading, after: Reading) -> float:
     """Tell how many processors others kept busy between two readings, of which the second is later."""
-    assert before.busy is not None and after.busy is not None
-    return max(0.0, after.busy - before.busy - (after.own - before.own)) / (after.moment - before.moment)
+    busy = (after.busy or 0.0) - (before.busy or 0.0)
+    return max(0.0, busy - (after.own - before.own)) / (after.moment - before.moment)
 
 
 def threads_for(usable: int, busy: float, processes: int = 1) -> int:

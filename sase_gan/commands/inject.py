@@ -167,8 +167,10 @@ def animate(
 ) -> None:
     """Let the training picture move: animation.mp4 and animation.gif."""
     from sase_gan.drawing import applications
-    from sase_gan.pixels import write_gif, write_mp4
+    from sase_gan.films import check_speed, write_gif, write_mp4
 
+    check_speed(frames_per_second)
+    try_folder(out)
     network = _Opened(model, device).network
     film = applications.animate(network, frames, seed=seed, start_scale=start_scale, alpha=alpha, beta=beta)
     write_mp4(out / "animation.mp4", film, frames_per_second=frames_per_second)

@@ -20,6 +20,14 @@ SettingsOption = Annotated[
     list[str] | None, typer.Option("--set", help="Any setting, for example schedule.log_images=100; repeatable.")
 ]
 SizeOption = Annotated[str | None, typer.Option("--size", help="WIDTHxHEIGHT of the result, such as 800x200.")]
+BackgroundOption = Annotated[
+    str | None,
+    typer.Option(
+        "--background",
+        help="Colour behind transparent pixels and of padding: a name, or #rrggbb. [default: white]",
+        metavar="COLOUR",
+    ),
+]
 HoldoutOption = Annotated[
     float | None,
     typer.Option(

@@ -17,7 +17,8 @@ from torch import Tensor
 
 from sase_gan.drawing.recipes import Recipe, draw_recipes
 from sase_gan.errors import UsageError
-from sase_gan.pixels import FRAMES_PER_SECOND, to_pillow, write_gif, write_mp4
+from sase_gan.films import FRAMES_PER_SECOND, write_gif, write_mp4
+from sase_gan.pixels import to_pillow
 from sase_gan.ui.models import OpenModel
 from sase_gan.ui.uploads import PAINTING_PIXELS, temporary_folder
 

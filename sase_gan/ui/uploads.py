@@ -22,10 +22,11 @@ from PIL import Image
 from torch import Tensor
 
 from sase_gan.datasets.images import Survey, survey
-from sase_gan.datasets.sources import SUFFIXES, open_images
+from sase_gan.datasets.sources import open_images
 from sase_gan.errors import DataError, SaseGanError, UsageError
 from sase_gan.files import write_folder_atomically
-from sase_gan.pixels import FORMATS, decode_picture, to_tensor
+from sase_gan.formats import READ_KINDS, decoders, suffixes
+from sase_gan.pixels import decode_picture, to_tensor
 from sase_gan.runs.presets import ADVISED_IMAGES, FEWEST_IMAGES
 
 MOST_PICTURES = 5000
@@ -36,7 +37,6 @@ MOST_PIXELS = 40_000_000
 PAINTING_PIXELS = 4_000_000
 MOST_PAINTINGS = 32
 PAINTING_BYTES = 16 * 2**20
-READ_KINDS = "PNG, JPEG, WebP, BMP, TIFF and GIF"
 _UNUSUAL = re.compile(r"[^\w. ()-]+")
 
 
@@ -85,12 +85,12 @@ def refuse_large(source: Any, name: str, most: int) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         try:
-            with Image.open(source, formats=FORMATS) as image:
+            with Image.open(source, formats=decoders()) as image:
                 width, height = image.size
         except Image.DecompressionBombError:
             width = height = 2**16
         except Exception as error:
-            raise DataError(f"{name} is no picture that can be read; {READ_KINDS} are") from error
+            raise DataError(f"{name} is no picture that can be read; {READ_KINDS} are read") from error
     if width * height > most:
         size = f"{width * height / 1e6:.0f} megapixels where {most // 10**6} are allowed"
         raise DataError(f"{name} has {size}; scale it down first")
@@ -113,7 +113,7 @@ def uploaded_set(files: object) -> list[Path]:
         _check_zip(zips[0])
     elif len(paths) > MOST_PICTURES:
         raise DataError(f"{len(paths)} pictures were uploaded; {MOST_PICTURES:,} are allowed here")
-    elif strange := [path.name for path in paths if path.suffix.lower() not in SUFFIXES]:
+    elif strange := [path.name for path in paths if path.suffix.lower() not in suffixes()]:
         raise DataError(f"{strange[0]} is no picture by its name; {READ_KINDS} are read, or a zip")
     return paths
 
