@@ -207,6 +207,22 @@ def read_image(source: Path | str | BinaryIO, *, background: Colour = WHITE) -> 
     return to_tensor(decode_picture(source, background=background).rgb)
 
 
+def read_rgba(path: Path | str) -> Tensor:
+    """Read a picture file with its transparency, uint8 [4, H, W], upright.
+
+    Raises:
+        DataError: as `decode_picture`.
+    """
+    name = str(path)
+    with _explained(name), _opened(path) as (file, image):
+        _check_size(image, name)
+        values = scaled(all_bits(image, file), FULL_WHITE) if image.mode.startswith("I") else image
+        rgba = values.convert("RGBA")
+        orientation = _orientation(image)
+        rgba = rgba.transpose(_TRANSPOSE[orientation]) if orientation in _TRANSPOSE else rgba
+        return torch.from_numpy(np.array(rgba)).permute(2, 0, 1).contiguous()
+
+
 def to_tensor(image: Image.Image) -> Tensor:
     """Convert an 8-bit RGB Pillow picture to uint8 [3, H, W]."""
     assert image.mode == "RGB", image.mode

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from sase_gan.errors import UsageError
+from sase_gan.masks import INSIDE, check_proportions, read_mask, same_proportions
 from sase_gan.pixels import read_image, to_float
 from sase_gan.recombination.control import Control, Region, only, without
 from sase_gan.recombination.model import Recombiner
@@ -62,7 +63,7 @@ def make_control(
     photograph = cut_to(picture if isinstance(picture, Tensor) else read_image(Path(picture)), size)
     if mask is None:
         return Control(tuple(regions), None, to_float(photograph), strength)
-    change = _mask(mask, size)
+    change = _mask_of(mask, picture, size)
     hidden = None
     if network.config.form == "free" and strength == 1:
         hidden = _shown(network, photograph, change > 0)
@@ -111,9 +112,20 @@ def _mask(mask: Path | str | Tensor, size: tuple[int, int]) -> Tensor:
     if isinstance(mask, Tensor):
         values = mask.float() if mask.ndim == 2 else mask.float().amax(0)
     else:
-        # Behind transparent pixels a mask is black, as in `inject`.
-        values = read_image(Path(mask), background=(0, 0, 0)).float().amax(0) / 255
+        values = read_mask(mask, size).float()
     return (resize(values[None, None], size)[0, 0] > 0.5).float()
+
+
+def _mask_of(mask: Path | str | Tensor, picture: Path | str | Tensor, size: tuple[int, int]) -> Tensor:
+    """Read the mask of a photograph; one that covers all of it is cut as it is."""
+    if isinstance(mask, Tensor):
+        return _mask(mask, size)
+    whole = (picture if isinstance(picture, Tensor) else read_image(Path(picture))).shape[1:]
+    inside = read_mask(mask)
+    if not same_proportions(inside.shape, size):
+        check_proportions(inside, whole, mask)
+        inside = cut_to(inside[None].to(torch.uint8) * 255, size)[0] >= INSIDE
+    return _mask(inside, size)
 
 
 def cut_to(picture: Tensor, size: tuple[int, int]) -> Tensor:

@@ -37,10 +37,9 @@ def picture(
     """Let a picture enter at one stage."""
     from sase_gan.drawing.applications import inject
 
-    opened = _Opened(model, device, seeds)
-    drawn = inject(
-        opened.network, _read(image), start_scale, _read_mask(mask), seeds=opened.seeds, size=parse_size(size)
-    )
+    opened, entering = _Opened(model, device, seeds, out), _read(image)
+    changing = _read_mask(mask, entering)
+    drawn = inject(opened.network, entering, start_scale, changing, seeds=opened.seeds, size=parse_size(size))
     opened.write(out, drawn, start_scale=str(start_scale))
 
 
@@ -60,15 +59,17 @@ def strip(
 
     from sase_gan.drawing import applications
     from sase_gan.networks.load import own_picture
-    from sase_gan.pixels import grid, write_png
+    from sase_gan.pixels import SHEET, grid, write_png
+    from sase_gan.places import try_file
     from sase_gan.resizing import at_size
 
+    try_file(out)
     opened = _Opened(model, device)
     entering = None if image is None else _read(image)
-    drawn = applications.strip(opened.network, entering, _read_mask(mask), seed=seed)
     first = own_picture(opened.network) if entering is None else entering
+    drawn = applications.strip(opened.network, entering, _read_mask(mask, first), seed=seed)
     shown = torch.cat([at_size(first, opened.network.size)[None], drawn])
-    write_png(out, grid(shown, columns=len(shown)), {**opened.text, "seed": str(seed)})
+    write_png(out, grid(shown, columns=len(shown)), {**opened.text, **SHEET, "seed": str(seed)})
     typer.echo(f"{out}: the picture, then start scales 1 to {len(shown) - 1}")
 
 
@@ -85,8 +86,9 @@ def harmonise(
     """Give a pasted object the look of the training picture."""
     from sase_gan.drawing import applications
 
-    opened = _Opened(model, device, seeds)
-    pictures = _read(composite), _read_mask(mask)
+    opened = _Opened(model, device, seeds, out)
+    pasted = _read(composite)
+    pictures = pasted, _read_mask(mask, pasted)
     drawn = applications.harmonise(opened.network, *pictures, start_scale, seeds=opened.seeds)
     opened.write(out, drawn, application="harmonise")
 
@@ -111,7 +113,7 @@ def edit(
     from sase_gan.networks.load import own_picture
     from sase_gan.pixels import write_png
 
-    opened = _Opened(model, device, seeds)
+    opened = _Opened(model, device, seeds, out)
     if move is not None:
         if edited is not None or mask is not None:
             raise UsageError(
@@ -123,7 +125,8 @@ def edit(
     elif edited is None or mask is None:
         raise UsageError("an edit needs the edited picture and --mask, or --move alone")
     else:
-        rough, changed = _read(edited), _read_mask(mask)
+        rough = _read(edited)
+        changed = _read_mask(mask, rough)
     drawn = applications.edit(opened.network, rough, changed, start_scale, seeds=opened.seeds)
     opened.write(out, drawn, application="edit")
 
@@ -146,7 +149,7 @@ def paint(
     """Turn a flat painting into a picture of the training picture's texture."""
     from sase_gan.drawing.applications import paint_to_image
 
-    opened = _Opened(model, device, seeds)
+    opened = _Opened(model, device, seeds, out)
     drawn = paint_to_image(
         opened.network, _read(painting), start_scale, seeds=opened.seeds, size=parse_size(size), colours=colours
     )
@@ -170,8 +173,7 @@ def animate(
     from sase_gan.films import check_speed, write_gif, write_mp4
 
     check_speed(frames_per_second)
-    try_folder(out)
-    network = _Opened(model, device).network
+    network = _Opened(model, device, out=out).network
     film = applications.animate(network, frames, seed=seed, start_scale=start_scale, alpha=alpha, beta=beta)
     write_mp4(out / "animation.mp4", film, frames_per_second=frames_per_second)
     write_gif(out / "animation.gif", film, frames_per_second=frames_per_second)
@@ -192,7 +194,7 @@ def tile(
     from sase_gan.networks.pyramid import Pyramid
     from sase_gan.pixels import write_png
 
-    opened = _Opened(model, device, seeds)
+    opened = _Opened(model, device, seeds, out)
     if isinstance(opened.network, Pyramid) and opened.network.config.padding != "circular":
         typer.echo(
             "This model learned with borders, which its tiles lack: they may look unlike its samples. The preset "
@@ -216,7 +218,7 @@ def retarget(
     """Another size with objects at their scale (instant models)."""
     from sase_gan.drawing import applications
 
-    opened = _Opened(model, device, seeds)
+    opened = _Opened(model, device, seeds, out)
     opened.write(
         out, applications.retarget(opened.network, parse_size(size), seeds=opened.seeds), application="retarget"
     )
@@ -233,7 +235,7 @@ def symmetric(
     """Pictures that are their own mirror images (instant models)."""
     from sase_gan.drawing import applications
 
-    opened = _Opened(model, device, seeds)
+    opened = _Opened(model, device, seeds, out)
     drawn = applications.symmetric(opened.network, opened.seeds, size=parse_size(size))
     opened.write(out, drawn, application="symmetric")
 
@@ -253,7 +255,7 @@ def analogy(
     """One picture's layout out of the model's picture (instant models)."""
     from sase_gan.drawing import applications
 
-    opened = _Opened(model, device, seeds)
+    opened = _Opened(model, device, seeds, out)
     drawn = applications.analogy(
         opened.network, _read(layout), seeds=opened.seeds, start_scale=start_scale, size=parse_size(size)
     )
@@ -277,25 +279,28 @@ def _parse_move(text: str) -> tuple[tuple[int, int, int, int], tuple[int, int]]:
 class _Opened:
     """A model of one picture that is open, what every PNG says of it, and the seeds to draw."""
 
-    def __init__(self, model: Path, device: str, seeds: str = "0") -> None:
+    def __init__(self, model: Path, device: str, seeds: str = "0", out: Path | None = None) -> None:
         from sase_gan.api.models import find_snapshot
         from sase_gan.drawing.sampling import parse_seeds
         from sase_gan.hardware import choose_hardware
         from sase_gan.networks.load import load_one_picture
+        from sase_gan.places import try_folder
         from sase_gan.snapshot import snapshot_digest
 
+        if out is not None:
+            try_folder(out)
         folder = find_snapshot(model)
         self.network = load_one_picture(folder).to(choose_hardware(device).device)
         self.text = {"snapshot": snapshot_digest(folder)}
         self.seeds = parse_seeds(seeds)
 
     def write(self, out: Path, images: Any, **more: str) -> None:
-        from sase_gan.pixels import grid, write_png
+        from sase_gan.pixels import SHEET, grid, write_png
 
         text = {**self.text, **more}
         for seed, image in zip(self.seeds, images, strict=True):
             write_png(out / f"seed{seed:06d}.png", image, {**text, "seed": str(seed)})
-        write_png(out / "grid.png", grid(images), text)
+        write_png(out / "grid.png", grid(images), {**text, **SHEET})
         typer.echo(f"{len(images)} pictures of {images.shape[3]}x{images.shape[2]} px in {out}")
 
 
@@ -305,8 +310,8 @@ def _read(path: Path) -> Any:
     return read_image(path)
 
 
-def _read_mask(path: Path | None) -> Any:
-    # Behind transparent pixels a mask is black: nothing changes there.
-    from sase_gan.pixels import read_image
+def _read_mask(path: Path | None, picture: Any) -> Any:
+    """Read a mask in the proportions of the picture that it is about."""
+    from sase_gan.masks import read_mask
 
-    return None if path is None else read_image(path, background=(0, 0, 0))
+    return None if path is None else read_mask(path, picture.shape[1:])
