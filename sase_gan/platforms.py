@@ -33,6 +33,26 @@ def free_process_memory_mb() -> float | None:
         return None
 
 
+def allowed_processors() -> set[int] | None:
+    """Return which processors this process may use; None where the system does not tell, as macOS and Windows."""
+    return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
+
+
+def own_niceness() -> int:
+    """Return how readily this process gives way to others; 0 where the system does not tell."""
+    return os.nice(0) if hasattr(os, "nice") else 0
+
+
+def load_average() -> float:
+    """Return how many processes wanted a processor during the last minute; 0 where the system does not tell."""
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+
+
+def ticks_per_second() -> int:
+    """Return the unit of the system's clocks of processor time."""
+    return os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
+
+
 def stop_signals() -> tuple[signal.Signals, ...]:
     """List the signals that ask a program to end: Ctrl-C, a polite kill, a closed terminal, as far as there are any."""
     names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")

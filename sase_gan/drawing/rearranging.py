@@ -275,9 +275,9 @@ def analogy(
         share = max(network.size) / max(layout.shape[1:])
         size = round(layout.shape[1] * share), round(layout.shape[2] * share)
     own = to_float(own_picture(network))[None]
-    recoloured = PatchPolish(own, patch=1, kernels=3, steps=_RECOLOURINGS, rate=1.0)(
-        to_float(at_size(layout, size))[None]
-    )
+    # Flat parts of a layout are many equal values: only sorting spreads them over the colours of the picture.
+    polish = PatchPolish(own, patch=1, kernels=3, steps=_RECOLOURINGS, rate=1.0, exact=size[0] * size[1])
+    recoloured = polish(to_float(at_size(layout, size))[None])
     return _draw(network, seeds, course, to_uint8(recoloured)[0], STRENGTH, size=size)
 
 

@@ -180,7 +180,8 @@ class AttentiveNorm(nn.Module):
     def takes_few_passes(self, x: Tensor) -> bool:
         """Tell whether the statistics of each map by itself give those that this layer standardises by."""
         norm: Any = self.norm
-        by_batch = type(norm) is nn.BatchNorm2d and norm.momentum is not None
+        # One that is frozen standardises by what it has seen, whatever the layer does.
+        by_batch = type(norm) is nn.BatchNorm2d and norm.training and norm.momentum is not None
         by_map = isinstance(norm, nn.GroupNorm) and norm.num_groups == self.channels
         return self.training and (by_batch or by_map) and map_affine.takes_few_passes(x, self.scale.dtype)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import suppress
@@ -14,6 +13,7 @@ from typing import Any
 from sase_gan.errors import SaseGanError, UsageError
 from sase_gan.files import write_atomically
 from sase_gan.metrics.records import write_json
+from sase_gan.processors import usable_processors
 from sase_gan.report.study import STUDY_FILE, write_study
 from sase_gan.studies.spec import Cell, StudySpec, plan_cells
 from sase_gan.studies.table import build_table
@@ -79,7 +79,7 @@ def run_study(
 
 def default_jobs(threads: int) -> int:
     """Tell how many cells of so many threads the cores carry."""
-    return max(1, len(os.sched_getaffinity(0)) // threads) if hasattr(os, "sched_getaffinity") else 1
+    return max(1, usable_processors() // threads)
 
 
 def read_cell(folder: Path, cell: Cell) -> dict[str, Any] | None:

@@ -250,7 +250,7 @@ def test_study_of_layers_goes_on_and_compares_in_pairs(tmp_path, monkeypatch):
     assert seen == [(norm, seed) for seed in (0, 1, 2) for norm in ("batch", "attentive")]
     found = table["sets"][0]["rows"][1]["entries"]["top1"]
     assert (found["mean"], found["difference"], found["mark"]) == (pytest.approx(0.61), pytest.approx(0.1), "better")
-    assert "| an | 3 | 10 |" in (tmp_path / "out" / "study.md").read_text()
+    assert "| an | 3 | 1 | 10 |" in (tmp_path / "out" / "study.md").read_text()
     with pytest.raises(UsageError, match="variant cbam is unknown"):
         study(ClassifyConfig(), ["cbam"], [0])
     with pytest.raises(UsageError, match="another configuration"):

@@ -87,7 +87,7 @@ def test_a_stopped_cell_goes_on_from_its_checkpoint(tmp_path, monkeypatch):
     class PowerCut(Exception):
         pass
 
-    from sase_gan.runs.callbacks import Checkpoints
+    from sase_gan.runs.checkpoints import Checkpoints
 
     save = Checkpoints._save
 
