@@ -5,6 +5,7 @@ busy neighbour the one that waits takes the time slice that the other one needs,
 """
 
 import os
+import sys
 import time
 from collections.abc import Callable, MutableMapping
 from contextlib import suppress
@@ -151,7 +152,7 @@ class Neighbours:
         """
         now = self._read()
         if now.busy is None:
-            return load_average()
+            return load_average() if sys.platform == "darwin" else 0.0
         since = now.moment - self._last.moment
         if self._answer is not None and since < _FRESH:
             return self._answer
