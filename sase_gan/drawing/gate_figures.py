@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -94,12 +95,12 @@ def gate_figures(network: Generator, seeds: Sequence[int] = range(16)) -> GateFi
     parts = [_of_picture(network, seed, region) for seed in seeds]
     return GateFigures(
         closed={
-            name: tuple(_mean(part["closed"][name][mask] for part in parts) for mask in range(gate.groups))
+            name: tuple(fmean(part["closed"][name][mask] for part in parts) for mask in range(gate.groups))
             for name, gate in gates.items()
         },
-        borrowed={name: _mean(part["borrowed"][name] for part in parts) for name in gates},
-        inside=_mean(part["inside"] for part in parts),
-        outside=_mean(part["outside"] for part in parts),
+        borrowed={name: fmean(part["borrowed"][name] for part in parts) for name in gates},
+        inside=fmean(part["inside"] for part in parts),
+        outside=fmean(part["outside"] for part in parts),
     )
 
 
@@ -126,8 +127,3 @@ def _of_picture(network: Generator, seed: int, region: Tensor) -> dict[str, Any]
         "inside": changed_share(before, in_region, region),
         "outside": changed_share(before, in_region, ~region),
     }
-
-
-def _mean(values: Any) -> float:
-    found = list(values)
-    return sum(found) / len(found)

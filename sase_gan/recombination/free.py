@@ -19,7 +19,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -27,6 +26,7 @@ from torch import Tensor
 from sase_gan.errors import DataError, UsageError
 from sase_gan.pixels import to_float
 from sase_gan.recombination.control import Control
+from sase_gan.recombination.drawn import Drawn, shares_of
 from sase_gan.recombination.free_drawing import USUAL, Course, FreeDrawing, Prepared
 from sase_gan.recombination.free_examples import (
     ExampleLevel,
@@ -42,20 +42,6 @@ from sase_gan.recombination.free_settings import FreeSettings
 EXACT_RELATIVES = 6000
 """A level of more patches takes the relatives over from the level before."""
 LARGEST_VARIETY = 10.0
-
-
-class Drawn(NamedTuple):
-    """Pictures drawn by recombination, each pixel with its source.
-
-    Attributes:
-        pictures: float `[batch, 3, height, width]` in [-1, 1].
-        sources: int32 `[batch, height, width, 3]`: index of the training picture, row and column in it. From N on, the
-            number of training pictures, an index means the mirror image of picture `index - N`; the column is then
-            the mirrored one, so that `picture[:, row, column]` is the source in every case.
-    """
-
-    pictures: Tensor
-    sources: Tensor
 
 
 class FreeRecombiner:
@@ -159,14 +145,15 @@ class FreeRecombiner:
             self.settings, self.count, self.size, self.sizes, self.levels, self.relatives, self.polishes
         )
         drawing = FreeDrawing(prepared, self._sizes_for(size), course, control)
-        pictures, sources = [], []
+        pictures, found = [], []
         for one in range(len(z)):
             own = None if noise is None else [part[one : one + 1] for part in noise]
             begin = None if start is None else start[one : one + 1]
             picture, source = drawing.draw(z[one : one + 1], own, begin, strength)
             pictures.append(picture)
-            sources.append(source)
-        return Drawn(torch.cat(pictures), torch.stack(sources))
+            found.append(source)
+        sources = torch.stack(found)
+        return Drawn(torch.cat(pictures), sources, shares_of(sources, self.count))
 
     def _find_relatives(self) -> list[Tensor | None]:
         found: list[Tensor | None] = [None]

@@ -41,19 +41,10 @@ class FreeControl(NamedTuple):
         if self.hidden is not None:
             total = total + FORBIDDEN * self.hidden[index]
         if self.where is not None and self.held.rules is not None:
-            costs = self.held.rules.costs[:, self.pictures(index)]  # [regions, places, n]
-            total = total + (self.where[:, :, None] * costs).sum(0)
+            costs = self.held.rules.costs
+            picture = self.level.split(index)[0] % costs.shape[1]  # mirror images count as theirs
+            total = total + (self.where[:, :, None] * costs[:, picture]).sum(0)
         return total
-
-    def pictures(self, index: Tensor) -> Tensor:
-        """Tell which training picture patches are of; mirror images count as theirs."""
-        return self.level.split(index)[0] % self.held_pictures
-
-    @property
-    def held_pictures(self) -> int:
-        """Return the number of training pictures, without mirror images."""
-        rules = self.held.rules
-        return len(self.level.pictures) if rules is None else rules.costs.shape[1]
 
 
 def free_control(control: Control | None, level: ExampleLevel, size: Size, plane: Plane, count: int) -> FreeControl:

@@ -13,7 +13,7 @@ from sase_gan.config import FrozenRecord
 from sase_gan.errors import UsageError
 from sase_gan.recombination.aligned import AlignedRecombiner
 from sase_gan.recombination.control import Control
-from sase_gan.recombination.drawn import Drawn, shares_of
+from sase_gan.recombination.drawn import Drawn
 from sase_gan.recombination.free import FreeRecombiner
 from sase_gan.recombination.free_drawing import USUAL, Course
 from sase_gan.recombination.schedules import Schedule
@@ -138,10 +138,7 @@ class Recombiner(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-gen
                 start = control.picture.to(z).expand(len(z), -1, -1, -1)
             # What is kept, or must not serve, is not to be made up for elsewhere.
             course = Course(even=control.keep is None, polish=not control.regions and control.keep is None)
-        pictures, sources = engine.draw(
-            z, noise, size=size, start=start, strength=strength, course=course, control=control
-        )
-        return Drawn(pictures, sources, shares_of(sources, self.config.count))
+        return engine.draw(z, noise, size=size, start=start, strength=strength, course=course, control=control)
 
     def _made(self) -> AlignedRecombiner | FreeRecombiner:
         config = self.config

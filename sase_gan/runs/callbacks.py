@@ -235,8 +235,7 @@ class Snapshots(Callback):
             viewer.figures(seen, figures)
 
     def _is_turn(self, seen: int) -> bool:
-        measured = [images_seen(record) or 0 for record in read_run(self.run.path).results]
-        return figures_due(seen, max(measured, default=0), self.plan.config.schedule.evaluation_count)
+        return figures_due(seen, self.run.measured(), self.plan.config.schedule.evaluation_count)
 
     def _figures(self, network: Network, seen: int) -> EvaluationRecord | None:
         if self.measure is None or not self.plan.measurable(network):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -12,9 +12,17 @@ IMAGES_A_PICTURE = 10
 """So many images are learnt from for each picture that is drawn for figures, which holds their time near a tenth."""
 
 
-def figures_due(seen: int, measured: int, count: int) -> bool:
-    """Tell whether a snapshot is measured by `count` pictures, when the last measured one had seen so many images."""
-    return seen - measured >= IMAGES_A_PICTURE * count
+def figures_due(seen: int, measured: Iterable[int], count: int) -> bool:
+    """Tell whether a snapshot is measured by `count` pictures.
+
+    Args:
+        measured: the images seen of measured snapshots; those that are not earlier do not count.
+
+    Example:
+        >>> figures_due(300, [0, 100, 300], 20), figures_due(299, [0, 100], 20)
+        (True, False)
+    """
+    return seen - max((at for at in measured if at < seen), default=0) >= IMAGES_A_PICTURE * count
 
 
 def is_due(module: Any, trainer: Trainer, batch: Any, interval: int | Sequence[int]) -> bool:

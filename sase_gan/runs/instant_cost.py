@@ -10,10 +10,9 @@ import torch
 from torch import Tensor
 
 from sase_gan.datasets.images import load_image_set
-from sase_gan.drawing.sampling import draw_inputs, evaluating
+from sase_gan.drawing.sampling import sample_images
 from sase_gan.hardware import Hardware, peak_memory_mb
 from sase_gan.pixels import to_float, to_uint8
-from sase_gan.recombination.model import Recombiner
 from sase_gan.resizing import resize
 from sase_gan.runs.instant import build
 from sase_gan.seeds import generator
@@ -56,10 +55,9 @@ def measure_instant(request: InstantRequest, hardware: Hardware, *, drawn: int =
     start = time.process_time()
     made = build(RecombinationSection(form=form), pictures, names, hardware, mirror=request.count > 1)
     network = made.network
-    _draw(network, range(1))
+    sample_images(network, range(1))
     ready = time.process_time()
-    for first in range(0, drawn, 4):
-        _draw(network, range(first, min(first + 4, drawn)))
+    sample_images(network, range(drawn), batch_size=4)
     end = time.process_time()
     return InstantCost(form, ready - start, (end - ready) / drawn, peak_memory_mb(hardware.device))
 
@@ -80,9 +78,3 @@ def enough(pictures: Tensor, count: int) -> Tensor:
         part = pictures[index % len(pictures), :, top : top + cut, left : left + cut]
         more.append(to_uint8(resize(to_float(part[None]), (side, side))))
     return torch.cat([pictures[:count], *more])
-
-
-def _draw(network: Recombiner, seeds: range) -> None:
-    inputs = draw_inputs(network, seeds).to(network.pictures.device)
-    with evaluating(network):
-        to_uint8(network(inputs.z, inputs.noise).pictures).cpu()

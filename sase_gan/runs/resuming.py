@@ -91,6 +91,5 @@ def restore(run: RunFolder, plan: RunPlan, seen: int, step: int) -> list[str]:
         return run.forget_after(seen)
     if not crossed(seen, step, plan.snapshot_images):
         return run.forget_after(seen, extra=[seen])
-    measured = [at for at in run.measured() if at < seen]
-    due = figures_due(seen, max(measured, default=0), plan.config.schedule.evaluation_count)
+    due = figures_due(seen, run.measured(), plan.config.schedule.evaluation_count)
     return run.forget_after(seen, unmeasured=[] if due else [seen])

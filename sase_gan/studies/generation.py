@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sase_gan.config import merge, preset_folder
 from sase_gan.files import write_atomically
-from sase_gan.studies.spec import Cell
+from sase_gan.studies.spec import NEVER, Cell
+
+if TYPE_CHECKING:
+    from sase_gan.runs.folder import RunFolder
 
 _GROUPS = ("distribution", "patches", "copying")
-_NEVER = 1_000_000_000
 # What a cell's training leaves out: it is measured at its end, by the study.
-_BARE = {"snapshot_images": _NEVER, "evaluation_count": 0, "baseline_images": 0}
+_BARE = {"snapshot_images": NEVER, "evaluation_count": 0, "baseline_images": 0}
 
 
 def run_generation(cell: Cell, folder: Path, *, device: str = "auto", threads: int | None = 1) -> dict[str, Any] | None:
@@ -30,7 +32,7 @@ def run_generation(cell: Cell, folder: Path, *, device: str = "auto", threads: i
     run = RunFolder(folder / "run")
     if train(cell, folder, device, threads):
         return None
-    told = _clock(run.checkpoint)
+    told = _clock(run)
     options = EvaluationOptions(
         run.path,
         out=folder / "evaluation",
@@ -100,13 +102,14 @@ def _write_yaml(path: Path, settings: dict[str, Any]) -> None:
         temporary.write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
 
 
-def _clock(checkpoint: Path) -> dict[str, Any]:
+def _clock(run: RunFolder) -> dict[str, Any]:
     """Read images seen and CPU seconds; a model without training has neither."""
-    if not checkpoint.is_file():
-        return {}
-    import torch
+    from sase_gan.runs.checkpoints import find_checkpoint
 
-    clock = torch.load(checkpoint, map_location="cpu", weights_only=True)["clock"]
+    found = find_checkpoint(run)
+    if found is None:
+        return {}
+    clock = found.content["clock"]
     return {"images_seen": clock["images_seen"], "cpu_seconds": round(clock["cpu_seconds"], 1)}
 
 

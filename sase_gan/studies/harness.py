@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import suppress
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 from sase_gan.errors import SaseGanError, UsageError
-from sase_gan.files import write_atomically
 from sase_gan.metrics.records import write_json
 from sase_gan.processors import usable_processors
 from sase_gan.report.study import STUDY_FILE, write_study
@@ -139,10 +137,7 @@ def _write(
     spec: StudySpec, folder: Path, records: Sequence[Mapping[str, Any]], skipped: Mapping[str, str]
 ) -> dict[str, Any]:
     table = build_table(spec, records, skipped)
-    with suppress(FileExistsError):
-        folder.mkdir(parents=True)
-    with write_atomically(folder / STUDY_FILE) as temporary:
-        temporary.write_text(json.dumps(table, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    write_json(folder / STUDY_FILE, table)
     write_study(folder)
     return table
 

@@ -14,6 +14,8 @@ from sase_gan.config import FrozenRecord, build, list_presets, load_yaml, merge,
 from sase_gan.errors import UsageError
 
 _NAME = re.compile(r"[A-Za-z0-9][\w+.-]*")
+NEVER = 1_000_000_000
+"""Images that no training sees: where something else ends it, or is not wanted."""
 PRESET_KEY = "preset"
 """In an arm's settings: another preset than the study's."""
 
@@ -47,7 +49,7 @@ class Budget(FrozenRecord):
     def schedule(self) -> dict[str, Any]:
         """Return the settings of a training's schedule that keep to it."""
         if self.cpu_seconds is not None:
-            return {"cpu_seconds": self.cpu_seconds, "total_images": 1_000_000_000}
+            return {"cpu_seconds": self.cpu_seconds, "total_images": NEVER}
         return {} if self.images is None else {"total_images": self.images}
 
     def __str__(self) -> str:

@@ -10,7 +10,8 @@ from torch import Tensor
 from sase_gan.errors import DataError, UsageError
 from sase_gan.metrics.single_image import patch_swd
 from sase_gan.pixels import to_float, to_uint8
-from sase_gan.recombination.free import Drawn, FreeRecombiner
+from sase_gan.recombination.drawn import Drawn
+from sase_gan.recombination.free import FreeRecombiner
 from sase_gan.recombination.free_examples import ExampleLevel, carry_relatives, find_relatives, level_sizes
 from sase_gan.recombination.free_polish import PatchPolish
 from sase_gan.recombination.free_settings import FreeSettings
