@@ -7,6 +7,7 @@ import random
 import re
 import shutil
 import signal
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -347,6 +348,7 @@ def try_mutations(whole: RunFolder, folder: Path, numbers: range) -> None:
         path = files[number % len(files)]
         before = path.read_bytes()
         path.write_bytes(damaged(before, source))
+        start = time.process_time()
         for read in (
             run.chosen_snapshot,
             run.records,
@@ -363,6 +365,8 @@ def try_mutations(whole: RunFolder, folder: Path, numbers: range) -> None:
                 continue
             except Exception as error:
                 raise AssertionError(f"mutation {number} of {path.name}: {type(error).__name__}: {error}") from error
+        # Processor time; ours is a few hundredths of a second, quadratic parsing took fifteen.
+        assert time.process_time() - start < 5, f"mutation {number} of {path.name}"
         assert run.chosen_snapshot().is_relative_to(run.path)
         path.write_bytes(before)
 
