@@ -16,6 +16,8 @@ from sase_gan.errors import UsageError
 Record = TypeVar("Record", bound=BaseModel)
 LARGEST_FILE = 2**20
 """Bytes of a configuration file that is read."""
+DEEPEST = 20
+"""Brackets within each other in one."""
 
 
 class FrozenRecord(BaseModel):
@@ -84,9 +86,7 @@ def load_yaml(path: Path) -> dict[str, Any]:
                 f"configuration file {path} has {path.stat().st_size:,} bytes; at most {LARGEST_FILE:,} are read"
             )
         text = path.read_text(encoding="utf-8")
-        # Names for parts of a file let a few lines stand for gigabytes.
-        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):
-            raise UsageError(f"configuration file {path} refers to parts of itself (*name); write them out")
+        _check_modest(path, text)
         data = yaml.safe_load(text)
     except UnicodeDecodeError as error:
         raise UsageError(f"configuration file {path} is no text in UTF-8; it is damaged or of another kind") from error
@@ -102,6 +102,21 @@ def load_yaml(path: Path) -> dict[str, Any]:
     if not isinstance(data, dict | None):
         raise UsageError(f"configuration file {path} holds a {type(data).__name__}; it must hold keys and values")
     return data or {}
+
+
+def _check_modest(path: Path, text: str) -> None:
+    """Refuse what costs beyond measure to read: parts that stand for others, and brackets within brackets.
+
+    Names for parts let a few lines stand for gigabytes, and the time of nested brackets grows by their square.
+    """
+    depth = 0
+    for token in yaml.scan(text):
+        if isinstance(token, yaml.AliasToken):
+            raise UsageError(f"configuration file {path} refers to parts of itself (*name); write them out")
+        depth += isinstance(token, yaml.FlowSequenceStartToken | yaml.FlowMappingStartToken)
+        depth -= isinstance(token, yaml.FlowSequenceEndToken | yaml.FlowMappingEndToken)
+        if depth > DEEPEST:
+            raise UsageError(f"configuration file {path} nests more than {DEEPEST} brackets; it is damaged")
 
 
 def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:

@@ -185,3 +185,17 @@ def test_files_that_are_no_configuration_are_refused(tmp_path):
             load_yaml(tmp_path / "bad.yaml")
     (tmp_path / "empty.yaml").write_text("# nothing\n")
     assert load_yaml(tmp_path / "empty.yaml") == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: &x [1]\nb: *x\n", "refers to parts of itself"),
+        ("a: " + "[" * 20_000, "nests more than 20 brackets"),
+        ("# " + "x" * 2**20, "at most 1,048,576 are read"),
+    ],
+)
+def test_a_file_that_costs_beyond_measure_is_refused(text, message, tmp_path):
+    (tmp_path / "config.yaml").write_text(text)
+    with pytest.raises(UsageError, match=message):
+        load_yaml(tmp_path / "config.yaml")
