@@ -159,6 +159,22 @@ def metrics(
     _check({rung.name: rung.record.colour("copying") for rung in rungs}, "held-out half, as it is")
 
 
+@app.command("gates")
+def gates(
+    snapshot: Annotated[Path, typer.Argument(help="A snapshot, or a run, of a generator with SASE gates.")],
+    count: Annotated[int, typer.Option(min=1, help="Pictures, from seed 0 on.")] = 64,
+    out: TableOption = None,
+) -> None:
+    """What do gates do? Shares of pixels that change by 8 levels or more: masks closed by hand, styles borrowed."""
+    from sase_gan.api.models import find_snapshot
+    from sase_gan.drawing.gate_figures import gate_figures, gates_table
+    from sase_gan.networks.load import load_generator
+
+    folder = find_snapshot(snapshot)
+    found = gate_figures(load_generator(folder), range(count))
+    _tell([f"{folder.name}, {count} pictures, shares of their pixels", gates_table(found)], out, end="\n")
+
+
 @app.command("copying")
 def copying(
     real: RealArgument,
@@ -251,3 +267,40 @@ def one_shot(
     print_table(title, ("stage", "iterations", "fast s", "plain s", "speed"), rows)
     typer.echo(f"the whole run is {plain.seconds / fast.seconds:.2f} times as fast as the straightforward loop")
     typer.echo(f"peak memory {fast.peak_memory_mb:,.0f} MB, straightforward {plain.peak_memory_mb:,.0f} MB")
+
+
+@app.command("instant")
+def instant(
+    pictures: Annotated[Path, typer.Argument(help="A folder or zip of pictures, or one; crops of them make up more.")],
+    sides: Annotated[str, typer.Option(help="Sides in px, with commas.")] = "64,128,256",
+    counts: Annotated[str, typer.Option(help="Training pictures, with commas; 1 takes the free form.")] = "25,100,1000",
+    drawn: Annotated[int, typer.Option(min=1, help="Timed pictures of each.")] = 8,
+    threads: ThreadsOption = 1,
+    device: DeviceOption = "auto",
+    out: TableOption = None,
+) -> None:
+    """Time models without training: CPU seconds to make one and to draw a picture, each in a process of its own."""
+    from sase_gan.hardware import choose_hardware
+    from sase_gan.runs.instant_cost import InstantRequest, measure_instant
+
+    hardware = choose_hardware(device, "32-true", threads)
+    lines = ["| pictures | side | form | CPU s to make | CPU s a picture | memory at most |", "|" + " --- |" * 6]
+    for count in _whole_numbers(counts, "--counts"):
+        for side in _whole_numbers(sides, "--sides"):
+            request = InstantRequest(pictures, count, side)
+            cost = _in_own_process(measure_instant, request, hardware, drawn=drawn)
+            memory = f"{cost.peak_memory_mb / 1000:.2f} GB"
+            times = f"{cost.seconds_to_make:.1f} | {cost.seconds_a_picture:.2f}"
+            lines.append(f"| {count:,} | {side} px | {cost.form} | {times} | {memory} |")
+            typer.echo(lines[-1], err=True)
+    note = f"{drawn} pictures each, on {hardware.name}, {hardware.threads} threads, mirror images too where aligned"
+    _tell(["\n".join(lines), note], out, end="\n")
+
+
+def _whole_numbers(text: str, option: str) -> list[int]:
+    from sase_gan.errors import UsageError
+
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() and int(part) for part in parts):
+        raise UsageError(f"{option} is {text!r}; it must be whole numbers above 0 with commas, such as 64,128")
+    return [int(part) for part in parts]

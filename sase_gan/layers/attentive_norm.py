@@ -3,6 +3,8 @@
 Not the CVPR 2020 method of the same name, which is another idea. Written from the paper's formulae.
 
 Deviations, each an option or a guard:
+* `init_scale="batch"`: the layer starts as batch normalisation, its components alike up to a jitter and its attention
+  silent, as `from_batchnorm` builds it; both grow as they are of use.
 * `init_scale="unit"`: with the published initialisation the expected gain is `num_components / 2`, because the
   mixture weights are not normalised; dividing both tables by it makes the layer start as a standardisation.
 * On a 1x1 map the unbiased variance does not exist; it counts as 0 there.
@@ -46,8 +48,8 @@ class AttentiveNorm(nn.Module):
         num_components: K, the number of affine maps.
         norm: "batch" (running statistics) or "group" (with `num_groups`; `num_groups=channels` is instance statistics).
         attention_norm: of the K logits: "batch" as published, "group", or "none", which gives W a bias.
-        init_scale: "paper", scale ~ N(1, 0.1^2) and shift ~ N(0, 0.1^2); or "unit", both divided by the sum of the
-            expected mixture weights, so that the expected gain is 1.
+        init_scale: "paper", scale ~ N(1, 0.1^2) and shift ~ N(0, 0.1^2); "unit", both divided by the sum of the
+            expected mixture weights, so that the expected gain is 1; or "batch", exactly the standardised input.
         decay_affine: whether the two tables take weight decay (as the authors' do); otherwise a model lists them
             among its parameters without.
 
@@ -71,7 +73,7 @@ class AttentiveNorm(nn.Module):
         descriptor_eps: float = 1e-3,
         eps: float = 1e-5,
         momentum: float = 0.1,
-        init_scale: Literal["paper", "unit"] = "paper",
+        init_scale: Literal["paper", "unit", "batch"] = "paper",
         decay_affine: bool = True,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
@@ -83,7 +85,7 @@ class AttentiveNorm(nn.Module):
             raise ValueError(f"num_groups is {num_groups}; it must divide the {channels} channels")
         check_choice("attention_norm", attention_norm, ("batch", "group", "none"))
         check_choice("activation", activation, ("hard_sigmoid", "sigmoid", "softmax"))
-        check_choice("init_scale", init_scale, ("paper", "unit"))
+        check_choice("init_scale", init_scale, ("paper", "unit", "batch"))
         factory: dict[str, Any] = {"device": device, "dtype": dtype}
         self.channels, self.num_components = channels, num_components
         self.activation, self.descriptor_eps = activation, descriptor_eps
@@ -114,6 +116,23 @@ class AttentiveNorm(nn.Module):
         for norm in (self.norm, self.attn_norm):
             if not isinstance(norm, nn.Identity):
                 norm.reset_parameters()  # type: ignore[operator]
+        if self.init_scale == "batch":
+            self._start_as(torch.ones(()), torch.zeros(()), jitter=0.1)
+            self._silence()
+
+    @torch.no_grad()
+    def _start_as(self, weight: Tensor, bias: Tensor, *, jitter: float) -> None:
+        """Set the tables so that equal mixture weights give this affine map; the relative jitter cancels over them."""
+        total = self.num_components * self.expected_weight
+        for table, value in ((self.scale, weight), (self.shift, bias)):
+            spread = jitter * torch.randn_like(table)
+            table.copy_(value / total * (1 + spread - spread.mean(0)))
+
+    def _silence(self) -> None:
+        """Zero what drives the attention, so that all mixture weights are equal whatever comes in."""
+        driver: Any = self.proj if isinstance(self.attn_norm, nn.Identity) else self.attn_norm
+        nn.init.zeros_(driver.weight)
+        nn.init.zeros_(driver.bias)
 
     def zero_init(self) -> None:
         """Zero both tables: the output is 0, the usual start of the last norm of a residual branch."""
@@ -161,7 +180,8 @@ class AttentiveNorm(nn.Module):
     def takes_few_passes(self, x: Tensor) -> bool:
         """Tell whether the statistics of each map by itself give those that this layer standardises by."""
         norm: Any = self.norm
-        by_batch = type(norm) is nn.BatchNorm2d and norm.momentum is not None
+        # One that is frozen standardises by what it has seen, whatever the layer does.
+        by_batch = type(norm) is nn.BatchNorm2d and norm.training and norm.momentum is not None
         by_map = isinstance(norm, nn.GroupNorm) and norm.num_groups == self.channels
         return self.training and (by_batch or by_map) and map_affine.takes_few_passes(x, self.scale.dtype)
 
@@ -230,20 +250,15 @@ class AttentiveNorm(nn.Module):
         weight, bias = getattr(batch_norm, "weight", None), getattr(batch_norm, "bias", None)
         weight = torch.ones_like(mean) if weight is None else weight.detach()
         bias = torch.zeros_like(mean) if bias is None else bias.detach()
-        total = num_components * layer.expected_weight
         norm: Any = layer.norm
+        layer._start_as(weight, bias, jitter=jitter)
         with torch.no_grad():
-            for table, value in ((layer.scale, weight), (layer.shift, bias)):
-                spread = jitter * torch.randn_like(table)
-                table.copy_(value / total * (1 + spread - spread.mean(0)))
             norm.running_mean.copy_(mean)
             norm.running_var.copy_(variance)
             if getattr(batch_norm, "num_batches_tracked", None) is not None:
                 norm.num_batches_tracked.copy_(batch_norm.num_batches_tracked)
-            if mode == "exact":
-                driver: Any = layer.proj if attention_norm == "none" else layer.attn_norm
-                nn.init.zeros_(driver.weight)
-                nn.init.zeros_(driver.bias)
+        if mode == "exact":
+            layer._silence()
         return layer.train(batch_norm.training)
 
     def extra_repr(self) -> str:
