@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from sase_gan.layers.batch_norm_apart import BatchNormApart
 from sase_gan.layers.spectral_norm import spectral_norm
 from sase_gan.layers.statistics import constant, like
 
@@ -39,7 +40,7 @@ def conv(
 
 def batch_norm(channels: int) -> nn.BatchNorm2d:
     """Build a batch normalisation with the family's start: weight N(1, 0.02^2), bias 0."""
-    module = nn.BatchNorm2d(channels)
+    module = BatchNormApart(channels)
     nn.init.normal_(module.weight, 1.0, WEIGHT_STD)
     return module
 

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from sase_gan.layers.primitives import WEIGHT_STD, batch_norm
 from sase_gan.layers.spectral_norm import spectral_norm
-from sase_gan.layers.statistics import check_choice, check_counts, normalise, wide
+from sase_gan.layers.statistics import check_choice, check_counts, like, normalise, wide
 
 MASK_EPS = 1e-6
 Weighting = Literal["share", "softmax", "free"]
@@ -168,7 +168,8 @@ class SynthesisSASE(nn.Module):
 
     def apply_gate(self, masks: Tensor, styles: Tensor, target: Tensor) -> Tensor:
         """Scale `target` by the gate of given masks and styles, which a caller may have changed."""
-        gate = self.gate(masks, styles).to(target.dtype)
+        # In the target's memory format while it is small, so that the resized gate has it too.
+        gate = like(self.gate(masks, styles).to(target.dtype), target)
         return target * F.interpolate(gate, size=target.shape[2:], mode="nearest")
 
     def extra_repr(self) -> str:

@@ -21,8 +21,10 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from sase_gan.config import FrozenRecord
+from sase_gan.layers.batch_norm_apart import BatchNormApart, batches_apart
 from sase_gan.layers.excitation import SkipExcitation
 from sase_gan.layers.primitives import GatedLinearUnit, UpsampleConv, batch_norm, conv
 from sase_gan.networks import channel_tables as tables
@@ -106,11 +108,36 @@ class Discriminator(nn.Module):
             quadrant: 0 to 3, the quarter from which the part decoder rebuilds; None skips the decoders. One quadrant
                 serves the whole batch, as released.
         """
+        maps, small, logits = self._judge(pictures)
+        reconstructions = {} if quadrant is None else self._reconstruct(pictures.big, maps, small, quadrant)
+        return Judgement(logits, reconstructions)
+
+    def judge_both(self, real: Pictures, fake: Pictures, quadrant: int | None = None) -> tuple[Judgement, Tensor]:
+        """Judge real and generated pictures, equally many, in one pass; return the judgement and the fakes' logits.
+
+        Equal to two calls to rounding: the statistics of both batches stay apart. Not twice differentiable.
+        """
+        assert len(real.big) == len(fake.big)
+        with batches_apart(self, 2):
+            joined = Pictures(torch.cat([real.big, fake.big]), torch.cat([real.small, fake.small]))
+            maps, small, logits = self._judge(joined)
+        real_logits, fake_logits = logits.chunk(2)
+        if quadrant is None:
+            return Judgement(real_logits, {}), fake_logits
+        maps, small = {side: maps[side].chunk(2)[0] for side in (8, 16)}, small.chunk(2)[0]
+        return Judgement(real_logits, self._reconstruct(real.big, maps, small, quadrant)), fake_logits
+
+    @property
+    def keeps_batches_apart(self) -> bool:
+        """Tell whether `judge_both` can be called: not with norms that are no `BatchNormApart`."""
+        norms = (module for module in self.modules() if isinstance(module, _BatchNorm))
+        return all(isinstance(norm, BatchNormApart) for norm in norms)
+
+    def _judge(self, pictures: Pictures) -> tuple[dict[int, Tensor], Tensor, Tensor]:
         maps = self._features(pictures.big)
         small = self.small_branch(pictures.small)
         logits = [self.head(maps[8]).flatten(1), self.small_head(small).flatten(1)]
-        reconstructions = {} if quadrant is None else self._reconstruct(pictures.big, maps, small, quadrant)
-        return Judgement(torch.cat(logits, dim=1), reconstructions)
+        return maps, small, torch.cat(logits, dim=1)
 
     def _features(self, images: Tensor) -> dict[int, Tensor]:
         maps = {self.top: self.stem(images)}

@@ -128,8 +128,12 @@ class LowShotModule(TrainingClock):
         real_big.requires_grad_(penalise)
         fake = self._augmented(Pictures(fake.big.detach(), fake.small.detach()), source)
         with self.toggled_optimizer(optimiser), self._weights_read_once():
-            judged = self.discriminator(self.discriminator.pictures(real_big), self._quadrant() if rebuild else None)
-            fake_logits = self.discriminator(fake).logits
+            pictures, quadrant = self.discriminator.pictures(real_big), self._quadrant() if rebuild else None
+            # Not where the spectral norms advance between the two batches, or a penalty differentiates twice.
+            if self._reads_weights_once and not penalise and self.discriminator.keeps_batches_apart:
+                judged, fake_logits = self.discriminator.judge_both(pictures, fake, quadrant)
+            else:
+                judged, fake_logits = self.discriminator(pictures, quadrant), self.discriminator(fake).logits
             margins = [losses.random_margins(judged.logits, generator=source) for _ in range(2)]
             terms = losses.discriminator_hinge(judged.logits, fake_logits, *margins)
             total = torch.stack(list(terms.values())).sum()
@@ -167,7 +171,11 @@ class LowShotModule(TrainingClock):
 
     def _weights_read_once(self) -> AbstractContextManager[None]:
         """Divide each weight by its spectral norm once within the block, however often it is read."""
-        return parametrize.cached() if self.config.optimiser.power_iteration == "step" else nullcontext()
+        return parametrize.cached() if self._reads_weights_once else nullcontext()
+
+    @property
+    def _reads_weights_once(self) -> bool:
+        return self.config.optimiser.power_iteration == "step"
 
     def _augmented(self, pictures: Pictures, source: torch.Generator) -> Pictures:
         """Augment both sizes, alike or independently as configured; equal entries are augmented once."""

@@ -129,3 +129,39 @@ def test_decoders_double_from_8_px_and_do_not_follow_the_width(image_size, doubl
 def test_size_that_no_network_is_built_for_is_refused():
     with pytest.raises(ValueError, match="image_size is 48; choose one of"):
         DiscriminatorConfig(image_size=48)
+
+
+@pytest.mark.parametrize("quadrant", [None, 2])
+def test_both_batches_in_one_pass_are_judged_as_in_two(quadrant):
+    network = Discriminator(DiscriminatorConfig(image_size=32, width=8, decoder_width=4)).double()
+    other = Discriminator(network.config).double()
+    other.load_state_dict(network.state_dict())
+    real, fake = (Pictures(torch.randn(3, 3, 32, 32).double(), torch.randn(3, 3, 16, 16).double()) for _ in range(2))
+    assert network.keeps_batches_apart
+    with parametrize.cached():
+        judged, fake_logits = network.judge_both(real, fake, quadrant)
+    with parametrize.cached():
+        expected, expected_fake = other(real, quadrant), other(fake).logits
+    assert judged.reconstructions.keys() == expected.reconstructions.keys()
+    total, other_total = (
+        logits.square().sum()
+        + fakes.exp().sum()
+        + sum((r.rebuilt - r.target).square().sum() for r in judgement.reconstructions.values())
+        for judgement, logits, fakes in (
+            (judged, judged.logits, fake_logits),
+            (expected, expected.logits, expected_fake),
+        )
+    )
+    assert (judged.logits - expected.logits).abs().max() < 1e-12
+    assert (fake_logits - expected_fake).abs().max() < 1e-12
+    used = [name for name, _ in network.named_parameters() if quadrant is not None or not name.startswith("decode")]
+    found, wanted = (
+        torch.autograd.grad(value, [dict(n.named_parameters())[name] for name in used])
+        for value, n in ((total, network), (other_total, other))
+    )
+    assert all(torch.allclose(a, b, atol=1e-10) for a, b in zip(found, wanted, strict=True))
+    assert all(torch.allclose(a, b, atol=1e-12) for a, b in zip(network.buffers(), other.buffers(), strict=True))
+
+
+def test_norms_of_scaled_kernels_keep_no_batches_apart():
+    assert not Discriminator(DiscriminatorConfig(image_size=32, width=8, conv="aw")).keeps_batches_apart
