@@ -114,7 +114,8 @@ def _busy_seconds(statistics: Path) -> float | None:
 
 def busy_between(before: Reading, after: Reading) -> float:
     """Tell how many processors others kept busy between two readings, of which the second is later."""
-    assert before.busy is not None and after.busy is not None
+    assert before.busy is not None
+    assert after.busy is not None
     return max(0.0, after.busy - before.busy - (after.own - before.own)) / (after.moment - before.moment)
 
 

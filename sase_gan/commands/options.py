@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperCommand
 
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
-ThreadsOption = Annotated[int | None, typer.Option("--threads", help="CPU threads; default: as many as others leave idle.")]
+ThreadsOption = Annotated[int | None, typer.Option("--threads", help="CPU threads. [default: as many as are idle]")]
 PrecisionOption = Annotated[str | None, typer.Option("--precision", help="32-true or bf16-mixed; default by device.")]
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="YAML file, laid over the preset.")]
 SettingsOption = Annotated[
