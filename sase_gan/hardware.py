@@ -1,12 +1,12 @@
 """What this machine can do: device, precision, threads, memory; and which process of a run this is."""
 
 import os
-import sys
 from dataclasses import dataclass
 
 import torch
 
 from sase_gan.errors import UsageError
+from sase_gan.platforms import free_process_memory_mb, peak_process_memory_mb
 from sase_gan.processors import neighbours, threads_for, usable_processors
 
 
@@ -100,19 +100,14 @@ def free_memory_mb(hardware: Hardware) -> float | None:
     """Ask how much memory of the device is free; None where it cannot be told."""
     if hardware.kind == "cuda":
         return torch.cuda.mem_get_info()[0] / 2**20
-    try:
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**20
-    except (ValueError, OSError):
-        return None
+    return free_process_memory_mb()
 
 
 def peak_memory_mb(device: torch.device) -> float:
-    """Ask for the most memory that was used so far: of the device on a GPU, of the process on a CPU."""
+    """Ask for the most memory that was used so far: of the device on a GPU, else of the process; 0 if unknown."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
-    import resource  # Unix has it
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+    return peak_process_memory_mb() or 0.0
 
 
 def is_first_process() -> bool:

@@ -12,13 +12,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from sase_gan.platforms import allowed_processors, load_average, own_niceness, ticks_per_second
+
 # Turns in a loop, or milliseconds, before a thread sleeps: GNU's OpenMP, which torch uses on Linux, and LLVM's and
 # Intel's, which it uses elsewhere. A few microseconds still catch the next piece of work of a quiet step.
 PATIENCE = {"GOMP_SPINCOUNT": "1000", "KMP_BLOCKTIME": "0"}
 _USERS_CHOICE = ("OMP_WAIT_POLICY", *PATIENCE)
 # Ticks of the clock are 10 ms: a reading over less says little, one over more is of the past.
 _SHORTEST, _LONGEST, _FRESH = 0.25, 30.0, 5.0
-_TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 
 
 def sleep_while_waiting(environment: MutableMapping[str, str] | None = None) -> None:
@@ -35,8 +36,8 @@ def sleep_while_waiting(environment: MutableMapping[str, str] | None = None) -> 
 def usable_processors() -> int:
     """Count the processors that this process may use: its affinity, and its control groups' quota rounded up."""
     count = os.cpu_count() or 1
-    with suppress(AttributeError, OSError):  # macOS and Windows know no affinity
-        count = len(os.sched_getaffinity(0))
+    with suppress(OSError):
+        count = len(allowed_processors() or range(count))
     quota = processor_quota()
     return count if quota is None else max(1, min(count, -int(-quota // 1)))
 
@@ -98,25 +99,26 @@ def read_clocks(statistics: Path = Path("/proc/stat")) -> Reading:
 
 def _busy_seconds(statistics: Path) -> float | None:
     try:
-        allowed = os.sched_getaffinity(0)
+        allowed = allowed_processors()
         lines = statistics.read_text().splitlines()
-    except (AttributeError, OSError):
+    except OSError:
+        return None
+    if allowed is None:
         return None
     # What runs at lower priority gives way to us, and is idle time as good as any, unless we are as polite.
-    polite, ticks = os.nice(0) > 0, 0
+    polite, ticks = own_niceness() > 0, 0
     for line in lines:
         name, *numbers = line.split()
         if name.startswith("cpu") and name[3:].isdecimal() and int(name[3:]) in allowed:
             user, nice, system, _idle, _waiting, interrupts, soft, stolen = map(int, numbers[:8])
             ticks += user + nice * polite + system + interrupts + soft + stolen
-    return ticks / _TICKS_PER_SECOND
+    return ticks / ticks_per_second()
 
 
 def busy_between(before: Reading, after: Reading) -> float:
     """Tell how many processors others kept busy between two readings, of which the second is later."""
-    assert before.busy is not None
-    assert after.busy is not None
-    return max(0.0, after.busy - before.busy - (after.own - before.own)) / (after.moment - before.moment)
+    busy = (after.busy or 0.0) - (before.busy or 0.0)
+    return max(0.0, busy - (after.own - before.own)) / (after.moment - before.moment)
 
 
 def threads_for(usable: int, busy: float, processes: int = 1) -> int:
@@ -150,7 +152,7 @@ class Neighbours:
         """
         now = self._read()
         if now.busy is None:
-            return os.getloadavg()[0] if sys.platform == "darwin" else 0.0
+            return load_average() if sys.platform == "darwin" else 0.0
         since = now.moment - self._last.moment
         if self._answer is not None and since < _FRESH:
             return self._answer

@@ -89,7 +89,7 @@ def test_busy_seconds_are_those_of_the_processors_that_this_process_may_use(
         "cpu12 5000 0 0 0 0 0 0 0 0 0\nintr 5 5 5\nctxt 12\n"
     )
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
-    monkeypatch.setattr("sase_gan.processors._TICKS_PER_SECOND", 100)
+    monkeypatch.setattr("sase_gan.processors.ticks_per_second", lambda: 100)
     for niceness, ticks in ((0, 100 + 20 + 3 + 4 + 5 + 40), (5, 100 + 50 + 20 + 3 + 4 + 5 + 40 + 30)):
         monkeypatch.setattr(os, "nice", lambda _, niceness=niceness: niceness)
         assert read_clocks(statistics).busy == pytest.approx(ticks / 100)

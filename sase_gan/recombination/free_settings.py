@@ -20,7 +20,7 @@ class FreeSettings:
     coarse_patch: int = 7
     fine_patch: int = 5
     """Smaller patches give newer textures and are less often copied in one piece; larger ones keep things whole."""
-    components: int = 24
+    components: int = 16
     """Principal components by which patches are compared at the finer levels."""
     drift_down: float = 0.06
     """How far up or down a patch may move, as the deviation of a Gaussian prior, in shares of the height; this is what
@@ -36,18 +36,18 @@ class FreeSettings:
     distance is a third higher. 0 for none."""
     even_limit: float = 6.0
     """The log-prior stays within this, either way."""
-    noise: float = 0.65
+    noise: float = 0.78
     """Deviation of the noise that enters at the second level; at finer ones it falls as their size grows. More gives
     newer pictures; the layout stays."""
-    floor: float = 0.17
+    floor: float = 0.195
     """Deviation of the last noise of each finer level. Higher copies less and costs a little sharpness."""
-    steps: int = 5
+    steps: int = 4
     relatives: int = 3
     """For each patch so many patches like it, elsewhere in the training pictures, are candidates too."""
     vote: float = 0.8
     """In pixels, deviation of the weights with which overlapping patches are averaged."""
-    last_vote: float = 0.5
-    """The same in the last pass: hardly more than the middle pixel of each patch."""
+    last_vote: float = 0.8
+    """The same in the last pass: less would be sharper before the polish, and after it is farther from the picture."""
     polish_steps: int = 240
     """Steps of `free_polish` at the end of each finer level."""
     polish_patch: int = 5

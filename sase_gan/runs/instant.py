@@ -26,17 +26,19 @@ from sase_gan.metrics.records import EvaluationRecord, Measure, ModelPart
 from sase_gan.pixels import grid, to_uint8, write_png
 from sase_gan.progress import batches, readable_seconds
 from sase_gan.recombination.aligned import AlignedRecombiner
-from sase_gan.recombination.choice import choose_form
+from sase_gan.recombination.choice import aligned_settings, choose_form
 from sase_gan.recombination.evenness import even_prior, use_entropy
 from sase_gan.recombination.model import Recombiner, RecombinerConfig
 from sase_gan.runs.folder import RunFolder, kimg
 from sase_gan.runs.options import RunOptions, RunResult
-from sase_gan.training.config import InstantConfig, RecombinationSection
+from sase_gan.training.config import InstantConfig, MaterialSection, RecombinationSection
 
 BASELINE_GRID = "instant.png"
 BASELINE_SIDE = 256
 FIGURES_FROM = 1_000_000
 """First seed of the pictures that are measured: far from those of grids, which are thus independent of figures."""
+MATERIAL_FROM, _MATERIAL_SPAN = 1_500_000_000, 10_000
+"""First seed of the pictures that teach a network, and how many each run seed has: apart from all that is measured."""
 _WORDS = {
     "aligned": "recombined at the same place",
     "free": "recombined from any place",
@@ -64,7 +66,9 @@ def build(
     form = chosen.form if section.form == "auto" else section.form
     if form == "aligned" and len(pictures) == 1:
         raise DataError("one picture recombined at the same place is a copy of itself; set recombination.form=free")
-    shift = (chosen.shift if section.shift is None else section.shift) if form != "free" else 0
+    shift, variety = aligned_settings(len(pictures)) if form == "aligned" else (0, 1.0)
+    if form == "aligned" and section.shift is not None:
+        shift = section.shift
     words = _WORDS[form] + (f", because {chosen.reason}" if automatic else ", as was asked for")
     config = RecombinerConfig(
         form=form,
@@ -73,7 +77,7 @@ def build(
         names=names,
         mirror=mirror,
         shift=shift,
-        variety=section.variety,
+        variety=variety if section.variety is None else section.variety,
     )
     network = Recombiner(config).to(hardware.device).eval()
     network.pictures.copy_(pictures)
@@ -100,7 +104,7 @@ def draw_grid(network: Recombiner, count: int) -> tuple[Tensor, Tensor]:
     for seeds in batches(range(count), 8):
         inputs = draw_inputs(network, seeds).to(network.pictures.device)
         with evaluating(network):
-            drawn = network(*inputs)
+            drawn = network(inputs.z, inputs.noise)
         pictures.append(to_uint8(drawn.pictures).cpu())
         shares.append(drawn.shares.cpu())
     return torch.cat(pictures), torch.cat(shares).mean(0)
@@ -168,6 +172,22 @@ def show_baseline(images: ImageSet, run: RunFolder, options: RunOptions, *, coun
         f"what recombining the pictures alone gives, after {readable_seconds(time.monotonic() - start)} and without "
         f"training: {sheet}"
     )
+
+
+def draw_material(section: MaterialSection, images: ImageSet, hardware: Hardware, *, seed: int, mirror: bool) -> Tensor:
+    """Draw recombinations that a network is taught with, uint8 `[count, 3, side, side]`.
+
+    They come from seeds of their own, another range for each run seed, and are no part of any figure or reference.
+
+    Args:
+        seed: of the run.
+        mirror: whether mirror images serve, where the pictures are aligned.
+    """
+    aligned = choose_form(images.images).form == "aligned"
+    recipe = RecombinationSection(variety=section.variety)
+    made = build(recipe, images.images, images.names, hardware, mirror=mirror and aligned)
+    first = MATERIAL_FROM + seed % 50_000 * _MATERIAL_SPAN
+    return sample_images(made.network, range(first, first + section.count))
 
 
 def figures(network: Recombiner, measure: Measure, count: int) -> EvaluationRecord:

@@ -8,6 +8,7 @@ from lightning.pytorch.loggers import Logger
 
 from sase_gan.errors import UsageError
 from sase_gan.hardware import Hardware
+from sase_gan.training.checkpoint_files import PlainCheckpointIO
 from sase_gan.training.quiet import quiet_lightning
 
 
@@ -37,4 +38,5 @@ def make_trainer(
             enable_progress_bar=False,
             enable_model_summary=False,
             callbacks=callbacks,
+            plugins=[PlainCheckpointIO()],
         )

@@ -1,9 +1,11 @@
 """Which form is chosen, on pictures made for it."""
 
+from itertools import pairwise
+
 import torch
 import torch.nn.functional as F
 
-from sase_gan.recombination.choice import ALIGNED_BELOW, alignment, choose_form
+from sase_gan.recombination.choice import ALIGNED_BELOW, aligned_settings, alignment, choose_form
 
 
 def pictures(count: int, *, aligned: bool) -> torch.Tensor:
@@ -18,11 +20,20 @@ def pictures(count: int, *, aligned: bool) -> torch.Tensor:
     return (255 * torch.stack(made).clamp(0, 1)).round().to(torch.uint8)
 
 
-def test_pictures_of_one_layout_are_aligned_and_few_of_them_shifted() -> None:
+def test_pictures_of_one_layout_are_aligned() -> None:
     assert alignment(pictures(8, aligned=True)) < 0.7
     few, many = choose_form(pictures(8, aligned=True)), choose_form(pictures(40, aligned=True))
-    assert (few.form, few.shift, many.form, many.shift) == ("aligned", 1, "aligned", 0)
+    assert (few.form, many.form) == ("aligned", "aligned")
     assert "more alike" in few.reason
+
+
+def test_fewer_pictures_are_shifted_further_and_cut_smaller() -> None:
+    settings = [aligned_settings(count) for count in (2, 5, 6, 14, 15, 29, 30, 1000)]
+    assert settings[0::2] == settings[1::2]
+    for few, more in pairwise(settings[0::2]):
+        assert few[0] >= more[0]
+        assert few[1] > more[1]
+    assert settings[-1][0] == 0
 
 
 def test_pictures_of_moved_things_are_free_while_they_are_few() -> None:

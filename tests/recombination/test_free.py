@@ -143,7 +143,10 @@ def test_the_polish_is_transport_along_its_kernels() -> None:
 def test_the_polish_leaves_the_picture_itself_and_mends_a_soft_one() -> None:
     example = to_float(landscape())[None]
     polish = PatchPolish(example, patch=5, kernels=16, steps=20, rate=0.8)
-    assert torch.allclose(polish(example), example, atol=1e-5)
+    # Many values are ranked by a histogram, which is near; few are sorted.
+    assert (polish(example) - example).abs().mean() < 0.002
+    small = to_float(landscape(0, 24, 24))[None]
+    assert torch.allclose(PatchPolish(small, patch=5, kernels=16, steps=20, rate=0.8)(small), small, atol=1e-5)
     soft = F.avg_pool2d(F.pad(example, (1, 1, 1, 1), mode="replicate"), 3, 1)
     before, after = (patch_swd(to_uint8(x)[0], landscape()) for x in (soft, polish(soft)))
     assert after < 0.75 * before
