@@ -55,7 +55,7 @@ class PatchPolish:
 
 
 def _spread(responses: Tensor, kernels: Tensor) -> Tensor:
-    """Add up kernels times responses `[1, kernels, h, w]` where they overlap: `conv_transpose2d` in a third of its time.
+    """Add up kernels times responses `[1, kernels, h, w]` where they overlap: a third of `conv_transpose2d`'s time.
 
     Each row of the kernels is a convolution along the lines; their results are added where the rows lie.
     """
