@@ -8,7 +8,7 @@ WORKERS := -n 2 --no-loadscope-reorder
 DEMO := runs/demo-$(shell date +%Y%m%d-%H%M%S)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test test-shuffled test-slow same demo bench studio clean
+.PHONY: help setup check test test-shuffled test-slow same demo bench bench-gpu studio clean
 
 help: ## Show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ demo: $(STAMP) ## Train the bundled faces for about ten minutes, sample, measure
 
 bench: $(STAMP) ## Time a training step of the presets beside their plain forms
 	$(BIN)/sase-gan bench train
+
+bench-gpu: $(STAMP) ## Time the full network on a GPU for at most ten minutes, into results/speed.csv
+	$(BIN)/sase-gan bench gpu
 
 studio: $(STAMP) ## Open the app in the browser
 	$(BIN)/sase-gan studio

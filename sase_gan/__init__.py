@@ -6,11 +6,14 @@ Three lines in a notebook:
     run = sase_gan.train("my_pictures")
     sase_gan.sample(run, seeds=range(16))
 
-The public names are loaded when they are first used, so that importing the package costs nothing.
+The public names are loaded when they are first used, so that importing the package costs nothing. It also lets threads
+that wait sleep (`processors`), which works if torch was not imported before.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from sase_gan.processors import sleep_while_waiting
 
 if TYPE_CHECKING:
     from sase_gan import layers as layers
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
     from sase_gan.networks.pyramid import Pyramid as Pyramid
 
 __version__ = "0.1.0"
+
+sleep_while_waiting()
 
 _HOMES = {
     "train": "sase_gan.api.train",

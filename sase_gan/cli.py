@@ -1,5 +1,6 @@
 """The command line: the table of commands. Nothing heavy is imported here; each command imports inside its function."""
 
+import os
 import sys
 
 import typer
@@ -13,15 +14,18 @@ from sase_gan.commands import (
     doctor,
     evaluate,
     inject,
+    options,
     recombine,
     report,
     sample,
     scenes,
     studio,
+    study,
     train,
     weights,
 )
 from sase_gan.errors import SaseGanError
+from sase_gan.places import place_error
 
 app = typer.Typer(
     help="Train an image generator from very few pictures, and see honestly how good and how original it is.",
@@ -30,13 +34,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("train")(train.train)
+app.command("train", cls=options.resume_newest())(train.train)
 app.command("sample")(sample.sample)
 app.command("recombine")(recombine.recombine)
 app.command("scenes")(scenes.scenes)
 app.command("evaluate")(evaluate.evaluate)
 app.command("report")(report.report)
 app.command("compare")(compare.compare)
+app.command("study")(study.study)
 app.add_typer(inject.app, name="inject", help="Harmonise, edit, paint, animate and tile with a model of one picture.")
 app.add_typer(data.app, name="data", help="Check, prepare and preview pictures.")
 app.add_typer(weights.app, name="weights", help="Pretrained weights of the evaluators.")
@@ -52,11 +57,27 @@ def main() -> None:
     try:
         app()
     except SaseGanError as error:
-        print(f"sase-gan: {error}", file=sys.stderr)
+        _say(error)
         sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # Whoever read the output has gone, as `| head` does; what is still to be said has no reader.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as error:
+        explained = place_error(error)
+        if explained is None:
+            raise
+        _say(explained)
+        sys.exit(explained.exit_code)
     except KeyboardInterrupt:
         print("sase-gan: interrupted", file=sys.stderr)
         sys.exit(130)
+
+
+def _say(error: SaseGanError) -> None:
+    """Print the sentence; names in it may hold signs that would command the terminal, or that it cannot show."""
+    text = "".join(sign if sign.isprintable() or sign == "\n" else "\N{REPLACEMENT CHARACTER}" for sign in str(error))
+    print(f"sase-gan: {text}", file=sys.stderr)
 
 
 if __name__ == "__main__":

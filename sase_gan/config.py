@@ -14,6 +14,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from sase_gan.errors import UsageError
 
 Record = TypeVar("Record", bound=BaseModel)
+LARGEST_FILE = 2**20
+"""Bytes of a configuration file that is read."""
 
 
 class FrozenRecord(BaseModel):
@@ -77,9 +79,26 @@ def load_yaml(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise UsageError(f"configuration file {path} does not exist; check the path")
     try:
-        data = yaml.safe_load(path.read_text())
-    except yaml.YAMLError as error:
-        raise UsageError(f"configuration file {path} is not YAML: {' '.join(str(error).split())}") from error
+        if path.stat().st_size > LARGEST_FILE:
+            raise UsageError(
+                f"configuration file {path} has {path.stat().st_size:,} bytes; at most {LARGEST_FILE:,} are read"
+            )
+        text = path.read_text(encoding="utf-8")
+        # Names for parts of a file let a few lines stand for gigabytes.
+        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):
+            raise UsageError(f"configuration file {path} refers to parts of itself (*name); write them out")
+        data = yaml.safe_load(text)
+    except UnicodeDecodeError as error:
+        raise UsageError(f"configuration file {path} is no text in UTF-8; it is damaged or of another kind") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        if isinstance(error, UsageError):
+            raise
+        words = " ".join(str(error).split())[:300]
+        raise UsageError(f"configuration file {path} is not YAML: {words}") from error
+    except OSError as error:
+        raise UsageError(
+            f"configuration file {path} cannot be read ({error.strerror}); check its permissions"
+        ) from error
     if not isinstance(data, dict | None):
         raise UsageError(f"configuration file {path} holds a {type(data).__name__}; it must hold keys and values")
     return data or {}

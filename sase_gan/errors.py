@@ -1,8 +1,8 @@
 """Errors that a user can cause, each with the exit code of the command line.
 
 Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 weights missing or damaged, 4 unusable data,
-130 interrupted after saving. The text of an error is one sentence that names the value received, what is
-required and the likely fix; the command line prints that sentence and no traceback.
+5 results cannot be written, 130 interrupted after saving. The text of an error is one sentence that names the value
+received, what is required and the likely fix; the command line prints that sentence and no traceback.
 """
 
 
@@ -28,3 +28,9 @@ class DataError(SaseGanError, ValueError):
     """Pictures that cannot be used: a missing or empty folder, a broken file, sizes that do not fit."""
 
     exit_code = 4
+
+
+class PlaceError(SaseGanError):
+    """The place for the results does not take them: a full disk, no permission, a file where a folder is needed."""
+
+    exit_code = 5

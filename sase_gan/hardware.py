@@ -1,12 +1,13 @@
 """What this machine can do: device, precision, threads, memory; and which process of a run this is."""
 
 import os
-import sys
 from dataclasses import dataclass
 
 import torch
 
 from sase_gan.errors import UsageError
+from sase_gan.platforms import free_process_memory_mb, peak_process_memory_mb
+from sase_gan.processors import neighbours, threads_for, usable_processors
 
 
 @dataclass(frozen=True)
@@ -16,12 +17,14 @@ class Hardware:
     Attributes:
         kind: "cpu", "cuda" or "mps", as Lightning's accelerator.
         precision: Lightning's name: "bf16-mixed" on GPUs that have it, else "32-true".
+        follows: whether the number of threads was left to what is idle, and may follow it while the work goes on.
     """
 
     kind: str
     name: str
     precision: str
     threads: int
+    follows: bool = False
 
     @property
     def device(self) -> torch.device:
@@ -29,8 +32,15 @@ class Hardware:
         return torch.device(self.kind)
 
 
-def choose_hardware(device: str = "auto", precision: str | None = None, threads: int | None = None) -> Hardware:
-    """Resolve the device, and set the number of CPU threads if one is given.
+def choose_hardware(
+    device: str = "auto", precision: str | None = None, threads: int | None = None, *, processes: int = 1
+) -> Hardware:
+    """Resolve the device, and set the number of CPU threads: the given one, or as many as have an idle processor.
+
+    Args:
+        threads: None keeps what was given before, here, by OMP_NUM_THREADS or to torch itself, and takes else as many
+            as others leave idle of the processors.
+        processes: of this machine that share the processors, each of which gets its part of what is idle.
 
     Raises:
         UsageError: for a device that this machine lacks, or a thread count below 1.
@@ -45,31 +55,59 @@ def choose_hardware(device: str = "auto", precision: str | None = None, threads:
         if threads < 1:
             raise UsageError(f"threads is {threads}; it must be at least 1")
         torch.set_num_threads(threads)
+        _Threads.ours = None
+    else:
+        follow_idle(processes)
     if precision is None:
         precision = "bf16-mixed" if device == "cuda" and torch.cuda.is_bf16_supported() else "32-true"
     if precision not in ("32-true", "bf16-mixed"):
         raise UsageError(f"precision is {precision!r}; choose 32-true or bf16-mixed")
     name = torch.cuda.get_device_name() if device == "cuda" else f"{os.cpu_count()} CPU cores"
-    return Hardware(device, name, precision, torch.get_num_threads())
+    return Hardware(device, name, precision, torch.get_num_threads(), follows=_Threads.are_left_to_us())
+
+
+class _Threads:
+    """Who chose the number of CPU threads in this process is remembered here.
+
+    Attributes:
+        most: what torch takes by itself: one for each processor, without second halves of cores.
+        ours: what was last chosen here by what is idle; None when somebody asked for a number.
+    """
+
+    most = torch.get_num_threads()
+    ours: int | None = None if "OMP_NUM_THREADS" in os.environ else most
+
+    @classmethod
+    def are_left_to_us(cls) -> bool:
+        return cls.ours == torch.get_num_threads()
+
+
+def follow_idle(processes: int = 1) -> int:
+    """Set the number of CPU threads to what is idle now, unless somebody asked for a number; return it.
+
+    A neighbour that comes or goes changes it; on a long work, ask again now and then.
+
+    Args:
+        processes: of this machine among which the idle processors are divided.
+    """
+    if _Threads.are_left_to_us():
+        _Threads.ours = min(_Threads.most, threads_for(usable_processors(), neighbours.busy(), processes))
+        torch.set_num_threads(_Threads.ours)
+    return torch.get_num_threads()
 
 
 def free_memory_mb(hardware: Hardware) -> float | None:
     """Ask how much memory of the device is free; None where it cannot be told."""
     if hardware.kind == "cuda":
         return torch.cuda.mem_get_info()[0] / 2**20
-    try:
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**20
-    except (ValueError, OSError):
-        return None
+    return free_process_memory_mb()
 
 
 def peak_memory_mb(device: torch.device) -> float:
-    """Ask for the most memory that was used so far: of the device on a GPU, of the process on a CPU."""
+    """Ask for the most memory that was used so far: of the device on a GPU, else of the process; 0 if unknown."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
-    import resource  # Unix has it
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+    return peak_process_memory_mb() or 0.0
 
 
 def is_first_process() -> bool:

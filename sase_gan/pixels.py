@@ -1,4 +1,4 @@
-"""The two formats of pictures, the only conversions between them, and reading and writing files of them and films.
+"""The two formats of pictures, the only conversions between them, and reading and writing files of them.
 
 uint8 [3, H, W] in 0..255 is how pictures are stored, shown and measured; float32 in [-1, 1] is what networks see. In:
 divide by 127.5, subtract 1. Out: multiply by 127.5, add 128, clamp, truncate. That pair returns all 256 levels exactly.
@@ -8,28 +8,35 @@ profiles are not applied, as in the data sets and the feature networks that publ
 """
 
 import math
+import stat
 import threading
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageColor, UnidentifiedImageError
 from PIL.PngImagePlugin import PngImageFile, PngInfo
 from torch import Tensor
 
 from sase_gan.errors import DataError, UsageError
 from sase_gan.files import write_atomically
+from sase_gan.formats import READ_KINDS, decoders
+from sase_gan.sixteen_bits import FULL_WHITE, all_bits, is_deep, scaled
 
 MAX_PIXELS = 120_000_000
 """Larger pictures are refused by their header, before a pixel is decoded."""
 
-# Only these decoders are offered a file; "JPEG" includes MPO, which many phones write under .jpg.
-FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
+Colour = tuple[int, int, int]
+"""Red, green, blue, 0 to 255."""
+WHITE: Colour = (255, 255, 255)
+
+SHEET = {"sase_gan": "sheet"}
+"""The text of a PNG that shows several pictures, or evidence: such a file is never taken for a picture of a set."""
 
 _TRANSPOSE = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -85,6 +92,9 @@ class Picture:
         width, height: of the whole picture, upright, before any reduction.
         file_format: Pillow's name, "JPEG" for phones' MPO too.
         transparent: whether any pixel was not opaque.
+        frames_left: whether the file has further frames or pages, of which only the first is here.
+        deep: whether the file has 16 bits a value.
+        hidden: whether transparency hides the drawing: it has shades, and on the background is one colour.
     """
 
     rgb: Image.Image
@@ -92,34 +102,88 @@ class Picture:
     height: int
     file_format: str
     transparent: bool
+    frames_left: bool = False
+    deep: bool = False
+    hidden: bool = False
+
+
+def parse_colour(text: str) -> Colour:
+    """Read a colour: a name such as `black`, or `#rrggbb`.
+
+    Raises:
+        UsageError: for anything else.
+
+    Example:
+        >>> parse_colour("black"), parse_colour("#ff8000")
+        ((0, 0, 0), (255, 128, 0))
+    """
+    try:
+        red, green, blue = ImageColor.getrgb(text)[:3]
+    except ValueError:
+        raise UsageError(f"the colour is {text!r}; write a name such as black, or #rrggbb such as #ff8000") from None
+    return red, green, blue
 
 
 def decode_picture(
     source: Path | str | BinaryIO,
     *,
-    background: tuple[int, int, int] = (255, 255, 255),
+    background: Colour = WHITE,
     at_least: int | None = None,
+    white: int | None = None,
     name: str | None = None,
 ) -> Picture:
-    """Decode the first frame of a PNG, JPEG, WebP, BMP, TIFF or GIF.
-
-    16-bit greyscale is scaled by 1/257 (65535 becomes 255), never clipped.
+    """Decode a picture, of several frames the first.
 
     Args:
         source: a path, or a file open for reading bytes.
         background: the colour behind transparent pixels.
         at_least: the picture may be reduced by a whole factor while both sides stay at least this long; saves memory.
+        white: the value of a 16-bit picture that becomes 255, as its set has it (`ImageSource.white`); 65535 if None.
         name: how errors call the picture; the path when left out.
 
     Raises:
         DataError: the file is missing, broken, of another kind, or has more than `MAX_PIXELS` pixels.
     """
     name = name or str(source if isinstance(source, Path | str) else getattr(source, "name", "the picture"))
+    with _explained(name), _opened(source) as (file, image):
+        _check_size(image, name)
+        return _decode(image, file, background, at_least, white or FULL_WHITE)
+
+
+def highest_value(file: BinaryIO, name: str = "the picture") -> int:
+    """Find the highest value of a picture of 16 bits; -1 for one of 8 bits, whose header alone is read.
+
+    Raises:
+        DataError: as `decode_picture`.
+    """
+    with _explained(name), _opened(file) as (file, image):
+        if not is_deep(image):
+            return -1
+        _check_size(image, name)
+        return int(all_bits(image, file)[..., : 3 if len(image.getbands()) > 2 else 1].max())
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a regular file that is not empty; reading from a pipe or a device might wait for ever.
+
+    Raises:
+        DataError: if it is something else, or empty.
+    """
+    found = path.stat()
+    if stat.S_ISDIR(found.st_mode):
+        raise IsADirectoryError(str(path))
+    if not stat.S_ISREG(found.st_mode):
+        raise DataError(f"{path} is no regular file but a pipe or a device; name a picture file")
+    if found.st_size == 0:
+        raise DataError(f"{path} cannot be read (it is empty); replace or remove it")
+    return path.open("rb")
+
+
+@contextmanager
+def _explained(name: str) -> Iterator[None]:
+    """Turn what decoders raise into a sentence about the picture of this name."""
     try:
-        with _open(source) as image:
-            if (count := image.width * image.height) > MAX_PIXELS:
-                raise DataError(_too_large(name, f"{image.width} x {image.height} = {count / 1e6:.0f}"))
-            return _decode(image, background, at_least)
+        yield
     except DataError:
         raise
     except FileNotFoundError:
@@ -131,18 +195,32 @@ def decode_picture(
     # Pillow's decoders answer a damaged file with nearly any kind of exception.
     except Exception as error:
         reason = "not a picture of a known kind" if isinstance(error, UnidentifiedImageError) else str(error)
-        raise DataError(
-            f"{name} cannot be read ({reason}); replace or remove it (PNG, JPEG, WebP, BMP, TIFF and GIF are read)"
-        ) from error
+        raise DataError(f"{name} cannot be read ({reason}); replace or remove it ({READ_KINDS} are read)") from error
 
 
-def read_image(source: Path | str | BinaryIO, *, background: tuple[int, int, int] = (255, 255, 255)) -> Tensor:
+def read_image(source: Path | str | BinaryIO, *, background: Colour = WHITE) -> Tensor:
     """Read a picture file as uint8 [3, H, W]; arguments as in `decode_picture`.
 
     Raises:
         DataError: as `decode_picture`.
     """
     return to_tensor(decode_picture(source, background=background).rgb)
+
+
+def read_rgba(path: Path | str) -> Tensor:
+    """Read a picture file with its transparency, uint8 [4, H, W], upright.
+
+    Raises:
+        DataError: as `decode_picture`.
+    """
+    name = str(path)
+    with _explained(name), _opened(path) as (file, image):
+        _check_size(image, name)
+        values = scaled(all_bits(image, file), FULL_WHITE) if image.mode.startswith("I") else image
+        rgba = values.convert("RGBA")
+        orientation = _orientation(image)
+        rgba = rgba.transpose(_TRANSPOSE[orientation]) if orientation in _TRANSPOSE else rgba
+        return torch.from_numpy(np.array(rgba)).permute(2, 0, 1).contiguous()
 
 
 def to_tensor(image: Image.Image) -> Tensor:
@@ -167,7 +245,7 @@ def write_png(path: Path | str, image: Tensor, text: Mapping[str, str] | None = 
     chunks = PngInfo()
     for key, value in (text or {}).items():
         chunks.add_text(key, value)
-    with write_atomically(path) as temporary:
+    with write_atomically(path, synced=False) as temporary:
         to_pillow(image).save(temporary, format="PNG", pnginfo=chunks)
 
 
@@ -216,33 +294,69 @@ def grid(images: Tensor, columns: int | None = None, padding: int = 2, backgroun
     return canvas
 
 
-def _open(source: Path | str | BinaryIO) -> Image.Image:
-    with _warnings_lock, warnings.catch_warnings():
-        # Pillow warns from 89 megapixels on; our own limit decides.
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        return Image.open(source, formats=FORMATS)
+@contextmanager
+def _opened(source: Path | str | BinaryIO) -> Iterator[tuple[BinaryIO, Image.Image]]:
+    """Open the file and the picture in it."""
+    own = isinstance(source, Path | str)
+    file = open_regular(Path(source)) if isinstance(source, Path | str) else source
+    try:
+        with _warnings_lock, warnings.catch_warnings():
+            # Pillow warns from 89 megapixels on; our own limit decides.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            image = Image.open(file, formats=decoders())
+        with image:
+            yield file, image
+    finally:
+        if own:
+            file.close()
+
+
+def _check_size(image: Image.Image, name: str) -> None:
+    if (count := image.width * image.height) > MAX_PIXELS:
+        raise DataError(_too_large(name, f"{image.width} x {image.height} = {count / 1e6:.0f}"))
 
 
 def _too_large(name: str, megapixels: str) -> str:
     return f"{name} has {megapixels} megapixels where {MAX_PIXELS // 10**6} are allowed; scale it down first"
 
 
-def _decode(image: Image.Image, background: tuple[int, int, int], at_least: int | None) -> Picture:
+def _decode(image: Image.Image, file: BinaryIO, background: Colour, at_least: int | None, white: int) -> Picture:
     file_format = "JPEG" if image.format == "MPO" else str(image.format)
     width, height = image.size
     if at_least is not None and file_format == "JPEG":
         # The JPEG decoder itself can leave out detail by 2, 4 or 8; it never goes below the size asked for.
         image.draft(None, (at_least, at_least))
-    image.load()
+    deep = is_deep(image)
+    if deep and (white < FULL_WHITE or image.mode.startswith("I")):
+        opaque = scaled(all_bits(image, file), white)
+    else:
+        image.load()
+        opaque = image
     orientation = _orientation(image)
-    rgb, transparent = _to_rgb(image, background)
+    rgb, transparent = _to_rgb(opaque, background)
+    hidden = transparent and _is_flat(rgb) and not _is_flat(opaque.convert("RGBA"))
     if at_least is not None and (factor := min(rgb.size) // at_least) > 1:
         rgb = rgb.reduce(factor)
     if orientation in _TRANSPOSE:
         rgb = rgb.transpose(_TRANSPOSE[orientation])
     if orientation in (5, 6, 7, 8):
         width, height = height, width
-    return Picture(rgb, width, height, file_format, transparent)
+    # The second picture of a phone's MPO is a depth map or a thumbnail, and no picture of the set.
+    further = image.format != "MPO" and _has_further_frames(image)
+    return Picture(rgb, width, height, file_format, transparent, further, deep, hidden)
+
+
+def _is_flat(image: Image.Image) -> bool:
+    """Tell whether all pixels are one colour."""
+    return all(low == high for low, high in cast(Any, image.getextrema()))
+
+
+def _has_further_frames(image: Image.Image) -> bool:
+    try:
+        return bool(getattr(image, "is_animated", False))
+    # A damaged second frame is none.
+    except Exception:
+        return False
 
 
 def _orientation(image: Image.Image) -> int:
@@ -254,14 +368,8 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def _to_rgb(image: Image.Image, background: tuple[int, int, int]) -> tuple[Image.Image, bool]:
+def _to_rgb(image: Image.Image, background: Colour) -> tuple[Image.Image, bool]:
     """Convert to 8-bit RGB and tell whether any pixel was transparent."""
-    if image.mode.startswith("I"):
-        values = np.asarray(image).astype(np.int64)
-        if values.min() < 0 or values.max() > 65535:
-            raise ValueError(f"its values reach from {values.min()} to {values.max()}, more than 16 bits")
-        # Rounded division by 257, which takes 0..65535 onto 0..255 evenly.
-        return Image.fromarray(((values + 128) // 257).astype(np.uint8)).convert("RGB"), False
     if image.mode == "F":
         raise ValueError("its pixels are floating-point numbers without a known range")
     if not (image.mode in ("RGBA", "RGBa", "LA", "La", "PA") or "transparency" in image.info):
@@ -273,41 +381,3 @@ def _to_rgb(image: Image.Image, background: tuple[int, int, int]) -> tuple[Image
     canvas = Image.new("RGBA", rgba.size, (*background, 255))
     canvas.alpha_composite(rgba)
     return canvas.convert("RGB"), True
-
-
-FRAMES_PER_SECOND = 20
-
-
-def write_mp4(path: Path | str, frames: Tensor, *, frames_per_second: int = FRAMES_PER_SECOND) -> None:
-    """Write uint8 `[n, 3, height, width]` as H.264; a row or column is repeated where a side is odd.
-
-    Raises:
-        UsageError: for no frame.
-    """
-    import imageio.v3 as imageio
-
-    _check(frames)
-    height, width = frames.shape[2:]
-    if height % 2 or width % 2:
-        frames = F.pad(frames.float(), (0, width % 2, 0, height % 2), mode="replicate").to(frames.dtype)
-    pictures = frames.permute(0, 2, 3, 1).contiguous().numpy()
-    with write_atomically(path) as temporary:
-        imageio.imwrite(temporary, pictures, plugin="pyav", codec="libx264", fps=frames_per_second)
-
-
-def write_gif(path: Path | str, frames: Tensor, *, frames_per_second: int = FRAMES_PER_SECOND) -> None:
-    """Write uint8 `[n, 3, height, width]` as an animated GIF that repeats for ever.
-
-    Raises:
-        UsageError: for no frame.
-    """
-    _check(frames)
-    first, *others = [to_pillow(frame).quantize(256) for frame in frames]
-    with write_atomically(path) as temporary:
-        duration = round(1000 / frames_per_second)
-        first.save(temporary, format="GIF", save_all=True, append_images=others, duration=duration, loop=0)
-
-
-def _check(frames: Tensor) -> None:
-    if frames.ndim != 4 or frames.shape[1] != 3 or len(frames) == 0:
-        raise UsageError(f"frames of shape {tuple(frames.shape)} were given; [n, 3, height, width], n >= 1 is required")

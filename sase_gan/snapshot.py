@@ -2,8 +2,9 @@
 
 A snapshot is self-contained: its configuration stands in `config.json` and again in the header of the weights file, and
 loading it reads neither YAML nor pickles. What `PyTorchModelHubMixin` leaves open is closed here: loading is strict, a
-missing safetensors file is an error and never a reason to read a pickle, an unknown configuration key is refused, and a
-snapshot is written beside its place and renamed.
+missing safetensors file is an error and never a reason to read a pickle, an unknown configuration key is refused, what
+a file claims is checked before memory is taken for it (`snapshot_checks`), weights that are not finite are neither
+written nor read, and a snapshot is written beside its place and renamed.
 """
 
 from __future__ import annotations
@@ -16,13 +17,15 @@ from typing import Any, ClassVar, Self
 import torch
 from huggingface_hub import ModelCard, PyTorchModelHubMixin, hf_hub_download
 from pydantic import BaseModel, ValidationError
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from sase_gan import __version__
 from sase_gan.errors import DataError
 from sase_gan.files import file_digest, write_folder_atomically
+from sase_gan.snapshot_checks import check_finite, check_shapes, printable, read_header
+
+__all__ = ["CONFIG_FILE", "WEIGHTS_FILE", "SnapshotMixin", "is_snapshot", "read_header", "snapshot_digest"]
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
@@ -68,6 +71,7 @@ class SnapshotMixin(
         and there.
         """
         self._half = half
+        check_finite(self, str(save_directory), "nothing was written: its training diverged; lower the learning rates")
         with write_folder_atomically(save_directory) as temporary:
             super().save_pretrained(temporary, config=self.snapshot_config(), **kwargs)
         return None
@@ -98,6 +102,19 @@ class SnapshotMixin(
         return value.half() if self._half and value.is_floating_point() else value
 
     @classmethod
+    def from_pretrained(
+        cls, pretrained_model_name_or_path: str | Path, *, map_location: str | torch.device = "cpu", **options: Any
+    ) -> Self:
+        """Load a snapshot folder, or a repository of the Hugging Face Hub, in evaluation mode.
+
+        The configuration comes from the header of the weights; `config.json` beside them is for other readers.
+
+        Raises:
+            DataError: for what is no snapshot, or one that was changed or has weights that are not finite.
+        """
+        return cls._from_pretrained(model_id=str(pretrained_model_name_or_path), map_location=map_location, **options)
+
+    @classmethod
     def _from_pretrained(cls, *, model_id: str, map_location: str | torch.device = "cpu", **options: Any) -> Self:
         weights = Path(model_id) / WEIGHTS_FILE
         if not Path(model_id).is_dir():
@@ -106,29 +123,42 @@ class SnapshotMixin(
             weights = Path(hf_hub_download(model_id, WEIGHTS_FILE, **given))
         description = read_header(weights)
         if (kind := description["kind"]) != cls.kind:
-            raise DataError(f"{model_id} is a snapshot of kind {kind!r}; this class reads {cls.kind!r}")
-        try:
-            record = cls.config_class(**description["network"])
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"]))
-            if isinstance(first["input"], dict):  # a rule about several keys names them itself
-                message = first["msg"].removeprefix("Value error, ")
-                raise DataError(f"{model_id}: its configuration cannot be built: {message}") from error
-            raise DataError(
-                f"{model_id}: its configuration has {where} = {first['input']!r} ({first['msg']}); it was written by "
-                f"version {description.get('sase_gan')}, this is {__version__}: update sase_gan"
-            ) from error
+            raise DataError(f"{model_id} is a snapshot of kind {_short(kind)}; this class reads {cls.kind!r}")
+        record = cls._record_of(description, model_id)
+        check_shapes(cls, record, weights)
         model = cls(record)
-        try:
-            model.load_state_dict(load_file(weights, device=str(map_location)))  # type: ignore[attr-defined]
-        except RuntimeError as error:
-            raise DataError(
-                f"{model_id}: its tensors are not those of its configuration; the file was changed afterwards "
-                f"({' '.join(str(error).split())})"
-            ) from error
+        model.load_state_dict(load_file(weights, device=str(map_location)))  # type: ignore[attr-defined]
+        check_finite(model, model_id, "its training diverged, or the file was damaged: take an earlier snapshot")
         model.provenance = description["provenance"]
         return model.to(map_location).eval()  # type: ignore[attr-defined]
+
+    @classmethod
+    def _record_of(cls, description: dict[str, Any], model_id: str) -> Any:
+        try:
+            return cls.config_class.model_validate(description["network"])
+        except RecursionError as error:
+            raise DataError(f"{model_id}: its configuration is nested beyond measure") from error
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = printable(".".join(map(str, first["loc"])), longest=100)
+            if isinstance(first["input"], dict):  # a rule about several keys names them itself
+                message = printable(first["msg"].removeprefix("Value error, "))
+                raise DataError(f"{model_id}: its configuration cannot be built: {message}") from error
+            raise DataError(
+                f"{model_id}: its configuration has {where} = {_short(first['input'])} ({first['msg']}); it was "
+                f"written by version {_short(description.get('sase_gan'))}, this is {__version__}: update sase_gan"
+            ) from error
+
+
+def _short(value: object) -> str:
+    """Write a value of any size in a few characters; a version bare.
+
+    Example:
+        >>> _short("0.1.0"), _short(48), _short("narrow")
+        ('0.1.0', '48', "'narrow'")
+    """
+    text = value if isinstance(value, str) and value.replace(".", "").isalnum() and "." in value else repr(value)
+    return printable(text, longest=80)
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -140,35 +170,11 @@ def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def read_header(weights: Path) -> dict[str, Any]:
-    """Read the configuration in the header of a snapshot's weights file, without reading the weights.
-
-    Raises:
-        DataError: if the file is missing, is not safetensors (a renamed pickle, for example), or is not one of ours.
-    """
-    if not weights.is_file():
-        raise DataError(
-            f"{weights.parent} is not a snapshot: it has no {WEIGHTS_FILE}; give a folder below a run's snapshots/"
-        )
-    try:
-        with safe_open(weights, framework="pt") as file:
-            header = file.metadata() or {}
-    except SafetensorError as error:
-        raise DataError(f"{weights} is not a safetensors file ({error}); it is damaged or of another format") from error
-    try:
-        description = json.loads(header.get("config", ""))
-    except ValueError:
-        description = None
-    if not isinstance(description, dict) or not {"kind", "network", "provenance"} <= description.keys():
-        raise DataError(f"{weights} holds no sase_gan configuration in its header; it was written by another program")
-    return description
-
-
 def snapshot_digest(folder: Path | str) -> str:
     """Return the SHA-256 of the weights file, whose header has the configuration: it names the model completely."""
     return file_digest(Path(folder) / WEIGHTS_FILE)
 
 
 def is_snapshot(folder: Path | str) -> bool:
-    """Tell whether the folder looks like a snapshot."""
-    return (Path(folder) / WEIGHTS_FILE).is_file() and (Path(folder) / CONFIG_FILE).is_file()
+    """Tell whether the folder looks like a snapshot; its configuration is in the header of its weights."""
+    return (Path(folder) / WEIGHTS_FILE).is_file()

@@ -27,7 +27,7 @@ WIDE = {"COLUMNS": "200"}
 # A power cut in the middle of a run: the checkpoint of so many images is due, and will never be written.
 POWER_CUT = """
 import os, signal, sys
-from sase_gan.runs.callbacks import Checkpoints
+from sase_gan.runs.checkpoints import Checkpoints
 from sase_gan.cli import main
 
 save, last = Checkpoints._save, int(sys.argv.pop(1))

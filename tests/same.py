@@ -73,7 +73,7 @@ KINDS = ("weights", "checkpoints", "pictures", "figures", "training", "settings"
 IGNORED_KEYS = {"seconds", "timing", "created", "command", "path", "versions", "sase_gan"}
 # The digest of a weights file changes with its settings; its tensors and settings are compared themselves.
 IGNORED_ENDS = ("model/digest",)
-IGNORED_COLUMNS = {"seconds", "images_per_second", "peak_memory_mb"}
+IGNORED_COLUMNS = {"seconds", "cpu_seconds", "images_per_second", "peak_memory_mb"}
 SENTENCES = {"meaning", "reason", "text", "rule", "notes", "disagreement", "interval"}
 
 
@@ -357,6 +357,7 @@ def table(findings: Mapping[str, Findings]) -> str:
         result = f"DIFFERENT: {found.differences[0]}{more}" if found.differences else "equal"
         lines.append(f"{kind:12}{found.files:6}{found.items:8}  {result}")
     for kind, found in findings.items():
+        lines += [f"{kind}: DIFFERENT: {difference}" for difference in found.differences[1:]]
         lines += [f"{kind}: {note}{f' ({times} times)' if times > 1 else ''}" for note, times in found.notes.items()]
     return "\n".join(lines)
 

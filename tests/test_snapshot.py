@@ -76,20 +76,20 @@ def test_header_rules_when_the_file_beside_it_is_lost_or_changed(network, folder
     assert load_generator(folder).config == network.config
     (folder / CONFIG_FILE).unlink()
     assert load_generator(folder).config == network.config
-    assert not is_snapshot(folder)
+    assert is_snapshot(folder)
+    (folder / CONFIG_FILE).write_text("")
+    assert Generator.from_pretrained(str(folder)).config == network.config
 
 
 def test_missing_tensor_is_refused(folder):
     rewrite(folder, **{"to_big.weight": None})
-    with pytest.raises(
-        DataError, match=r'its tensors are not those of its configuration.*Missing key.*"to_big.weight"'
-    ):
+    with pytest.raises(DataError, match=r'its tensors are not those of its configuration.*missing key "to_big.weight"'):
         load_generator(folder)
 
 
 def test_additional_tensor_is_refused(folder):
     rewrite(folder, surplus=torch.zeros(1))
-    with pytest.raises(DataError, match=r'Unexpected key.*"surplus"'):
+    with pytest.raises(DataError, match=r'unexpected key "surplus"'):
         load_generator(folder)
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from sase_gan.errors import UsageError
+from sase_gan.masks import INSIDE, check_proportions, read_mask, same_proportions
 from sase_gan.pixels import read_image, to_float
 from sase_gan.recombination.control import Control, Region, only, without
 from sase_gan.recombination.model import Recombiner
@@ -37,7 +38,8 @@ def make_control(
         picture: a photograph to begin from, uint8 `[3, height, width]` or a file; its middle is cut to the model's
             proportions.
         strength: 0 to 1, how much of it is drawn anew; half if None, and all within a mask.
-        mask: white where `picture` may change; elsewhere it stays as it is.
+        mask: white where `picture` may change; elsewhere it stays as it is. If `picture` is a training picture of the
+            free form, and all within the mask is drawn anew, what it shows there does not serve.
 
     Raises:
         UsageError: for a training picture that the model does not know, a strength out of range, or a mask or strength
@@ -58,9 +60,24 @@ def make_control(
         strength = 0.5 if mask is None else 1.0
     if not 0 <= strength <= 1:
         raise UsageError(f"strength is {strength}; it must be between 0, nearest to the picture, and 1, all drawn anew")
-    photograph = to_float(_cut(picture if isinstance(picture, Tensor) else read_image(Path(picture)), size))
-    keep = None if mask is None else 1 - _mask(mask, size)
-    return Control(tuple(regions), keep, photograph, strength)
+    photograph = cut_to(picture if isinstance(picture, Tensor) else read_image(Path(picture)), size)
+    if mask is None:
+        return Control(tuple(regions), None, to_float(photograph), strength)
+    change = _mask_of(mask, picture, size)
+    hidden = None
+    if network.config.form == "free" and strength == 1:
+        hidden = _shown(network, photograph, change > 0)
+    return Control(tuple(regions), 1 - change, to_float(photograph), strength, hidden)
+
+
+def _shown(network: Recombiner, photograph: Tensor, change: Tensor) -> Tensor | None:
+    """Mark what is to change where a training picture is the photograph itself, bool `[N, height, width]`.
+
+    From any place it would come back, because nothing fits better. None if there is no such picture.
+    """
+    differs = (network.pictures.cpu() != photograph).any(1) & ~change
+    same = ~differs.flatten(1).any(1)
+    return same[:, None, None] & change if same.any() and not change.all() else None
 
 
 def _check_regions(regions: Sequence[Region]) -> None:
@@ -95,12 +112,23 @@ def _mask(mask: Path | str | Tensor, size: tuple[int, int]) -> Tensor:
     if isinstance(mask, Tensor):
         values = mask.float() if mask.ndim == 2 else mask.float().amax(0)
     else:
-        # Behind transparent pixels a mask is black, as in `inject`.
-        values = read_image(Path(mask), background=(0, 0, 0)).float().amax(0) / 255
+        values = read_mask(mask, size).float()
     return (resize(values[None, None], size)[0, 0] > 0.5).float()
 
 
-def _cut(picture: Tensor, size: tuple[int, int]) -> Tensor:
+def _mask_of(mask: Path | str | Tensor, picture: Path | str | Tensor, size: tuple[int, int]) -> Tensor:
+    """Read the mask of a photograph; one that covers all of it is cut as it is."""
+    if isinstance(mask, Tensor):
+        return _mask(mask, size)
+    whole = (picture if isinstance(picture, Tensor) else read_image(Path(picture))).shape[1:]
+    inside = read_mask(mask)
+    if not same_proportions(inside.shape, size):
+        check_proportions(inside, whole, mask)
+        inside = cut_to(inside[None].to(torch.uint8) * 255, size)[0] >= INSIDE
+    return _mask(inside, size)
+
+
+def cut_to(picture: Tensor, size: tuple[int, int]) -> Tensor:
     """Cut the middle of a picture to the proportions of a size, and bring it to that."""
     height, width = picture.shape[1:]
     scale = min(height / size[0], width / size[1])

@@ -15,7 +15,7 @@ from sase_gan.api.control import make_control
 from sase_gan.api.images import Images, Origins
 from sase_gan.api.models import HasFolder, find_snapshot, load
 from sase_gan.api.progress import shown
-from sase_gan.drawing import injection
+from sase_gan.drawing import applications
 from sase_gan.drawing.recipes import Recipe, draw_recipes, parse_names
 from sase_gan.drawing.sampling import NoiseMode, check_seeds
 from sase_gan.errors import UsageError
@@ -48,7 +48,8 @@ def sample(
     Args:
         model: a network, or anything that `load` takes, or what `train` returned.
         seeds: whole numbers, or text such as `"0-15,17~50.3.2"`, which also names variations.
-        truncation: latents are multiplied by it, 0 to 2; below 1 images are more typical and less varied.
+        truncation: 0 to 2; below 1 images are more typical and less varied: a generator's first map is drawn towards
+            its mean.
         noise: "random", each image has its own; "fixed", all share that of seed 0; "off", none.
         size: height and width in pixels, for a model of one picture, which draws any; None for a side keeps the
             model's own.
@@ -77,13 +78,13 @@ def sample(
     own = {"size": size, "start_scale": start_scale or None, "finished_stages": finished_stages}
     told = {"snapshot": digest, **settings, **own, "size": None, "variety": variety}
     text = {name: str(value) for name, value in told.items() if value is not None}
-    pyramid = _as_pyramid(network, own)
+    resizable = _resizable(network, own)
     held = None if control is None else _controlled(network, control)
     maps: list[Tensor] | None = [] if sources else None
     bars = progress if isinstance(progress, bool) else lambda what, done, total: progress(done, total)
-    with shown(bars) as bar, _finished(pyramid, finished_stages), _varied(network, variety):
+    with shown(bars) as bar, _finished(network, finished_stages), _varied(network, variety):
         advance = named(bar, "drawing")
-        if pyramid is None or not (size or start_scale):
+        if resizable is None or not (size or start_scale):
             pixels = draw_recipes(network, recipes, batch_size=batch_size, progress=advance, sources=maps, control=held)
         else:
             if truncation != 1:
@@ -91,11 +92,15 @@ def sample(
                     f"truncation is {truncation}, which keeps the trained size and begins at scale 0; leave it out, or "
                     "leave out size and start_scale"
                 )
+            if sources or control is not None:
+                raise UsageError(
+                    "sources and controls are of the trained size; leave them out, or size and start_scale"
+                )
             height, width = size or (None, None)
-            pixels = injection.sample(
-                pyramid,
+            pixels = applications.sample(
+                resizable,
                 [recipe.seed_alone() for recipe in recipes],
-                size=(height or pyramid.size[0], width or pyramid.size[1]),
+                size=(height or resizable.size[0], width or resizable.size[1]),
                 start_scale=start_scale,
                 noise=noise,
                 batch_size=batch_size,
@@ -123,11 +128,14 @@ def _opened(model: Network | Path | str | HasFolder, device: str) -> tuple[Netwo
     return load(folder, device=device), folder.name, snapshot_digest(folder)
 
 
-def _as_pyramid(network: Network, given: dict[str, Any]) -> Pyramid | None:
-    """The network if it was trained on one picture, else None; what only such a model can do is refused then."""
+def _resizable(network: Network, given: dict[str, Any]) -> Pyramid | Recombiner | None:
+    """The network if it draws any size, else None; what only such a model can do is refused then."""
+    wrong = [name for name, value in given.items() if value is not None]
     if isinstance(network, Pyramid):
         return network
-    if wrong := [name for name, value in given.items() if value is not None]:
+    if isinstance(network, Recombiner) and network.config.form == "free" and "finished_stages" not in wrong:
+        return network
+    if wrong:
         raise UsageError(
             f"{', '.join(wrong)}: only models of one picture can do this; this model draws its own size alone"
         )
@@ -161,9 +169,9 @@ def _varied(network: Network, variety: float | None) -> Iterator[None]:
 
 
 @contextmanager
-def _finished(pyramid: Pyramid | None, stages: int | None) -> Iterator[None]:
-    """Within the block the pyramid finishes so many stages; a network that was handed over comes back as it was."""
-    if pyramid is None or stages is None:
+def _finished(pyramid: Network, stages: int | None) -> Iterator[None]:
+    """Within the block a pyramid finishes so many stages; a network that was handed over comes back as it was."""
+    if not isinstance(pyramid, Pyramid) or stages is None:
         yield
         return
     before, pyramid.finished_stages = pyramid.finished_stages, stages

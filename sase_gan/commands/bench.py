@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from sase_gan.commands import bench_speed
 from sase_gan.commands.options import DeviceOption, PrecisionOption, ThreadsOption, former_names, parse_size
 
 TableOption = Annotated[Path | None, typer.Option("--out", help="Also write the table to this Markdown file.")]
@@ -14,6 +15,8 @@ SideOption = Annotated[int | None, typer.Option("--image-size", help="Bring all 
 FirstOption = Annotated[int | None, typer.Option("--max-images", min=40, help="Only the first by name.")]
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
+app.command("gpu")(bench_speed.gpu)
+app.command("history")(bench_speed.history)
 
 
 @app.command("train")
@@ -31,8 +34,11 @@ def train(
 
     Perceptual networks that are not on this machine are built with random weights: the cost is the same.
     """
+    from dataclasses import replace
+
     from sase_gan.config import resolve
     from sase_gan.hardware import choose_hardware
+    from sase_gan.precision import settled
     from sase_gan.runs.cost import measure_training
     from sase_gan.training.config import LowShotConfig
 
@@ -43,6 +49,7 @@ def train(
     reference: float | None = None
     for name in names:
         config = resolve(LowShotConfig, preset=name, flags=changes, task="low_shot")
+        hardware = replace(hardware, precision=precision or settled(config.precision, hardware))
         untrained = config.loss.reconstruction.startswith("lpips")
         for form in ("fast", "plain") if plain else ("fast",):
             settings = {"steps": steps, "plain": form == "plain", "untrained_perceptual": untrained}
@@ -50,9 +57,10 @@ def train(
             reference = reference or cost.seconds_per_step
             times = f"{cost.seconds_per_step:.3f}", f"{cost.cpu_seconds_per_step:.3f}", f"{cost.images_per_second:.2f}"
             speed = f"{reference / cost.seconds_per_step:.2f}x"
-            rows.append((name, form, *times, f"{cost.peak_memory_mb:,.0f}", speed))
-    title = f"training on {hardware.name}, {hardware.precision}, {hardware.threads} threads, {steps} steps"
-    _print_table(title, ("preset", "form", "s/step", "CPU s/step", "images/s", "peak MB", "speed"), rows, words=2)
+            rows.append((name, form, hardware.precision, *times, f"{cost.peak_memory_mb:,.0f}", speed))
+    title = f"training on {hardware.name}, {hardware.threads} threads, {steps} steps"
+    headings = ("preset", "form", "precision", "s/step", "CPU s/step", "images/s", "peak MB", "speed")
+    print_table(title, headings, rows, words=3)
     typer.echo(f"speed is relative to the first row ({names[0]}, fast)")
 
 
@@ -116,7 +124,7 @@ def _in_own_process(measure: Any, config: Any, hardware: Any, **settings: Any) -
         return pool.submit(measure, config, hardware, **settings).result()
 
 
-def _print_table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str]], *, words: int = 0) -> None:
+def print_table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str]], *, words: int = 0) -> None:
     """Print a table whose first columns hold words and whose others hold numbers, flush right."""
     from rich.console import Console
     from rich.table import Column, Table
@@ -149,6 +157,22 @@ def metrics(
         rungs.append(rung)
     _tell([f"{note}; half of them, drawn with seed {seed}, play the training set", ladder_table(rungs)], out)
     _check({rung.name: rung.record.colour("copying") for rung in rungs}, "held-out half, as it is")
+
+
+@app.command("gates")
+def gates(
+    snapshot: Annotated[Path, typer.Argument(help="A snapshot, or a run, of a generator with SASE gates.")],
+    count: Annotated[int, typer.Option(min=1, help="Pictures, from seed 0 on.")] = 64,
+    out: TableOption = None,
+) -> None:
+    """What do gates do? Shares of pixels that change by 8 levels or more: masks closed by hand, styles borrowed."""
+    from sase_gan.api.models import find_snapshot
+    from sase_gan.drawing.gate_figures import gate_figures, gates_table
+    from sase_gan.networks.load import load_generator
+
+    folder = find_snapshot(snapshot)
+    found = gate_figures(load_generator(folder), range(count))
+    _tell([f"{folder.name}, {count} pictures, shares of their pixels", gates_table(found)], out, end="\n")
 
 
 @app.command("copying")
@@ -240,7 +264,7 @@ def one_shot(
         rows.append((f"{wide}x{high}", f"{config.iterations(stage):,}", *times))
     rows.append(("run", f"{config.total_images:,}", f"{fast.seconds:,.0f}", f"{plain.seconds:,.0f}", ""))
     title = f"one picture, {preset}, {hardware.name}, {hardware.precision}, {hardware.threads} threads"
-    _print_table(title, ("stage", "iterations", "fast s", "plain s", "speed"), rows)
+    print_table(title, ("stage", "iterations", "fast s", "plain s", "speed"), rows)
     typer.echo(f"the whole run is {plain.seconds / fast.seconds:.2f} times as fast as the straightforward loop")
     typer.echo(f"peak memory {fast.peak_memory_mb:,.0f} MB, straightforward {plain.peak_memory_mb:,.0f} MB")
 

@@ -160,26 +160,24 @@ def study(
     ] = "bn,an,sase,grouped,aw,emsa,se",
     num_seeds: Annotated[int, typer.Option(min=1, help="How many seeds, from 0.")] = 3,
     set_values: options.SettingsOption = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Trainings at the same time.")] = 1,
     device: options.DeviceOption = "auto",
     threads: options.ThreadsOption = None,
 ) -> None:
-    """Compare layers on one network: same budget, several seeds, mean and spread."""
-    from rich.console import Console
+    """Compare layers on one network: same budget, several seeds, mean and spread; as `sase-gan study` does."""
+    from functools import partial
 
-    from sase_gan.recognition.classification.study import run_study, trained_record
     from sase_gan.recognition.fit import choose_device
+    from sase_gan.studies.harness import run_study
+    from sase_gan.studies.recognition import run_classification, study_of_layers
 
     settings = _settings(preset, config, {}, set_values)
-    kind, parts = choose_device(device, threads), _open_parts(data, settings)
-    console = Console()
-
-    def fit(chosen: "ClassifyConfig", folder: Path) -> dict[str, Any]:
-        record = trained_record(chosen, folder, *parts, device=kind)
-        console.print(f"{folder.name}: top-1 {100 * record['top1']:.2f} %, {record['seconds']:.0f} s")
-        return record
-
-    run_study(settings, [name.strip() for name in variants.split(",")], range(num_seeds), out, fit)
-    console.print((out / "study.md").read_text(), markup=False, soft_wrap=True)
+    choose_device(device, threads)  # a wrong one is told before anything is trained
+    names = [name.strip() for name in variants.split(",")]
+    spec = study_of_layers(settings.model_dump(mode="json"), data, names, range(num_seeds))
+    run_cell = partial(run_classification, device=device, threads=threads)
+    run_study(spec, out, run_cell, jobs=jobs, report=typer.echo)
+    typer.echo((out / "study.md").read_text(encoding="utf-8"))
 
 
 def _settings(

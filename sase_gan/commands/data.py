@@ -5,20 +5,21 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from sase_gan.commands.options import former_names
+from sase_gan.commands.options import BackgroundOption, former_names
 
 if TYPE_CHECKING:
     from rich.console import Console
     from torch import Tensor
 
     from sase_gan.datasets.images import Survey
+    from sase_gan.pixels import Colour
 
 app = typer.Typer(no_args_is_help=True, help="Check, prepare and preview the pictures to train on.")
 
 PathArgument = Annotated[Path, typer.Argument(help="A folder of pictures (nested too), a zip of them, or one picture.")]
 FitOption = Annotated[
     Literal["crop", "pad"],
-    typer.Option(help="How pictures become square: crop the middle, or pad with white. They are never stretched."),
+    typer.Option(help="How pictures become square: crop the middle, or pad. They are never stretched."),
 ]
 
 # The pictures are looked at in this size: enough to find duplicates, little memory for thousands of them.
@@ -32,6 +33,7 @@ def check(
         int | None, typer.Option(min=1, help="Side of the training pictures in pixels; recommended if left out.")
     ] = None,
     fit: FitOption = "crop",
+    background: BackgroundOption = None,
 ) -> None:
     """Read every picture; report sizes, formats, duplicates, everything unreadable, and what to do about it.
 
@@ -47,7 +49,7 @@ def check(
     from sase_gan.runs.presets import ADVISED_IMAGES, recommend_image_size
 
     console = Console()
-    source = open_images(path)
+    source = open_images(path, background=_colour(background))
     with shown(True) as bars:
         found = survey(source, image_size=_SURVEY_SIZE, fit=fit, progress=named(bars, "reading"))
     if found.images is not None:
@@ -62,9 +64,9 @@ def check(
         _print_list(console, "Advice", advice)
     _print_list(console, "Unreadable pictures", found.broken)
     if found.broken:
+        among = f"of {len(source)} pictures" if not source.broken else "pictures and folders"
         raise DataError(
-            f"{len(found.broken)} of {len(source)} pictures in {path} cannot be read; replace or remove the "
-            "ones listed above"
+            f"{len(found.broken)} {among} in {path} cannot be read; replace or remove the ones listed above"
         )
 
 
@@ -74,28 +76,38 @@ def prepare(
     destination: Annotated[Path, typer.Argument(help="The prepared set to write; its name ends in .zip.")],
     image_size: Annotated[int, typer.Option(min=1, help="Side of the prepared pictures in pixels.")],
     fit: FitOption = "crop",
+    background: BackgroundOption = None,
     max_images: Annotated[int | None, typer.Option(min=1, help="Take the first ones by name only.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing destination.")] = False,
 ) -> None:
     """Write all pictures, square and of one size, into a zip of lossless PNGs that loads fast."""
     from sase_gan.api.progress import shown
     from sase_gan.datasets.images import load_image_set, write_image_set
+    from sase_gan.datasets.notes import losses_in_words
     from sase_gan.errors import UsageError
+    from sase_gan.places import try_file
     from sase_gan.progress import named
 
     if destination.suffix.lower() != ".zip":
         raise UsageError(f"the destination is {destination}; its name must end in .zip, for example {destination}.zip")
     if destination.exists() and not force:
         raise UsageError(f"{destination} exists already; choose another name or add --force to replace it")
+    try_file(destination)
     with shown(True) as bars:
         images = load_image_set(
-            source, image_size=image_size, fit=fit, max_images=max_images, progress=named(bars, "preparing")
+            source,
+            image_size=image_size,
+            fit=fit,
+            max_images=max_images,
+            background=_colour(background),
+            progress=named(bars, "preparing"),
         )
     write_image_set(images.images, images.names, destination)
     lines = [f"{destination}: {len(images)} pictures of {image_size} x {image_size}"]
     lines.append(f"digest of the pixels: {images.digest}")
     if upscaled := images.notes.upscaled:
         lines.append(f"{_pictures(len(upscaled), 'had', 'had')} to be enlarged, which blurs: {_some(upscaled)}")
+    lines += losses_in_words(images.notes, len(images))
     _print_lines(lines)
 
 
@@ -106,6 +118,7 @@ def preview(
     out: Annotated[Path, typer.Option(help="The PNG to write.")] = Path("preview.png"),
     image_size: Annotated[int, typer.Option(min=1, help="Side of the pictures in pixels, as training will use.")] = 128,
     fit: FitOption = "crop",
+    background: BackgroundOption = None,
     count: Annotated[int, typer.Option(min=1, help="How many pictures at most, spread evenly over the set.")] = 64,
     augment: Annotated[
         str | None,
@@ -119,22 +132,27 @@ def preview(
     """
     from sase_gan.api.progress import shown
     from sase_gan.datasets.images import load_image_set
+    from sase_gan.datasets.notes import losses_in_words
     from sase_gan.errors import UsageError
-    from sase_gan.pixels import grid, write_png
+    from sase_gan.pixels import SHEET, grid, write_png
+    from sase_gan.places import try_file
     from sase_gan.progress import named
 
     out = former_out or out
     if out.suffix.lower() != ".png":
         raise UsageError(f"the preview is to be written to {out}; its name must end in .png")
+    try_file(out)
     with shown(True) as bars:
-        images = load_image_set(path, image_size=image_size, fit=fit, progress=named(bars, "reading")).images
+        told = named(bars, "reading")
+        found = load_image_set(path, image_size=image_size, fit=fit, background=_colour(background), progress=told)
+    images = found.images
     sheets = {out: grid(_evenly(images, count))}
     if augment is not None:
         rows = _augmented_rows(_evenly(images, 8), augment, seed)
         sheets[out.with_name(f"{out.stem}-augmented{out.suffix}")] = grid(rows, columns=8)
     for name, sheet in sheets.items():
-        write_png(name, sheet)
-    _print_lines([f"wrote {name}" for name in sheets])
+        write_png(name, sheet, SHEET)
+    _print_lines([*(f"wrote {name}" for name in sheets), *losses_in_words(found.notes, len(found))])
 
 
 def advise(found: "Survey", image_size: int, *, chosen: bool, path: str) -> list[str]:
@@ -143,6 +161,8 @@ def advise(found: "Survey", image_size: int, *, chosen: bool, path: str) -> list
     Args:
         chosen: the user asked for this image size, so it is not recommended.
     """
+    from sase_gan.datasets.notes import losses_in_words
+
     assert found.images is not None
     notes, count = found.images.notes, len(found.images)
     small = sum(min(size) < image_size for size in found.sizes)
@@ -150,16 +170,16 @@ def advise(found: "Survey", image_size: int, *, chosen: bool, path: str) -> list
         _advice_on_count(count, path): True,
         f"The pictures are large enough for {image_size} px (--image-size {image_size}).": not chosen and count > 1,
         f"{_pictures(small, 'is', 'are')} smaller than {image_size} px: enlarging blurs.": small,
-        "Pictures that are not square lose their margins with --fit crop and get white bars with --fit pad; "
+        "Pictures that are not square lose their margins with --fit crop and get bars with --fit pad; "
         "'sase-gan data preview' shows it.": notes.non_square_share,
         f"{_pictures(notes.jpeg_sources, 'is', 'are')} JPEG: a generator learns the artefacts too; take lossless "
         "originals if you have them.": notes.jpeg_sources,
         "Remove one picture of each duplicate pair: copies in the set spoil the check for copying.": notes.duplicates,
         "The set mixes colour and grey pictures; the generator will too.": 0 < notes.grey_share < 1,
-        "Transparent pixels are shown on white.": notes.transparent_share,
-        f"Not a picture by its suffix, so ignored: {_some(notes.ignored)}.": notes.ignored,
+        "Transparent pixels are shown on the background, white if not chosen.": notes.transparent_share,
     }
-    return [sentence for sentence, applies in sentences.items() if applies]
+    told = [sentence for sentence, applies in sentences.items() if applies]
+    return [*told, *(f"{line[0].upper()}{line[1:]}." for line in losses_in_words(notes, count))]
 
 
 def _advice_on_count(count: int, path: str) -> str:
@@ -210,7 +230,7 @@ def _print_table(console: "Console", path: str, found: "Survey") -> None:
     table.add_row("Without colour", _share(notes.grey_share, count))
     table.add_row("With transparency", _share(notes.transparent_share, count))
     table.add_row("Duplicate pairs", ", ".join(f"{kinds.count(kind)} {kind}" for kind in ("exact", "near", "mirrored")))
-    table.add_row("Other files", str(len(notes.ignored)))
+    table.add_row("Other files", str(sum(len(kind.names) for kind in notes.left_out)))
     console.print(table)
 
 
@@ -226,6 +246,12 @@ def _print_lines(lines: list[str]) -> None:
     from rich.console import Console
 
     Console().print("\n".join(lines), highlight=False, markup=False, soft_wrap=True)
+
+
+def _colour(text: str | None) -> "Colour":
+    from sase_gan.pixels import WHITE, parse_colour
+
+    return WHITE if text is None else parse_colour(text)
 
 
 def _share(share: float, count: int) -> str:

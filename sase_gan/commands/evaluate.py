@@ -55,7 +55,9 @@ def evaluate(
         ),
     ] = None,
     fit: Annotated[str, typer.Option(help="How pictures become square: crop or pad.")] = "crop",
-    truncation: Annotated[float | None, typer.Option(min=0.0, max=2.0, help="Of the latents. [default: 1]")] = None,
+    truncation: Annotated[
+        float | None, typer.Option(min=0.0, max=2.0, help="Below 1: typical pictures. [default: 1]")
+    ] = None,
     licence: Annotated[str | None, typer.Option(help="Licence of the real pictures, for the record.")] = None,
     weights_dir: WeightsDirOption = None,
     cache: Annotated[Path | None, typer.Option(help="Folder for features. [default: the user's cache]")] = None,

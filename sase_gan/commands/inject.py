@@ -1,4 +1,7 @@
-"""`sase-gan inject`: what a model of one picture can do with pictures; each command calls one function of `inject`."""
+"""`sase-gan inject`: what a model of one picture can do with pictures, whether it was trained or not.
+
+Each command calls one function of `drawing.applications`.
+"""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,12 +12,12 @@ from sase_gan.commands.options import DeviceOption, SizeOption, parse_size
 
 app = typer.Typer(no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
 
-Model = Annotated[Path, typer.Argument(help="Snapshot folder of one picture, or its run folder.")]
+Model = Annotated[Path, typer.Argument(help="Snapshot folder of one picture, trained or instant, or its run folder.")]
 OptionalMask = Annotated[
     Path | None, typer.Option(help="Picture, white where something may change. [default: everywhere]")
 ]
 Scale = Annotated[
-    int | None, typer.Option(help="Stage before which it enters: 1 redraws the most, the last stage the least.")
+    int | None, typer.Option(help="Stage or level before which it enters: 1 redraws the most, the last the least.")
 ]
 Seeds = Annotated[str, typer.Option(help="Such as 0,1,4-6.")]
 Out = Annotated[Path, typer.Option(help="Folder for the pictures.")]
@@ -24,7 +27,7 @@ Out = Annotated[Path, typer.Option(help="Folder for the pictures.")]
 def picture(
     model: Model,
     image: Annotated[Path, typer.Argument(help="The picture that enters.")],
-    start_scale: Annotated[int, typer.Option(help="1 redraws the most, the last stage the least.")] = 1,
+    start_scale: Annotated[int, typer.Option(help="1 redraws the most, the last stage or level the least.")] = 1,
     mask: OptionalMask = None,
     seeds: Seeds = "0-3",
     size: SizeOption = None,
@@ -32,13 +35,12 @@ def picture(
     device: DeviceOption = "auto",
 ) -> None:
     """Let a picture enter at one stage."""
-    from sase_gan.drawing.injection import inject
+    from sase_gan.drawing.applications import inject
 
-    opened = _Opened(model, device, seeds)
-    result = inject(
-        opened.pyramid, _read(image), start_scale, _read_mask(mask), seeds=opened.seeds, size=parse_size(size)
-    )
-    opened.write(out, result.masked, start_scale=str(start_scale))
+    opened, entering = _Opened(model, device, seeds, out), _read(image)
+    changing = _read_mask(mask, entering)
+    drawn = inject(opened.network, entering, start_scale, changing, seeds=opened.seeds, size=parse_size(size))
+    opened.write(out, drawn, start_scale=str(start_scale))
 
 
 @app.command("strip")
@@ -55,15 +57,19 @@ def strip(
     """Show all start scales at once, coarse to fine, behind the picture itself."""
     import torch
 
-    from sase_gan.drawing.injection import inject_strip
-    from sase_gan.pixels import grid, write_png
+    from sase_gan.drawing import applications
+    from sase_gan.networks.load import own_picture
+    from sase_gan.pixels import SHEET, grid, write_png
+    from sase_gan.places import try_file
     from sase_gan.resizing import at_size
 
+    try_file(out)
     opened = _Opened(model, device)
-    entering = opened.pyramid.picture.cpu() if image is None else _read(image)
-    result = inject_strip(opened.pyramid, entering, _read_mask(mask), seed=seed)
-    shown = torch.cat([at_size(entering, opened.pyramid.size)[None], result.masked])
-    write_png(out, grid(shown, columns=len(shown)), {**opened.text, "seed": str(seed)})
+    entering = None if image is None else _read(image)
+    first = own_picture(opened.network) if entering is None else entering
+    drawn = applications.strip(opened.network, entering, _read_mask(mask, first), seed=seed)
+    shown = torch.cat([at_size(first, opened.network.size)[None], drawn])
+    write_png(out, grid(shown, columns=len(shown)), {**opened.text, **SHEET, "seed": str(seed)})
     typer.echo(f"{out}: the picture, then start scales 1 to {len(shown) - 1}")
 
 
@@ -78,11 +84,12 @@ def harmonise(
     device: DeviceOption = "auto",
 ) -> None:
     """Give a pasted object the look of the training picture."""
-    from sase_gan.drawing import injection
+    from sase_gan.drawing import applications
 
-    opened = _Opened(model, device, seeds)
-    pictures = _read(composite), _read_mask(mask)
-    drawn = injection.harmonise(opened.pyramid, *pictures, start_scale, seeds=opened.seeds)
+    opened = _Opened(model, device, seeds, out)
+    pasted = _read(composite)
+    pictures = pasted, _read_mask(mask, pasted)
+    drawn = applications.harmonise(opened.network, *pictures, start_scale, seeds=opened.seeds)
     opened.write(out, drawn, application="harmonise")
 
 
@@ -100,25 +107,27 @@ def edit(
     device: DeviceOption = "auto",
 ) -> None:
     """Make a rough edit, or a moved region, seamless."""
-    from sase_gan.drawing import injection
+    from sase_gan.drawing import applications
     from sase_gan.drawing.masks import move_region
     from sase_gan.errors import UsageError
+    from sase_gan.networks.load import own_picture
     from sase_gan.pixels import write_png
 
-    opened = _Opened(model, device, seeds)
+    opened = _Opened(model, device, seeds, out)
     if move is not None:
         if edited is not None or mask is not None:
             raise UsageError(
                 "--move makes the edit and its mask; leave the picture and --mask out, or leave out --move"
             )
         box, offset = _parse_move(move)
-        rough, changed = move_region(opened.pyramid.picture.cpu(), box, offset)
+        rough, changed = move_region(own_picture(opened.network), box, offset)
         write_png(out / "rough.png", rough, opened.text)
     elif edited is None or mask is None:
         raise UsageError("an edit needs the edited picture and --mask, or --move alone")
     else:
-        rough, changed = _read(edited), _read_mask(mask)
-    drawn = injection.edit(opened.pyramid, rough, changed, start_scale, seeds=opened.seeds)
+        rough = _read(edited)
+        changed = _read_mask(mask, rough)
+    drawn = applications.edit(opened.network, rough, changed, start_scale, seeds=opened.seeds)
     opened.write(out, drawn, application="edit")
 
 
@@ -126,7 +135,9 @@ def edit(
 def paint(
     model: Model,
     painting: Annotated[Path, typer.Argument(help="A flat painting.")],
-    start_scale: Annotated[int, typer.Option(help="1 or 2 serve most paintings.")] = 1,
+    start_scale: Annotated[
+        int | None, typer.Option(help="1 or 2 serve most paintings. [default: 1 if the model was trained, else 2]")
+    ] = None,
     colours: Annotated[
         int | None, typer.Option(help="First move it to so many main colours of the training picture.")
     ] = None,
@@ -136,11 +147,11 @@ def paint(
     device: DeviceOption = "auto",
 ) -> None:
     """Turn a flat painting into a picture of the training picture's texture."""
-    from sase_gan.drawing.injection import paint_to_image
+    from sase_gan.drawing.applications import paint_to_image
 
-    opened = _Opened(model, device, seeds)
+    opened = _Opened(model, device, seeds, out)
     drawn = paint_to_image(
-        opened.pyramid, _read(painting), start_scale, seeds=opened.seeds, size=parse_size(size), colours=colours
+        opened.network, _read(painting), start_scale, seeds=opened.seeds, size=parse_size(size), colours=colours
     )
     opened.write(out, drawn, application="paint")
 
@@ -149,7 +160,7 @@ def paint(
 def animate(
     model: Model,
     frames: Annotated[int, typer.Option(help="How many.")] = 100,
-    start_scale: Annotated[int, typer.Option(help="Stages before it stand still; 0 moves most.")] = 0,
+    start_scale: Annotated[int, typer.Option(help="Stages or levels before it stand still; 0 moves most.")] = 0,
     alpha: Annotated[float, typer.Option(help="Pull towards the training picture, 0 to 1.")] = 0.1,
     beta: Annotated[float, typer.Option(help="Smoothness of the motion, 0 to 1.")] = 0.9,
     frames_per_second: Annotated[int, typer.Option(help="Of the film.")] = 10,
@@ -158,11 +169,12 @@ def animate(
     device: DeviceOption = "auto",
 ) -> None:
     """Let the training picture move: animation.mp4 and animation.gif."""
-    from sase_gan.drawing import injection
-    from sase_gan.pixels import write_gif, write_mp4
+    from sase_gan.drawing import applications
+    from sase_gan.films import check_speed, write_gif, write_mp4
 
-    pyramid = _Opened(model, device).pyramid
-    film = injection.animate(pyramid, frames, seed=seed, start_scale=start_scale, alpha=alpha, beta=beta)
+    check_speed(frames_per_second)
+    network = _Opened(model, device, out=out).network
+    film = applications.animate(network, frames, seed=seed, start_scale=start_scale, alpha=alpha, beta=beta)
     write_mp4(out / "animation.mp4", film, frames_per_second=frames_per_second)
     write_gif(out / "animation.gif", film, frames_per_second=frames_per_second)
     typer.echo(f"{len(film)} frames in {out / 'animation.mp4'} and {out / 'animation.gif'}")
@@ -178,20 +190,76 @@ def tile(
     device: DeviceOption = "auto",
 ) -> None:
     """Textures that continue seamlessly when laid side by side."""
-    from sase_gan.drawing import injection
+    from sase_gan.drawing import applications
+    from sase_gan.networks.pyramid import Pyramid
     from sase_gan.pixels import write_png
 
-    opened = _Opened(model, device, seeds)
-    if opened.pyramid.config.padding != "circular":
+    opened = _Opened(model, device, seeds, out)
+    if isinstance(opened.network, Pyramid) and opened.network.config.padding != "circular":
         typer.echo(
             "This model learned with borders, which its tiles lack: they may look unlike its samples. The preset "
             "`texture` trains without borders."
         )
-    drawn = injection.tile(opened.pyramid, opened.seeds, size=parse_size(size))
+    drawn = applications.tile(opened.network, opened.seeds, size=parse_size(size))
     opened.write(out, drawn, application="tile")
     if repeat > 1:
         for seed, image in zip(opened.seeds, drawn, strict=True):
             write_png(out / f"repeated{seed:06d}.png", image.repeat(1, repeat, repeat), opened.text)
+
+
+@app.command("retarget")
+def retarget(
+    model: Model,
+    size: Annotated[str, typer.Option("--size", help="WIDTHxHEIGHT of the result, such as 800x200.")],
+    seeds: Seeds = "0-3",
+    out: Out = Path("retargeted"),
+    device: DeviceOption = "auto",
+) -> None:
+    """Another size with objects at their scale (instant models)."""
+    from sase_gan.drawing import applications
+
+    opened = _Opened(model, device, seeds, out)
+    opened.write(
+        out, applications.retarget(opened.network, parse_size(size), seeds=opened.seeds), application="retarget"
+    )
+
+
+@app.command("symmetric")
+def symmetric(
+    model: Model,
+    seeds: Seeds = "0-3",
+    size: SizeOption = None,
+    out: Out = Path("symmetric"),
+    device: DeviceOption = "auto",
+) -> None:
+    """Pictures that are their own mirror images (instant models)."""
+    from sase_gan.drawing import applications
+
+    opened = _Opened(model, device, seeds, out)
+    drawn = applications.symmetric(opened.network, opened.seeds, size=parse_size(size))
+    opened.write(out, drawn, application="symmetric")
+
+
+@app.command("analogy")
+def analogy(
+    model: Model,
+    layout: Annotated[Path, typer.Argument(help="The picture whose layout is drawn.")],
+    start_scale: Annotated[
+        int | None, typer.Option(help="Level at which it enters; finer keeps more of its details. [default: 2]")
+    ] = None,
+    seeds: Seeds = "0-3",
+    size: SizeOption = None,
+    out: Out = Path("analogies"),
+    device: DeviceOption = "auto",
+) -> None:
+    """One picture's layout out of the model's picture (instant models)."""
+    from sase_gan.drawing import applications
+
+    opened = _Opened(model, device, seeds, out)
+    drawn = applications.analogy(
+        opened.network, _read(layout), seeds=opened.seeds, start_scale=start_scale, size=parse_size(size)
+    )
+    opened.write(out, drawn, application="analogy")
 
 
 def _parse_move(text: str) -> tuple[tuple[int, int, int, int], tuple[int, int]]:
@@ -211,25 +279,28 @@ def _parse_move(text: str) -> tuple[tuple[int, int, int, int], tuple[int, int]]:
 class _Opened:
     """A model of one picture that is open, what every PNG says of it, and the seeds to draw."""
 
-    def __init__(self, model: Path, device: str, seeds: str = "0") -> None:
+    def __init__(self, model: Path, device: str, seeds: str = "0", out: Path | None = None) -> None:
         from sase_gan.api.models import find_snapshot
         from sase_gan.drawing.sampling import parse_seeds
         from sase_gan.hardware import choose_hardware
-        from sase_gan.networks.load import load_pyramid
+        from sase_gan.networks.load import load_one_picture
+        from sase_gan.places import try_folder
         from sase_gan.snapshot import snapshot_digest
 
+        if out is not None:
+            try_folder(out)
         folder = find_snapshot(model)
-        self.pyramid = load_pyramid(folder).to(choose_hardware(device).device)
+        self.network = load_one_picture(folder).to(choose_hardware(device).device)
         self.text = {"snapshot": snapshot_digest(folder)}
         self.seeds = parse_seeds(seeds)
 
     def write(self, out: Path, images: Any, **more: str) -> None:
-        from sase_gan.pixels import grid, write_png
+        from sase_gan.pixels import SHEET, grid, write_png
 
         text = {**self.text, **more}
         for seed, image in zip(self.seeds, images, strict=True):
             write_png(out / f"seed{seed:06d}.png", image, {**text, "seed": str(seed)})
-        write_png(out / "grid.png", grid(images), text)
+        write_png(out / "grid.png", grid(images), {**text, **SHEET})
         typer.echo(f"{len(images)} pictures of {images.shape[3]}x{images.shape[2]} px in {out}")
 
 
@@ -239,8 +310,8 @@ def _read(path: Path) -> Any:
     return read_image(path)
 
 
-def _read_mask(path: Path | None) -> Any:
-    # Behind transparent pixels a mask is black: nothing changes there.
-    from sase_gan.pixels import read_image
+def _read_mask(path: Path | None, picture: Any) -> Any:
+    """Read a mask in the proportions of the picture that it is about."""
+    from sase_gan.masks import read_mask
 
-    return None if path is None else read_image(path, background=(0, 0, 0))
+    return None if path is None else read_mask(path, picture.shape[1:])

@@ -9,13 +9,25 @@ import typer
 from typer.core import TyperCommand
 
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
-ThreadsOption = Annotated[int | None, typer.Option("--threads", help="CPU threads.")]
-PrecisionOption = Annotated[str | None, typer.Option("--precision", help="32-true or bf16-mixed; default by device.")]
+ThreadsOption = Annotated[
+    int | None, typer.Option("--threads", help="CPU threads; default: as many as others leave idle.")
+]
+PrecisionOption = Annotated[
+    str | None, typer.Option("--precision", help="32-true or bf16-mixed; default: the preset's, by device.")
+]
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="YAML file, laid over the preset.")]
 SettingsOption = Annotated[
     list[str] | None, typer.Option("--set", help="Any setting, for example schedule.log_images=100; repeatable.")
 ]
 SizeOption = Annotated[str | None, typer.Option("--size", help="WIDTHxHEIGHT of the result, such as 800x200.")]
+BackgroundOption = Annotated[
+    str | None,
+    typer.Option(
+        "--background",
+        help="Colour behind transparent pixels and of padding: a name, or #rrggbb. [default: white]",
+        metavar="COLOUR",
+    ),
+]
 HoldoutOption = Annotated[
     float | None,
     typer.Option(
@@ -30,6 +42,9 @@ WeightsDirOption = Annotated[
     typer.Option("--weights-dir", help="Folder of pretrained weights; else SASE_GAN_WEIGHTS and torch's hub folder."),
 ]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show settings and what they cost; write nothing.")]
+
+NEWEST = "-"
+"""What `--resume` without a name stands for, see `runs.again`."""
 
 # Of classify and detect.
 SnapshotArgument = Annotated[Path, typer.Argument(help="A snapshot folder that a run wrote.")]
@@ -123,6 +138,31 @@ def former_names(
             return ["[OPTIONS]", *(piece for one in shown for piece in one.get_usage_pieces(ctx))]
 
     return Command
+
+
+def resume_newest() -> type[TyperCommand]:
+    """Make the class of a command whose `--resume` needs no value."""
+
+    class Command(TyperCommand):
+        def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+            return super().parse_args(ctx, _with_newest(args))
+
+    return Command
+
+
+def _with_newest(arguments: list[str]) -> list[str]:
+    """Give a `--resume` that is followed by no name the sign for the newest run.
+
+    Example:
+        >>> _with_newest(["--resume", "--kimg", "20"]), _with_newest(["--resume", "runs/faces"])
+        (['--resume', '-', '--kimg', '20'], ['--resume', 'runs/faces'])
+    """
+    result: list[str] = []
+    for place, word in enumerate(arguments):
+        result.append(word)
+        if word == "--resume" and (place + 1 == len(arguments) or arguments[place + 1].startswith("--")):
+            result.append(NEWEST)
+    return result
 
 
 def _renamed(arguments: Sequence[str], former: Mapping[str, str]) -> list[str]:

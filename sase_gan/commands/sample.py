@@ -90,7 +90,7 @@ def sample(
 def _write_walk(source: str, seeds: str, steps: int, loop: bool, out: Path, batch_size: int, device: str) -> None:
     from sase_gan.api.models import load
     from sase_gan.drawing.recipes import parse_names, walk_recipes
-    from sase_gan.pixels import write_gif, write_mp4
+    from sase_gan.films import write_gif, write_mp4
 
     network = load(source, device=device)
     frames = walk_recipes(network, parse_names(seeds), steps=steps, loop=loop, batch_size=batch_size)

@@ -1,5 +1,6 @@
 """`sase-gan train`: a folder of pictures, or one picture, in; a generator with its samples and figures out."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -24,7 +25,9 @@ def train(
     fit: Annotated[str | None, typer.Option(help="crop (centre square) or pad; never a stretch.")] = None,
     holdout: options.HoldoutOption = None,
     settings: options.SettingsOption = None,
-    resume: Annotated[Path | None, typer.Option(help="Go on with this run folder.")] = None,
+    resume: Annotated[
+        Path | None, typer.Option(metavar="[RUN]", help="Go on with this run folder; without a name, with the newest.")
+    ] = None,
     device: options.DeviceOption = "auto",
     devices: Annotated[int, typer.Option(help="How many GPUs.")] = 1,
     precision: options.PrecisionOption = None,
@@ -39,11 +42,12 @@ def train(
     from sase_gan.runs.folder import open_run
 
     # What is not there is told before the imports that take seconds.
-    if resume is not None:
+    if resume is not None and str(resume) != options.NEWEST:
         open_run(resume)
     if path is not None:
         check_pictures_exist(path.expanduser())
     from sase_gan.hardware import is_first_process
+    from sase_gan.progress import surviving_streams
     from sase_gan.runs import train as training
     from sase_gan.runs.request import TrainRequest
 
@@ -73,7 +77,9 @@ def train(
     if dry_run:
         training.foretell(request, typer.echo)
         return
-    result = training.train(request, typer.echo)
+    can_be_asked = sys.stdin.isatty() and sys.stdout.isatty()
+    with surviving_streams():
+        result = training.train(request, typer.echo, typer.confirm if can_be_asked else None)
     # Lightning ends a run whose other processes end with an error.
     if result.interrupted and is_first_process():
         raise typer.Exit(130)

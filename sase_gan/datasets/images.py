@@ -4,50 +4,25 @@ import dataclasses
 import hashlib
 import io
 import os
+import re
 import zipfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Literal
 
 import torch
-from PIL import Image
 from torch import Tensor
 
-from sase_gan.datasets.duplicates import DuplicatePair, find_duplicates, thumbnail
+from sase_gan.datasets.fitting import Fit, fit_square
+from sase_gan.datasets.notes import ImageSetNotes, Loaded, make_notes
 from sase_gan.datasets.sources import ImageSource, open_images
 from sase_gan.errors import DataError, UsageError
 from sase_gan.files import write_atomically
-from sase_gan.pixels import to_pillow, to_tensor
+from sase_gan.pixels import WHITE, Colour, to_pillow, to_tensor
 from sase_gan.progress import Count
 from sase_gan.resizing import at_size
 from sase_gan.seeds import generator
-
-Fit = Literal["crop", "pad"]
-"""Pictures are made square by cropping or padding, never by stretching."""
-
-
-@dataclass(frozen=True)
-class ImageSetNotes:
-    """The notes tell what is worth knowing about the files of a set; shares are of the readable pictures, 0..1.
-
-    Attributes:
-        ignored: files that lie among the pictures and are none by their suffix.
-        jpeg_sources: how many pictures came from JPEG files, whose artefacts a generator learns too.
-        upscaled: names of those smaller than the image size.
-        grey_share: without any colour; transparent_share: with transparent pixels.
-    """
-
-    ignored: tuple[str, ...]
-    jpeg_sources: int
-    upscaled: tuple[str, ...]
-    duplicates: tuple[DuplicatePair, ...]
-    grey_share: float
-    transparent_share: float
-    non_square_share: float
-    smallest_side: int
-    largest_side: int
 
 
 @dataclass(frozen=True)
@@ -85,24 +60,13 @@ class Survey:
     broken: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class _Loaded:
-    pixels: Tensor
-    thumbnail: Tensor
-    digest: str
-    width: int
-    height: int
-    jpeg: bool
-    transparent: bool
-    grey: bool
-
-
 def load_image_set(
     path: Path | str | ImageSource,
     *,
     image_size: int | None,
     fit: Fit = "crop",
     max_images: int | None = None,
+    background: Colour = WHITE,
     progress: Count | None = None,
 ) -> ImageSet:
     """Read a folder, zip or picture into memory.
@@ -111,13 +75,16 @@ def load_image_set(
         image_size: side of the square pictures; None keeps all as they are, rectangles too, all of one size.
         fit: how pictures that are not square become so, see `fit_square`.
         max_images: takes the first ones by name.
+        background: the colour behind transparent pixels, and of padding; of an open source its own counts.
 
     Raises:
         DataError: nothing to read, unreadable pictures (all are counted, the first are named), or different sizes when
             `image_size` is None.
         UsageError: an image size or a number of images below 1.
     """
-    found = survey(path, image_size=image_size, fit=fit, max_images=max_images, progress=progress)
+    found = survey(
+        path, image_size=image_size, fit=fit, max_images=max_images, background=background, progress=progress
+    )
     if found.broken:
         more = f" (and {len(found.broken) - 1} more unreadable pictures: 'data check' lists all)"
         raise DataError(found.broken[0] + (more if len(found.broken) > 1 else ""))
@@ -131,6 +98,7 @@ def survey(
     image_size: int | None,
     fit: Fit = "crop",
     max_images: int | None = None,
+    background: Colour = WHITE,
     progress: Count | None = None,
 ) -> Survey:
     """Read as `load_image_set` does, but report pictures that cannot be read in the result instead of raising.
@@ -143,18 +111,18 @@ def survey(
         raise UsageError(f"image_size is {image_size}; it must be at least 1 (usual values are 64, 128 and 256)")
     if max_images is not None and max_images < 1:
         raise UsageError(f"max_images is {max_images}; it must be at least 1")
-    source = path if isinstance(path, ImageSource) else open_images(path)
+    source = path if isinstance(path, ImageSource) else open_images(path, background=background)
     names = source.names[:max_images]
 
-    def load(index: int) -> _Loaded | DataError:
+    def load(index: int) -> Loaded | DataError:
         try:
             return _load(source, index, image_size, fit)
         except DataError as error:
             return error
 
     images: Tensor | None = None
-    loaded: list[tuple[str, _Loaded]] = []
-    broken: list[str] = []
+    loaded: list[tuple[str, Loaded]] = []
+    broken: list[str] = list(source.broken)
     # Decoding releases Python's lock: two threads are twice as fast, more would multiply the memory of huge pictures.
     with ThreadPoolExecutor(min(2, os.cpu_count() or 1)) as pool:
         for done, (name, result) in enumerate(zip(names, pool.map(load, range(len(names))), strict=True), start=1):
@@ -173,8 +141,16 @@ def survey(
     if images is None:
         return Survey(None, sizes, tuple(broken))
     images, kept = images[: len(loaded)], tuple(name for name, _ in loaded)
-    notes = _notes(source, kept, [item for _, item in loaded], image_size)
+    notes = make_notes(source, kept, [item for _, item in loaded], image_size)
     return Survey(ImageSet(images, kept, pixel_digest(images), notes), sizes, tuple(broken))
+
+
+def _load(source: ImageSource, index: int, image_size: int | None, fit: Fit) -> Loaded:
+    # Twice the size is left for the good filter; the decoder's own reduction is a plain average.
+    picture = source.decode(index, at_least=None if image_size is None else 2 * image_size)
+    image = picture.rgb if image_size is None else fit_square(picture.rgb, image_size, fit, source.background)
+    pixels = to_tensor(image)
+    return Loaded.of(picture, image, pixels, pixel_digest(pixels[None]))
 
 
 def pixel_digest(images: Tensor) -> str:
@@ -186,23 +162,6 @@ def pixel_digest(images: Tensor) -> str:
     return digest.hexdigest()
 
 
-def _load(source: ImageSource, index: int, image_size: int | None, fit: Fit) -> _Loaded:
-    # Twice the size is left for the good filter; the decoder's own reduction is a plain average.
-    picture = source.decode(index, at_least=None if image_size is None else 2 * image_size)
-    image = picture.rgb if image_size is None else fit_square(picture.rgb, image_size, fit)
-    pixels = to_tensor(image)
-    return _Loaded(
-        pixels=pixels,
-        thumbnail=thumbnail(image),
-        digest=pixel_digest(pixels[None]),
-        width=picture.width,
-        height=picture.height,
-        jpeg=picture.file_format == "JPEG",
-        transparent=picture.transparent,
-        grey=bool((pixels == pixels[:1]).all()),
-    )
-
-
 def _unequal(source: ImageSource, first: str, shape: Sequence[int], name: str, other: Sequence[int]) -> str:
     sizes = [f"{width} x {height}" for height, width in (tuple(shape)[-2:], tuple(other)[-2:])]
     return (
@@ -211,29 +170,13 @@ def _unequal(source: ImageSource, first: str, shape: Sequence[int], name: str, o
     )
 
 
-def _notes(source: ImageSource, names: tuple[str, ...], items: list[_Loaded], image_size: int | None) -> ImageSetNotes:
-    count, thumbnails = len(items), torch.stack([item.thumbnail for item in items])
-    sides = [(min(item.width, item.height), max(item.width, item.height)) for item in items]
-    return ImageSetNotes(
-        ignored=source.ignored,
-        jpeg_sources=sum(item.jpeg for item in items),
-        upscaled=tuple(name for name, (short, _) in zip(names, sides, strict=True) if short < (image_size or 0)),
-        duplicates=find_duplicates(names, thumbnails, [item.digest for item in items]),
-        grey_share=sum(item.grey for item in items) / count,
-        transparent_share=sum(item.transparent for item in items) / count,
-        non_square_share=sum(short != long for short, long in sides) / count,
-        smallest_side=min(short for short, _ in sides),
-        largest_side=max(long for _, long in sides),
-    )
-
-
-def open_picture(path: Path | str) -> ImageSet:
+def open_picture(path: Path | str, *, background: Colour = WHITE) -> ImageSet:
     """Open the picture in a file, or the only one in a folder or zip, at its own size: a set of one.
 
     Raises:
         DataError: if the file is broken or missing, or there is more than one picture.
     """
-    source = open_images(path)
+    source = open_images(path, background=background)
     if len(source) != 1:
         raise DataError(f"{path} holds {len(source)} pictures; one-shot training takes one: name the file itself")
     return load_image_set(source, image_size=None)
@@ -243,31 +186,6 @@ def fitted(picture: ImageSet, size: tuple[int, int]) -> ImageSet:
     """Bring the set's one picture to (height, width), with the digest of that."""
     images = at_size(picture.images[0], size)[None]
     return dataclasses.replace(picture, images=images, digest=pixel_digest(images))
-
-
-def fit_square(
-    image: Image.Image, size: int, fit: Fit = "crop", background: tuple[int, int, int] = (255, 255, 255)
-) -> Image.Image:
-    """Make an 8-bit RGB picture a square of `size`, keeping its proportions.
-
-    "crop" takes the square in the middle and resizes it. "pad" resizes the picture so that its long side fits (the
-    short one is rounded to a whole pixel), puts it in the middle and fills the rest with the background.
-    """
-    width, height = image.size
-    if fit == "crop":
-        side = min(width, height)
-        left, top = (width - side) // 2, (height - side) // 2
-        return _resize(image.crop((left, top, left + side, top + side)), (size, size))
-    # Resized before it is padded: a long strip padded first would need the memory of its long side squared.
-    scale = size / max(width, height)
-    inner = _resize(image, (max(1, round(width * scale)), max(1, round(height * scale))))
-    canvas = Image.new("RGB", (size, size), background)
-    canvas.paste(inner, ((size - inner.width) // 2, (size - inner.height) // 2))
-    return canvas
-
-
-def _resize(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    return image if image.size == size else image.resize(size, Image.Resampling.LANCZOS)
 
 
 def split_holdout(image_set: ImageSet, share: float, seed: int) -> tuple[ImageSet, ImageSet]:
@@ -299,7 +217,8 @@ def split_holdout(image_set: ImageSet, share: float, seed: int) -> tuple[ImageSe
 def write_image_set(images: Tensor, names: Sequence[str], path: Path | str) -> None:
     """Write uint8 [N, 3, H, W] as a zip of PNGs, both uncompressed (StyleGAN's convention: they decode fastest).
 
-    The suffixes of the names become .png. Equal pictures and names give equal bytes.
+    The suffixes of the names become .png, and signs that no file system likes `_`. Equal pictures and names give equal
+    bytes.
 
     Raises:
         UsageError: the path does not end in .zip, names and pictures differ in number, or two names become equal.
@@ -309,10 +228,11 @@ def write_image_set(images: Tensor, names: Sequence[str], path: Path | str) -> N
         raise UsageError(f"{path} was given as the prepared set; its name must end in .zip")
     if len(images) != len(names):
         raise UsageError(f"{len(names)} names were given for {len(images)} pictures; each picture needs one")
-    members = [str(PurePosixPath(name).with_suffix(".png")) for name in names]
+    plain = [re.sub(r'[:<>"|?*\\]', "_", name) for name in names]
+    members = [str(PurePosixPath(name).with_suffix(".png")) for name in plain]
     if len(set(members)) < len(members):
         # cat.jpg and cat.webp: then the old suffix stays in the name.
-        members = [f"{name}.png" for name in names]
+        members = [f"{name}.png" for name in plain]
     if len(set(members)) < len(members):
         raise UsageError("two pictures have the same name; each needs a name of its own")
     with write_atomically(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:

@@ -4,20 +4,30 @@ Zips follow StyleGAN's convention (any nesting, pictures by suffix), so its data
 """
 
 import io
-import os
-import unicodedata
+import re
+import threading
 import zipfile
-from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from torch import Tensor
 
+from sase_gan.datasets.depth import find_white
+from sase_gan.datasets.listing import (
+    OTHER_FILES,
+    LeftOut,
+    Listing,
+    is_regular,
+    list_names,
+    members_of,
+    readable_name,
+    walk,
+)
+from sase_gan.datasets.own_output import output_folder_at
 from sase_gan.errors import DataError, UsageError
 from sase_gan.files import check_pictures_exist
-from sase_gan.pixels import Picture, decode_picture, to_tensor
-
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
+from sase_gan.formats import HEIC_PACKAGE, READ_KINDS, needs_package, suffixes
+from sase_gan.pixels import WHITE, Colour, Picture, decode_picture, to_tensor
 
 MAX_MEMBER_BYTES = 512 * 2**20
 """A zip member that unpacks to more is refused; the number of pixels is limited by `pixels.MAX_PIXELS` besides."""
@@ -28,25 +38,41 @@ class ImageSource:
 
     Attributes:
         path: of the folder, zip or picture.
-        names: posix paths below it, in an order that is the same on every computer.
-        ignored: names of the other files that lie there; hidden files and `__MACOSX` are not mentioned.
+        names: posix paths below it, in an order that is the same on every computer; control signs and bytes that are
+            no UTF-8 are replaced in them.
+        left_out: the other files that lie there, by kind; hidden files and `__MACOSX` are not mentioned.
+        broken: a sentence about each folder that could not be looked into.
+        snapshots: how many of the pictures were drawn by which snapshot, by its hash.
+        background: the colour behind transparent pixels.
     """
 
-    def __init__(self, path: Path, names: Iterable[str]) -> None:
-        visible = sorted((name for name in names if not _hidden(name)), key=_sort_key)
-        self.path = path
-        self.names = tuple(name for name in visible if _is_picture(name))
-        self.ignored = tuple(name for name in visible if not _is_picture(name))
+    def __init__(self, path: Path, listing: Listing, background: Colour = WHITE) -> None:
+        self.path, self.background = path, background
+        self._places, self.names = tuple(listing.places), tuple(listing.names)
+        self.left_out, self.broken, self.snapshots = listing.left_out(), tuple(listing.broken), listing.snapshots
+        self._white: int | None = None
+        self._lock = threading.Lock()
         if not self.names:
-            other = f", only {len(self.ignored)} other files such as {self.ignored[0]}" if self.ignored else ""
-            raise DataError(f"{path} holds no picture{other}; PNG, JPEG, WebP, BMP, TIFF and GIF files are required")
+            raise DataError(_nothing(path, self.left_out, self.broken))
 
     def __len__(self) -> int:
         return len(self.names)
 
+    @property
+    def ignored(self) -> tuple[str, ...]:
+        """Names of the files that are no pictures by their suffix."""
+        return next((kind.names for kind in self.left_out if kind.why == OTHER_FILES), ())
+
+    def white(self) -> int:
+        """Find the value that is white in the set's pictures of 16 bits, see `datasets.depth`; once."""
+        with self._lock:
+            if self._white is None:
+                self._white = find_white(len(self), self.names, self.open)
+            return self._white
+
     def open(self, index: int) -> BinaryIO:
         """Open the bytes of picture `index`."""
-        return (self.path / self.names[index]).open("rb")
+        return (self.path / self._places[index]).open("rb")
 
     def decode(self, index: int, *, at_least: int | None = None) -> Picture:
         """Decode picture `index` and tell what its file was like; `at_least` as in `pixels.decode_picture`.
@@ -56,9 +82,10 @@ class ImageSource:
         """
         place = self.path.name  # empty for a picture in the working folder
         name = f"{place}: {self.names[index]}" if place else self.names[index]
+        white = self.white()
         try:
             with self.open(index) as file:
-                return decode_picture(file, at_least=at_least, name=name)
+                return decode_picture(file, background=self.background, at_least=at_least, white=white, name=name)
         except DataError:
             raise
         # Opening fails by OSError; unpacking a damaged or encrypted member by zipfile's, zlib's ...
@@ -81,22 +108,23 @@ class ZipSource(ImageSource):
         DataError: no zip, a member with an absolute path or `..`, or one that unpacks to more than `MAX_MEMBER_BYTES`.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, background: Colour = WHITE, *, drawn: bool = False) -> None:
         try:
             self._zip = zipfile.ZipFile(path)
-        except (zipfile.BadZipFile, OSError) as error:
+        # A damaged directory is answered with nearly any kind of exception, names that are no UTF-8 among them.
+        except Exception as error:
             raise DataError(f"{path} is not a readable zip file ({error}); make it anew or give the folder") from error
-        members = [member for member in self._zip.infolist() if not member.is_dir()]
-        for member in members:
+        for member in self._zip.infolist():
             name = PurePosixPath(member.filename.replace("\\", "/"))
-            if name.is_absolute() or ".." in name.parts or ":" in name.parts[0]:
+            if name.is_absolute() or ".." in name.parts or re.match("[A-Za-z]:/", str(name)):
                 raise DataError(
                     f"{path} has a member named {member.filename!r}; names must be relative, without '..': make the "
                     "zip anew"
                 )
             if member.file_size > MAX_MEMBER_BYTES:
                 raise DataError(_too_large(path, member.filename))
-        super().__init__(path, (member.filename for member in members))
+        listing = list_names(members_of(self._zip), self._open, Listing(), drawn=drawn)
+        super().__init__(path, listing, background)
 
     def open(self, index: int) -> BinaryIO:
         """Unpack the bytes of picture `index` in memory.
@@ -104,60 +132,67 @@ class ZipSource(ImageSource):
         Raises:
             DataError: it unpacks to more than `MAX_MEMBER_BYTES`.
         """
-        with self._zip.open(self.names[index]) as member:
+        with self._open(self._places[index]) as member:
             # The header may lie about the size; the limit holds for what is really read.
             content = member.read(MAX_MEMBER_BYTES + 1)
         if len(content) > MAX_MEMBER_BYTES:
             raise DataError(_too_large(self.path, self.names[index]))
         return io.BytesIO(content)
 
+    def _open(self, place: str) -> BinaryIO:
+        return self._zip.open(place)  # type: ignore[return-value]
 
-def open_images(path: Path | str) -> ImageSource:
+
+def open_images(path: Path | str, *, background: Colour = WHITE, drawn: bool = False) -> ImageSource:
     """List the pictures of a folder (nested), a zip, or a single picture file.
+
+    What this program wrote is never a picture to learn from: runs, snapshots, evaluations and sheets are left out, and
+    so are drawn pictures, unless `drawn` asks for them. A single file is taken as what it is.
 
     Raises:
         DataError: nothing is there, no picture is in it, or the file is neither a zip nor a picture.
     """
     path = Path(path).expanduser()
     if path.is_dir():
-        return ImageSource(path, _walk(path))
+        if kind := output_folder_at(path):
+            raise DataError(f"{path} is a {kind} that sase-gan wrote, not a set of pictures; give the pictures' folder")
+        listing = Listing()
+        places = list(walk(path, listing))
+        return ImageSource(
+            path,
+            list_names(
+                places,
+                lambda place: (path / place).open("rb"),
+                listing,
+                drawn=drawn,
+                regular=lambda place: is_regular(path / place),
+            ),
+            background,
+        )
     check_pictures_exist(path)
+    if not is_regular(path):
+        raise DataError(f"{path} is no regular file but a pipe or a device; give a folder, a zip or a picture")
     if path.suffix.lower() == ".zip":
-        return ZipSource(path)
-    if _is_picture(path.name):
-        return ImageSource(path.parent, [path.name])
-    raise DataError(f"{path} is no folder, .zip or picture (PNG, JPEG, WebP, BMP, TIFF, GIF); check the path")
+        return ZipSource(path, background, drawn=drawn)
+    if path.suffix.lower() in suffixes():
+        return ImageSource(path.parent, Listing([path.name], [readable_name(path.name)]), background)
+    raise DataError(f"{path} is no folder, .zip or picture ({READ_KINDS} are read){_advice(path)}; check the path")
 
 
-def _walk(root: Path) -> Iterable[str]:
-    seen = set()
-    for folder, children, files in os.walk(root, followlinks=True):
-        real = os.path.realpath(folder)
-        if real in seen:
-            # A link that leads back to where we have been.
-            children.clear()
-            continue
-        seen.add(real)
-        # Without a fixed order, the links decide by chance which of two ways to one folder counts.
-        children.sort()
-        yield from ((Path(folder) / file).relative_to(root).as_posix() for file in files)
+def _nothing(path: Path, left_out: tuple[LeftOut, ...], broken: tuple[str, ...]) -> str:
+    """Say that a set holds no picture, and what it holds instead."""
+    if broken:
+        return f"{path} holds no picture that can be read: {broken[0]}"
+    kinds = "; ".join(f"{len(kind.names)} {kind.why}, such as {kind.names[0]}" for kind in left_out)
+    return f"{path} holds no picture{f', only other files ({kinds})' if kinds else ''}; {READ_KINDS} are read"
+
+
+def _advice(path: Path) -> str:
+    return f"; {HEIC_PACKAGE} brings HEIC" if needs_package(path.suffix.lower()) else ""
 
 
 def _too_large(path: Path, name: str) -> str:
     return f"{path}: {name} unpacks to more than {MAX_MEMBER_BYTES // 2**20} MiB; scale the picture down first"
-
-
-def _is_picture(name: str) -> bool:
-    return PurePosixPath(name).suffix.lower() in SUFFIXES
-
-
-def _hidden(name: str) -> bool:
-    return any(part.startswith(".") or part == "__MACOSX" for part in PurePosixPath(name).parts)
-
-
-def _sort_key(name: str) -> tuple[str, str]:
-    # macOS stores accents apart from their letters (NFD), others as one character: equal names must sort equally.
-    return unicodedata.normalize("NFC", name), name
 
 
 _CHECKOUT = Path(__file__).resolve().parents[2]

@@ -98,7 +98,8 @@ def view_layers(network: Generator, inputs: Inputs) -> LayerView:
     for path, norm in attentive_norms(network).items():
         overrides[path] = {"mixture_weights": noting("mixtures", path, norm.mixture_weights)}
     noise = None if inputs.noise is None else [maps[:1] for maps in inputs.noise]
-    image = draw_images(rewired(network, overrides), Inputs(inputs.z[:1], noise))[0]
+    truncation = None if inputs.truncation is None else inputs.truncation[:1]
+    image = draw_images(rewired(network, overrides), Inputs(inputs.z[:1], noise, truncation))[0]
     return LayerView(image=image, **seen)
 
 
@@ -126,7 +127,8 @@ def draw_edited(network: Generator, inputs: Inputs, edits: Mapping[str, GateEdit
 
         (1 - R) * (1 + sum_k a_k m_k v_k / sum_k a_k m_k) + R * (the same with w_k for the borrowed k)
 
-    where a are the strengths. With all masks switched off the gate is 1 everywhere and the layer does nothing.
+    where a are the strengths; a gate whose masks are no shares has no quotient. With all masks switched off the gate is
+    1 everywhere and the layer does nothing.
 
     Raises:
         UsageError: for a gate that the network lacks, or strengths of another number than its masks.

@@ -100,7 +100,7 @@ def inject(
         torch.Size([1, 3, 18, 24])
     """
     _check_scale(pyramid, start_scale, least=1)
-    _check_proportions(pyramid, image, size)
+    check_proportions(image, pyramid.size, size)
     sizes = pyramid.stage_sizes(size)
     with evaluating(pyramid):
         whole = resize(to_float(image)[None].to(pyramid.amplitudes.device), sizes[-1])
@@ -195,15 +195,12 @@ def animate(
     Raises:
         UsageError: for a number out of its range.
     """
-    if frames < 1:
-        raise UsageError(f"frames is {frames}; it must be at least 1")
-    if not (0 <= alpha <= 1 and 0 <= beta <= 1):
-        raise UsageError(f"alpha is {alpha} and beta {beta}; both must be between 0 and 1")
+    check_walk(frames, alpha, beta)
     start_scale = min(start_scale, pyramid.num_stages - 1)
     _check_scale(pyramid, start_scale, least=0)
     # The reconstruction has no noise but at the coarsest stage.
     targets = [pyramid.fixed0.cpu(), *(torch.zeros(1, *shape) for shape in pyramid.noise_shapes())]
-    walk = _walk_around(targets, random_generator(seed, "animation"), alpha, beta)
+    walk = walk_around(targets, random_generator(seed, "animation"), alpha, beta)
     parts = []
     with evaluating(pyramid):
         carried = pyramid.reconstruct(start_scale).stages[-1] if start_scale > 0 else None
@@ -215,7 +212,19 @@ def animate(
     return torch.cat(parts)
 
 
-def _walk_around(targets: list[Tensor], source: torch.Generator, alpha: float, beta: float) -> Iterator[list[Tensor]]:
+def check_walk(frames: int, alpha: float, beta: float) -> None:
+    """Refuse numbers that make no film.
+
+    Raises:
+        UsageError: fewer than one frame, or alpha or beta outside 0 to 1.
+    """
+    if frames < 1:
+        raise UsageError(f"frames is {frames}; it must be at least 1")
+    if not (0 <= alpha <= 1 and 0 <= beta <= 1):
+        raise UsageError(f"alpha is {alpha} and beta {beta}; both must be between 0 and 1")
+
+
+def walk_around(targets: list[Tensor], source: torch.Generator, alpha: float, beta: float) -> Iterator[list[Tensor]]:
     """Walk by the formula of `animate`, without end: the inputs of one frame after the other."""
     before = targets
     now = [0.95 * target + 0.05 * torch.randn(target.shape, generator=source) for target in targets]
@@ -257,7 +266,7 @@ def _draw(
     parts = []
     for part in batches(seeds, batch_size, progress):
         inputs = draw_inputs(pyramid, part, noise=noise, size=size).to(pyramid.amplitudes.device)
-        maps = pyramid.inputs(*inputs)
+        maps = pyramid.inputs(inputs.z, inputs.noise)
         if finish and pyramid.finished_stages > 0:
             drawn = draw_finished(pyramid, maps, carried=carried, **how)
         else:
@@ -279,10 +288,15 @@ def _scale_at(pyramid: Pyramid, share: float) -> int:
     return max(1, round(share * (pyramid.num_stages - 1)))
 
 
-def _check_proportions(pyramid: Pyramid, image: Tensor, size: Size | None) -> None:
+def check_proportions(image: Tensor, own: Size, size: Size | None) -> None:
+    """Refuse a picture that does not fit a model of height and width `own`; where a size is given, any fits.
+
+    Raises:
+        UsageError: for other proportions without a size, or what is no picture uint8 `[3, height, width]`.
+    """
     if image.dtype != torch.uint8 or image.ndim != 3 or image.shape[0] != 3:
         raise UsageError(f"the picture is {image.dtype} {tuple(image.shape)}; uint8 [3, height, width] is required")
-    height, width = pyramid.size
+    height, width = own
     if size is None and abs(image.shape[2] * height / (image.shape[1] * width) - 1) > 0.05:
         raise UsageError(
             f"the picture is {image.shape[2]}x{image.shape[1]}, the model's {width}x{height}; crop it to the same "

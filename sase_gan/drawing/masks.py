@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sase_gan.errors import UsageError
+from sase_gan.masks import INSIDE
 from sase_gan.pixels import to_float, to_uint8
 
 REFERENCE_SIDE = 250
@@ -99,11 +100,11 @@ def move_region(image: Tensor, box: tuple[int, int, int, int], offset: tuple[int
 
 
 def _inside(mask: Tensor) -> Tensor:
-    """Tell what is inside, `[height, width]` bool; a picture is inside where it is brighter than mid-grey."""
+    """Tell what is inside, `[height, width]` bool; a picture is inside where a channel is bright."""
     if mask.ndim == 2:
         return mask != 0
     if mask.ndim == 3:
-        return mask.float().mean(0) >= 128 if mask.dtype == torch.uint8 else mask.bool().any(0)
+        return mask.amax(0) >= INSIDE if mask.dtype == torch.uint8 else mask.bool().any(0)
     raise UsageError(f"the mask has shape {tuple(mask.shape)}; [height, width] or [channels, height, width] is needed")
 
 

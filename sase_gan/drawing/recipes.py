@@ -22,7 +22,9 @@ from sase_gan.drawing.sampling import (
     check_truncation,
     draw_images,
     draw_inputs,
+    joined,
     parse_seeds,
+    truncated,
     walk_between,
 )
 from sase_gan.errors import UsageError
@@ -131,7 +133,7 @@ class Recipe:
     def inputs(self, network: Network) -> Inputs:
         """Return what a batch of this picture alone is drawn from."""
         noise = draw_inputs(network, [self.seed], noise=self.noise).noise
-        return Inputs(self.latent(network)[None] * self.truncation, noise)
+        return truncated(network, Inputs(self.latent(network)[None], noise), self.truncation)
 
     def text(self, digest: str) -> dict[str, str]:
         """Describe the picture for the text chunks of its PNG."""
@@ -222,15 +224,8 @@ def draw_recipes(
         check_truncation(recipe.truncation)
     parts = []
     for part in batches(recipes, batch_size, progress):
-        inputs = [recipe.inputs(network) for recipe in part]
-        # A batch may mix pictures with and without noise only through a caller's mistake: one setting serves all.
-        noises = [item.noise for item in inputs]
-        noise = None if noises[0] is None else [torch.cat(maps) for maps in zip(*noises, strict=True)]
-        parts.append(
-            draw_images(
-                network, Inputs(torch.cat([item.z for item in inputs]), noise), sources=sources, control=control
-            )
-        )
+        inputs = joined([recipe.inputs(network) for recipe in part])
+        parts.append(draw_images(network, inputs, sources=sources, control=control))
     return torch.cat(parts)
 
 

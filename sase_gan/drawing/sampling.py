@@ -12,6 +12,7 @@ from torch import Tensor
 
 from sase_gan.drawing.patch_matching import PATCH, PatchPainter
 from sase_gan.errors import UsageError
+from sase_gan.networks.generator import Generator
 from sase_gan.networks.load import Network
 from sase_gan.networks.pyramid import Pyramid
 from sase_gan.networks.pyramid_sizes import Size
@@ -29,15 +30,45 @@ MAX_SEED = 2**31 - 1
 class Inputs(NamedTuple):
     """A network draws from inputs: latents, one a picture, and its noise maps, or None for no noise.
 
-    A latent is `[latent_size]` for a generator, a map `[1, height, width]` of the coarsest stage for a pyramid.
+    A latent is `[latent_size]` for a generator, a map `[1, height, width]` of the coarsest stage for a pyramid. A
+    generator also takes how far each picture is drawn towards the typical one, `[batch]`, see `truncated`.
     """
 
     z: Tensor
     noise: list[Tensor] | None
+    truncation: Tensor | None = None
 
     def to(self, device: torch.device) -> Inputs:
         """Bring them to a device."""
-        return Inputs(self.z.to(device), None if self.noise is None else [noise.to(device) for noise in self.noise])
+        noise = None if self.noise is None else [maps.to(device) for maps in self.noise]
+        return Inputs(self.z.to(device), noise, None if self.truncation is None else self.truncation.to(device))
+
+
+def truncated(network: Network, inputs: Inputs, truncation: float) -> Inputs:
+    """Draw pictures towards the typical one, below 1, or away from it: more typical and less varied, or the reverse.
+
+    A generator's first map is drawn towards its mean (`Generator.first_map`); the latents of other models are
+    multiplied.
+
+    Raises:
+        UsageError: for a truncation outside 0 to 2.
+    """
+    check_truncation(truncation)
+    if truncation == 1:
+        return inputs
+    if not isinstance(network, Generator):
+        return Inputs(inputs.z * truncation, inputs.noise)
+    return Inputs(inputs.z, inputs.noise, torch.full((len(inputs.z),), float(truncation)))
+
+
+def joined(parts: Sequence[Inputs]) -> Inputs:
+    """Join the inputs of several batches into one; noise and truncation as far as any has them."""
+    noises = [part.noise for part in parts if part.noise is not None]
+    # A batch may mix pictures with and without noise only through a caller's mistake: one setting serves all.
+    noise = None if len(noises) < len(parts) else [torch.cat(maps) for maps in zip(*noises, strict=True)]
+    shares = [torch.ones(len(part.z)) if part.truncation is None else part.truncation for part in parts]
+    own = torch.cat(shares) if any(part.truncation is not None for part in parts) else None
+    return Inputs(torch.cat([part.z for part in parts]), noise, own)
 
 
 def draw_inputs(
@@ -105,7 +136,7 @@ def sample_images(
     """Draw one picture for each seed.
 
     Args:
-        truncation: latents are multiplied by it; below 1 pictures are more typical and less varied.
+        truncation: below 1 pictures are more typical and less varied, see `truncated`.
         sources, shares: as of `draw_images`.
 
     Returns:
@@ -118,16 +149,15 @@ def sample_images(
     check_truncation(truncation)
     parts = []
     for part in batches(seeds, batch_size, progress):
-        inputs = draw_inputs(network, part, noise=noise)
-        scaled = Inputs(inputs.z * truncation, inputs.noise)
-        parts.append(draw_images(network, scaled, sources=sources, shares=shares))
+        inputs = truncated(network, draw_inputs(network, part, noise=noise), truncation)
+        parts.append(draw_images(network, inputs, sources=sources, shares=shares))
     if not parts:
         check_seeds(seeds)
     return torch.cat(parts)
 
 
 def check_truncation(truncation: float) -> None:
-    """Refuse a factor of latents that is none.
+    """Refuse a truncation that is none.
 
     Raises:
         UsageError: outside 0 to 2.
@@ -163,8 +193,11 @@ def draw_images(
     inputs = inputs.to(device_of(network))
     with evaluating(network):
         if finish and isinstance(network, Pyramid) and network.finished_stages > 0:
-            return to_uint8(draw_finished(network, network.inputs(*inputs))).cpu()
-        drawn = network(*inputs) if control is None else network(*inputs, control=control)
+            return to_uint8(draw_finished(network, network.inputs(inputs.z, inputs.noise))).cpu()
+        more: dict[str, Any] = {} if control is None else {"control": control}
+        if inputs.truncation is not None:
+            more["truncation"] = inputs.truncation
+        drawn = network(inputs.z, inputs.noise, **more)
         if sources is not None:
             sources.append(drawn.sources.cpu())
         if shares is not None:

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 import yaml
 
-from sase_gan.datasets.images import Fit
+from sase_gan.datasets.fitting import Fit
 from sase_gan.errors import DataError, UsageError
 from sase_gan.hardware import choose_hardware
 from sase_gan.metrics.feature_store import FeatureStore, default_cache_folder

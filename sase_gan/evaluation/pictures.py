@@ -15,7 +15,8 @@ from PIL import Image
 from torch import Tensor
 
 from sase_gan.config import parse_share
-from sase_gan.datasets.images import Fit, ImageSet, load_image_set, split_holdout
+from sase_gan.datasets.fitting import Fit
+from sase_gan.datasets.images import ImageSet, load_image_set, split_holdout
 from sase_gan.datasets.sources import ImageSource, open_images
 from sase_gan.drawing.sampling import latent_walk, sample_images
 from sase_gan.errors import DataError, UsageError
@@ -159,6 +160,7 @@ def _model_facts(plan: Plan, network: Any) -> ModelPart:
         seed=plan.options.seed,
         noise=plan.protocol.noise,
         extractor_used_in_training=provenance.get("extractor_used_in_training"),
+        taught_by=provenance.get("taught_by"),
         parameters=sum(parameter.numel() for parameter in network.parameters()),
     )
 

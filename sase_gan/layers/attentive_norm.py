@@ -3,6 +3,8 @@
 Not the CVPR 2020 method of the same name, which is another idea. Written from the paper's formulae.
 
 Deviations, each an option or a guard:
+* `init_scale="batch"`: the layer starts as batch normalisation, its components alike up to a jitter and its attention
+  silent, as `from_batchnorm` builds it; both grow as they are of use.
 * `init_scale="unit"`: with the published initialisation the expected gain is `num_components / 2`, because the
   mixture weights are not normalised; dividing both tables by it makes the layer start as a standardisation.
 * On a 1x1 map the unbiased variance does not exist; it counts as 0 there.
@@ -18,6 +20,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from sase_gan.layers import map_affine
+from sase_gan.layers.map_affine import affine, moments
 from sase_gan.layers.statistics import check_choice, check_counts, normalise, wide, without_autocast
 
 Activation = Literal["hard_sigmoid", "sigmoid", "softmax"]
@@ -44,8 +48,8 @@ class AttentiveNorm(nn.Module):
         num_components: K, the number of affine maps.
         norm: "batch" (running statistics) or "group" (with `num_groups`; `num_groups=channels` is instance statistics).
         attention_norm: of the K logits: "batch" as published, "group", or "none", which gives W a bias.
-        init_scale: "paper", scale ~ N(1, 0.1^2) and shift ~ N(0, 0.1^2); or "unit", both divided by the sum of the
-            expected mixture weights, so that the expected gain is 1.
+        init_scale: "paper", scale ~ N(1, 0.1^2) and shift ~ N(0, 0.1^2); "unit", both divided by the sum of the
+            expected mixture weights, so that the expected gain is 1; or "batch", exactly the standardised input.
         decay_affine: whether the two tables take weight decay (as the authors' do); otherwise a model lists them
             among its parameters without.
 
@@ -69,7 +73,7 @@ class AttentiveNorm(nn.Module):
         descriptor_eps: float = 1e-3,
         eps: float = 1e-5,
         momentum: float = 0.1,
-        init_scale: Literal["paper", "unit"] = "paper",
+        init_scale: Literal["paper", "unit", "batch"] = "paper",
         decay_affine: bool = True,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
@@ -81,7 +85,7 @@ class AttentiveNorm(nn.Module):
             raise ValueError(f"num_groups is {num_groups}; it must divide the {channels} channels")
         check_choice("attention_norm", attention_norm, ("batch", "group", "none"))
         check_choice("activation", activation, ("hard_sigmoid", "sigmoid", "softmax"))
-        check_choice("init_scale", init_scale, ("paper", "unit"))
+        check_choice("init_scale", init_scale, ("paper", "unit", "batch"))
         factory: dict[str, Any] = {"device": device, "dtype": dtype}
         self.channels, self.num_components = channels, num_components
         self.activation, self.descriptor_eps = activation, descriptor_eps
@@ -112,6 +116,23 @@ class AttentiveNorm(nn.Module):
         for norm in (self.norm, self.attn_norm):
             if not isinstance(norm, nn.Identity):
                 norm.reset_parameters()  # type: ignore[operator]
+        if self.init_scale == "batch":
+            self._start_as(torch.ones(()), torch.zeros(()), jitter=0.1)
+            self._silence()
+
+    @torch.no_grad()
+    def _start_as(self, weight: Tensor, bias: Tensor, *, jitter: float) -> None:
+        """Set the tables so that equal mixture weights give this affine map; the relative jitter cancels over them."""
+        total = self.num_components * self.expected_weight
+        for table, value in ((self.scale, weight), (self.shift, bias)):
+            spread = jitter * torch.randn_like(table)
+            table.copy_(value / total * (1 + spread - spread.mean(0)))
+
+    def _silence(self) -> None:
+        """Zero what drives the attention, so that all mixture weights are equal whatever comes in."""
+        driver: Any = self.proj if isinstance(self.attn_norm, nn.Identity) else self.attn_norm
+        nn.init.zeros_(driver.weight)
+        nn.init.zeros_(driver.bias)
 
     def zero_init(self) -> None:
         """Zero both tables: the output is 0, the usual start of the last norm of a residual branch."""
@@ -130,21 +151,61 @@ class AttentiveNorm(nn.Module):
                 descriptor = mean * torch.rsqrt(variance + self.descriptor_eps)
             else:
                 descriptor = x * self.descriptor_eps**-0.5
-            bias = None if self.proj.bias is None else self.proj.bias.to(descriptor.dtype)
-            logits = F.conv2d(descriptor, self.proj.weight.to(descriptor.dtype), bias)
-            logits = normalise(self.attn_norm, logits).flatten(1)
-            if self.activation == "hard_sigmoid":
-                return F.relu6(logits + 3) / 6
-            return logits.sigmoid() if self.activation == "sigmoid" else logits.softmax(1)
+            return self._weights_of(descriptor.flatten(1))
+
+    def _weights_of(self, descriptor: Float[Tensor, "batch channels"]) -> Float[Tensor, "batch components"]:
+        bias = None if self.proj.bias is None else self.proj.bias.to(descriptor.dtype)
+        logits = F.linear(descriptor, self.proj.weight.flatten(1).to(descriptor.dtype), bias)
+        logits = normalise(self.attn_norm, logits[:, :, None, None]).flatten(1)
+        if self.activation == "hard_sigmoid":
+            return F.relu6(logits + 3) / 6
+        return logits.sigmoid() if self.activation == "sigmoid" else logits.softmax(1)
 
     def forward(self, x: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch channels height width"]:
         """Normalise a map; the result has the type and memory format of `x`."""
+        if self.takes_few_passes(x):
+            with without_autocast(x):
+                return self._in_few_passes(x)
         weights = self.mixture_weights(x)
         with without_autocast(x):
-            gamma, beta = (weights @ table.to(weights.dtype) for table in (self.scale, self.shift))
+            gamma, beta = self._affine_of(weights)
         standardised = normalise(self.norm, x)
         gamma, beta = (affine.to(standardised.dtype)[:, :, None, None] for affine in (gamma, beta))
         return torch.addcmul(beta, gamma, standardised)
+
+    def _affine_of(self, weights: Float[Tensor, "batch components"]) -> list[Float[Tensor, "batch channels"]]:
+        """Mix both tables."""
+        return [weights @ table.to(weights.dtype) for table in (self.scale, self.shift)]
+
+    def takes_few_passes(self, x: Tensor) -> bool:
+        """Tell whether the statistics of each map by itself give those that this layer standardises by."""
+        norm: Any = self.norm
+        # One that is frozen standardises by what it has seen, whatever the layer does.
+        by_batch = type(norm) is nn.BatchNorm2d and norm.training and norm.momentum is not None
+        by_map = isinstance(norm, nn.GroupNorm) and norm.num_groups == self.channels
+        return self.training and (by_batch or by_map) and map_affine.takes_few_passes(x, self.scale.dtype)
+
+    def _in_few_passes(self, x: Tensor) -> Tensor:
+        """Compute the same in training from the moments of each map: those of the batch are their means."""
+        norm: Any = self.norm
+        pixels = x.shape[2] * x.shape[3]
+        mean, variance = moments(x)
+        descriptor = mean * torch.rsqrt(variance * (pixels / (pixels - 1)) + self.descriptor_eps)
+        gamma, beta = self._affine_of(self._weights_of(descriptor))
+        if isinstance(norm, nn.BatchNorm2d):
+            batch_mean = mean.mean(0)
+            variance = (variance + (mean - batch_mean).square()).mean(0)
+            mean = batch_mean.expand_as(mean)
+            self._follow(norm, batch_mean, variance, len(x) * pixels)
+        return affine(x, gamma * torch.rsqrt(variance + norm.eps), mean, beta)
+
+    @staticmethod
+    @torch.no_grad()
+    def _follow(norm: Any, mean: Tensor, variance: Tensor, count: int) -> None:
+        """Advance the running statistics, whose variance is the unbiased one."""
+        norm.num_batches_tracked.add_(1)
+        norm.running_mean.lerp_(mean, norm.momentum)
+        norm.running_var.lerp_(variance * (count / (count - 1)), norm.momentum)
 
     @classmethod
     def from_batchnorm(
@@ -189,20 +250,15 @@ class AttentiveNorm(nn.Module):
         weight, bias = getattr(batch_norm, "weight", None), getattr(batch_norm, "bias", None)
         weight = torch.ones_like(mean) if weight is None else weight.detach()
         bias = torch.zeros_like(mean) if bias is None else bias.detach()
-        total = num_components * layer.expected_weight
         norm: Any = layer.norm
+        layer._start_as(weight, bias, jitter=jitter)
         with torch.no_grad():
-            for table, value in ((layer.scale, weight), (layer.shift, bias)):
-                spread = jitter * torch.randn_like(table)
-                table.copy_(value / total * (1 + spread - spread.mean(0)))
             norm.running_mean.copy_(mean)
             norm.running_var.copy_(variance)
             if getattr(batch_norm, "num_batches_tracked", None) is not None:
                 norm.num_batches_tracked.copy_(batch_norm.num_batches_tracked)
-            if mode == "exact":
-                driver: Any = layer.proj if attention_norm == "none" else layer.attn_norm
-                nn.init.zeros_(driver.weight)
-                nn.init.zeros_(driver.bias)
+        if mode == "exact":
+            layer._silence()
         return layer.train(batch_norm.training)
 
     def extra_repr(self) -> str:

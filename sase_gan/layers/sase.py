@@ -9,6 +9,8 @@ Deviations:
 * With nearest resizing, mixing and resizing commute, so the gate is mixed at the source's size and resized once. The
   tensor of groups x channels at the target's size never exists.
 * Each group keeps at least `min_width` inner channels; the release builds layers of width zero below 16 a group.
+* Options of our own, off by default: masks that are not shares of their sum (`weighting`), and styles of zero mean with
+  a learnt gain (`style_gain`).
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from sase_gan.layers.spectral_norm import spectral_norm
 from sase_gan.layers.statistics import check_choice, check_counts, normalise, wide
 
 MASK_EPS = 1e-6
+Weighting = Literal["share", "softmax", "free"]
 
 Source = Float[Tensor, "batch source_channels source_height source_width"]
 Styles = Float[Tensor, "batch groups target_channels"]
@@ -59,10 +62,15 @@ class SynthesisSASE(nn.Module):
         style_norm: normalise between the two linear maps of the style branch; not possible with "instance".
         spectral: divide every weight by its largest singular value, per group.
         min_width: least inner channels of a group.
+        weighting: of the styles. "share", as published: a mask counts by its share of their sum, so one that closes
+            hands its place to the others; "softmax": masks sum to 1 over the groups, and one that is closed by hand
+            leaves its place ungated; "free": each opens and closes for itself, `S = 1 + sum_k m_k v_k`.
+        style_gain: None, styles as they come; else each style loses its mean over the channels, so that a gate shifts
+            no brightness as a whole, and is multiplied by a learnt number of its group that starts here.
 
     Raises:
-        ValueError: if `groups` does not divide `source_channels`, a count is below 1, or `norm` is unknown or cannot
-            serve the style branch.
+        ValueError: if `groups` does not divide `source_channels`, a count is below 1, a name is unknown, `norm` cannot
+            serve the style branch, or a single target channel would have a style of zero mean.
 
     Example:
         >>> gate = SynthesisSASE(64, 16)
@@ -84,6 +92,8 @@ class SynthesisSASE(nn.Module):
         style_norm: bool = True,
         spectral: bool = True,
         min_width: int = 2,
+        weighting: Weighting = "share",
+        style_gain: float | None = None,
     ) -> None:
         super().__init__()
         check_counts(source_channels=source_channels, target_channels=target_channels, groups=groups)
@@ -91,12 +101,17 @@ class SynthesisSASE(nn.Module):
         if source_channels % groups:
             raise ValueError(f"groups is {groups}; it must divide the {source_channels} source channels")
         check_choice("norm", norm, ("batch", "instance"))
+        check_choice("weighting", weighting, ("share", "softmax", "free"))
+        if style_gain is not None and target_channels < 2:
+            raise ValueError(
+                f"style_gain is {style_gain} with one target channel, whose style would be 0; leave it out"
+            )
         if norm == "instance" and style_norm:
             raise ValueError(
                 "norm is 'instance' with style_norm; a pooled vector has one value per channel, so instance statistics "
                 "would leave a constant: pass style_norm=False"
             )
-        self.groups, self.target_channels = groups, target_channels
+        self.groups, self.target_channels, self.weighting = groups, target_channels, weighting
         inner = groups * max(min_width, source_channels // groups // reduction)
 
         def grouped(ins: int, outs: int, size: int = 1, *, dilate: int = 1, linear: bool = False) -> nn.Conv2d:
@@ -117,26 +132,33 @@ class SynthesisSASE(nn.Module):
         self.mask_dilated_norms = nn.ModuleList(make_norm() for _ in range(num_dilated))
         self.mask_logit = grouped(inner, groups)
         self.noise_strength = nn.Parameter(torch.zeros(())) if noise else None
+        self.style_gain = None if style_gain is None else nn.Parameter(torch.full((groups,), float(style_gain)))
 
     def styles(self, source: Source) -> Styles:
         """Read the style vectors `v_k` from the source."""
         squeezed = self.style_squeeze(source.mean((2, 3), keepdim=True))
         excited = self.style_excite(F.relu(normalise(self.style_norm, squeezed)))
-        return excited.reshape(-1, self.groups, self.target_channels)
+        styles = excited.reshape(-1, self.groups, self.target_channels)
+        if self.style_gain is None:
+            return styles
+        return (styles - styles.mean(2, keepdim=True)) * self.style_gain[:, None]
 
     def masks(self, source: Source, noise: Noise | None = None) -> Masks:
-        """Read the masks `m_k` in (0, 1), at the source's size; `noise` is one map shared by all masks."""
+        """Read the masks `m_k` in (0, 1), at the source's size; `noise` is one map shared by all masks.
+
+        Softmax masks are the same with it: what all of them share cancels.
+        """
         x = F.relu(normalise(self.mask_squeeze_norm, self.mask_squeeze(source)))
         for dilated, norm in zip(self.mask_dilated, self.mask_dilated_norms, strict=True):
             x = F.relu(normalise(norm, dilated(x)))
         logits = wide(self.mask_logit(x))
         if self.noise_strength is not None and noise is not None:
             logits = logits + self.noise_strength * noise
-        return logits.sigmoid()
+        return logits.softmax(1) if self.weighting == "softmax" else logits.sigmoid()
 
     def gate(self, masks: Masks, styles: Styles) -> Scale:
-        """Compute `1 + sum_k m_k v_k / (sum_k m_k + 1e-6)` at the masks' size."""
-        weights = masks / (masks.sum(1, keepdim=True) + MASK_EPS)
+        """Compute `1 + sum_k m_k v_k / (sum_k m_k + 1e-6)` at the masks' size; without the quotient if not shares."""
+        weights = masks / (masks.sum(1, keepdim=True) + MASK_EPS) if self.weighting == "share" else masks
         mixed = torch.bmm(styles.to(weights.dtype).transpose(1, 2), weights.flatten(2))
         return 1 + mixed.reshape(*mixed.shape[:2], *masks.shape[2:])
 

@@ -1,6 +1,8 @@
 """What all layers share: refusing counts, and normalisation that survives a single value per channel or group."""
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from functools import lru_cache, partial
 
 import torch
 import torch.nn.functional as F
@@ -73,3 +75,20 @@ def like(result: Tensor, x: Tensor) -> Tensor:
     """Keep a result channels-last where `x` is."""
     channels_last = x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
     return result.contiguous(memory_format=torch.channels_last) if channels_last else result
+
+
+def constant(make: Callable[[], Tensor], dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Make a small table on the CPU and keep it on the device, so that no later step waits for its copy.
+
+    `make` is a function, or a `partial` of one, whose result follows from its arguments alone.
+    """
+    key = (make.func, make.args) if isinstance(make, partial) else (make, ())
+    if torch.compiler.is_compiling():  # what a compiler traces must not be kept
+        return key[0](*key[1]).to(device, dtype)
+    return _kept(*key, dtype, device)
+
+
+@lru_cache(maxsize=256)
+def _kept(make: Callable[..., Tensor], arguments: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    with torch.inference_mode(False), torch.device("cpu"):
+        return make(*arguments).to(device, dtype)

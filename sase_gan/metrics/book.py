@@ -31,7 +31,7 @@ class Setting:
     reference_set: str
     image_size: tuple[int, int]
     averaged: bool | None = None
-    truncation: float | None = None
+    truncation: float | str | None = None
     extractor: str | None = None
     layer: str | None = None
     weights_sha256: str | None = None

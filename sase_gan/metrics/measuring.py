@@ -157,7 +157,7 @@ class Measurement:
             reference_set=f"{kind} {reference.pictures.digest[:16]}",
             image_size=self.fakes.image_size,
             averaged=model.averaged if model else None,
-            truncation=model.truncation if model else None,
+            truncation=_truncation(model),
         )
         self._features: dict[str, dict[str, Tensor]] = {}
 
@@ -285,3 +285,9 @@ def _versions() -> dict[str, str | None]:
         except metadata.PackageNotFoundError:
             found[package] = None
     return found
+
+
+def _truncation(model: ModelPart | None) -> float | str | None:
+    """Tell the truncation apart from that of version 0.1, which multiplied latents and drew less typical pictures."""
+    truncation = model.truncation if model else None
+    return truncation if truncation in (None, 1.0) else f"{truncation} of the first map"

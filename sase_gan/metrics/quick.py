@@ -30,6 +30,7 @@ def prepare_measure(
     device: torch.device | str = "cpu",
     cache: Path | str | None = None,
     extractor_used_in_training: bool = False,
+    taught_by: Mapping[str, float] | None = None,
     data: Mapping[str, Any] | None = None,
 ) -> Measure:
     """Prepare the measurement of a model of many pictures.
@@ -38,11 +39,12 @@ def prepare_measure(
         images: the training pictures, uint8 [N, 3, H, W]; prepared at the first call.
         device: where EfficientNet-Lite0 runs.
         cache: folder in which the reals' features are kept between runs.
-        extractor_used_in_training: whether this network also serves the reconstruction loss; for the record.
+        extractor_used_in_training: whether this network also serves a loss; for the record.
+        taught_by: what taught the model beside its pictures, with a number each; for the record.
         data: facts about the real pictures for the record.
     """
-    used = extractor_used_in_training
-    model = ModelPart(averaged=True, truncation=1.0, noise="random", extractor_used_in_training=used)
+    used, taught = extractor_used_in_training, {"taught_by": dict(taught_by)} if taught_by else {}
+    model = ModelPart(averaged=True, truncation=1.0, noise="random", extractor_used_in_training=used, **taught)
     reference = PreparedReference(images, device=device, store=FeatureStore(cache))
     return _prepared(
         partial(evaluate, regions=False),

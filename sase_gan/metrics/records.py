@@ -131,8 +131,7 @@ class ModelPart(_Part):
 
     Attributes:
         averaged, truncation: part of every figure's comparability.
-        extractor_used_in_training: whether the feature network served the reconstruction loss, which trains no
-            generator; it is told to the reader.
+        extractor_used_in_training, taught_by: did the feature network serve in training, and what beside the pictures.
         discriminator_extractor: the network that the discriminator was built on: its pooled features judge nothing.
     """
 
@@ -144,6 +143,7 @@ class ModelPart(_Part):
     seed: int | None = None
     noise: str | None = None
     extractor_used_in_training: bool | None = None
+    taught_by: dict[str, Number] | None = None
     discriminator_extractor: str | None = None
     parameters: int | None = None
     recombination: RecombinationPart | None = None

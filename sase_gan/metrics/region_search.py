@@ -165,7 +165,7 @@ class RegionSearch:
         for first, pictures in self._parts():
             for place, (y, x) in enumerate(grid.tolist()):
                 if progress is not None:
-                    progress(first * len(grid) + place * pictures.shape[3] // 2 + 1, self.count * len(grid))
+                    progress(first * len(grid) + place * pictures.shape[2] // 2 + 1, self.count * len(grid))
                 around = self._around(pictures, (y, x))
                 for start in starts:
                     block = slice(start, start + _BLOCK_PICTURES)
@@ -186,14 +186,14 @@ class RegionSearch:
         return weights, [_most_voted(*pair) for pair in zip(sources.transpose(0, 1), votes, strict=True)]
 
     def _parts(self) -> Iterator[tuple[int, Tensor]]:
-        """The training pictures in parts: the first one's index, and descriptions [p, q, components, 2 * n]."""
+        """The training pictures in parts: the first one's index, and descriptions [p, q, 2 * n, components]."""
         places = math.prod(min(length, 2 * self.reach + 1) for length in self._places)
         size = max(1, _BLOCK_PLACES // (2 * places))
         for start in range(0, self.count, size):
             part = self._plain[start : start + size]
             both = torch.cat([self._describe(part), self._describe(part.mirrored)])
             # Windows that are compared with the same one lie together.
-            yield start, both.permute(2, 3, 1, 0).contiguous()
+            yield start, both.permute(2, 3, 0, 1).contiguous()
 
     def _describe(self, windows: Windows) -> Tensor:
         """Components of windows over the windows' own lengths, so that products are correlations: [N, C, p, q]."""
@@ -205,8 +205,7 @@ class RegionSearch:
         """What lies within reach of a place in a part of the training pictures."""
         top, left = (max(0, at - self.reach) for at in place)
         bottom, right = (min(n, at + self.reach + 1) for n, at in zip(self._places, place, strict=True))
-        rows = pictures[top:bottom, left:right].flatten(0, 1)
-        return _Around(rows, right - left, (top - place[0], left - place[1]))
+        return _Around(pictures[top:bottom, left:right], (top - place[0], left - place[1]))
 
     # --- regions ------------------------------------------------------------------------------------------------------
 
@@ -237,9 +236,11 @@ class RegionSearch:
         for index, (source, mirrored, down, right) in enumerate(candidates.tolist()):
             picture = self._plain[source : source + 1]
             picture = picture.mirrored if mirrored else picture
-            for target, values in ((moved, picture.pixels), (moved_sums, picture.sums), (moved_energy, picture.energy)):
-                here, there = _overlap(values.shape[-2:], down, right)
-                target[index][(..., *here)] = values[0][(..., *there)]
+            here, there = _overlap(pixels.shape[-2:], down, right)
+            moved[index][(..., *here)] = picture.pixels[0][(..., *there)]
+            here, there = _overlap(energy.shape[-2:], down, right)
+            moved_sums[index][(..., *here)] = picture.sums[0][(..., *there)]
+            moved_energy[index][here] = picture.energy[0][there]
         products = box_sums((moved * pixels).sum(1)) - (moved_sums * sums).sum(1) / WINDOW**2
         gain = (products / moved_energy.clamp_min(1e-3)).clamp(*_GAINS)
         rest = energy - 2 * gain * products + gain.square() * moved_energy
@@ -251,13 +252,11 @@ class _Around:
     """Windows of training pictures about a place.
 
     Attributes:
-        rows: descriptions [places, components, 2 * n], the n mirrored pictures after the n plain ones.
-        width: so many places lie side by side.
+        places: descriptions [h, w, 2 * n, components], the n mirrored pictures after the n plain ones.
         nearest: the first place's shift, down and right.
     """
 
-    rows: Tensor
-    width: int
+    places: Tensor
     nearest: tuple[int, int]
 
 
@@ -268,17 +267,19 @@ def _best_sources(query: Tensor, around: _Around, first: int, hidden: Tensor | N
         first: index of the first of the training pictures.
         hidden: of each window the training picture that is not to be found.
     """
-    count = around.rows.shape[2] // 2
-    likeness = query @ around.rows
-    best = likeness.amax(0).view(len(query), 2, count)
+    (_, width, variants, components), count = around.places.shape, around.places.shape[2] // 2
+    # A product of few long rows for each line of places: no copy of them, and the maximum runs along the memory.
+    lines = around.places.view(-1, width * variants, components)
+    likeness = (lines @ query.T).view(-1, variants, len(query))
+    best = likeness.amax(0).T.reshape(len(query), 2, count)
     if hidden is not None:
         inside = ((hidden >= first) & (hidden < first + count)).nonzero()[:, 0]
         best[inside, :, hidden[inside] - first] = -2.0
     # Measured against the part of the window that its components hold.
     explaining = (best.amax(1) >= math.sqrt(1 - _REST) * query.square().sum(1, keepdim=True)).sum(1)
     value, variant = best.flatten(1).max(1)
-    at = likeness[:, torch.arange(len(query)), variant].argmax(0)
-    down, right = around.nearest[0] + at // around.width, around.nearest[1] + at % around.width
+    at = likeness[:, variant, torch.arange(len(query))].argmax(0)
+    down, right = around.nearest[0] + at // width, around.nearest[1] + at % width
     return value, torch.stack([first + variant % count, variant // count, down, right], 1), explaining
 
 
@@ -307,9 +308,13 @@ def _nearest_anchor(length: int, anchors: Tensor) -> Tensor:
 
 def _overlap(size: torch.Size, down: int, right: int) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
     """Where in a map of this size something lies whose source lies further down and right, and where its source is."""
-    here = tuple(slice(max(0, -by), max(0, min(n, n - by))) for n, by in zip(size, (down, right), strict=True))
-    there = tuple(slice(max(0, by), max(0, min(n, n + by))) for n, by in zip(size, (down, right), strict=True))
-    return (here[0], here[1]), (there[0], there[1])
+    (top, to_top), (left, to_left) = _overlap_along(size[0], down), _overlap_along(size[1], right)
+    return (top, left), (to_top, to_left)
+
+
+def _overlap_along(length: int, by: int) -> tuple[slice, slice]:
+    common = max(0, length - abs(by))
+    return slice(max(0, -by), max(0, -by) + common), slice(max(0, by), max(0, by) + common)
 
 
 def _regions(explained: NDArray[np.bool_], weight: NDArray[np.float32]) -> list[tuple[int, NDArray[np.bool_]]]:

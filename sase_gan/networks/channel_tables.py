@@ -81,6 +81,28 @@ def generator_gates(image_size: int, skip: Literal["sase", "sle"]) -> tuple[Gate
     return tuple(gate for gate in gates if gate.target <= min(image_size, FINEST_GATE))
 
 
+def chosen_gates(image_size: int, skip: Literal["sase", "sle"], pairs: tuple[tuple[int, int], ...]) -> tuple[Gate, ...]:
+    """List gates at chosen places, coarse to fine by target, with dilation and noise by the rule of `generator_gates`.
+
+    Args:
+        pairs: of source and target.
+
+    Raises:
+        ValueError: for a pair of sizes between which no gate of this network can stand, or a target twice.
+    """
+    sizes = (4, *generator_sizes(image_size))
+    for source, target in pairs:
+        if source not in sizes or target not in sizes or source >= target:
+            raise ValueError(f"gates has {source} to {target}; both must be of {sizes}, the first one the smaller")
+    if len({target for _, target in pairs}) < len(pairs):
+        raise ValueError(f"gates are {list(pairs)}; each target may have one gate")
+    ordered = sorted(pairs, key=lambda pair: pair[1])
+    return tuple(
+        Gate(source, target, skip, 4 if source == 32 else 2, image_size >= 512 and skip == "sase")
+        for source, target in ordered
+    )
+
+
 def generator_sizes(image_size: int) -> tuple[int, ...]:
     """List the map sizes of the generator's blocks after the first 4x4 map."""
     return tuple(size for size in GENERATOR_CHANNELS if 4 < size <= check_image_size(image_size))

@@ -126,8 +126,8 @@ class Discriminator(nn.Module):
     ) -> dict[str, Reconstruction]:
         row, column = QUADRANTS[quadrant]
         half = self.config.image_size // 2
-        part = maps[16][:, :, row * PART_SIZE :, column * PART_SIZE :][:, :, :PART_SIZE, :PART_SIZE]
-        quarter = images[:, :, row * half :, column * half :][:, :, :half, :half]
+        part = maps[16].narrow(2, row * PART_SIZE, PART_SIZE).narrow(3, column * PART_SIZE, PART_SIZE)
+        quarter = images.narrow(2, row * half, half).narrow(3, column * half, half)
         whole = self._reduce(images, self.reconstruction_size)
         return {
             "big": Reconstruction(self.decode_big(maps[8]), whole),

@@ -25,26 +25,48 @@ from torch import Tensor, nn
 from sase_gan.config import FrozenRecord
 from sase_gan.errors import UsageError
 from sase_gan.layers.primitives import WEIGHT_STD, GatedLinearUnit, NoiseInjection, NormFactory, conv
-from sase_gan.layers.sase import SynthesisSASE
+from sase_gan.layers.sase import SynthesisSASE, Weighting
 from sase_gan.layers.spectral_norm import fold_spectral_norm, spectral_norm
 from sase_gan.networks import channel_tables as tables
 from sase_gan.networks import parts as factories
 from sase_gan.networks.channel_tables import ImageSize, scaled
 from sase_gan.networks.parts import AttentionFactory, AttentionName, ConvFactory, ConvName
+from sase_gan.seeds import generator as random_generator
 from sase_gan.snapshot import SnapshotMixin
+
+MEAN_SEEDS = 1_000
+"""Over the pictures of so many seeds the first map's mean is taken, which truncation draws towards."""
 
 
 class GeneratorConfig(FrozenRecord):
     """A generator is built from this record."""
 
     image_size: ImageSize = Field(256, description="side of the picture in pixels: 32, 64, 128, 256, 512 or 1024")
-    latent_size: int = Field(256, ge=1, description="length of the latent z")
-    width: int = Field(64, ge=4, description="64 is FastGAN's width; channels grow with it")
+    latent_size: int = Field(256, ge=1, le=8192, description="length of the latent z")
+    width: int = Field(64, ge=4, le=1024, description="64 is FastGAN's width; channels grow with it")
     norm: Literal["attentive", "batch"] = Field("attentive", description="normalisation of every block")
-    num_components: int = Field(10, ge=1, description="affine maps of attentive normalization")
-    init_scale: Literal["unit", "paper"] = Field("unit", description="start of attentive normalization's tables")
+    num_components: int = Field(10, ge=1, le=1024, description="affine maps of attentive normalization")
+    attentive_sizes: tuple[int, ...] | None = Field(
+        None, description="sizes of the maps whose blocks have attentive normalization, others batch; None: all"
+    )
+    attention_norm: Literal["batch", "group", "none"] = Field(
+        "batch", description="normalisation of attentive normalization's logits"
+    )
+    init_scale: Literal["unit", "paper", "batch"] = Field(
+        "unit", description="start of attentive normalization's tables; batch: as batch normalisation, attention silent"
+    )
     skip: Literal["sase", "sle"] = Field("sase", description="gates between distant sizes")
-    sase_groups: int = Field(4, ge=1, description="masks and styles of a SASE gate")
+    gates: tuple[tuple[int, int], ...] | None = Field(
+        None, description="sizes of source and target of each gate, all of the kind `skip`; None: as released"
+    )
+    sase_groups: int = Field(4, ge=1, le=1024, description="masks and styles of a SASE gate")
+    sase_min_width: int = Field(2, ge=1, le=1024, description="least inner channels of a mask's and a style's branch")
+    sase_weighting: Weighting = Field(
+        "share", description="share: masks divide a place among them; softmax, free: one that closes leaves it ungated"
+    )
+    sase_style_gain: float | None = Field(
+        None, gt=0, description="start of a learnt gain of styles of zero mean; None: styles as published"
+    )
     conv: ConvName = Field("plain", description="3x3 convolutions of the blocks; aw: kernels scaled for each sample")
     attention: AttentionName = Field("none", description="attention at the end of each block from 8x8 on")
     output: Literal["raw", "tanh"] = Field("raw", description="tanh bounds the picture; raw is clamped when saved")
@@ -52,7 +74,9 @@ class GeneratorConfig(FrozenRecord):
 
     @model_validator(mode="after")
     def _groups_fit(self) -> Self:
-        for gate in tables.generator_gates(self.image_size, self.skip):
+        if unknown := set(self.attentive_sizes or ()) - {4, *tables.generator_sizes(self.image_size)}:
+            raise ValueError(f"attentive_sizes has {min(unknown)}, of which this network has no map")
+        for gate in self.planned_gates():
             channels = scaled(tables.GENERATOR_CHANNELS[gate.source], self.width)
             if gate.kind == "sase" and channels % self.sase_groups:
                 raise ValueError(
@@ -60,6 +84,22 @@ class GeneratorConfig(FrozenRecord):
                     f"{gate.source} map at width {self.width}; 4 divides it at every even width"
                 )
         return self
+
+    def planned_gates(self) -> tuple[tables.Gate, ...]:
+        """List the gates of this network, coarse to fine."""
+        if self.gates is None:
+            return tables.generator_gates(self.image_size, self.skip)
+        return tables.chosen_gates(self.image_size, self.skip, self.gates)
+
+    def norm_of(self, size: int) -> NormFactory:
+        """Return the factory of the norms of the block that gives the map of this size."""
+        plain = self.attentive_sizes is not None and size not in self.attentive_sizes
+        return factories.norm_factory(
+            "batch" if plain else self.norm,
+            num_components=self.num_components,
+            init_scale=self.init_scale,
+            attention_norm=self.attention_norm,
+        )
 
 
 class Pictures(NamedTuple):
@@ -90,19 +130,20 @@ class Generator(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-gene
     def __init__(self, config: GeneratorConfig) -> None:
         super().__init__()
         self.config = config
-        norm = factories.norm_factory(config.norm, num_components=config.num_components, init_scale=config.init_scale)
+        self._mean_first_map: tuple[object, Tensor] | None = None
         spectral = config.spectral_norm
-        self.b4 = _FirstBlock(config.latent_size, self.channels(4), norm, spectral)
+        self.b4 = _FirstBlock(config.latent_size, self.channels(4), config.norm_of(4), spectral)
         parts = _Parts(
-            norm,
+            config.norm_of(4),
             factories.conv_factory(config.conv, spectral=spectral),
             factories.upsample_conv_factory(config.conv, spectral=spectral),
             factories.attention_factory(config.attention),
         )
         for size in tables.generator_sizes(config.image_size):
             block = _NoisyBlock if size in tables.TWO_CONVOLUTION_SIZES else _PlainBlock
-            self.add_module(f"b{size}", block(self.channels(size // 2), self.channels(size), parts))
-        self.gates = tables.generator_gates(config.image_size, config.skip)
+            own = parts._replace(norm=config.norm_of(size))
+            self.add_module(f"b{size}", block(self.channels(size // 2), self.channels(size), own))
+        self.gates = config.planned_gates()
         for gate in self.gates:
             self.add_module(f"gate{gate.source}to{gate.target}", self._make_gate(gate))
         self.small_size = tables.small_image_size(config.image_size)
@@ -117,8 +158,10 @@ class Generator(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-gene
         spectral = self.config.spectral_norm
         options: dict[str, Any] = {"conv": partial(conv, spectral=spectral)}
         if gate.kind == "sase":
-            options = {"groups": self.config.sase_groups, "dilation": gate.dilation, "noise": gate.noise}
-            options["spectral"] = spectral
+            config = self.config
+            options = {"groups": config.sase_groups, "dilation": gate.dilation, "noise": gate.noise}
+            options |= {"spectral": spectral, "min_width": config.sase_min_width, "weighting": config.sase_weighting}
+            options["style_gain"] = config.sase_style_gain
         return factories.skip_factory(gate.kind)(self.channels(gate.source), self.channels(gate.target), **options)
 
     def noise_sizes(self) -> tuple[int, ...]:
@@ -159,18 +202,63 @@ class Generator(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-gene
         return blocks, dict(zip(sources, noise[num_block_maps:], strict=True))
 
     def forward(
-        self, z: Float[Tensor, "batch latent"], noise: Sequence[Float[Tensor, "_ 1 _ _"]] | None = None
+        self,
+        z: Float[Tensor, "batch latent"],
+        noise: Sequence[Float[Tensor, "_ 1 _ _"]] | None = None,
+        truncation: Float[Tensor, "batch"] | None = None,
     ) -> Pictures:
-        """Draw pictures from standard normal latents, and a noise map for each of `noise_sizes()` or none at all."""
-        return self.to_pictures(self.feature_maps(z, noise))
+        """Draw pictures from standard normal latents, and a noise map for each of `noise_sizes()` or none at all.
+
+        Args:
+            truncation: see `first_map`.
+        """
+        return self.to_pictures(self.feature_maps(z, noise, truncation))
+
+    def first_map(
+        self, z: Float[Tensor, "batch latent"], truncation: Float[Tensor, "batch"] | None = None
+    ) -> Float[Tensor, "batch _ 4 4"]:
+        """Compute the map that the latent alone decides, drawn towards its mean: `mean + t * (map - mean)`.
+
+        Scaling latents would not do: the norm of the first block takes most of it back, and pictures become less
+        typical instead of more.
+
+        Args:
+            truncation: t of each picture, 1 changes nothing and 0 leaves the mean; None for 1.
+        """
+        found = self.b4(z)
+        if truncation is None:
+            return found
+        return torch.lerp(self.mean_first_map().to(found.dtype), found, truncation[:, None, None, None].to(found.dtype))
+
+    @torch.no_grad()
+    def mean_first_map(self) -> Float[Tensor, "1 _ 4 4"]:
+        """Average the first map over the latents of the seeds 0 to 999; computed once for the weights as they are.
+
+        It is the evaluation mode's, whatever the mode, and no part of a snapshot.
+        """
+        state = tuple((value.data_ptr(), value._version) for value in self.b4.state_dict(keep_vars=True).values())
+        if self._mean_first_map is None or self._mean_first_map[0] != state:
+            size, device = self.config.latent_size, next(self.parameters()).device
+            seeds = (random_generator(seed, "latent") for seed in range(MEAN_SEEDS))
+            latents = torch.stack([torch.randn(size, generator=source) for source in seeds])
+            training = self.b4.training
+            self.b4.eval()
+            total = sum(self.b4(part.to(device)).double().sum(0, keepdim=True) for part in latents.split(100))
+            self.b4.train(training)
+            assert isinstance(total, Tensor)
+            self._mean_first_map = state, (total / MEAN_SEEDS).float()
+        return self._mean_first_map[1]
 
     def feature_maps(
-        self, z: Float[Tensor, "batch latent"], noise: Sequence[Float[Tensor, "_ 1 _ _"]] | None = None
+        self,
+        z: Float[Tensor, "batch latent"],
+        noise: Sequence[Float[Tensor, "_ 1 _ _"]] | None = None,
+        truncation: Float[Tensor, "batch"] | None = None,
     ) -> dict[int, Float[Tensor, "batch _ _ _"]]:
         """Compute the map of every size after its block and its gate, `[batch, channels(size), size, size]`."""
         block_noise, gate_noise = self._noise_by_part(noise)
         gates = {gate.target: gate for gate in self.gates}
-        maps = {4: self.b4(z)}
+        maps = {4: self.first_map(z, truncation)}
         for size in tables.generator_sizes(self.config.image_size):
             x = self.get_submodule(f"b{size}")(maps[size // 2], block_noise.get(size, ()))
             if size in gates:

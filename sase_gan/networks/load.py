@@ -9,6 +9,7 @@ from sase_gan.networks.generator import Generator
 from sase_gan.networks.pyramid import Pyramid
 from sase_gan.recombination.model import Recombiner
 from sase_gan.snapshot import WEIGHTS_FILE, read_header
+from sase_gan.snapshot_checks import printable
 
 Network = Generator | Pyramid | Recombiner
 """A model that draws pictures."""
@@ -33,7 +34,8 @@ def network_class(folder: Path | str) -> type[Network]:
     """
     kind = read_header(Path(folder) / WEIGHTS_FILE)["kind"]
     if kind not in KINDS:
-        raise DataError(f"{folder} is a snapshot of kind {kind!r}; this version opens {', '.join(map(repr, KINDS))}")
+        known = ", ".join(map(repr, KINDS))
+        raise DataError(f"{folder} is a snapshot of kind {printable(repr(kind), 80)}; this version opens {known}")
     return KINDS[kind]
 
 
@@ -72,6 +74,23 @@ def load_generator(folder: Path | str) -> Generator:
     network = load_network(folder)
     if not isinstance(network, Generator):
         raise DataError(f"{folder} is a model of one picture; a model of a set of pictures is required here")
+    return network
+
+
+def load_one_picture(folder: Path | str) -> Pyramid | Recombiner:
+    """Load a model that pictures can be injected into: a pyramid, or a recombiner of the free form.
+
+    Raises:
+        DataError: as `load_network`, and for any other model.
+    """
+    network = load_network(folder)
+    if isinstance(network, Recombiner) and network.config.form == "aligned":
+        raise DataError(
+            f"{folder} recombines aligned pictures, and pictures are injected into models of one picture; vary a "
+            "photograph with: sase-gan recombine MODEL --from PHOTO"
+        )
+    if isinstance(network, Generator):
+        raise DataError(f"{folder} is a model of a set of pictures; a model of one picture is required here")
     return network
 
 

@@ -25,7 +25,12 @@ GROUP_CHANNELS = 4
 
 
 def norm_factory(
-    name: str, *, num_components: int, init_scale: str, statistics: Literal["batch", "instance"] = "batch"
+    name: str,
+    *,
+    num_components: int,
+    init_scale: str,
+    attention_norm: str = "batch",
+    statistics: Literal["batch", "instance"] = "batch",
 ) -> NormFactory:
     """Return a factory `channels -> module` of the named normalisation.
 
@@ -34,11 +39,12 @@ def norm_factory(
     Raises:
         ValueError: for an unknown name.
     """
-    attentive = partial(AttentiveNorm, num_components=num_components, init_scale=init_scale)  # type: ignore[arg-type]
+    options: dict[str, Any] = {"num_components": num_components, "init_scale": init_scale}
+    attentive = partial(AttentiveNorm, attention_norm=attention_norm, **options)  # type: ignore[arg-type]
 
     def by_instance(channels: int) -> nn.Module:
         # The attention norm goes: over a batch of one it would have one value per component.
-        return attentive(channels, norm="group", num_groups=channels, attention_norm="none")
+        return AttentiveNorm(channels, norm="group", num_groups=channels, attention_norm="none", **options)
 
     known: Mapping[str, NormFactory] = {"batch": batch_norm, "attentive": attentive, "none": nn.Identity}
     if statistics == "instance":

@@ -16,7 +16,7 @@ The gate follows its target's size at run time, so any output size and any aspec
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Literal, NamedTuple
+from typing import Annotated, ClassVar, Literal, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -32,24 +32,31 @@ from sase_gan.resizing import Padding, resize
 from sase_gan.seeds import generator as random_generator
 from sase_gan.snapshot import SnapshotMixin
 
+Side = Annotated[int, Field(ge=1, le=16384)]
+"""Of a stage in pixels."""
+
 
 class PyramidConfig(FrozenRecord):
     """A pyramid is built from this record."""
 
     removed_keys: ClassVar[Mapping[str, object]] = {"handover": "image", "output": "direct", "reconstruction": "latent"}
 
-    sizes: tuple[Size, ...] = Field((), description="height and width of each stage, coarse to fine; from the picture")
-    width: int = Field(32, ge=4, multiple_of=4, description="channels of the coarsest stage")
+    sizes: tuple[tuple[Side, Side], ...] = Field(
+        (), max_length=64, description="height and width of each stage, coarse to fine; from the picture"
+    )
+    width: int = Field(32, ge=4, le=1024, multiple_of=4, description="channels of the coarsest stage")
     growth: Literal["none", "released"] = Field(
         "none", description="channels of finer stages: the same, or doubled at every fourth up to four times"
     )
     gate: Literal["sase", "none"] = Field("sase", description="spatially-adaptive gates from the second stage on")
     norm: Literal["attentive", "batch", "none"] = Field("attentive", description="normalisation of every block")
-    num_components: int = Field(10, ge=1, description="affine maps of attentive normalization")
+    num_components: int = Field(10, ge=1, le=1024, description="affine maps of attentive normalization")
     statistics: Literal["instance", "running"] = Field("instance", description="of norms; released: running")
     resize: Literal["bicubic", "bytes"] = Field("bicubic", description="between stages; released: through bytes")
     padding: Padding = Field("zero", description="of every stage's input")
-    finished_stages: int = Field(2, ge=0, description="finest stages drawn again out of the picture's patches; 0: none")
+    finished_stages: int = Field(
+        2, ge=0, le=64, description="finest stages drawn again out of the picture's patches; 0: none"
+    )
 
     def channels(self, stage: int) -> int:
         """Return the channels of a stage."""

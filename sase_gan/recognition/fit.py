@@ -9,24 +9,27 @@ import json
 import logging
 import time
 from abc import abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import torch
 from lightning import LightningModule, Trainer, seed_everything
-from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.callbacks import Checkpoint
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from sase_gan.config import to_yaml
-from sase_gan.errors import UsageError
+from sase_gan.errors import DataError, SaseGanError, UsageError
 from sase_gan.files import write_atomically
+from sase_gan.finite import not_finite
 from sase_gan.hardware import choose_hardware
 from sase_gan.recognition.randomness import seed_cpu
 from sase_gan.recognition.settings import FitConfig
 from sase_gan.seeds import derive_seed, generator
+from sase_gan.training.checkpoint_files import CheckpointFiles, PlainCheckpointIO
 from sase_gan.training.quiet import quiet_lightning
 
 logger = logging.getLogger(__name__)
@@ -124,20 +127,68 @@ class FitModule(LightningModule):
             **self.take_terms(),
             **self.evaluation.columns,
         }
-        # By hand: Lightning's CSVLogger deletes the rows of the run that it goes on with.
-        with (self.folder / "metrics.csv").open("a", newline="") as file:
-            writer = csv.DictWriter(file, list(row))
-            if not file.tell():
-                writer.writeheader()
-            writer.writerow(row)
-        with (self.folder / "results.jsonl").open("a") as file:
-            file.write(json.dumps({"images_seen": self.images_seen, **self.evaluation.scores}) + "\n")
+        _append_row(self.folder / "metrics.csv", row)
+        _append_line(self.folder / "results.jsonl", {"images_seen": self.images_seen, **self.evaluation.scores})
         logger.info("epoch %d: %s", epoch, row)
 
     def with_schedule(self, optimiser: torch.optim.Optimizer, factor: Callable[[int], float]) -> dict[str, Any]:
         """Describe to Lightning an optimiser whose rate is multiplied by `factor(step)` at every step."""
         schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, factor)
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def _append_row(path: Path, row: Mapping[str, Any]) -> None:
+    """Add a row to a table; rows of the same or of more images are of a run that was killed after them, and go.
+
+    By hand: Lightning's CSVLogger deletes the rows of the run that it goes on with.
+    """
+    rows: list[Mapping[str, Any]] = []
+    if path.is_file():
+        for found in csv.DictReader(path.read_text(encoding="utf-8", errors="replace").splitlines()):
+            with suppress(ValueError, TypeError, KeyError):  # a damaged row
+                if int(found["images_seen"]) < row["images_seen"] and None not in found.values():
+                    rows.append(found)
+    with write_atomically(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(row), restval="", extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows([*rows, row])
+
+
+def _append_line(path: Path, record: Mapping[str, Any]) -> None:
+    lines: list[str] = []
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else ():
+        with suppress(ValueError, TypeError, KeyError, RecursionError):
+            if json.loads(line)["images_seen"] < record["images_seen"]:
+                lines.append(line)
+    with write_atomically(path) as temporary:
+        temporary.write_text("".join(f"{line}\n" for line in [*lines, json.dumps(record)]), encoding="utf-8")
+
+
+class EpochCheckpoints(Checkpoint):
+    """Write a checkpoint after every epoch, behind the module's own rows; never one that is not finite."""
+
+    def __init__(self, folder: Path) -> None:
+        self.files = CheckpointFiles(folder)
+
+    def on_train_epoch_end(self, trainer: Trainer, module: Any) -> None:
+        """Save.
+
+        Raises:
+            SaseGanError: if a weight is not finite.
+        """
+        if wrong := not_finite(module.state_dict().items()):
+            raise SaseGanError(
+                f"training left the finite numbers in epoch {module.current_epoch + 1} ({', '.join(wrong[:3])}); "
+                "nothing of that was kept: train anew with a lower learning rate, or in float32"
+            )
+        self.files.folder.mkdir(parents=True, exist_ok=True)
+        trainer.save_checkpoint(self.files.writing)
+        self.files.publish()
+
+
+def _check_clock(content: dict[str, Any]) -> None:
+    if type(content.get("images_seen")) is not int:
+        raise DataError("the checkpoint has no clock of images seen; it is not one of such a run")
 
 
 class EpochOrder(Sampler[int]):
@@ -175,13 +226,19 @@ def open_run(
 
     Raises:
         UsageError: when the folder holds another run, nothing can be resumed, or the pictures do not fill a batch.
+        DataError: when every checkpoint is damaged.
     """
     count = len(pictures)  # type: ignore[arg-type]
     if count < config.batch_size:
         raise UsageError(f"batch_size is {config.batch_size} with {count} training pictures; make it at most that many")
-    checkpoint = folder / CHECKPOINT
-    if resume and not checkpoint.exists():
-        raise UsageError(f"{checkpoint} does not exist, so there is nothing to resume; start without --resume")
+    files = CheckpointFiles((folder / CHECKPOINT).parent)
+    found = files.find(_check_clock) if resume else None
+    if resume and found is None:
+        raise UsageError(f"{files.last} does not exist, so there is nothing to resume; start without --resume")
+    if found is not None:
+        for note in found.notes:
+            logger.warning(note)
+        files.adopt(found)
     if not resume and (folder / "config.yaml").exists():
         raise UsageError(f"{folder} holds a run already; choose another folder, or --resume to go on with it")
     seed_everything(config.seed, workers=True, verbose=False)
@@ -210,9 +267,10 @@ def train(
             logger=False,
             enable_progress_bar=show_progress,
             enable_model_summary=False,
-            callbacks=[ModelCheckpoint(folder / CHECKPOINT.parent, save_last=True, save_top_k=0)],
+            callbacks=[EpochCheckpoints(folder / CHECKPOINT.parent)],
+            plugins=[PlainCheckpointIO()],
         )
-        trainer.fit(module, batches, ckpt_path=str(folder / CHECKPOINT) if resume else None)
+        trainer.fit(module, batches, ckpt_path=str(folder / CHECKPOINT) if resume else None, weights_only=True)
     seconds = time.monotonic() - module.started
     network = module.finish(batches)
     # A finished run that is resumed ends at once and has not been scored.

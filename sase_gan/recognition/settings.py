@@ -1,6 +1,6 @@
 """Settings of classification and detection: checked records, whose fields are the keys of the presets."""
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -15,7 +15,7 @@ class BackboneSection(FrozenRecord):
 
     name: str = "cifar_resnet18"
     layers: LayerChoice = LayerChoice()
-    width: float = Field(default=1.0, gt=0)
+    width: float = Field(default=1.0, gt=0, le=16)
     drop_rate: float = Field(default=0.0, ge=0, lt=1)
     drop_path_rate: float = Field(default=0.0, ge=0, lt=1)
 
@@ -108,22 +108,22 @@ class DetectorSection(FrozenRecord):
 
     masks: bool = True
     """Mask R-CNN, or Faster R-CNN without masks."""
-    channels: int = Field(default=256, ge=8)
+    channels: int = Field(default=256, ge=8, le=4096)
     """Of the pyramid, and of the heads."""
     box_head: Literal["convolutions", "linear"] = "convolutions"
     """Four convolutions and a linear layer, or two linear layers."""
-    box_features: int = Field(default=1024, ge=8)
+    box_features: int = Field(default=1024, ge=8, le=65536)
     head_norm: Literal["none", "group", "attentive"] = "none"
     """group: in the pyramid and all heads; attentive: as published, in the box head (with group statistics), group
     normalisation in pyramid and mask head."""
-    smallest_side: int = Field(default=800, ge=16)
+    smallest_side: int = Field(default=800, ge=16, le=8192)
     """Pictures are resized to this shorter side, but no longer than `largest_side`."""
-    largest_side: int = Field(default=1333, ge=16)
-    anchor_sizes: tuple[float, ...] = (32, 64, 128, 256, 512)
+    largest_side: int = Field(default=1333, ge=16, le=8192)
+    anchor_sizes: tuple[Annotated[float, Field(gt=0, le=65536)], ...] = (32, 64, 128, 256, 512)
     """One for each level of the pyramid, strides 4 to 64."""
-    proposals: int = Field(default=1000, ge=1)
+    proposals: int = Field(default=1000, ge=1, le=100_000)
     """Kept after suppression, a level and picture."""
-    box_batch: int = Field(default=512, ge=2)
+    box_batch: int = Field(default=512, ge=2, le=100_000)
     """Proposals a picture that train the box head."""
     score_threshold: float = Field(default=0.05, ge=0, lt=1)
 

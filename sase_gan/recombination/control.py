@@ -38,12 +38,15 @@ class Control:
         picture: float `[3, height, width]` in [-1, 1], what stays, and what a drawing with `strength` begins from.
         strength: 0 to 1, how much noise the beginning gets: 1 begins from the training pictures' mean as always; less
             begins from `picture`, and the nearer to 0 the more of its layout stays.
+        hidden: bool `[N, height, width]`, what of the training pictures must not be used anywhere; of the free form. At
+            levels where it leaves no patch at all it does not count.
     """
 
     regions: tuple[Region, ...] = ()
     keep: Tensor | None = None
     picture: Tensor | None = None
     strength: float = 1.0
+    hidden: Tensor | None = None
 
 
 def only(mask: Tensor, pictures: Tensor) -> Region:

@@ -35,13 +35,13 @@ class Drawn(NamedTuple):
 def shares_of(sources: Tensor, count: int) -> Tensor:
     """Tell how much of each picture every one of `count` training pictures gave, `[batch, count]`, by its pixels.
 
-    Every pixel must be of one.
+    What was kept of a visitor's picture does not count.
 
     Example:
         >>> shares_of(torch.tensor([[[[0, 0, 0], [3, 0, 1]]]]), 2)
         tensor([[0.5000, 0.5000]], dtype=torch.float64)
     """
-    pictures = sources[..., 0].long().flatten(1) % count
+    pictures = sources[..., 0].long().flatten(1)
     found = torch.zeros(len(sources), count, dtype=torch.float64, device=sources.device)
-    ones = torch.ones_like(pictures, dtype=torch.float64)
-    return found.scatter_add_(1, pictures, ones) / pictures.shape[1]
+    drawn = (pictures != NOWHERE).double()
+    return found.scatter_add_(1, pictures % count, drawn) / drawn.sum(1, keepdim=True).clamp_min(1)

@@ -16,7 +16,6 @@ Additions, all measured:
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -27,18 +26,18 @@ from torch import Tensor
 
 from sase_gan.errors import DataError, UsageError
 from sase_gan.pixels import to_float
+from sase_gan.recombination.control import Control
+from sase_gan.recombination.free_drawing import USUAL, Course, FreeDrawing, Prepared
 from sase_gan.recombination.free_examples import (
     ExampleLevel,
-    Size,
     carry_relatives,
     find_relatives,
     level_sizes,
     scaled_sizes,
 )
+from sase_gan.recombination.free_planes import Size
 from sase_gan.recombination.free_polish import PatchPolish
 from sase_gan.recombination.free_settings import FreeSettings
-from sase_gan.recombination.free_steps import CoarseStep, carry_match, fine_step, vote_weights
-from sase_gan.resizing import resize
 
 EXACT_RELATIVES = 6000
 """A level of more patches takes the relatives over from the level before."""
@@ -132,6 +131,8 @@ class FreeRecombiner:
         size: Size | None = None,
         start: Tensor | None = None,
         strength: float = 0.5,
+        course: Course | None = None,
+        control: Control | None = None,
     ) -> Drawn:
         """Draw a picture for each latent, one after another, so that a batch changes nothing.
 
@@ -142,75 +143,30 @@ class FreeRecombiner:
             start: float `[batch, 3, h, w]` in [-1, 1]: the layout is that of these pictures, varied by `strength`.
             strength: 0 to 1, how much noise the start gets: on a logarithmic scale at the coarsest level, as a share of
                 `noise` at finer ones.
+            course: how else they are drawn; as usual if None.
+            control: what serves where, and what stays; its `strength` is not looked at.
 
         Raises:
-            UsageError: a strength out of range.
+            UsageError: a strength or a scale out of range.
             DataError: a size too small for a patch.
         """
         if not 0 <= strength <= 1:
             raise UsageError(f"strength is {strength}; it must be between 0 (the layout stays) and 1 (it is new)")
-        sizes = self._sizes_for(size)
+        course = course or USUAL
+        if not 1 <= course.scale <= max(1, len(self.sizes) - 1):
+            raise UsageError(f"start scale is {course.scale}; this model takes 1 to {len(self.sizes) - 1}")
+        prepared = Prepared(
+            self.settings, self.count, self.size, self.sizes, self.levels, self.relatives, self.polishes
+        )
+        drawing = FreeDrawing(prepared, self._sizes_for(size), course, control)
         pictures, sources = [], []
         for one in range(len(z)):
+            own = None if noise is None else [part[one : one + 1] for part in noise]
             begin = None if start is None else start[one : one + 1]
-            share = 1.0 if start is None else strength
-            own = None if noise is None else [share * part[one : one + 1] for part in noise]
-            x, match = self._layout(z[one : one + 1], sizes[0], begin, strength)
-            x, match = self._refine(x, match, own, sizes)
-            pictures.append(x.clamp(-1, 1))
-            sources.append(self._sources(match, sizes[-1]))
+            picture, source = drawing.draw(z[one : one + 1], own, begin, strength)
+            pictures.append(picture)
+            sources.append(source)
         return Drawn(torch.cat(pictures), torch.stack(sources))
-
-    def _layout(self, z: Tensor, size: Size, start: Tensor | None, strength: float) -> tuple[Tensor, Tensor]:
-        """Draw the coarsest level, `[1, 3, *size]`, and its match, `[rows, columns]`."""
-        s, level = self.settings, self.levels[0]
-        vote = vote_weights(level.patch, s.vote, z)
-        drift = (s.drift_down, s.drift_across)
-        step = CoarseStep(level, size, drift=drift, rate=s.even_rate, limit=s.even_limit, vote=vote)
-        highest = s.highest
-        if start is None:
-            x, match = step(None, highest)
-        else:
-            x, match = resize(start, size), torch.empty(0)
-            highest = s.lowest * (s.highest / s.lowest) ** strength
-        x = x + highest * z
-        sigmas = falling(highest, s.lowest, s.coarse_steps)
-        for now, then in pairwise([*sigmas, 0.0]):
-            clean, match = step(x, now)
-            x = clean + (x - clean) * (then / now)
-        return x, match.view(size[0] - level.patch + 1, size[1] - level.patch + 1)
-
-    def _refine(
-        self, x: Tensor, match: Tensor, noise: Sequence[Tensor] | None, sizes: Sequence[Size]
-    ) -> tuple[Tensor, Tensor]:
-        """Draw the finer levels."""
-        s, last = self.settings, len(sizes) - 1
-        for index in range(1, len(sizes)):
-            level, relatives = self.levels[index], self.relatives[index]
-            match = carry_match(self.levels[index - 1], match, level, sizes[index])
-            x = resize(x, sizes[index])
-            highest = s.noise * math.sqrt(math.prod(self.sizes[1]) / math.prod(self.sizes[index]))
-            if noise is not None:
-                x = x + highest * noise[index - 1]
-            vote = vote_weights(level.patch, s.vote, x)
-            for now, then in pairwise([*falling(max(highest, s.floor), s.floor, s.steps), 0.0]):
-                clean, match = fine_step(level, x, match, relatives, vote)
-                x = clean + (x - clean) * (then / now)
-            if index == last:
-                x, match = fine_step(level, x, match, relatives, vote_weights(level.patch, s.last_vote, x))
-            x = self.polishes[index - 1](x)
-        return x, match
-
-    def _sources(self, match: Tensor, size: Size) -> Tensor:
-        """Name for each pixel the one that it comes from, by the patch whose middle it is, or the nearest one's."""
-        level = self.levels[-1]
-        down, right = (torch.arange(side, device=match.device) for side in size)
-        top = (down - level.patch // 2).clamp(0, match.shape[0] - 1)
-        left = (right - level.patch // 2).clamp(0, match.shape[1] - 1)
-        picture, row, column = level.split(match[top][:, left])
-        row, column = row + (down - top)[:, None], column + (right - left)
-        column = torch.where(picture < self.count, column, self.size[1] - 1 - column)
-        return torch.stack([picture, row, column], -1).int()
 
     def _find_relatives(self) -> list[Tensor | None]:
         found: list[Tensor | None] = [None]
@@ -237,13 +193,3 @@ class FreeRecombiner:
                 f"{count} pictures of {size[1]} x {size[0]} px; recombining patches takes at least one picture and "
                 f"{least} px a side: give larger pictures or another size"
             )
-
-
-def falling(highest: float, lowest: float, steps: int) -> list[float]:
-    """List `steps` noise levels from the highest to the lowest, in equal ratios.
-
-    Example:
-        >>> falling(4.0, 1.0, 3)
-        [4.0, 2.0, 1.0]
-    """
-    return [highest * (lowest / highest) ** (step / max(1, steps - 1)) for step in range(steps)]

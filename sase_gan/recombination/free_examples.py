@@ -18,10 +18,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from sase_gan.recombination.free_planes import OPEN, Plane, Size
 from sase_gan.resizing import resize
 
-Size = tuple[int, int]
-"""Height and width in pixels."""
 _BLOCK = 1 << 24
 """So many pairs of patches are compared at a time."""
 _FITTED = 20_000
@@ -75,13 +74,14 @@ class ExampleLevel:
         return self.pixels[self._offsets()[:, None] + self.first_pixel(index)].permute(2, 0, 1).reshape(-1, len(index))
 
     def nearest(
-        self, places: Sequence[Tensor], patch: int, size: Size, own: Size | None = None
+        self, places: Sequence[Tensor], patch: int, size: Size, own: Size | None = None, plane: Plane = OPEN
     ) -> tuple[list[Tensor], list[Tensor]]:
         """Find the rows and columns of this level nearest to those of a finer level, by the middles of the patches.
 
         Args:
             places: rows and columns of patches of side `patch` in a picture of `size`.
             own: size of that picture at this level; None: the training pictures'.
+            plane: in which it lies.
 
         Returns:
             Rows and columns, and how many pixels of the finer level the places lie further down and right.
@@ -90,8 +90,9 @@ class ExampleLevel:
         for axis, place in enumerate(places):
             side = self.size[axis] if own is None else own[axis]
             factor = size[axis] / side
-            near = ((place + patch / 2) / factor - self.patch / 2).round().long().clamp(0, side - self.patch)
-            found.append(near)
+            near = ((place + patch / 2) / factor - self.patch / 2).round().long()
+            near = near if plane.round else near.clamp(0, side - self.patch)
+            found.append(near % side)
             rest.append(place + patch / 2 - (near + self.patch / 2) * factor)
         return found, rest
 

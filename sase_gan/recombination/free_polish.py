@@ -10,6 +10,7 @@ others, "Automated colour grading using colour distribution transfer", 2007, do 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 
 import numpy as np
@@ -17,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from sase_gan.recombination.free_planes import OPEN, Plane
 from sase_gan.seeds import generator
 
 POINTS = 2048
@@ -34,23 +36,33 @@ class PatchPolish:
         kernels: directions of a step.
         steps: how many, each with directions of its own.
         rate: share of the way that a step goes; 0 to 1.
+        exact: up to so many values are ranked by sorting them.
     """
 
-    def __init__(self, pictures: Tensor, *, patch: int, kernels: int, steps: int, rate: float) -> None:
-        self.patch, self.rate = patch, rate
+    def __init__(
+        self, pictures: Tensor, *, patch: int, kernels: int, steps: int, rate: float, exact: int = EXACT
+    ) -> None:
+        self.patch, self.rate, self.exact = patch, rate, exact
         self.kernels = [_kernels(step, patch, kernels).to(pictures) for step in range(steps)]  # shared by all levels
         self.targets = [_quantiles(F.conv2d(pictures, one).transpose(0, 1).flatten(1)) for one in self.kernels]
 
-    def __call__(self, x: Tensor) -> Tensor:
-        """Polish a picture `[1, 3, h, w]`."""
-        places = x.new_ones(1, 1, x.shape[2] - self.patch + 1, x.shape[3] - self.patch + 1)
-        cover = F.conv_transpose2d(places, x.new_ones(1, 1, self.patch, self.patch))
+    def __call__(self, x: Tensor, plane: Plane = OPEN, settled: Callable[[Tensor], Tensor] | None = None) -> Tensor:
+        """Polish a picture `[1, 3, h, w]`.
+
+        Args:
+            plane: in which it lies.
+            settled: brings it back, after every step, to what must hold.
+        """
+        places = x.new_ones(1, 1, *plane.places((x.shape[2], x.shape[3]), self.patch))
+        cover = plane.folded_back(F.conv_transpose2d(places, x.new_ones(1, 1, self.patch, self.patch)), self.patch)
         for kernels, target in zip(self.kernels, self.targets, strict=True):
             # A few directions of a space of many: each stands for its share of the whole.
             scale = self.rate * kernels[0].numel() / len(kernels)
-            responses = F.conv2d(x, kernels)
-            wanted = transported(responses.flatten(2)[0], target).view_as(responses)
-            x = x + scale * _spread(wanted - responses, kernels) / cover
+            responses = F.conv2d(plane.extended(x, self.patch), kernels)
+            wanted = transported(responses.flatten(2)[0], target, self.exact).view_as(responses)
+            change = plane.folded_back(_spread(wanted - responses, kernels), self.patch)
+            x = x + scale * change / cover
+            x = x if settled is None else settled(x)
         return x
 
 
@@ -90,13 +102,13 @@ def _stretched(ordered: Tensor, count: int) -> Tensor:
     return F.interpolate(ordered[None], size=count, mode="linear", align_corners=True)[0]
 
 
-def transported(values: Tensor, target: Tensor) -> Tensor:
+def transported(values: Tensor, target: Tensor, exact: int = EXACT) -> Tensor:
     """Move each row of `values` `[rows, n]` to the distribution of which `target` `[rows, points]` are the quantiles.
 
-    A value goes to the target's quantile of its rank. Of more than EXACT values the rank is read off a histogram,
+    A value goes to the target's quantile of its rank. Of more than `exact` values the rank is read off a histogram,
     between whose edges it lies linearly: a ninth of the time of sorting.
     """
-    if values.shape[1] <= EXACT:
+    if values.shape[1] <= exact:
         order = values.argsort(1)
         return torch.empty_like(values).scatter_(1, order, _stretched(target, values.shape[1]))
     lowest, highest = values.amin(1, keepdim=True), values.amax(1, keepdim=True)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from sase_gan.config import FrozenRecord
@@ -15,6 +15,7 @@ from sase_gan.recombination.aligned import AlignedRecombiner
 from sase_gan.recombination.control import Control
 from sase_gan.recombination.drawn import Drawn, shares_of
 from sase_gan.recombination.free import FreeRecombiner
+from sase_gan.recombination.free_drawing import USUAL, Course
 from sase_gan.recombination.schedules import Schedule
 from sase_gan.snapshot import SnapshotMixin
 
@@ -23,18 +24,28 @@ Form = Literal["aligned", "free"]
 LARGEST_VARIETY = 4.0
 
 
+Side = Annotated[int, Field(ge=0, le=16384)]
+"""Of a picture in pixels."""
+
+
 class RecombinerConfig(FrozenRecord):
     """A recombiner is built from this record."""
 
     form: Form = Field("aligned", description="from where pixels may come: same position, or any")
-    count: int = Field(0, ge=0, description="training pictures; from the data")
-    size: Size = Field((0, 0), description="height and width of the training pictures; from the data")
+    count: int = Field(0, ge=0, le=1_000_000, description="training pictures; from the data")
+    size: tuple[Side, Side] = Field((0, 0), description="height and width of the training pictures; from the data")
     names: tuple[str, ...] = Field((), description="file names of the training pictures; from the data")
     mirror: bool = Field(False, description="mirror images serve too")
     shift: int = Field(0, ge=0, le=4, description="aligned: pictures serve shifted, by so many 32nds of the side")
     variety: float = Field(
         1.0, gt=0, le=LARGEST_VARIETY, description="below 1 larger pieces stay together, above 1 pieces are smaller"
     )
+
+    @model_validator(mode="after")
+    def _a_name_each(self) -> Self:
+        if len(self.names) not in (0, self.count):
+            raise ValueError(f"there are {len(self.names)} names of {self.count} pictures; each has one, or none has")
+        return self
 
 
 class Recombiner(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-generation", tags=["training-free"]):
@@ -114,18 +125,22 @@ class Recombiner(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-gen
         Args:
             z: `[batch, *latent_shape()]`.
             noise: `[batch, *shape]` for each of `noise_shapes()`, or None for none.
-            control: what serves where, what stays, and where to begin; of the aligned form.
-
-        Raises:
-            UsageError: for a control of the free form.
+            control: what serves where, what stays, and where to begin.
         """
         engine = self.engine
         if isinstance(engine, AlignedRecombiner):
             return engine.draw(z, noise, control)
-        if control is not None:
-            raise UsageError("a control was given, which the free form does not take yet; leave it out")
         size = (int(noise[-1].shape[2]), int(noise[-1].shape[3])) if noise else None
-        pictures, sources = engine.draw(z, noise, size=size)
+        start, strength, course = None, 1.0, USUAL
+        if control is not None:
+            strength = control.strength
+            if strength < 1 and control.picture is not None:
+                start = control.picture.to(z).expand(len(z), -1, -1, -1)
+            # What is kept, or must not serve, is not to be made up for elsewhere.
+            course = Course(even=control.keep is None, polish=not control.regions and control.keep is None)
+        pictures, sources = engine.draw(
+            z, noise, size=size, start=start, strength=strength, course=course, control=control
+        )
         return Drawn(pictures, sources, shares_of(sources, self.config.count))
 
     def _made(self) -> AlignedRecombiner | FreeRecombiner:

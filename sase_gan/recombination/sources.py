@@ -76,6 +76,36 @@ class Origin:
         }
 
 
+@dataclass(frozen=True, eq=False)
+class Piece:
+    """A piece is the connected region that a pixel of a drawn picture lies in, and where it lies in its source.
+
+    Attributes:
+        region: whence it came, of any size.
+        here: bool `[height, width]`, where it is in the drawn picture.
+        there: bool `[h, w]`, where it is in the training picture, not mirrored.
+    """
+
+    region: Region
+    here: Tensor
+    there: Tensor
+
+
+def piece_at(sources: Tensor, pictures: Tensor, row: int, column: int) -> Piece | None:
+    """Find the piece around a pixel; None where that was kept of a visitor's picture. Arguments as of `origin_of`."""
+    count = len(pictures)
+    moved = _displacements(sources, count, pictures.shape[3])
+    example, down, right = (int(value) for value in moved[row, column])
+    if example == NOWHERE:
+        return None
+    labels = _connected(moved)
+    here = torch.from_numpy(labels == labels[row, column])
+    at = sources.cpu()[here].long()
+    there = torch.zeros(pictures.shape[2:], dtype=torch.bool)
+    there[at[:, 1], at[:, 2]] = True
+    return Piece(Region(example % count, example >= count, down, right, here.float().mean().item()), here, there)
+
+
 def origin_of(sources: Tensor, pictures: Tensor) -> Origin:
     """Read the origin of one picture off its map of sources.
 

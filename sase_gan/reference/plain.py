@@ -22,12 +22,14 @@ from sase_gan.training.one_shot import OneShotModule
 
 
 def use_plain_layers(network: nn.Module) -> None:
-    """Let every upsampling convolution and every SASE gate of a network compute its definition from now on."""
+    """Let upsampling convolutions, SASE gates and attentive norms compute their definitions from now on."""
     for module in network.modules():
         if isinstance(module, UpsampleConv):
             module.forward = MethodType(plain_upsample_conv, module)  # type: ignore[method-assign]
         if isinstance(module, SynthesisSASE):
             module.apply_gate = MethodType(plain_gate, module)  # type: ignore[method-assign]
+        if isinstance(module, AttentiveNorm):
+            module.takes_few_passes = lambda x: False  # type: ignore[method-assign]
 
 
 def plain_upsample_conv(layer: UpsampleConv, x: Tensor) -> Tensor:

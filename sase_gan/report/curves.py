@@ -29,7 +29,7 @@ _SERIES = {
     "d_lecam": ("LeCam", None),
 }
 # Clocks and the machine's figures are about the training, not about the model.
-_NOT_CURVES = {"seconds", "step", "epoch", "time", "images_per_second", "peak_memory_mb"}
+_NOT_CURVES = {"seconds", "cpu_seconds", "step", "epoch", "time", "images_per_second", "peak_memory_mb"}
 MOST_PANELS = 12
 
 

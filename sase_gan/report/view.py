@@ -226,6 +226,7 @@ def _setup_sections(record: EvaluationRecord) -> list[tuple[str, list[tuple[str,
             "Seed": model.seed,
             "Noise": model.noise,
             "Feature network used in training": model.extractor_used_in_training,
+            "Taught beside its pictures by": model.taught_by,
         },
         "Protocol": {key.replace("_", " ").capitalize(): value for key, value in record.protocol.items()},
         "Measurement": {

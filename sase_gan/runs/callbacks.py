@@ -1,59 +1,67 @@
-"""What happens beside the training step: stopping, rows, checkpoints, snapshots, display. The clock is images seen."""
+"""What happens beside the training step: stopping, rows, snapshots, display. The clock is images seen."""
 
 import csv
 import json
 import math
-import os
 import shutil
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
 
 from lightning import Callback, LightningModule, Trainer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from torch import Tensor
 
 from sase_gan.drawing.sampling import sample_images
-from sase_gan.errors import SaseGanError
-from sase_gan.files import file_digest, write_atomically
+from sase_gan.files import write_atomically
+from sase_gan.finite import not_finite
 from sase_gan.hardware import peak_memory_mb
 from sase_gan.metrics.records import EvaluationRecord, Measure, ModelPart, in_order
 from sase_gan.networks.load import Network
 from sase_gan.pixels import grid, write_png
+from sase_gan.platforms import stop_signals
 from sase_gan.progress import readable_seconds
+from sase_gan.runs.due import figures_due, is_due
 from sase_gan.runs.folder import RunFolder, kimg
 from sase_gan.runs.history import best_record, images_seen, rank_records, read_run
 from sase_gan.runs.tasks.base import RunPlan
-
-
-def is_due(module: Any, trainer: Trainer, batch: Any, interval: int | Sequence[int]) -> bool:
-    """Tell whether this batch crossed a multiple of `interval` images, or one of several given moments."""
-    seen = module.images_seen
-    before = seen - len(batch) * trainer.world_size
-    if isinstance(interval, int):
-        return seen // interval > before // interval
-    return any(before < moment <= seen for moment in interval)
+from sase_gan.training.soundness import Diverged, check_figures, check_sound
 
 
 class Stopping(Callback):
     """End the run at its goal, after so many minutes of training, or when another reason holds.
 
-    All processes of a run agree, or one would wait for the others for ever.
+    All processes of a run agree, or one would wait for the others for ever. The module's CPU seconds are counted here:
+    of its steps alone, without figures, checkpoints and the gathering of batches.
     """
 
-    def __init__(self, total_images: int, minutes: float | None, *reasons: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        total_images: int,
+        minutes: float | None,
+        *reasons: Callable[[], bool],
+        cpu_seconds: float | None = None,
+    ) -> None:
         self.total_images, self.minutes, self.reasons = total_images, minutes, reasons
+        self.cpu_seconds = math.inf if cpu_seconds is None else cpu_seconds
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         """Start the watch."""
         self._start = time.monotonic()
 
+    def on_train_batch_start(self, trainer: Trainer, module: Any, batch: Any, batch_idx: int) -> None:
+        """Start the watch of the step."""
+        self._step_start = time.process_time()
+
     def on_train_batch_end(self, trainer: Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Stop when a reason holds in any process."""
+        module.cpu_seconds += time.process_time() - self._step_start
         late = self.minutes is not None and time.monotonic() - self._start >= 60 * self.minutes
-        stop = module.images_seen >= self.total_images or late or any(reason() for reason in self.reasons)
+        done = module.images_seen >= self.total_images or module.cpu_seconds >= self.cpu_seconds
+        stop = done or late or any(reason() for reason in self.reasons)
         if trainer.world_size > 1:
             stop = trainer.strategy.reduce_boolean_decision(stop, all=False)
         if stop:
@@ -61,7 +69,7 @@ class Stopping(Callback):
 
 
 class StopOnSignal(Callback):
-    """Notice the first Ctrl-C (or a polite kill): the run stops after the running step, with everything saved."""
+    """Notice the first Ctrl-C, polite kill or closed terminal: the run stops after the running step, all saved."""
 
     def __init__(self) -> None:
         self._received_at: float | None = None
@@ -69,7 +77,7 @@ class StopOnSignal(Callback):
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         """Listen in Lightning's place, whose own handling of a polite kill ends a run without saving."""
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in stop_signals():
             self._before[number] = signal.signal(number, self._note)
 
     def teardown(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
@@ -91,37 +99,43 @@ class StopOnSignal(Callback):
         return self._received_at is not None
 
 
-class MetricsTable(Callback):
-    """Write a row of `metrics.csv` every interval, and log it; stop a run whose losses are no numbers."""
+class Viewer(Protocol):
+    """A viewer is shown what a run writes, in the first process."""
 
-    def __init__(
-        self, run: RunFolder, interval: int, on_row: Callable[[dict[str, float]], None] = lambda row: None
-    ) -> None:
-        self.run, self.interval, self.on_row = run, interval, on_row
-        self._bad_rows = 0
+    def row(self, row: Mapping[str, float]) -> None:
+        """See the newest row of the table."""
+
+    def sheet(self, seen: int, pictures: Tensor) -> None:
+        """See the pictures of a snapshot's grid, uint8 `[N, 3, height, width]`."""
+
+    def figures(self, seen: int, figures: EvaluationRecord | None) -> None:
+        """See that a snapshot is published, with its figures if it has any."""
+
+
+class MetricsTable(Callback):
+    """Write a row of `metrics.csv` every interval, and log it; notice losses and weights that are no numbers."""
+
+    def __init__(self, run: RunFolder, interval: int, viewers: Sequence[Viewer] = ()) -> None:
+        self.run, self.interval, self.viewers = run, interval, viewers
 
     def on_train_start(self, trainer: Trainer, module: Any) -> None:
         """Start the watch where the last row left it."""
-        rows = self._rows()
-        self._seconds_before = float(rows[-1]["seconds"]) if rows else 0.0
+        rows = self.run.rows()
+        self._seconds_before = float(rows[-1].get("seconds") or 0.0) if rows else 0.0
         self._start = time.monotonic()
         self._row_time, self._row_images = self._start, module.images_seen
-
-    def _rows(self) -> list[dict[str, Any]]:
-        if not self.run.metrics.exists():
-            return []
-        with open(self.run.metrics, newline="") as file:
-            return list(csv.DictReader(file))
 
     def on_train_batch_end(self, trainer: Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Write a row when one is due."""
         if not is_due(module, trainer, batch, self.interval):
             return
         terms = module.read_terms()
+        self._watch(trainer, module, terms)
         now = time.monotonic()
         row = {
             "images_seen": module.images_seen,
             "seconds": round(self._seconds_before + now - self._start, 2),
+            "cpu_seconds": round(module.cpu_seconds, 2),
             "images_per_second": round((module.images_seen - self._row_images) / max(now - self._row_time, 1e-9), 3),
             "peak_memory_mb": round(peak_memory_mb(module.device), 1),
             **{name: round(value, 6) for name, value in terms.items()},
@@ -129,123 +143,110 @@ class MetricsTable(Callback):
         self._row_time, self._row_images = now, module.images_seen
         if trainer.is_global_zero:
             self._append(row)
-            self.on_row(row)
+            for viewer in self.viewers:
+                viewer.row(row)
         for logger in trainer.loggers:
             logger.log_metrics(row, step=module.images_seen)
-        self._watch(terms)
 
     def _append(self, row: dict[str, float]) -> None:
         """Rewrite the table with one more row: columns may come later, and no reader meets half a row."""
-        rows = [*self._rows(), row]
+        rows: list[Mapping[str, object]] = [*self.run.rows(), row]
         columns = list(dict.fromkeys(name for line in rows for name in line))
         with write_atomically(self.run.metrics) as temporary, open(temporary, "w", newline="") as file:
             writer = csv.DictWriter(file, columns, restval="")
             writer.writeheader()
             writer.writerows(rows)
 
-    def _watch(self, terms: dict[str, float]) -> None:
-        bad = [name for name, value in terms.items() if not math.isfinite(value)]
-        self._bad_rows = self._bad_rows + 1 if bad else 0
-        if self._bad_rows == 2:
-            raise SaseGanError(
-                f"{', '.join(bad)} has not been a number for 2 rows; resume from the last checkpoint "
-                "with a lower learning rate (--set optimiser.generator_rate=1e-4), or in float32 (--precision 32-true)"
-            )
-
-
-class Checkpoints(Callback):
-    """Write `checkpoints/last.ckpt` every interval and at the end; the one before stays as `previous.ckpt`."""
-
-    def __init__(self, run: RunFolder, interval: int) -> None:
-        self.run, self.interval = run, interval
-        self._saved_at = -1
-
-    def on_train_batch_end(self, trainer: Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Save when due."""
-        if is_due(module, trainer, batch, self.interval):
-            self._save(trainer, module)
-
-    def on_train_end(self, trainer: Trainer, module: Any) -> None:
-        """Save the end, or the place where the run was stopped."""
-        if self._saved_at != module.images_seen:
-            self._save(trainer, module)
-
-    def _save(self, trainer: Trainer, module: Any) -> None:
-        last, digest = self.run.checkpoint, self.run.checkpoint.with_suffix(".sha256")
-        temporary = last.with_name(".writing.ckpt")
-        trainer.save_checkpoint(temporary)
-        if trainer.is_global_zero:
-            if last.exists():
-                for path in (last, digest):
-                    if path.exists():
-                        os.replace(path, path.with_stem("previous"))
-            with write_atomically(digest) as written:
-                written.write_text(file_digest(temporary))
-            os.replace(temporary, last)
-        self._saved_at = module.images_seen
-
-
-OnSnapshot = Callable[[int, EvaluationRecord | None], None]
+    def _watch(self, trainer: Trainer, module: Any, terms: dict[str, float]) -> None:
+        """Refuse what is not finite; all processes do, or one would wait for the others for ever."""
+        found: Diverged | None = None
+        try:
+            check_figures(module.images_seen, terms)
+            check_sound(module)
+        except Diverged as error:
+            found = error
+        if trainer.world_size > 1 and trainer.strategy.reduce_boolean_decision(found is not None, all=False):
+            found = found or Diverged(module.images_seen, ["figures of another process"])
+        if found is not None:
+            raise found
 
 
 class Snapshots(Callback):
-    """Publish the averaged generator every interval: a folder, a grid of fixed seeds, and figures.
+    """Publish the averaged generator every interval: a folder, a grid of fixed seeds, and figures; only finite ones.
+
+    Which snapshots are measured follows from images seen (`due.figures_due`), so that a resumed run chooses among the
+    same ones; the first and the last always are.
 
     Args:
-        measure: None for no figures. The time that it takes is held below `budget`, a share of the run's; snapshots
-            that would exceed it go without, except the first and the last.
-        on_snapshot: called with the images seen and the figures.
+        measure: None for no figures.
+        viewers: are shown the sheet and the figures of each snapshot.
+        hurried: whether the end comes by a signal; then its snapshot goes without figures, unless it is due anyway.
     """
 
-    budget = 0.1
-
-    def __init__(self, run: RunFolder, plan: RunPlan, measure: Measure | None, on_snapshot: OnSnapshot) -> None:
-        self.run, self.plan, self.measure, self.on_snapshot = run, plan, measure, on_snapshot
+    def __init__(
+        self,
+        run: RunFolder,
+        plan: RunPlan,
+        measure: Measure | None,
+        viewers: Sequence[Viewer] = (),
+        hurried: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.run, self.plan, self.measure, self.viewers, self.hurried = run, plan, measure, viewers, hurried
         self.measuring_seconds = 0.0
         self.out_of_patience = False
-        self._measuring_cost = 0.0
 
     def on_train_start(self, trainer: Trainer, module: Any) -> None:
         """Publish the untrained generator once: the level that training starts from."""
-        self._start = time.monotonic()
         if module.images_seen == 0:
             self._publish(trainer, module, must_measure=True)
+        else:
+            self._choose()
 
     def on_train_batch_end(self, trainer: Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Publish when due."""
-        if is_due(module, trainer, batch, self.plan.snapshot_images) or trainer.should_stop:
-            # The callbacks that end a run stand before this one: its last snapshot always gets its figures.
-            self._publish(trainer, module, must_measure=trainer.should_stop)
+        """Publish when due, and at the end; the callbacks that end a run stand before this one."""
+        due = is_due(module, trainer, batch, self.plan.snapshot_images)
+        finished = module.images_seen >= self.plan.config.total_images or self.out_of_patience
+        if due or trainer.should_stop:
+            asked = finished or (trainer.should_stop and not self.hurried())
+            self._publish(trainer, module, must_measure=asked, regular=due or finished)
 
-    def _publish(self, trainer: Trainer, module: Any, *, must_measure: bool) -> None:
+    def _publish(self, trainer: Trainer, module: Any, *, must_measure: bool, regular: bool = True) -> None:
+        """Publish, measure and tidy; with `regular` what an uninterrupted run would publish too."""
+        check_sound(module)
         if not trainer.is_global_zero:
             return
         seen = module.images_seen
         network = module.published_generator()
+        if wrong := not_finite(network.state_dict().items()):
+            raise Diverged(seen, [f"{name} of the average" for name in wrong])
         network.provenance = {**self.plan.provenance, "images_seen": seen}
         network.save_pretrained(self.run.snapshot(seen))
-        write_png(self.run.grid(seen), grid(sample_images(network, self.plan.seeds)))
-        figures = self._figures(network, seen, must_measure)
+        pictures = sample_images(network, self.plan.seeds)
+        write_png(self.run.grid(seen), grid(pictures))
+        figures = self._figures(network, seen) if must_measure or (regular and self._is_turn(seen)) else None
         if figures is not None:
             self.run.append_record(figures.to_json())
             self._choose()
-        if self.plan.keep is not None:
+        # What an interrupted run publishes beyond its schedule takes no place from what belongs to it.
+        if self.plan.keep is not None and regular:
             self._prune(self.plan.keep)
-        self.on_snapshot(seen, figures)
+        for viewer in self.viewers:
+            viewer.sheet(seen, pictures)
+            viewer.figures(seen, figures)
 
-    def _figures(self, network: Network, seen: int, must_measure: bool) -> EvaluationRecord | None:
+    def _is_turn(self, seen: int) -> bool:
+        measured = [images_seen(record) or 0 for record in read_run(self.run.path).results]
+        return figures_due(seen, max(measured, default=0), self.plan.config.schedule.evaluation_count)
+
+    def _figures(self, network: Network, seen: int) -> EvaluationRecord | None:
         if self.measure is None or not self.plan.measurable(network):
-            return None
-        elapsed = time.monotonic() - self._start
-        if not must_measure and self.measuring_seconds + self._measuring_cost > self.budget * elapsed:
             return None
         start = time.monotonic()
         # Seeds far from those of the grid and of `sample`, so that figures and pictures are independent.
         count = self.plan.config.schedule.evaluation_count
         figures = self.measure(sample_images(network, range(1_000_000, 1_000_000 + count)))
-        self._measuring_cost = time.monotonic() - start
         if seen > 0:
-            self.measuring_seconds += self._measuring_cost
+            self.measuring_seconds += time.monotonic() - start
         names = {"snapshot": kimg(seen), "images_seen": seen}
         return figures.model_copy(update={"model": (figures.model or ModelPart()).model_copy(update=names)})
 
@@ -254,6 +255,7 @@ class Snapshots(Callback):
         results, patience = read_run(self.run.path).results, self.plan.patience
         best = best_record(results)
         if best is None or best.model is None:
+            self.run.best.unlink(missing_ok=True)
             return
         self.out_of_patience = patience is not None and len(results) - results.index(best) > patience
         if self.plan.keep is None:
@@ -287,7 +289,7 @@ class TrainingDisplay(Callback):
 
     def on_train_start(self, trainer: Trainer, module: Any) -> None:
         """Begin the bar, in one process."""
-        self._start, self._start_images = time.monotonic(), module.images_seen
+        self._start, self._start_share = time.monotonic(), self.share_done(module.images_seen)
         if not (trainer.is_global_zero and sys.stderr.isatty()):
             return
         self._progress = Progress(
@@ -298,23 +300,27 @@ class TrainingDisplay(Callback):
             TextColumn("{task.fields[terms]}"),
             console=self.console,
         )
-        self._task = self._progress.add_task("training", total=self.total_images, kimg="", left="", terms="")
+        self._task = self._progress.add_task("training", total=1.0, kimg="", left="", terms="")
         self._progress.start()
 
     def on_train_batch_end(self, trainer: Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Move the bar."""
         if self._progress is not None:
             seen = module.images_seen
-            self._progress.update(self._task, completed=seen, kimg=self.position(seen), left=self._time_left(seen))
+            done, left = self.share_done(seen), self._time_left(seen)
+            self._progress.update(self._task, completed=done, kimg=self.position(seen), left=left)
 
     def _time_left(self, seen: int) -> str:
         share = self.share_done(seen)
-        done = share - self.share_done(self._start_images)
+        done = share - self._start_share
         if done <= 0:
             return ""
         return f"{readable_seconds((time.monotonic() - self._start) / done * (1 - share))} left"
 
-    def show_row(self, row: dict[str, float]) -> None:
+    def sheet(self, seen: int, pictures: Tensor) -> None:
+        """Show no pictures: they are in the run's folder."""
+
+    def row(self, row: Mapping[str, float]) -> None:
         """Show the newest row of the table."""
         terms = (
             f"{row['images_per_second']:.1f} images/s  D(real) {row['real_logit']:+.2f}  "
@@ -327,7 +333,7 @@ class TrainingDisplay(Callback):
             seen = int(row["images_seen"])
             print(f"{self.position(seen):>16}  {terms}  {self._time_left(seen)}", file=sys.stderr, flush=True)
 
-    def show_snapshot(self, seen: int, figures: EvaluationRecord | None) -> None:
+    def figures(self, seen: int, figures: EvaluationRecord | None) -> None:
         """Tell that a snapshot is published, with its figures if it has any."""
         text = f"snapshot at {self.position(seen)}"
         if figures is not None:

@@ -10,7 +10,9 @@ import torch
 from lightning import Callback, LightningModule
 from torch import Tensor
 from torch.utils.data import DataLoader
+from torch.utils.flop_counter import FlopCounterMode
 
+from sase_gan.allocator import freed_memory_kept
 from sase_gan.datasets.low_shot import EndlessBatches
 from sase_gan.hardware import Hardware, peak_memory_mb
 from sase_gan.reference.plain import PlainLowShotModule, PlainOneShotModule, use_plain_layers
@@ -31,12 +33,27 @@ class TrainingCost:
     peak_memory_mb: float
     generator_parameters: int
     discriminator_parameters: int
+    flops_per_step: float | None = None
+    """Of convolutions and matrix products, a multiplication and an addition being two; None where not counted."""
 
 
 class _Watch(Callback):
-    def __init__(self, warm_up: int, steps: int) -> None:
+    def __init__(self, warm_up: int, steps: int, *, count_flops: bool = False) -> None:
         self.warm_up, self.steps = warm_up, steps
         self.wall = self.cpu = 0.0
+        self.counter = FlopCounterMode(display=False) if count_flops else None
+
+    def on_train_start(self, trainer: Any, module: Any) -> None:
+        """Count in the first step, which is not timed."""
+        step = module.training_step
+
+        def counted(*arguments: Any) -> None:
+            if self.counter is None or module.steps > 0:
+                return step(*arguments)
+            with self.counter:
+                return step(*arguments)
+
+        module.training_step = counted
 
     def on_train_batch_end(self, trainer: Any, module: Any, *unused: Any) -> None:
         done = module.steps
@@ -58,6 +75,7 @@ def measure_training(
     plain: bool = False,
     untrained_perceptual: bool = False,
     weights_dir: Path | None = None,
+    count_flops: bool = False,
 ) -> TrainingCost:
     """Time the real training step on random pictures.
 
@@ -65,6 +83,7 @@ def measure_training(
         plain: compute upsampling, SASE gates and normalisation by their definitions, channels first, and let the
             discriminator take gradients in the generator's step, as the released loops do.
         untrained_perceptual: random weights in the reconstruction loss: same cost, no file needed.
+        count_flops: count the operations of the first step, which warms up.
 
     Raises:
         WeightsError: if the reconstruction loss needs a file that is missing.
@@ -77,8 +96,9 @@ def measure_training(
     if plain:
         use_plain_layers(module)
     batch_size = config.optimiser.batch_size
-    watch = _Watch(warm_up, steps)
+    watch = _Watch(warm_up, steps, count_flops=count_flops)
     images = _random_images(2 * batch_size, config.image_size, config.image_size)
+    module.show(images)
     _train_under(watch, module, EndlessBatches(images, batch_size=batch_size, seed=0), hardware)
     return TrainingCost(
         images_per_second=batch_size * steps / watch.wall,
@@ -87,6 +107,7 @@ def measure_training(
         peak_memory_mb=peak_memory_mb(hardware.device),
         generator_parameters=parameter_count(module.generator),
         discriminator_parameters=parameter_count(module.discriminator),
+        flops_per_step=None if watch.counter is None else float(watch.counter.get_total_flops()),
     )
 
 
@@ -179,7 +200,7 @@ def _train_under(watch: Callback, module: LightningModule, batches: EndlessBatch
     if hardware.kind == "cuda":
         torch.cuda.reset_peak_memory_stats()
     gc.collect()
-    with quiet_lightning():
+    with quiet_lightning(), freed_memory_kept():
         make_trainer([watch], hardware).fit(module, DataLoader(batches, batch_size=None))
 
 

@@ -7,7 +7,8 @@ are `last.ckpt` and `previous.ckpt`, each with its SHA-256 beside it.
 import json
 import re
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -19,6 +20,8 @@ from sase_gan.files import write_atomically
 CONFIG_FILE = "config.yaml"
 TRAINING_FILE = "metrics.csv"
 RESULTS_FILE = "results.jsonl"
+WARNINGS_FILE = "warnings.txt"
+_NOTE = " images: "
 
 _EXPLANATION = """# A training run of sase_gan
 
@@ -27,8 +30,11 @@ _EXPLANATION = """# A training run of sase_gan
 | `config.yaml` | every setting, resolved |
 | `metrics.csv` | losses, logits and speed over images seen |
 | `results.jsonl` | the figures of each snapshot, one record a line |
+| `warnings.txt` | what was worth a warning in the course of the run, where anything was |
 | `best.json` | the best snapshot that does not copy its training pictures |
 | `grids/` | the same seeds at every snapshot; `reals.png` shows the prepared training pictures |
+| `pictures.sha256` | digests of the prepared training pictures, to know them by when they have moved |
+| `run.lock` | there while a process trains here |
 | `grids/instant.png` | what recombining the training pictures alone gives, without training |
 | `snapshots/` | published models (safetensors); each is complete in itself |
 | `checkpoints/` | to go on with the run |
@@ -79,6 +85,9 @@ class RunFolder:
         self.metrics = self.path / TRAINING_FILE
         self.results = self.path / RESULTS_FILE
         self.best = self.path / "best.json"
+        self.warnings = self.path / WARNINGS_FILE
+        self.pictures = self.path / "pictures.sha256"
+        self.lock = self.path / "run.lock"
         self.checkpoint = self.path / "checkpoints" / "last.ckpt"
 
     def grid(self, images_seen: int) -> Path:
@@ -109,28 +118,93 @@ class RunFolder:
         with write_atomically(self.path / "README.md") as temporary:
             temporary.write_text((_EXPLANATION if trained else _INSTANT).format(name=self.path.name))
 
-    def forget_after(self, images_seen: int) -> None:
-        """Drop rows, records and snapshots later than a checkpoint that is resumed; they will be made again."""
-        if table := _lines(self.metrics):
-            header, *rows = table
-            column = header.split(",").index("images_seen") if "images_seen" in header else 0
-            kept = [row for row in rows if int(float(row.split(",")[column])) <= images_seen]
-            _write_lines(self.metrics, [header, *kept])
-        if records := _lines(self.results):
-            kept = [line for line in records if json.loads(line)["model"]["images_seen"] <= images_seen]
-            _write_lines(self.results, kept)
+    def forget_after(
+        self, images_seen: int, extra: Collection[int] = (), unmeasured: Collection[int] = ()
+    ) -> list[str]:
+        """Drop what is later than a checkpoint that is resumed, to be made again, and what is damaged.
+
+        Args:
+            extra: images seen of snapshots that are dropped too, though they are not later.
+            unmeasured: of snapshots that stay, without their figures.
+
+        Returns:
+            A sentence for each file in which something was damaged.
+        """
+        wrong, notes = set(extra), list[str]()
+        self._forget_notes(images_seen)
+        header, rows, bad = self._table()
+        kept = [row for row in rows if row[0] <= images_seen]
+        if len(kept) < len(rows) or bad:
+            _write_lines(self.metrics, [header, *(line for _, line in kept)])
+        if bad:
+            notes.append(f"{bad} damaged rows of {self.metrics} were left out")
+        records, bad = self._records()
+        usable = [(at, line) for at, line in records if at <= images_seen and at not in wrong.union(unmeasured)]
+        if len(usable) < len(records) or bad:
+            _write_lines(self.results, [line for _, line in usable])
+        if bad:
+            notes.append(f"{bad} damaged lines of {self.results} were left out")
         for images, folder in self.snapshots().items():
-            if images > images_seen:
+            if images > images_seen or images in wrong:
                 shutil.rmtree(folder)
                 self.grid(images).unlink(missing_ok=True)
+        return notes
+
+    def _table(self) -> tuple[str, list[tuple[int, str]], int]:
+        """Read header and whole rows of the table, each row with its images seen, and count the damaged ones."""
+        header, *rows = _lines(self.metrics) or [""]
+        columns = header.split(",")
+        if rows and "images_seen" not in columns:
+            return header, [], len(rows)
+        found = []
+        for row in rows:
+            cells = row.split(",")
+            if len(cells) == len(columns):
+                with suppress(ValueError, OverflowError):
+                    found.append((int(float(cells[columns.index("images_seen")])), row))
+        return header, found, len(rows) - len(found)
+
+    def rows(self) -> list[dict[str, str]]:
+        """Read the whole rows of the table, oldest first, as text by column."""
+        header, rows, _ = self._table()
+        return [dict(zip(header.split(","), row.split(","), strict=True)) for _, row in rows]
+
+    def _records(self) -> tuple[list[tuple[int, str]], int]:
+        """Read the lines of the records that are whole, each with its images seen, and count the damaged ones."""
+        lines, found = _lines(self.results), []
+        for line in lines:
+            # RecursionError: thousands of brackets.
+            with suppress(ValueError, KeyError, TypeError, RecursionError):
+                seen = json.loads(line)["model"]["images_seen"]
+                if type(seen) is int:
+                    found.append((seen, line))
+        return found, len(lines) - len(found)
 
     def records(self) -> list[dict[str, Any]]:
-        """Read the figures of the snapshots, oldest first."""
-        return [json.loads(line) for line in _lines(self.results)]
+        """Read the figures of the snapshots, oldest first; damaged lines are left out."""
+        return [json.loads(line) for _, line in self._records()[0]]
 
     def append_record(self, record: Mapping[str, Any]) -> None:
         """Add the figures of a snapshot."""
         _write_lines(self.results, [*_lines(self.results), json.dumps(record, allow_nan=False)])
+
+    def measured(self) -> list[int]:
+        """List the images seen of the snapshots that have figures, in the order of the records."""
+        return [seen for seen, _ in self._records()[0]]
+
+    def add_note(self, images_seen: int, sentence: str) -> bool:
+        """Keep a warning for the run's page; False if it was given before."""
+        before = _lines(self.warnings)
+        if any(line.partition(_NOTE)[2] == sentence for line in before):
+            return False
+        _write_lines(self.warnings, [*before, f"{images_seen:,}{_NOTE}{sentence}"])
+        return True
+
+    def _forget_notes(self, images_seen: int) -> None:
+        lines = _lines(self.warnings)
+        kept = [line for line in lines if _note_clock(line) <= images_seen]
+        if len(kept) < len(lines):
+            _write_lines(self.warnings, kept)
 
     def chosen_snapshot(self) -> Path:
         """Find the best snapshot that does not copy; without figures, the last.
@@ -141,10 +215,11 @@ class RunFolder:
         snapshots = self.snapshots()
         if not snapshots:
             raise DataError(f"{self.path} has no snapshot yet; let the run go on until its first one")
-        if self.best.exists():
-            named = self.path / "snapshots" / json.loads(self.best.read_text())["snapshot"]
-            if named.is_dir():
-                return named
+        with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):  # a damaged file names none
+            # A name, and never a path: a file from elsewhere cannot lead out of the run.
+            named = images_of(str(json.loads(self.best.read_text(encoding="utf-8"))["snapshot"]))
+            if named in snapshots:
+                return snapshots[named]
         return snapshots[max(snapshots)]
 
 
@@ -177,10 +252,30 @@ def next_free(parent: Path, name: str) -> Path:
     return next(path for path in paths if not path.exists())
 
 
+def claim(parent: Path, name: str) -> Path:
+    """Make the first of the folders `name-001`, `name-002`, ... that nobody else makes first."""
+    parent.mkdir(parents=True, exist_ok=True)
+    while True:
+        path = next_free(parent, name)
+        with suppress(FileExistsError):
+            path.mkdir()
+            return path
+
+
+def _note_clock(line: str) -> int:
+    """Read the images seen with which a warning begins; a damaged one is as old as the run."""
+    number = line.partition(_NOTE)[0].replace(",", "")
+    return int(number) if number.isascii() and number.isdecimal() else 0
+
+
 def _lines(path: Path) -> list[str]:
-    return path.read_text().splitlines() if path.exists() else []
+    """Read the lines of a text file that are not empty; damaged bytes become a sign that no number has."""
+    if not path.is_file():
+        return []
+    text = path.read_text(encoding="utf-8", errors="replace")
+    return [line.rstrip("\r") for line in text.split("\n") if line.strip()]
 
 
 def _write_lines(path: Path, lines: Iterable[str]) -> None:
     with write_atomically(path) as temporary:
-        temporary.write_text("".join(f"{line}\n" for line in lines))
+        temporary.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", newline="\n")

@@ -13,7 +13,7 @@ from typing import Any
 
 from sase_gan.errors import SaseGanError
 from sase_gan.metrics.records import EvaluationRecord, in_order, parse_record
-from sase_gan.runs.folder import CONFIG_FILE, RESULTS_FILE, TRAINING_FILE
+from sase_gan.runs.folder import CONFIG_FILE, RESULTS_FILE, TRAINING_FILE, WARNINGS_FILE
 
 KEPT_RUN = "run"
 """Folder in an evaluation made outside its run, with copies of the run's three files above."""
@@ -24,7 +24,8 @@ class RunRecords:
     """A run's records are what its folder tells about its course.
 
     `results` are the evaluations of its snapshots by images seen; `series` the columns of `metrics.csv`, each as
-    (images seen, value) pairs without empty cells; `notes` say what could not be read.
+    (images seen, value) pairs without empty cells; `notes` say what could not be read, and what was worth a warning
+    while it trained.
     """
 
     results: tuple[EvaluationRecord, ...] = ()
@@ -38,6 +39,7 @@ def read_run(folder: Path) -> RunRecords:
     notes: list[str] = []
     results = tuple(_read_results(folder / RESULTS_FILE, notes))
     series = _read_training(folder / TRAINING_FILE, notes)
+    notes += (_text(folder / WARNINGS_FILE) or "").splitlines()
     return RunRecords(results, series, _text(folder / CONFIG_FILE), tuple(notes))
 
 
@@ -52,23 +54,23 @@ def _read_results(path: Path, notes: list[str]) -> list[EvaluationRecord]:
             continue
         try:
             records.append(parse_record(json.loads(line), f"{path.name}, line {number}"))
-        except json.JSONDecodeError:
-            # A run killed while it wrote leaves half a line; the others are as good as ever.
-            notes.append(f"Line {number} of {path.name} is not valid JSON and was left out.")
         except SaseGanError as error:
             notes.append(f"{error}; this line was left out.")
+        except (ValueError, RecursionError):
+            # A run killed while it wrote leaves half a line; the others are as good as ever.
+            notes.append(f"Line {number} of {path.name} is not valid JSON and was left out.")
     return sorted(records, key=lambda record: images_seen(record) or 0)
 
 
 def _read_training(path: Path, notes: list[str]) -> dict[str, tuple[tuple[float, float], ...]]:
     if (text := _text(path)) is None:
         return {}
-    rows = list(csv.DictReader(text.splitlines()))
-    if not rows or "images_seen" not in rows[0]:
+    reader = csv.DictReader(text.splitlines())
+    if "images_seen" not in (reader.fieldnames or ()):
         notes.append(f"{path.name} has no column images_seen, so its curves were left out.")
         return {}
     series: dict[str, list[tuple[float, float]]] = {}
-    for row in rows:
+    for row in reader:
         clock = _number(row.pop("images_seen"))
         for name, cell in row.items():
             value = _number(cell)

@@ -31,12 +31,14 @@ from sase_gan.recombination.evenness import even_prior, use_entropy
 from sase_gan.recombination.model import Recombiner, RecombinerConfig
 from sase_gan.runs.folder import RunFolder, kimg
 from sase_gan.runs.options import RunOptions, RunResult
-from sase_gan.training.config import InstantConfig, RecombinationSection
+from sase_gan.training.config import InstantConfig, MaterialSection, RecombinationSection
 
 BASELINE_GRID = "instant.png"
 BASELINE_SIDE = 256
 FIGURES_FROM = 1_000_000
 """First seed of the pictures that are measured: far from those of grids, which are thus independent of figures."""
+MATERIAL_FROM, _MATERIAL_SPAN = 1_500_000_000, 10_000
+"""First seed of the pictures that teach a network, and how many each run seed has: apart from all that is measured."""
 _WORDS = {
     "aligned": "recombined at the same place",
     "free": "recombined from any place",
@@ -102,7 +104,7 @@ def draw_grid(network: Recombiner, count: int) -> tuple[Tensor, Tensor]:
     for seeds in batches(range(count), 8):
         inputs = draw_inputs(network, seeds).to(network.pictures.device)
         with evaluating(network):
-            drawn = network(*inputs)
+            drawn = network(inputs.z, inputs.noise)
         pictures.append(to_uint8(drawn.pictures).cpu())
         shares.append(drawn.shares.cpu())
     return torch.cat(pictures), torch.cat(shares).mean(0)
@@ -170,6 +172,22 @@ def show_baseline(images: ImageSet, run: RunFolder, options: RunOptions, *, coun
         f"what recombining the pictures alone gives, after {readable_seconds(time.monotonic() - start)} and without "
         f"training: {sheet}"
     )
+
+
+def draw_material(section: MaterialSection, images: ImageSet, hardware: Hardware, *, seed: int, mirror: bool) -> Tensor:
+    """Draw recombinations that a network is taught with, uint8 `[count, 3, side, side]`.
+
+    They come from seeds of their own, another range for each run seed, and are no part of any figure or reference.
+
+    Args:
+        seed: of the run.
+        mirror: whether mirror images serve, where the pictures are aligned.
+    """
+    aligned = choose_form(images.images).form == "aligned"
+    recipe = RecombinationSection(variety=section.variety)
+    made = build(recipe, images.images, images.names, hardware, mirror=mirror and aligned)
+    first = MATERIAL_FROM + seed % 50_000 * _MATERIAL_SPAN
+    return sample_images(made.network, range(first, first + section.count))
 
 
 def figures(network: Recombiner, measure: Measure, count: int) -> EvaluationRecord:

@@ -13,6 +13,7 @@ from sase_gan.datasets.images import load_image_set
 from sase_gan.drawing.sampling import draw_inputs, evaluating
 from sase_gan.hardware import Hardware, peak_memory_mb
 from sase_gan.pixels import to_float, to_uint8
+from sase_gan.recombination.model import Recombiner
 from sase_gan.resizing import resize
 from sase_gan.runs.instant import build
 from sase_gan.seeds import generator
@@ -81,7 +82,7 @@ def enough(pictures: Tensor, count: int) -> Tensor:
     return torch.cat([pictures[:count], *more])
 
 
-def _draw(network: torch.nn.Module, seeds: range) -> None:
+def _draw(network: Recombiner, seeds: range) -> None:
     inputs = draw_inputs(network, seeds).to(network.pictures.device)
     with evaluating(network):
-        to_uint8(network(*inputs).pictures).cpu()
+        to_uint8(network(inputs.z, inputs.noise).pictures).cpu()

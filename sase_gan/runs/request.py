@@ -16,7 +16,7 @@ class TrainRequest:
     """What a training is asked to be; None leaves a choice to the preset, the pictures and the hardware.
 
     Attributes:
-        path: a folder or zip of pictures, or one picture; None goes on with `resume`.
+        path: a folder or zip of pictures, or one picture; with `resume` None, or where the run's pictures are now.
         out: the run folder; None takes the next free name in `runs`.
         config: a YAML file, laid over the preset.
         settings: texts such as `loss.r1=0.1`, laid over everything else.
@@ -74,13 +74,22 @@ class TrainRequest:
             raise UsageError(f"logger is {self.logger!r}; choose tensorboard or wandb")
         if self.resume is None and self.path is None:
             raise UsageError("no pictures were given; name a folder, a zip or one picture: sase-gan train PATH")
-        settled = ("path", "out", "preset", "config", "settings", "image_size", "max_size")
-        wrong = self.given(*settled, "seed", "fit", "holdout", "batch_size")
+        settled = ["out", "preset", "config", "image_size", "max_size", "seed", "fit", "holdout", "batch_size"]
+        if not all(map(_may_change, self.settings)):
+            settled.append("settings")
+        wrong = self.given(*settled)
         if self.resume is not None and wrong:
             raise UsageError(
-                f"{', '.join(wrong)} cannot be changed on --resume, which goes on with {self.resume} as it began; "
-                "only --kimg, --minutes and the hardware may be given"
+                f"{', '.join(wrong)} cannot be changed on --resume, which goes on with {self.resume} as it began; only "
+                "--kimg, --minutes, the learning rates (--set optimiser.generator_rate=1e-4), the hardware and a new "
+                "place of the same pictures may be given"
             )
+
+
+def _may_change(setting: str) -> bool:
+    """Tell whether a run that goes on may change it: learning rates, and nothing that its past depends on."""
+    key = setting.partition("=")[0].strip()
+    return key.startswith("optimiser.") and (key.endswith("_rate") or key == "optimiser.rate")
 
 
 def refuse_given(request: TrainRequest, belongs_to: str, **instead: str) -> None:

@@ -2,29 +2,37 @@
 
 import math
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-import torch
 from lightning import Callback
 from torch.utils.data import DataLoader
 
-from sase_gan.config import to_yaml
+from sase_gan.allocator import freed_memory_kept
+from sase_gan.config import load_yaml, to_yaml
 from sase_gan.datasets.images import ImageSet
 from sase_gan.datasets.low_shot import EndlessBatches
-from sase_gan.errors import DataError
 from sase_gan.files import write_atomically
 from sase_gan.hardware import is_first_process
 from sase_gan.pixels import grid, write_png
-from sase_gan.runs.callbacks import Checkpoints, MetricsTable, Snapshots, StopOnSignal, Stopping, TrainingDisplay
+from sase_gan.runs.callbacks import MetricsTable, Snapshots, StopOnSignal, Stopping, TrainingDisplay
+from sase_gan.runs.checkpoints import Checkpoints, adopt_checkpoint, find_checkpoint
 from sase_gan.runs.folder import RunFolder
+from sase_gan.runs.follow import FollowIdle
 from sase_gan.runs.instant import show_baseline
+from sase_gan.runs.lock import clear_leftovers, locked
 from sase_gan.runs.options import RunOptions, RunResult
+from sase_gan.runs.resuming import Position, in_recorded_order, record_pictures, restore
+from sase_gan.runs.retreat import Cautious, go_back
+from sase_gan.runs.space import COPIES_OF_STATE, check_room, disk_error, size_of_state, words_of_safety
 from sase_gan.runs.tasks import trained_task_of
 from sase_gan.runs.tasks.base import RunPlan, TrainedConfig
 from sase_gan.runs.trainer import make_trainer
+from sase_gan.runs.watching import Watch, spread
 from sase_gan.training.quiet import quiet_lightning
+from sase_gan.training.soundness import Diverged
 
 
 def start_run(config: TrainedConfig, images: ImageSet, run: RunFolder, options: RunOptions) -> RunResult:
@@ -36,71 +44,140 @@ def start_run(config: TrainedConfig, images: ImageSet, run: RunFolder, options: 
     Raises:
         UsageError: if the folder holds a run already.
         DataError: if the number of pictures or their size is not what the configuration takes.
+        SaseGanError: if the disk is full, or the training leaves the finite numbers whatever is tried.
     """
     plan = trained_task_of(config).plan(config, images, weights_dir=options.weights_dir)
     module = plan.build()  # before the folder: a missing weights file leaves nothing behind
+    check_room(run, COPIES_OF_STATE * size_of_state(module))
     if is_first_process():
         run.create()
-        with write_atomically(run.config) as temporary:
-            temporary.write_text(to_yaml(config))
-        shown = images.images[:64]
-        write_png(run.path / "grids" / "reals.png", grid(shown, columns=math.isqrt(len(shown))))
-        if plan.baseline_images:
-            show_baseline(images, run, options, count=plan.baseline_images, mirror=plan.mirror)
-    return _fit(plan, module, images, run, options)
+    with _failing_in_a_sentence(run), locked(run):
+        if is_first_process():
+            _begin(plan, config, images, run, options)
+        return _fit_soundly(plan, module, images, run, options)
 
 
 def resume_run(config: TrainedConfig, images: ImageSet, run: RunFolder, options: RunOptions) -> RunResult:
-    """Go on from the last checkpoint; what the folder holds beyond it is made again.
+    """Go on from the newest whole checkpoint; what the folder holds beyond it is made again.
 
     Raises:
-        DataError: if there is no checkpoint, it is damaged, or the pictures changed.
+        UsageError: if another process trains in the folder.
+        DataError: if every checkpoint is damaged, or the pictures are not those that the run began with.
+        SaseGanError: as `start_run`.
     """
-    plan = trained_task_of(config).plan(config, images, weights_dir=options.weights_dir)
-    clock = _read_clock(run.checkpoint)
-    if clock["data_digest"] != images.digest:
-        raise DataError(
-            f"the pictures in {config.data.path} are not those that this run began with; restore them, or start anew"
-        )
-    if is_first_process():
-        run.forget_after(clock["images_seen"])
-    module = plan.build()
-    module.images_seen = clock["images_seen"]
-    return _fit(plan, module, images, run, options, checkpoint=run.checkpoint)
+    with _failing_in_a_sentence(run), locked(run):
+        found = find_checkpoint(run)
+        images = in_recorded_order(images, run, None if found is None else found.content["clock"]["data_digest"])
+        plan = trained_task_of(config).plan(config, images, weights_dir=options.weights_dir)
+        module = plan.build()
+        check_room(run, (COPIES_OF_STATE - 1) * size_of_state(module), f"{run.path} is as it was")
+        position = Position() if found is None else Position.of(found.content["clock"])
+        if _has_new_rates(config, run):
+            position = Position(position.images_seen, retreats=0)
+        if is_first_process():
+            clear_leftovers(run)
+            notes = restore(run, plan, position.images_seen, plan.batch_size * options.devices)
+            if found is None:
+                options.report("no checkpoint was written yet: it begins anew with the same settings")
+                _begin(plan, config, images, run, options)
+            else:
+                adopt_checkpoint(run, found)
+                notes = [*found.notes, *notes]
+                _write_config(config, run)
+            for note in notes:
+                options.report(note)
+        del found  # the whole state, which the trainer reads again
+        return _fit_soundly(plan, module, images, run, options, position)
 
 
-def _read_clock(checkpoint: Path) -> dict[str, Any]:
-    """Read images seen, steps and the hash of the pictures of a checkpoint, without unpickling code."""
-    if not checkpoint.is_file():
-        raise DataError(f"{checkpoint} does not exist; the run was ended before its first checkpoint: start it anew")
+def _begin(plan: RunPlan, config: TrainedConfig, images: ImageSet, run: RunFolder, options: RunOptions) -> None:
+    """Write what a run begins with."""
+    record_pictures(run, images)
+    _write_config(config, run)
+    shown = images.images[:64]
+    write_png(run.path / "grids" / "reals.png", grid(shown, columns=math.isqrt(len(shown))))
+    if plan.baseline_images:
+        show_baseline(images, run, options, count=plan.baseline_images, mirror=plan.mirror)
+
+
+def _write_config(config: TrainedConfig, run: RunFolder) -> None:
+    with write_atomically(run.config) as temporary:
+        temporary.write_text(to_yaml(config), encoding="utf-8")
+
+
+def _has_new_rates(config: TrainedConfig, run: RunFolder) -> bool:
+    before = load_yaml(run.config).get("optimiser", {})
+    return bool(config.model_dump(mode="json")["optimiser"] != before)
+
+
+@contextmanager
+def _failing_in_a_sentence(run: RunFolder) -> Iterator[None]:
     try:
-        clock: dict[str, Any] = torch.load(checkpoint, map_location="cpu", weights_only=True)["clock"]
-    except Exception as error:
-        raise DataError(
-            f"{checkpoint} cannot be read ({error}); rename previous.ckpt beside it to last.ckpt and resume again"
-        ) from error
-    return clock
+        yield
+    except OSError as error:
+        raise disk_error(run, error) from error
+
+
+def _fit_soundly(
+    plan: RunPlan,
+    module: Any,
+    images: ImageSet,
+    run: RunFolder,
+    options: RunOptions,
+    position: Position = Position(),  # noqa: B008 - frozen
+) -> RunResult:
+    """Train, and go back with lower rates where the training leaves the finite numbers."""
+    signals, start = StopOnSignal(), time.monotonic()
+    while True:
+        try:
+            return _fit(plan, module, images, run, options, position, signals, start)
+        except Diverged as event:
+            position = go_back(event, position, run, plan, options)
+            module = plan.build()
 
 
 def _fit(
-    plan: RunPlan, module: Any, images: ImageSet, run: RunFolder, options: RunOptions, checkpoint: Path | None = None
+    plan: RunPlan,
+    module: Any,
+    images: ImageSet,
+    run: RunFolder,
+    options: RunOptions,
+    position: Position,
+    signals: StopOnSignal,
+    start: float,
 ) -> RunResult:
-    module.data_digest = images.digest
+    module.data_digest, module.images_seen = images.digest, position.images_seen
     config = plan.config
-    display, signals = TrainingDisplay(plan, partial(trained_task_of(config).share_done, config)), StopOnSignal()
-    snapshots = Snapshots(run, plan, options.measure, display.show_snapshot)
+    shown = images.images if plan.prepare is None else plan.prepare(module, options)
+
+    def share_done(images_seen: int) -> float:
+        by_budget = module.cpu_seconds / plan.cpu_seconds if plan.cpu_seconds else 0.0
+        return max(by_budget, trained_task_of(config).share_done(config, images_seen))
+
+    display = TrainingDisplay(plan, share_done)
+    watch = Watch(run, plan, spread(images.images) if len(images) > 1 else 0.0, options.report)
+    snapshots = Snapshots(run, plan, options.measure, (display, watch), signals.was_received)
     callbacks: list[Callback] = [
         signals,
-        Stopping(config.total_images, options.minutes, signals.was_received, lambda: snapshots.out_of_patience),
-        MetricsTable(run, config.schedule.log_images, display.show_row),
+        Cautious(position.retreats),
+        Stopping(
+            config.total_images,
+            options.minutes,
+            signals.was_received,
+            lambda: snapshots.out_of_patience,
+            cpu_seconds=plan.cpu_seconds,
+        ),
+        MetricsTable(run, config.schedule.log_images, (display, watch)),
         snapshots,
         # After the snapshots, so that a checkpoint never lies behind a snapshot that a resumed run would skip.
-        Checkpoints(run, config.schedule.checkpoint_images),
+        Checkpoints(run, config.schedule.checkpoint_images, partial(check_room, run, saved=words_of_safety(run))),
         display,
     ]
+    if options.hardware.follows and options.devices == 1:  # several processes of ours would run from each other
+        callbacks.append(FollowIdle())
     trainer = make_trainer(callbacks, options.hardware, devices=options.devices, loggers=options.loggers)
     batches = EndlessBatches(
-        images.images,
+        shown,
         batch_size=plan.batch_size,
         seed=config.seed,
         images_seen=module.images_seen,
@@ -108,8 +185,8 @@ def _fit(
         world_size=trainer.world_size,
         mirror=plan.mirror,
     )
-    start = time.monotonic()
-    with quiet_lightning():
+    checkpoint = run.checkpoint if run.checkpoint.exists() else None
+    with quiet_lightning(), freed_memory_kept():
         loader = DataLoader(batches, batch_size=None, pin_memory=options.hardware.kind == "cuda")
         trainer.fit(module, loader, ckpt_path=checkpoint, weights_only=True)
     seconds = time.monotonic() - start

@@ -5,14 +5,18 @@ Lightning takes seconds to import: only when nothing is left that may have been 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sase_gan.config import to_yaml
-from sase_gan.errors import UsageError
+from sase_gan.datasets.images import ImageSet
+from sase_gan.errors import DataError, UsageError
 from sase_gan.hardware import Hardware, choose_hardware, is_first_process
-from sase_gan.runs.folder import RunFolder, next_free, open_run
+from sase_gan.runs.again import NEWEST, RUNS, complete_at, going_on, newest_run, unfinished_like, words_of_completion
+from sase_gan.runs.folder import RunFolder, claim, next_free, open_run
 from sase_gan.runs.options import RunOptions, RunResult
 from sase_gan.runs.request import Report, TrainRequest
 from sase_gan.runs.tasks import task_for, task_of_run
@@ -22,11 +26,14 @@ if TYPE_CHECKING:
     from lightning.pytorch.loggers import Logger
 
 
-def train(request: TrainRequest, report: Report = lambda line: None) -> RunResult:
-    """Train as requested, from the beginning or going on with a run.
+def train(
+    request: TrainRequest, report: Report = lambda line: None, ask: Callable[[str], bool] | None = None
+) -> RunResult:
+    """Train as requested, from the beginning or going on with a run; a complete one is told and left as it is.
 
     Args:
         report: gets the lines that tell what is chosen, what it costs, and how it ended; from the first process only.
+        ask: puts a question that is answered with yes or no; None where nobody can be asked.
 
     Raises:
         UsageError: for a request that contradicts itself, a wrong setting, or a run folder that is taken.
@@ -36,23 +43,68 @@ def train(request: TrainRequest, report: Report = lambda line: None) -> RunResul
     first = is_first_process()
     report = report if first else (lambda line: None)
     task, config, hardware, run = _settle(request, report)
-    loggers = make_loggers(request.logger, run)
-    images = task.load(config)
-    report(f"going on with {run.path}" if request.resume else task.greeting(config, images, hardware, run))
-    measured = request.figures and bool(config.schedule.evaluation_count)
-    options = RunOptions(
-        hardware,
-        minutes=request.minutes if task.cut_short else None,
-        devices=request.devices,
-        measure=task.measure(config, images, hardware) if measured else None,
-        weights_dir=request.weights_dir,
-        loggers=loggers,
-        report=report,
-    )
-    result = task.carry_out(config, images, run, options, resumed=request.resume is not None)
+    if request.resume is not None and (seen := complete_at(run, config)) is not None:
+        report(words_of_completion(run, config, seen))
+        return RunResult(run, seen, False, 0.0, 0.0)
+    images = _load(task, config, request)
+    if request.resume is None and (equal := unfinished_like(config, images.digest, run.path.parent)) is not None:
+        question = f"{equal.path} is an unfinished run of these pictures with these settings"
+        if ask is not None and ask(f"{question}; go on with it?"):
+            return train(going_on(request, equal), report)
+        report(f"{question}; go on with it: sase-gan train --resume {equal.path}")
+    with _claimed(request, run, first) as run:
+        loggers = make_loggers(request.logger, run)
+        report(f"going on with {run.path}" if request.resume else task.greeting(config, images, hardware, run))
+        measured = request.figures and bool(config.schedule.evaluation_count)
+        options = RunOptions(
+            hardware,
+            minutes=request.minutes if task.cut_short else None,
+            devices=request.devices,
+            measure=task.measure(config, images, hardware) if measured else None,
+            weights_dir=request.weights_dir,
+            loggers=loggers,
+            report=report,
+        )
+        result = task.carry_out(config, images, run, options, resumed=request.resume is not None)
     if first:  # the others need not know the name that a run without `out` got
         _tell_end(task.ending(config, result), result, report)
     return result
+
+
+def _load(task: Task[Any], config: RunConfig, request: TrainRequest) -> ImageSet:
+    try:
+        return task.load(config)
+    except DataError as error:
+        if request.resume is None or request.path is not None:
+            raise
+        raise DataError(
+            f"{error}; if the pictures have moved, say where they are: sase-gan train --resume {request.resume} PATH"
+        ) from error
+
+
+@contextmanager
+def _claimed(request: TrainRequest, run: RunFolder, first: bool) -> Iterator[RunFolder]:
+    """Take the name of a new run without `out` by making its folder; it goes again if nothing comes into it."""
+    if request.resume is not None or request.out is not None or not first:
+        yield run
+        return
+    assert request.path is not None  # checked
+    run = RunFolder(claim(RUNS, name_of(request.path)))
+    try:
+        yield run
+    finally:
+        with suppress(OSError):  # it is not empty
+            run.path.rmdir()
+
+
+def name_of(path: Path) -> str:
+    """Name a run after its pictures, also where they are named by a dot.
+
+    Example:
+        >>> name_of(Path("pictures/faces.zip")), name_of(Path("/"))
+        ('faces', 'pictures')
+    """
+    return path.expanduser().resolve().stem or "pictures"
 
 
 def foretell(request: TrainRequest, report: Report) -> None:
@@ -90,20 +142,28 @@ def make_loggers(name: str | None, run: RunFolder) -> tuple[Logger, ...]:
 
 def _settle(request: TrainRequest, report: Report) -> tuple[Task[Any], RunConfig, Hardware, RunFolder]:
     """Decide everything that a request leaves open; nothing of the run folder is written yet."""
+    if request.resume == NEWEST:
+        request = replace(request, resume=newest_run())
     request.check()
-    hardware = choose_hardware(request.device, request.precision, request.threads)
+    hardware = choose_hardware(request.device, request.precision, request.threads, processes=request.devices)
     if request.resume is not None:
         run = open_run(request.resume)
         task = task_of_run(run)
-        return task, task.reopen(run, request), hardware, run
+        config = task.reopen(run, request)
+        return task, config, _with_precision(task, config, request, hardware), run
     assert request.path is not None  # checked
     path = request.path.expanduser()
     request = replace(request, path=path)
     task = task_for(request)
     config = task.resolve(request, hardware, report)
+    hardware = _with_precision(task, config, request, hardware)
     if task.foretold:
         config = task.foretell(config, request, hardware, report)
-    return task, config, hardware, RunFolder(request.out or next_free(Path("runs"), path.stem))
+    return task, config, hardware, RunFolder(request.out or next_free(RUNS, name_of(path)))
+
+
+def _with_precision(task: Task[Any], config: RunConfig, request: TrainRequest, hardware: Hardware) -> Hardware:
+    return hardware if request.precision else replace(hardware, precision=task.precision(config, hardware))
 
 
 def _tell_end(lines: list[str], result: RunResult, report: Report) -> None:

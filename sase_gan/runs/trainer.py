@@ -1,5 +1,6 @@
 """Lightning's trainer as runs and their costs use it."""
 
+import os
 from collections.abc import Sequence
 
 from lightning import Callback, Trainer
@@ -7,6 +8,7 @@ from lightning.pytorch.loggers import Logger
 
 from sase_gan.errors import UsageError
 from sase_gan.hardware import Hardware
+from sase_gan.training.checkpoint_files import PlainCheckpointIO
 from sase_gan.training.quiet import quiet_lightning
 
 
@@ -20,6 +22,9 @@ def make_trainer(
     """
     if devices < 1:
         raise UsageError(f"devices is {devices}; it must be at least 1")
+    if devices > 1:
+        # Lightning gives each process an equal part of all processors unless this says otherwise.
+        os.environ.setdefault("OMP_NUM_THREADS", str(hardware.threads))
     with quiet_lightning():
         return Trainer(
             accelerator=hardware.kind,
@@ -33,4 +38,5 @@ def make_trainer(
             enable_progress_bar=False,
             enable_model_summary=False,
             callbacks=callbacks,
+            plugins=[PlainCheckpointIO()],
         )

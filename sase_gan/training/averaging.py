@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any, TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim.swa_utils import AveragedModel
 
@@ -33,11 +33,10 @@ class WeightAverage(AveragedModel):
     def __init__(self, network: nn.Module, *, half_life: float, ramp_up: float = 0.05) -> None:
         if half_life <= 0:
             raise ValueError(f"half_life is {half_life} images; it must be above 0 (FastGAN's 0.999 a step is 5541)")
-        super().__init__(network, multi_avg_fn=self._blend, use_buffers=False)
+        super().__init__(network, use_buffers=False)
         self.half_life, self.ramp_up = half_life, ramp_up
-        # The copy counts as the first member of the average; otherwise the first update would replace it.
+        # The copy counts as the first member of the average.
         self.n_averaged.fill_(1)
-        self._beta = 0.0
         self.module.requires_grad_(False)
 
     def beta(self, batch: int, images_seen: int) -> float:
@@ -45,14 +44,17 @@ class WeightAverage(AveragedModel):
         half_life = min(self.half_life, self.ramp_up * images_seen) if self.ramp_up > 0 else self.half_life
         return 0.5 ** (batch / max(half_life, 1e-8))
 
-    def update(self, network: nn.Module, *, batch: int, images_seen: int) -> None:
-        """Follow `network`, after a batch of so many images; `images_seen` includes it."""
-        self._beta = self.beta(batch, images_seen)
-        self.update_parameters(network)
-
     @torch.no_grad()
-    def _blend(self, averaged: Iterable[Tensor], current: Iterable[Tensor], num_averaged: Tensor | int) -> None:
-        torch._foreach_lerp_(list(averaged), list(current), 1 - self._beta)
+    def update(self, network: nn.Module, *, batch: int, images_seen: int) -> None:
+        """Follow `network`, after a batch of so many images; `images_seen` includes it.
+
+        In place of torch's `update_parameters`, which reads its counter back from the device in every step.
+        """
+        share = 1 - self.beta(batch, images_seen)
+        torch._foreach_lerp_(list(self.module.parameters()), [p.detach() for p in network.parameters()], share)
+        if buffers := list(network.buffers()):
+            torch._foreach_copy_(list(self.module.buffers()), buffers)
+        self.n_averaged += 1
 
 
 @torch.no_grad()

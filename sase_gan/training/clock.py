@@ -11,27 +11,50 @@ from torch import Tensor
 class TrainingClock(LightningModule):
     """A training module steps its optimisers itself, counts the images seen, and collects figures until they are read.
 
-    Everything that changes in the course of a run derives from the clock, so a checkpoint needs to hold nothing else.
+    Everything that changes in the course of a run derives from the clock, so a checkpoint needs to hold nothing else
+    but the figures that the next row will be the mean of.
 
     Attributes:
         images_seen: by the discriminator, on all devices together.
+        cpu_seconds: of this process in steps, and in preparing them; kept with the clock, so that budgets go on.
         data_digest: hash of the training pictures, which the clock belongs to.
+        retreats: how often the run went back because it had diverged; each divides the rates by ten.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.automatic_optimization = False
-        self.images_seen, self.steps, self.data_digest = 0, 0, ""
+        self.images_seen, self.steps, self.data_digest, self.retreats = 0, 0, "", 0
+        self.cpu_seconds = 0.0
         self._sums: dict[str, Tensor] = {}
         self._sum_counts: dict[str, int] = {}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add the clock, and the hash of the pictures that it counts."""
-        checkpoint["clock"] = {"images_seen": self.images_seen, "steps": self.steps, "data_digest": self.data_digest}
+        """Add the clock, and the hash of the pictures that it counts; the trainer's own counts starts."""
+        checkpoint.pop("loops", None)
+        checkpoint["epoch"] = checkpoint["global_step"] = 0
+        checkpoint["clock"] = {
+            "images_seen": self.images_seen,
+            "steps": self.steps,
+            "cpu_seconds": self.cpu_seconds,
+            "data_digest": self.data_digest,
+            "retreats": self.retreats,
+            "sums": dict(self._sums),
+            "sum_counts": dict(self._sum_counts),
+        }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Restore the clock."""
-        self.images_seen, self.steps = checkpoint["clock"]["images_seen"], checkpoint["clock"]["steps"]
+        clock = checkpoint["clock"]
+        self.images_seen, self.steps, self.retreats = clock["images_seen"], clock["steps"], clock.get("retreats", 0)
+        self.cpu_seconds = clock.get("cpu_seconds", 0.0)  # older checkpoints have none
+        self._sums = {name: value.to(self.device) for name, value in clock.get("sums", {}).items()}
+        self._sum_counts = dict(clock.get("sum_counts", {}))
+
+    @property
+    def caution(self) -> float:
+        """Return what all learning rates are multiplied by: a tenth for each time that the run went back."""
+        return 0.1**self.retreats
 
     def advance(self, images: int) -> None:
         """Count a finished step on so many images."""

@@ -14,6 +14,7 @@ from sase_gan.networks.discriminator import DiscriminatorConfig
 from sase_gan.networks.generator import GeneratorConfig
 from sase_gan.networks.pyramid import PyramidConfig
 from sase_gan.networks.pyramid_sizes import Size, dense_sizes, released_sizes
+from sase_gan.precision import PrecisionSetting
 from sase_gan.recombination.model import LARGEST_VARIETY
 
 
@@ -47,6 +48,26 @@ class LossSection(FrozenRecord):
     r1_every: int = Field(16, ge=1, description="apply it in every n-th step, with n times the weight")
 
 
+class LikelihoodSection(FrozenRecord):
+    """The likelihood term: training pictures pull the nearest latents. Off at weight 0."""
+
+    weight: float = Field(0.0, ge=0, description="of the term; 0: there is none; 1 is the measured value")
+    every: int = Field(400, ge=1, description="images between two assignments of latents to pictures")
+    pool: int = Field(600, ge=2, description="latents that are drawn for an assignment")
+    share: float = Field(0.5, gt=0, le=1, description="of every batch that is pulled")
+    noise: float = Field(0.05, ge=0, description="strength of the noise on an assigned latent")
+    squared: float = Field(0.1, ge=0, description="weight of the squared error beside the feature distance")
+    reject: float = Field(0.0, ge=0, le=0.9, description="share of the candidates that are too near, and nobody gets")
+
+
+class MaterialSection(FrozenRecord):
+    """Recombinations of the training pictures, drawn once without training, as further real pictures."""
+
+    count: int = Field(0, ge=0, le=10_000, description="recombinations that the discriminator takes for real; 0: none")
+    variety: float = Field(1.0, gt=0, le=LARGEST_VARIETY, description="above 1 their pieces are smaller")
+    pull: bool = Field(True, description="the likelihood term pulls to them too")
+
+
 class OptimiserSection(FrozenRecord):
     """Adam for both networks."""
 
@@ -72,6 +93,9 @@ class ScheduleSection(FrozenRecord):
     """How long, and how often something is written; the clock is images seen."""
 
     total_images: int = Field(400_000, ge=1)
+    cpu_seconds: float | None = Field(
+        None, gt=0, description="the run ends after so many CPU seconds of training too, if that comes first"
+    )
     snapshot_images: int = Field(20_000, ge=1, description="between two snapshots with grid and figures")
     checkpoint_images: int = Field(2_000, ge=1, description="between two checkpoints")
     log_images: int = Field(400, ge=1, description="between two rows of metrics.csv")
@@ -88,11 +112,16 @@ class LowShotConfig(FrozenRecord):
     task: Literal["low_shot"] = "low_shot"
     seed: int = Field(0, ge=0)
     image_size: int = Field(256, description="side of the picture in pixels; both networks take it from here")
+    precision: PrecisionSetting = Field(
+        "auto", description="of products: bf16-mixed, 32-true; settled by the device when a run begins"
+    )
     data: DataSection = DataSection()
     generator: GeneratorConfig = GeneratorConfig()
     discriminator: DiscriminatorConfig = DiscriminatorConfig()
     augment: AugmentSection = AugmentSection()
     loss: LossSection = LossSection()
+    likelihood: LikelihoodSection = LikelihoodSection()
+    recombinations: MaterialSection = MaterialSection()
     optimiser: OptimiserSection = OptimiserSection()
     averaging: AveragingSection = AveragingSection()
     schedule: ScheduleSection = ScheduleSection()

@@ -31,6 +31,7 @@ from sase_gan.training import augment, losses
 from sase_gan.training.averaging import WeightAverage, recalibrated
 from sase_gan.training.clock import TrainingClock
 from sase_gan.training.config import LowShotConfig
+from sase_gan.training.likelihood import LikelihoodTerm
 
 
 class LowShotModule(TrainingClock):
@@ -61,6 +62,8 @@ class LowShotModule(TrainingClock):
         name = self.config.loss.reconstruction
         # Not a submodule: its weights belong neither into checkpoints nor to the optimisers.
         self._reconstruction = [reconstruction_loss(name, weights_dir=weights_dir, untrained=untrained_perceptual)]
+        likelihood = self.config.likelihood
+        self.likelihood = LikelihoodTerm(likelihood, self.config.seed) if likelihood.weight > 0 else None
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         """Build Adam for generator and discriminator."""
@@ -72,8 +75,27 @@ class LowShotModule(TrainingClock):
     def on_fit_start(self) -> None:
         """Bring the unregistered loss network to the device, and the weights into the layout that is fast there."""
         self._reconstruction[0].to(self.device)
-        self.memory_format = fast_memory_format(self.device, self.config.generator.width)
+        if self.likelihood is not None:
+            self.likelihood.to(self.device)
+        self.memory_format = torch.channels_last
         self.to(memory_format=self.memory_format)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add the clock, and which latents the training pictures have taken."""
+        super().on_save_checkpoint(checkpoint)
+        if self.likelihood is not None:
+            checkpoint["likelihood"] = self.likelihood.state()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Restore both."""
+        super().on_load_checkpoint(checkpoint)
+        if self.likelihood is not None:
+            self.likelihood.restore(checkpoint["likelihood"])
+
+    def show(self, pictures: Tensor) -> None:
+        """Hand over the pictures that pull latents, uint8 `[N, 3, side, side]`, before the first step."""
+        if self.likelihood is not None:
+            self.likelihood.show(pictures)
 
     def training_step(self, batch: Tensor, batch_idx: int) -> None:
         """Take a step of both players on a uint8 batch `[batch, 3, image_size, image_size]`."""
@@ -81,7 +103,10 @@ class LowShotModule(TrainingClock):
         source = random_generator(self.config.seed, "step", *clock, device=self.device)
         self._set_rates()
         real = to_float(batch).contiguous(memory_format=self.memory_format)
-        fake = self.generator(*self._latents(len(real), source))
+        z, noise = self._latents(len(real), source)
+        if self.likelihood is not None:
+            z = self.likelihood.place(z, self.generator, self._latents, self.images_seen, source)
+        fake = self.generator(z, noise)
         self._discriminator_step(real, fake, source)
         self._generator_step(fake, source)
         images = len(real) * self.trainer.world_size
@@ -133,7 +158,9 @@ class LowShotModule(TrainingClock):
             nullcontext() if released else frozen_power_iteration(self.discriminator),
         ):
             terms = losses.generator_loss(self.discriminator(self._augmented(fake, source)).logits)
-            self.manual_backward(terms["g_adversarial"])
+            if self.likelihood is not None:
+                terms |= self.likelihood.pull(fake.big)
+            self.manual_backward(torch.stack(list(terms.values())).sum())
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
         self.collect(terms)
@@ -160,7 +187,11 @@ class LowShotModule(TrainingClock):
     def _set_rates(self) -> None:
         """Set both learning rates from the clock, so that nothing of a schedule needs saving."""
         section = self.config.optimiser
-        factor = rate_factor(self.images_seen, self.config.schedule.total_images, section.decay)
+        schedule = self.config.schedule
+        factor = rate_factor(self.images_seen, schedule.total_images, section.decay)
+        if schedule.cpu_seconds is not None:
+            factor = min(factor, rate_factor(self.cpu_seconds, schedule.cpu_seconds, section.decay))
+        factor *= self.caution
         for index, rate in enumerate((section.generator_rate, section.discriminator_rate)):
             for group in self.optimiser(index).param_groups:
                 group["lr"] = rate * factor
@@ -183,20 +214,11 @@ class LowShotModule(TrainingClock):
             yield draw_inputs(network, seeds).to(self.device)
 
 
-def fast_memory_format(device: torch.device, width: int) -> torch.memory_format:
-    """Choose channels-last on a GPU, and on a CPU for wide networks.
-
-    In a narrow network on a CPU the gated linear units lose more, on runs of a few channels, than the convolutions win:
-    at 64 px, width 16, a step takes 0.46 s channels-last and 0.39 s channels-first on one thread.
-    """
-    return torch.channels_last if device.type != "cpu" or width >= 32 else torch.contiguous_format
-
-
-def rate_factor(images_seen: int, total_images: int, decay: float) -> float:
+def rate_factor(images_seen: float, total_images: float, decay: float) -> float:
     """Return what the learning rates are multiplied by: 1, and in the last share `decay` of the run linearly down to 0.
 
-    The released loops keep their rates; that is decay = 0. Falling rates let short runs take large steps first: see the
-    preset `demo`.
+    A budget of CPU seconds counts likewise. The released loops keep their rates; that is decay = 0. Falling rates let
+    short runs take large steps first: see the preset `demo`.
     """
     return 1.0 if decay == 0 else min(1.0, max(0.0, (1 - images_seen / total_images) / decay))
 

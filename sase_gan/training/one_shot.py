@@ -146,7 +146,7 @@ class OneShotModule(TrainingClock):
     def _set_rates(self, iteration: int) -> None:
         section = self.config.optimiser
         late = iteration >= section.milestone * self.config.iterations(self.phase)
-        rate = section.rate * (0.1 if late else 1.0)
+        rate = self.caution * section.rate * (0.1 if late else 1.0)
         for index, group in enumerate(self.optimiser(0).optimizer.param_groups):
             group["lr"] = rate * section.rate_scale ** max(0, self.phase - index)
         self.optimiser(1).optimizer.param_groups[0]["lr"] = rate

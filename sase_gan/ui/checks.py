@@ -27,6 +27,9 @@ LONGEST_MINUTES = 7 * 24 * 60
 _FOLDERS = re.compile(r"(?<![\w.])/(?:[^/\s'\"]+/)+")
 
 
+UNFORESEEN = "Something went wrong in the studio; the details are in the window it was started from."
+
+
 def sentences(handler: Callable[P, R]) -> Callable[P, R]:
     """Let a handler's errors reach the visitor as a sentence; an unforeseen one is logged and told without detail."""
 
@@ -40,10 +43,30 @@ def sentences(handler: Callable[P, R]) -> Callable[P, R]:
             raise gr.Error(_sentence(str(error)), title="That did not work", print_exception=False) from error
         except Exception as error:
             logger.exception("%s failed", handler.__name__)
-            message = "Something went wrong in the studio; the details are in the window it was started from."
-            raise gr.Error(message, title="An error of ours", print_exception=False) from error
+            raise gr.Error(UNFORESEEN, title="An error of ours", print_exception=False) from error
 
     return guarded
+
+
+def beside(say: Callable[[str], R]) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Let a handler's errors stand beside the work, which stays as it is: `say` makes its result of a sentence.
+
+    gradio's own errors hide what the page shows, and go after ten seconds.
+    """
+
+    def guard(handler: Callable[P, R]) -> Callable[P, R]:
+        guarded = sentences(handler)
+
+        @functools.wraps(handler)
+        def answer(*args: P.args, **kwargs: P.kwargs) -> R:
+            try:
+                return guarded(*args, **kwargs)
+            except gr.Error as error:
+                return say(str(error.message))
+
+        return answer
+
+    return guard
 
 
 def _sentence(text: str) -> str:

@@ -21,7 +21,7 @@ from torch import Tensor
 from sase_gan.drawing.gates import GateEdit, LayerView, block_size, mask_overlay
 from sase_gan.pixels import to_float, to_pillow
 from sase_gan.resizing import at_size
-from sase_gan.ui.models import CLASSIFIER
+from sase_gan.ui.entries import CLASSIFIER
 
 MOST_SHOWN = 8
 OVERLAY_SIDE = 160

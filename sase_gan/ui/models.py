@@ -10,43 +10,27 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 import torch
 import yaml
+from torch import Tensor
 
-from sase_gan.datasets.images import ImageSet, load_image_set, split_holdout
+from sase_gan.datasets.images import load_image_set, split_holdout
 from sase_gan.datasets.sources import bundled_data
 from sase_gan.errors import DataError, SaseGanError, UsageError
 from sase_gan.networks.generator import Generator
-from sase_gan.networks.load import load_generator, load_pyramid
+from sase_gan.networks.load import load_network
 from sase_gan.networks.pyramid import Pyramid
-from sase_gan.runs.folder import RunFolder, is_run
-from sase_gan.snapshot import WEIGHTS_FILE, SnapshotMixin, is_snapshot, read_header, snapshot_digest
+from sase_gan.recombination.model import Recombiner
+from sase_gan.snapshot import WEIGHTS_FILE, SnapshotMixin, read_header, snapshot_digest
+from sase_gan.ui.entries import CLASSIFIER, DETECTOR, DRAWING, OF_ONE_PICTURE, Entry, entries_of
 
 if TYPE_CHECKING:
     from sase_gan.ui.nearest import TrainingPictures
 
 MOST_OPEN = 3
-GENERATOR, PYRAMID, CLASSIFIER, DETECTOR = Generator.kind, Pyramid.kind, "classifier", "detector"
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A snapshot in the list, and the run it comes from.
-
-    Attributes:
-        kind: what its header says. One that cannot be read counts as a generator, so that it is listed and refused in
-            a sentence when it is chosen, not left out in silence.
-    """
-
-    name: str
-    folder: Path
-    run: Path | None
-    kind: str
-
 
 N = TypeVar("N", bound=SnapshotMixin)
 
@@ -66,7 +50,8 @@ class Opened(Generic[N]):
         return found if isinstance(found, dict) else {}
 
 
-OpenModel = Opened[Generator]
+OpenModel = Opened[Generator | Recombiner]
+"""A model whose pictures have seeds, trained or instant."""
 
 
 class Models:
@@ -82,22 +67,22 @@ class Models:
         """The models of some kinds by name, as they lie on disk now; without a kind all of them."""
         found: dict[str, Entry] = {}
         for place in self.places:
-            for entry in _entries_of(place):
+            for entry in entries_of(place):
                 if not kinds or entry.kind in kinds:
                     found.setdefault(entry.name, entry)
         return found
 
     def names(self, *kinds: str) -> list[str]:
-        """Their names, those of the first place first; generators that were trained on sets if no kind is given."""
-        return list(self.entries(*(kinds or (GENERATOR,))))
+        """Their names, those of the first place first; those that draw by seed if no kind is given."""
+        return list(self.entries(*(kinds or DRAWING)))
 
     def find(self, name: object, *kinds: str) -> Entry:
-        """The model of this name and of one of these kinds, a generator if none is given.
+        """The model of this name and of one of these kinds, one that draws by seed if none is given.
 
         Raises:
             UsageError: if the list has none.
         """
-        entries = self.entries(*(kinds or (GENERATOR,)))
+        entries = self.entries(*(kinds or DRAWING))
         if not entries:
             raise UsageError("There is no model yet: train one in the tab Train, or start the studio with --models.")
         if not isinstance(name, str) or name not in entries:
@@ -106,21 +91,33 @@ class Models:
         return entries[name]
 
     def open(self, name: object) -> OpenModel:
-        """The generator of this name that was trained on a set of pictures; the last few models are kept.
+        """The model of this name that draws by seed; the last few models are kept.
 
         Raises:
             UsageError: if the list has none.
             DataError: if its files are damaged or no safetensors.
         """
-        return self._opened(self.find(name), load_generator)
+        return self._opened(self.find(name), load_network)
 
-    def open_pyramid(self, name: object) -> Opened[Pyramid]:
+    def open_generator(self, name: object, wanted: str) -> Opened[Generator]:
+        """The trained generator of this name; `wanted` names in the plural what an instant model lacks.
+
+        Raises:
+            UsageError: as `open`, and for an instant model.
+            DataError: as `open`.
+        """
+        opened = self.open(name)
+        if isinstance(opened.network, Recombiner):
+            raise UsageError(without_network(opened.entry.name, wanted))
+        return cast(Opened[Generator], opened)
+
+    def open_of_one_picture(self, name: object) -> Opened[Pyramid | Recombiner]:
         """The model of one picture of this name; kept alike.
 
         Raises:
             UsageError, DataError: as `open`.
         """
-        return self._opened(self.find(name, PYRAMID), load_pyramid)
+        return self._opened(self.find(name, *OF_ONE_PICTURE), load_network)
 
     def open_recogniser(self, name: object) -> Opened[Any]:
         """The classifier or detector of this name; kept alike.
@@ -144,7 +141,7 @@ class Models:
             return self._open[key]
 
     def training_pictures(self, model: OpenModel) -> TrainingPictures:
-        """The pictures that a model was trained on, if they are still on this machine and unchanged.
+        """The pictures that a model holds, or was trained on if they are still on this machine and unchanged.
 
         Raises:
             DataError: if they are not.
@@ -157,53 +154,13 @@ class Models:
                 if len(self._training) >= MOST_OPEN:
                     self._training.pop(next(iter(self._training)))
                 try:
-                    self._training[model.digest] = TrainingPictures(_load_training_pictures(model))
+                    self._training[model.digest] = TrainingPictures(*_load_training_pictures(model))
                 except (SaseGanError, OSError) as error:
                     self._training[model.digest] = str(error)
             found = self._training[model.digest]
         if isinstance(found, str):
             raise DataError(found)
         return found
-
-
-def _entries_of(place: Path) -> list[Entry]:
-    """Those of a snapshot, of a run, or of the snapshots and runs in a folder."""
-    if found := _entries_at(place):
-        return found
-    if not place.is_dir():
-        return []
-    children = [child for child in sorted(place.iterdir()) if child.is_dir() and not child.name.startswith(".")]
-    return [entry for child in children for entry in _entries_at(child)]
-
-
-def _entries_at(folder: Path) -> list[Entry]:
-    """A snapshot; of a run the chosen one under the run's name, then the others by their images seen, newest first."""
-    if is_snapshot(folder):
-        return [_entry(folder.name, folder, None)]
-    run = RunFolder(folder)
-    snapshots = run.snapshots() if is_run(folder) else {}
-    if not snapshots:
-        return []
-    chosen = run.chosen_snapshot()
-    others = [path for _, path in sorted(snapshots.items(), reverse=True) if path != chosen]
-    named = [(folder.name, chosen), *((f"{folder.name} at {path.name}", path) for path in others)]
-    return [_entry(name, path, folder) for name, path in named]
-
-
-def _entry(name: str, folder: Path, run: Path | None) -> Entry:
-    weights = folder / WEIGHTS_FILE
-    try:
-        return Entry(name, folder, run, _kind(weights, weights.stat().st_mtime_ns))
-    except OSError:  # removed since it was listed
-        return Entry(name, folder, run, GENERATOR)
-
-
-@lru_cache(maxsize=512)
-def _kind(weights: Path, modified: int) -> str:
-    try:
-        return str(read_header(weights)["kind"])
-    except SaseGanError:
-        return GENERATOR
 
 
 def _load_recogniser(folder: Path) -> Any:
@@ -233,7 +190,9 @@ def pictures_of(model: OpenModel) -> tuple[Path, dict[str, Any]]:
     raise DataError("The pictures that this model was trained on are not on this computer, so none can be compared.")
 
 
-def _load_training_pictures(model: OpenModel) -> ImageSet:
+def _load_training_pictures(model: OpenModel) -> tuple[Tensor, tuple[str, ...]]:
+    if isinstance(model.network, Recombiner):
+        return model.network.pictures.cpu(), picture_names(model.network)
     path, config = pictures_of(model)
     size, fit = model.network.config.image_size, model.data.get("fit", "crop")
     images = load_image_set(path, image_size=size, fit=fit)
@@ -242,4 +201,17 @@ def _load_training_pictures(model: OpenModel) -> ImageSet:
     if model.data.get("digest") not in (None, images.digest):
         changed = "are not those that this model was trained on: they were changed since."
         raise DataError(f"The pictures in {path.name} {changed}")
-    return images
+    return images.images, images.names
+
+
+def without_network(name: str, wanted: str) -> str:
+    """Say that an instant model has none of what a network has."""
+    return (
+        f"{name} is an instant model: it has no {wanted}, because no network was trained; it draws in the tabs "
+        "Generate, Explore and Recombine."
+    )
+
+
+def picture_names(network: Recombiner) -> tuple[str, ...]:
+    """List the names of the pictures that an instant model holds: of their files, or their numbers."""
+    return network.config.names or tuple(map(str, range(network.config.count)))

@@ -7,7 +7,6 @@ from functools import cached_property
 
 import torch
 
-from sase_gan.datasets.images import ImageSet
 from sase_gan.metrics.catalogue import SPACES, Space
 from sase_gan.metrics.extractors import pixel_descriptor, thumbnails
 from sase_gan.metrics.originality import CopyReference
@@ -34,14 +33,18 @@ class Neighbour:
 
 
 class TrainingPictures:
-    """The pictures that a model was trained on, and where its generated pictures lie among them."""
+    """The pictures that a model was trained on, and where its generated pictures lie among them.
 
-    def __init__(self, images: ImageSet) -> None:
-        self.images = images
+    Args:
+        images: uint8 `[N, 3, H, W]`; names: theirs.
+    """
+
+    def __init__(self, images: torch.Tensor, names: tuple[str, ...]) -> None:
+        self.images, self.names = images, names
 
     @cached_property
     def _prepared(self) -> PreparedReference:
-        return PreparedReference(self.images.images, self.images.names)
+        return PreparedReference(self.images, self.names)
 
     def _describe(self, image: torch.Tensor, space: Space) -> torch.Tensor:
         if space == "pixels":

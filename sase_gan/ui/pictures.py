@@ -17,7 +17,8 @@ from torch import Tensor
 
 from sase_gan.drawing.recipes import Recipe, draw_recipes
 from sase_gan.errors import UsageError
-from sase_gan.pixels import FRAMES_PER_SECOND, to_pillow, write_gif, write_mp4
+from sase_gan.films import FRAMES_PER_SECOND, write_gif, write_mp4
+from sase_gan.pixels import to_pillow
 from sase_gan.ui.models import OpenModel
 from sase_gan.ui.uploads import PAINTING_PIXELS, temporary_folder
 
@@ -139,13 +140,23 @@ def painted_region(painting: dict[str, Any] | None) -> Tensor:
     Raises:
         UsageError: if nothing was painted, or what came is no painting.
     """
+    region = shown_region(painting)
+    if region is None:
+        raise UsageError("Nothing is painted; paint over a part of the picture first.")
+    return region
+
+
+def shown_region(painting: dict[str, Any] | None) -> Tensor | None:
+    """What the brush covered, as `painted_region`; None if nothing was painted.
+
+    Raises:
+        UsageError: if what came is no painting.
+    """
     layers = (painting.get("layers") if isinstance(painting, dict) else None) or []
     if not all(_is_drawn(layer, 4) for layer in layers):
         raise UsageError(NO_PAINTING)
     alphas = [torch.from_numpy(layer[:, :, 3].copy()).float() / 255 for layer in layers]
-    if not any(alpha.any() for alpha in alphas):
-        raise UsageError("Nothing is painted; paint over a part of the picture first.")
-    return torch.stack(alphas).amax(0)
+    return torch.stack(alphas).amax(0) if any(alpha.any() for alpha in alphas) else None
 
 
 def painted(painting: dict[str, Any] | None) -> tuple[Tensor, Tensor]:

@@ -11,11 +11,14 @@ import gradio as gr
 
 from sase_gan.drawing.recipes import Recipe
 from sase_gan.errors import SaseGanError
+from sase_gan.recombination.model import Recombiner
 from sase_gan.ui.checks import sentences
 from sase_gan.ui.events import Action, at_once, in_turn, relisted
 from sase_gan.ui.markup import escaped
 from sase_gan.ui.models import Models
-from sase_gan.ui.tabs import evaluate, explore, generate, layers, mix, picture, recognise, train
+from sase_gan.ui.suited import holds_no_pictures, lacks, suited
+from sase_gan.ui.tabs import evaluate, explore, generate, layers, mix, picture, recognise, recombine, train
+from sase_gan.ui.tracing import CONTAINS
 from sase_gan.ui.training_view import follow
 from sase_gan.ui.trainings import Trainings
 from sase_gan.ui.uploads import guard_components
@@ -78,9 +81,18 @@ def build_blocks(models: Models, trainings: Trainings) -> gr.Blocks:
             with gr.Tab("Explore", id="explore", elem_id="tab-explore") as exploring:
                 draw_map, stations = explore.build(models, model)
             with gr.Tab("Layers", id="layers", elem_id="tab-layers") as looking:
-                look = layers.build(models, model)
+                with suited(models, model, lacks("layers")) as begin:
+                    look = layers.build(models, model)
+                begin(looking.select, *look)
             with gr.Tab("Mix", id="mix", elem_id="tab-mix") as mixing:
-                mixed = mix.build(models, model)
+                with suited(models, model, lacks("layers to mix")) as begin:
+                    mixed = mix.build(models, model)
+                begin(mixing.select, *mixed)
+            with gr.Tab("Recombine", id="recombine", elem_id="tab-recombine") as recombining:
+                with suited(models, model, holds_no_pictures) as begin:
+                    held = recombine.build(models, model)
+                for trigger in (recombining.select, model.change):
+                    begin(trigger, *held)
             with gr.Tab("One picture", id="picture", elem_id="tab-picture") as single:
                 show_picture, picture_training = picture.build(models, trainings)
             with gr.Tab("Train", id="train", elem_id="tab-train"):
@@ -101,11 +113,10 @@ def build_blocks(models: Models, trainings: Trainings) -> gr.Blocks:
         redraw.on(at_once(blocks.load, refresh, [model], [model]).then)
         told.on(blocks.load)
         told.on(model.change)
-        redraw.on(model.input)
+        # Not only by hand: an instant model that was made is chosen.
+        redraw.on(model.change)
         # A tab draws when it is opened, with the model of that moment.
         in_turn(exploring.select, draw_map)
-        in_turn(looking.select, *look)
-        in_turn(mixing.select, *mixed)
         in_turn(single.select, show_picture)
         in_turn(evaluating.select, reports)
         recognisers.on(recognising.select, show_progress="hidden")
@@ -126,7 +137,12 @@ def _facts(models: Models, name: str) -> str:
         opened = models.open(name)
     except SaseGanError as error:
         return str(error)
-    size, data = opened.network.config.image_size, opened.data
+    network, data = opened.network, opened.data
+    if isinstance(network, Recombiner):
+        (height, width), count = network.size, network.config.count
+        what = "one picture" if count == 1 else f"{count} pictures"
+        return f"{width} × {height} px · instant, made of {what} without training. {CONTAINS}"
+    size = network.config.image_size
     parts = [f"{size} × {size} px"]
     if data.get("count"):
         parts.append(f"trained on {data['count']} pictures ({escaped(data.get('name') or 'unnamed')})")

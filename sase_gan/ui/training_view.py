@@ -14,9 +14,10 @@ from sase_gan.datasets.images import Survey
 from sase_gan.pixels import read_image
 from sase_gan.progress import readable_seconds
 from sase_gan.runs.presets import ADVISED_IMAGES, FEWEST_IMAGES
+from sase_gan.ui.entries import OF_ONE_PICTURE
 from sase_gan.ui.events import AT_ONCE, Action, Trigger
 from sase_gan.ui.markup import escaped, quiet
-from sase_gan.ui.models import PYRAMID, Models
+from sase_gan.ui.models import Models
 from sase_gan.ui.pictures import enlarged, picture
 from sase_gan.ui.trainings import Job, Trainings, TrainingState
 
@@ -24,6 +25,15 @@ SAMPLES_SIDE = 560
 SECONDS_BETWEEN_LOOKS = 3
 # The mark of a page that has just been opened.
 UNSEEN = "none yet"
+_INSTANT_WORDS = {
+    "preparing": "is being made: the pictures are read and prepared, and eight new ones drawn.",
+    "stopping": "stops after this step.",
+    "finished": "is made, without training. It contains its training pictures, and every region of what it draws "
+    "comes from one of them; it is in the list of models.",
+    "stopped": "was stopped before it was made; start it anew.",
+    "failed": "failed: {message}",
+}
+_INSTANT_WORDS["running"] = _INSTANT_WORDS["preparing"]
 
 
 def describe_survey(found: Survey) -> str:
@@ -36,9 +46,12 @@ def describe_survey(found: Survey) -> str:
         lines += [f"### {count} picture{'s' * (count != 1)}", sides if others else f"All are {width} × {height} px."]
         advice = "These are enough for a training."
         if count < FEWEST_IMAGES:
-            advice = f"At least {FEWEST_IMAGES} are required to train on a set."
+            advice = f"They draw at once, without training; at least {FEWEST_IMAGES} are required to train on a set."
         elif count < ADVISED_IMAGES:
-            advice = f"These are very few: expect near copies. {ADVISED_IMAGES} or more are better."
+            advice = (
+                "They draw at once, without training. For a network these are very few: expect near copies; "
+                f"{ADVISED_IMAGES} or more are better."
+            )
         lines += [*_remarks(notes, count), advice]
     if found.broken:
         more = f" And {len(found.broken) - 1} more." if len(found.broken) > 1 else ""
@@ -65,11 +78,15 @@ def _remarks(notes: Any, count: int) -> list[str]:
 
 def start_sentence(job: Job) -> str:
     """Say that a training was started."""
+    if job.instant:
+        return f"**{escaped(job.run)}** is being made; its first eight pictures appear here."
     return f"**{escaped(job.run)}** has started. You may close this page; the training goes on."
 
 
 def status_sentence(state: TrainingState) -> str:
     """Say how far a training is."""
+    if state.instant:
+        return f"{state.run} {_INSTANT_WORDS[state.state].format(message=state.message)}"
     seen = f"{state.images_seen:,}"
     saved = f"after {seen} images and saved; it can be gone on with"
     if state.images_seen == 0:
@@ -91,9 +108,15 @@ def status_sentence(state: TrainingState) -> str:
 def status_html(state: TrainingState | None, *, one_picture: bool = False) -> str:
     """Show a sentence, a bar and the time left; of a training of the other tab only that it works."""
     if state is None or (state.one_picture != one_picture and not state.alive):
-        advice = "Choose pictures; on two processor cores a first impression takes about ten minutes."
+        advice = (
+            "Choose pictures: an instant model of them draws within a minute; a network takes about ten minutes on two "
+            "processor cores for a first impression."
+        )
         if one_picture:
-            advice = "Choose a picture; five minutes on two processor cores are a good start."
+            advice = (
+                "Choose a picture: an instant model of it draws within a minute; a network takes five minutes on two "
+                "processor cores as a good start."
+            )
         return f"<p>No training is running. {advice}</p>"
     if state.one_picture != one_picture:
         other = "Train" if one_picture else "One picture"
@@ -110,6 +133,8 @@ def status_html(state: TrainingState | None, *, one_picture: bool = False) -> st
         facts.append(f"{readable_seconds(state.seconds)} {'so far' if state.alive else 'of training'}")
     extra = f"<small>{' · '.join(facts)}</small>" if facts else ""
     share = 1.0 if state.state == "finished" else state.share
+    if state.instant and state.alive:
+        share = 0.0  # what takes seconds tells no shares
     bar = f'<div class="progress {state.state}"><i style="width:{100 * share:.1f}%"></i></div>'
     return f'<div class="status" role="status"><p>{escaped(status_sentence(state))}</p>{bar}{extra}</div>'
 
@@ -172,21 +197,24 @@ def watched(trainings: Trainings, models: Models, before: str) -> Watched:
     of_one = state is not None and state.one_picture
     # What was said when the button was pressed has had its time once the training ends.
     note = gr.skip() if before == UNSEEN or alive else ""
-    names, runs, pictures = models.names(), trainings.names(), models.names(PYRAMID)
+    names, runs, pictures = models.names(), trainings.names(), models.names(*OF_ONE_PICTURE)
     # A run on one picture that ends while the page is open is chosen, to be played with.
     ended = state is not None and of_one and not alive and before != UNSEEN and state.run in pictures
     chosen: dict[str, Any] = {"value": state.run} if ended and state is not None else {}
+    # A model that was made at once is what the visitor waits for.
+    made = state is not None and state.instant and not (alive or of_one) and before != UNSEEN and state.run in names
+    drawing: dict[str, Any] = {"value": state.run} if made and state is not None else {}
     return Watched(
         status=status,
         samples=None if of_one else samples,
-        curves="" if state is None or of_one else curves_html(trainings.runs / state.run, mark),
+        curves="" if state is None or of_one or state.instant else curves_html(trainings.runs / state.run, mark),
         stop=stop_button(state),
         note=note,
         picture_status=picture_status,
         picture_samples=samples if of_one else None,
         picture_stop=stop_button(state, one_picture=True),
         picture_note=note,
-        models=gr.update(choices=names) if names else gr.skip(),
+        models=gr.update(choices=names, **drawing) if names else gr.skip(),
         runs=gr.update(choices=runs, value=next(iter(runs), None)),
         picture_models=gr.update(choices=pictures, **chosen),
         mark=mark,

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
 import threading
@@ -22,6 +21,7 @@ from typing import Literal
 
 from sase_gan.errors import SaseGanError, UsageError
 from sase_gan.files import write_atomically
+from sase_gan.platforms import ask_to_stop, give_way, is_alive, own_group
 from sase_gan.runs.folder import RunFolder, images_of, is_run, next_free
 from sase_gan.runs.history import read_run
 from sase_gan.runs.tasks import is_of_one_picture, planned
@@ -35,6 +35,8 @@ PYTHON = (sys.executable, "-m", "sase_gan")
 PACKAGE = Path(__file__).resolve().parents[2]
 # The page keeps answering while a training takes the processors.
 POLITENESS = 5
+# The first pictures count here; the tab Evaluate measures when it is asked.
+INSTANT_OPTIONS = ("--preset", "instant", "--no-figures", "--set", "schedule.grid_images=8")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 _-]{0,39}")
 
 
@@ -49,6 +51,7 @@ class Job:
         seconds_before: training time of the run before this process went on with it.
         stopping: whether the user asked it to stop.
         total_images: where it is to end, if that is not what the run began with.
+        instant: whether a model is made without training.
     """
 
     run: str
@@ -59,6 +62,7 @@ class Job:
     stopping: bool = False
     one_picture: bool = False
     total_images: int | None = None
+    instant: bool = False
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,7 @@ class TrainingState:
     grid: Path | None = None
     share: float = 0.0
     one_picture: bool = False
+    instant: bool = False
 
     @property
     def alive(self) -> bool:
@@ -152,12 +157,14 @@ class Trainings:
         *,
         minutes: float | None = None,
         one_picture: bool = False,
+        instant: bool = False,
     ) -> Job:
         """Start a training on new pictures; a number is added to the run's name.
 
         Args:
             prepare: puts the pictures below the folder that it is given and returns where they lie.
             options: further arguments of `sase-gan train`.
+            instant: whether a model is made without training, which takes no minutes.
 
         Raises:
             UsageError: for a name that is none, or while another training works.
@@ -167,9 +174,12 @@ class Trainings:
             self._refuse_second()
             pictures = prepare(self.runs / PICTURES)
             run = next_free(self.runs, stem)
+            if instant:
+                options, minutes = (*INSTANT_OPTIONS, *options), None
             limit = [] if minutes is None else ["--minutes", f"{minutes:g}"]
             arguments = ["train", *options, *limit, "--device", self.device, "--out", str(run), "--", str(pictures)]
-            return self._launch(Job(run.name, 0, 0.0, minutes, one_picture=one_picture), arguments)
+            job = Job(run.name, 0, 0.0, minutes, one_picture=one_picture, instant=instant)
+            return self._launch(job, arguments)
 
     def resume(self, run: object, *, minutes: float | None = None, kimg: float | None = None) -> Job:
         """Go on with a run.
@@ -209,8 +219,7 @@ class Trainings:
             job = self.last()
             if job is None or not self.is_alive(job):
                 raise UsageError("No training is running.")
-            with suppress(ProcessLookupError):
-                os.kill(job.pid, signal.SIGINT)
+            ask_to_stop(job.pid)
             job = replace(job, stopping=True)
             self._remember(job)
         return self._describe(job)
@@ -235,10 +244,9 @@ class Trainings:
                 stderr=subprocess.STDOUT,
                 cwd=self.runs,
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, path))},
-                start_new_session=True,
+                **own_group(),
             )
-        with suppress(AttributeError, OSError):
-            os.setpriority(os.PRIO_PROCESS, process.pid, POLITENESS)
+        give_way(process.pid, POLITENESS)
         self._process = process
         job = replace(planned, pid=process.pid, started=time.time())
         self._remember(job)
@@ -268,7 +276,9 @@ class Trainings:
             if job.minutes is not None:
                 since = max(0.0, time.time() - _modified(self.runs / job.run / "metrics.csv"))
                 left = min(left, max(0.0, 60 * job.minutes - (found.seconds - job.seconds_before) - since))
-        return replace(found, state=state, seconds_left=left, message=message, one_picture=job.one_picture)
+        return replace(
+            found, state=state, seconds_left=left, message=message, one_picture=job.one_picture, instant=job.instant
+        )
 
 
 def _ending(job: Job, said: list[str]) -> tuple[State, str]:
@@ -330,9 +340,7 @@ def _modified(path: Path) -> float:
 
 def _is_training(pid: int, run: str) -> bool:
     """Whether a process that this studio did not start is the training of `run`: numbers of processes are reused."""
-    try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, PermissionError, OverflowError):
+    if not is_alive(pid):
         return False
     if not Path("/proc/self/cmdline").exists():
         return True

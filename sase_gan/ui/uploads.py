@@ -22,10 +22,11 @@ from PIL import Image
 from torch import Tensor
 
 from sase_gan.datasets.images import Survey, survey
-from sase_gan.datasets.sources import SUFFIXES, open_images
-from sase_gan.errors import DataError, UsageError
+from sase_gan.datasets.sources import open_images
+from sase_gan.errors import DataError, SaseGanError, UsageError
 from sase_gan.files import write_folder_atomically
-from sase_gan.pixels import FORMATS, decode_picture, to_tensor
+from sase_gan.formats import READ_KINDS, decoders, suffixes
+from sase_gan.pixels import decode_picture, to_tensor
 from sase_gan.runs.presets import ADVISED_IMAGES, FEWEST_IMAGES
 
 MOST_PICTURES = 5000
@@ -36,7 +37,6 @@ MOST_PIXELS = 40_000_000
 PAINTING_PIXELS = 4_000_000
 MOST_PAINTINGS = 32
 PAINTING_BYTES = 16 * 2**20
-READ_KINDS = "PNG, JPEG, WebP, BMP, TIFF and GIF"
 _UNUSUAL = re.compile(r"[^\w. ()-]+")
 
 
@@ -85,12 +85,12 @@ def refuse_large(source: Any, name: str, most: int) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         try:
-            with Image.open(source, formats=FORMATS) as image:
+            with Image.open(source, formats=decoders()) as image:
                 width, height = image.size
         except Image.DecompressionBombError:
             width = height = 2**16
         except Exception as error:
-            raise DataError(f"{name} is no picture that can be read; {READ_KINDS} are") from error
+            raise DataError(f"{name} is no picture that can be read; {READ_KINDS} are read") from error
     if width * height > most:
         size = f"{width * height / 1e6:.0f} megapixels where {most // 10**6} are allowed"
         raise DataError(f"{name} has {size}; scale it down first")
@@ -113,7 +113,7 @@ def uploaded_set(files: object) -> list[Path]:
         _check_zip(zips[0])
     elif len(paths) > MOST_PICTURES:
         raise DataError(f"{len(paths)} pictures were uploaded; {MOST_PICTURES:,} are allowed here")
-    elif strange := [path.name for path in paths if path.suffix.lower() not in SUFFIXES]:
+    elif strange := [path.name for path in paths if path.suffix.lower() not in suffixes()]:
         raise DataError(f"{strange[0]} is no picture by its name; {READ_KINDS} are read, or a zip")
     return paths
 
@@ -183,8 +183,20 @@ def next_set(folder: Path, name: str) -> Path:
     return folder / f"{name}-{number:03d}"
 
 
-def keep_set(paths: Sequence[Path], name: str, folder: Path) -> Path:
-    """Put an uploaded set down for good: a run that goes on needs it again.
+def count_pictures(files: object) -> int:
+    """Count the pictures of an upload by their names, those in a zip too; 0 for nothing, or what is refused later."""
+    try:
+        paths = uploaded_set(files)
+        return len(open_images(paths[0]).names) if paths[0].suffix.lower() == ".zip" else len(paths)
+    except SaseGanError:
+        return 0
+
+
+def keep_set(paths: Sequence[Path], name: str, folder: Path, *, least: int = FEWEST_IMAGES) -> Path:
+    """Put an uploaded set down for good: a run that goes on needs it again. One picture alone is a file.
+
+    Args:
+        least: so many pictures are required.
 
     Raises:
         UsageError: for a picture that cannot be read, or too few; nothing is kept then.
@@ -193,16 +205,16 @@ def keep_set(paths: Sequence[Path], name: str, folder: Path) -> Path:
     kept = gather(paths, next_set(folder, name))
     found = survey_set(kept, SURVEY_SIDE, "crop")
     readable = 0 if found.images is None else len(found.images)
-    if not found.broken and readable >= FEWEST_IMAGES:
-        return kept
+    if not found.broken and readable >= least:
+        return next(kept.iterdir()) if kept.is_dir() and readable == 1 else kept
     if kept.is_dir():
         shutil.rmtree(kept, ignore_errors=True)
     else:
         kept.unlink(missing_ok=True)
     if found.broken:
         raise UsageError(f"{found.broken[0]}.")
-    least = f"at least {FEWEST_IMAGES} are required, and {ADVISED_IMAGES} or more are better."
-    raise UsageError(f"{readable} pictures were uploaded; {least}")
+    wanted = f"at least {least} are required to train a network, and {ADVISED_IMAGES} or more are better."
+    raise UsageError(f"{readable} pictures were uploaded; {wanted}")
 
 
 def keep_picture(path: Path, name: str, folder: Path) -> Path:

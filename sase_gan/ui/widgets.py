@@ -59,10 +59,10 @@ def minutes_field(value: float, **more: Any) -> gr.Number:
     return gr.Number(value, label="Minutes", minimum=0.1, maximum=LONGEST_MINUTES, **more)
 
 
-def preset_list(words: Mapping[str, str], elem_id: str) -> gr.Dropdown:
+def preset_list(words: Mapping[str, str], elem_id: str, value: str = "auto") -> gr.Dropdown:
     """The presets by name, each with words for it."""
     choices = [(shown, name) for name, shown in words.items()]
-    return gr.Dropdown(choices, value="auto", label="Preset", filterable=False, elem_id=elem_id)
+    return gr.Dropdown(choices, value=value, label="Preset", filterable=False, elem_id=elem_id)
 
 
 def open_list(names: Sequence[str], label: str, elem_id: str, **more: Any) -> Any:

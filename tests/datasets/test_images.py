@@ -8,9 +8,9 @@ import torch
 from PIL import Image
 
 from sase_gan.datasets.duplicates import find_duplicates, thumbnail
+from sase_gan.datasets.fitting import fit_square
 from sase_gan.datasets.images import (
     ImageSet,
-    fit_square,
     load_image_set,
     pixel_digest,
     split_holdout,

@@ -1,22 +1,27 @@
+import copy
 import math
 
 import pytest
 import torch
 
 from sase_gan.drawing import sampling
+from sase_gan.drawing.gates import rewired
 from sase_gan.drawing.sampling import (
     MAX_SEED,
     Inputs,
     draw_images,
     draw_inputs,
     evaluating,
+    joined,
     latent_walk,
     parse_seeds,
     sample_images,
     spherical_interpolation,
+    truncated,
 )
 from sase_gan.errors import UsageError
 from sase_gan.networks.generator import Generator, GeneratorConfig
+from sase_gan.networks.pyramid import Pyramid, PyramidConfig
 from sase_gan.pixels import to_uint8
 from sase_gan.seeds import generator as random_generator
 from tests.awake import awake
@@ -77,13 +82,56 @@ def test_noise_modes(network):
         sample_images(network, [3], noise="none")
 
 
-def test_truncation_scales_the_latent_and_keeps_the_noise(network):
+def test_truncation_draws_the_first_map_towards_its_mean_and_keeps_the_noise(network):
     inputs = draw_inputs(network, [6])
-    half = draw_images(network, Inputs(inputs.z / 2, inputs.noise))
-    assert torch.equal(sample_images(network, [6], truncation=0.5), half)
+    latents = draw_inputs(network, range(1000), noise="off").z
+    with torch.inference_mode():
+        # The mean by its definition, in float64, one map after the other.
+        mean = sum(network.b4(z[None]).double() for z in latents) / 1000
+        first = network.b4(inputs.z)
+        torch.testing.assert_close(network.mean_first_map().double(), mean, atol=1e-6, rtol=1e-5)
+        pulled = mean.float() + 0.5 * (first - mean.float())
+    network = network.folded()
+    half = draw_images(rewired(network, {"b4": {"forward": lambda z: pulled}}), inputs)
+    drawn = sample_images(network, [6], truncation=0.5)
+    assert (drawn.int() - half.int()).abs().max() <= 1
+    assert not torch.equal(drawn, sample_images(network, [6]))
     for truncation in (-0.1, 2.1, math.nan):
         with pytest.raises(UsageError, match="it must be between 0 and 2"):
             sample_images(network, [6], truncation=truncation)
+
+
+def test_no_truncation_changes_no_byte_and_none_at_all_leaves_the_mean(network):
+    assert torch.equal(sample_images(network, [3, 4], truncation=1.0), sample_images(network, [3, 4]))
+    drawn = sample_images(network, [3, 4], truncation=0.0, noise="off")
+    assert torch.equal(drawn[0], drawn[1])
+
+
+def test_pictures_of_a_batch_are_each_truncated_as_they_say(network):
+    inputs = [truncated(network, draw_inputs(network, [seed]), share) for seed, share in ((3, 0.3), (4, 1.0), (5, 1.5))]
+    drawn = draw_images(network, joined(inputs))
+    alone = torch.cat([draw_images(network, one) for one in inputs])
+    assert (drawn.int() - alone.int()).abs().max() <= 1
+
+
+def test_the_mean_follows_the_weights_and_is_no_part_of_a_snapshot(network):
+    twin = copy.deepcopy(network)
+    before = twin.mean_first_map()
+    assert twin.mean_first_map() is before
+    assert twin.state_dict().keys() == network.state_dict().keys()
+    with torch.no_grad():
+        twin.b4.parametrizations.weight.original[0].mul_(3)
+    assert not torch.equal(twin.mean_first_map(), before)
+    twin.train()
+    twin.mean_first_map()
+    assert twin.b4.training
+
+
+def test_latents_of_models_of_one_picture_are_multiplied_as_before():
+    pyramid = Pyramid(PyramidConfig(sizes=((11, 11), (16, 16)), width=8))
+    inputs = draw_inputs(pyramid, [3])
+    assert torch.equal(truncated(pyramid, inputs, 0.5).z, inputs.z / 2)
+    assert truncated(pyramid, inputs, 0.5).truncation is None
 
 
 def test_pictures_are_the_networks_in_evaluation_mode_which_is_given_back(network):

@@ -74,8 +74,9 @@ def test_centre_tap_alone_is_nearest_upsampling():
     assert torch.equal(upsample_conv(x, weight), F.interpolate(x, scale_factor=2, mode="nearest"))
 
 
-def test_gradients_of_fused_upsampling_are_right():
-    x = torch.randn(1, 2, 2, 3, dtype=torch.float64, requires_grad=True)
+@pytest.mark.parametrize("side", [3, 6])
+def test_gradients_of_fused_upsampling_are_right(side):
+    x = torch.randn(1, 2, side, 3, dtype=torch.float64, requires_grad=True)
     weight = torch.randn(2, 2, 3, 3, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(upsample_conv, (x, weight))
 

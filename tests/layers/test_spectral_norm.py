@@ -60,6 +60,38 @@ def test_one_group_equals_torchs_parametrisation():
     assert (ours.weight - theirs.weight).abs().max() < 1e-9
 
 
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize(("dim", "shape"), [(0, (6, 5, 3, 3)), (0, (6, 5)), (1, (5, 6, 4))])
+def test_whole_norm_is_torchs_in_value_gradient_and_vectors(layout, dim, shape):
+    raw = torch.randn(shape, dtype=torch.float64)
+    raw = raw.contiguous(memory_format=layout) if raw.ndim == 4 else raw
+    ours, theirs = (nn.Module() for _ in range(2))
+    for module, parametrise in ((ours, spectral_norm), (theirs, nn.utils.parametrizations.spectral_norm)):
+        module.weight = nn.Parameter(raw.clone())
+        torch.manual_seed(0)
+        parametrise(module, dim=dim)
+    upstream = torch.randn(shape, dtype=torch.float64)
+    for training in (True, True, False):
+        found, expected = (module.train(training).weight for module in (ours, theirs))
+        assert (found - expected).abs().max() < 1e-12
+        originals = [module.parametrizations.weight.original for module in (ours, theirs)]
+        (one,), (other,) = (
+            torch.autograd.grad(weight, original, upstream)
+            for weight, original in zip((found, expected), originals, strict=True)
+        )
+        assert (one - other).abs().max() < 1e-12
+        assert found.stride() == one.stride() == raw.stride()
+        for a, b in zip(vectors(ours), vectors(theirs), strict=True):
+            assert (a - b).abs().max() < 1e-12
+
+
+@pytest.mark.parametrize("groups", [1, 3])
+def test_gradient_of_the_gradient_is_that_of_the_quotient(groups):
+    module = spectral_norm(nn.Conv2d(3, 6, 2, groups=groups).double(), groups=groups).eval()
+    raw = module.parametrizations.weight.original.detach().clone().requires_grad_()
+    assert torch.autograd.gradgradcheck(module.parametrizations.weight[0], (raw,))
+
+
 def test_few_steps_at_construction_are_close_already():
     module = grouped_conv()
     raw = module.weight.detach().clone()

@@ -15,11 +15,13 @@ from sase_gan.recognition.backbones.backbone import create_backbone
 from sase_gan.recognition.classification.classifier import load_classifier, predict_pictures
 from sase_gan.recognition.classification.data import open_labelled
 from sase_gan.recognition.classification.scores import classification_scores
-from sase_gan.recognition.classification.study import VARIANTS, run_study
+from sase_gan.recognition.classification.study import VARIANTS
 from sase_gan.recognition.classification.training import fit_classifier, parameter_groups, rate_factor
 from sase_gan.recognition.fit import choose_device
 from sase_gan.recognition.settings import ClassifyConfig, OptimiserSection
 from sase_gan.report.recognition import most_confused, write_classification_report
+from sase_gan.studies.harness import run_study
+from sase_gan.studies.recognition import run_classification, study_of_layers
 
 
 def test_cosine_with_warmup():
@@ -227,29 +229,32 @@ def test_names_in_a_report_are_escaped(tmp_path):
         write_classification_report(tmp_path / "none")
 
 
-def test_study_goes_on_and_compares_in_pairs(tmp_path):
+def test_study_of_layers_goes_on_and_compares_in_pairs(tmp_path, monkeypatch):
     seen = []
 
-    def fit(config, folder):
+    def trained(config, folder, train_set, held_out, device):
         seen.append((config.backbone.layers.norm, config.seed))
         gain = 0.1 if config.backbone.layers.norm == "attentive" else 0.0
-        return {"top1": 0.5 + 0.01 * config.seed + gain, "parameters": 10, "seconds": 1.0}
+        return {"top1": 0.5 + 0.01 * config.seed + gain, "loss": 1.0, "parameters": 10, "seconds": 1.0}
 
-    config = ClassifyConfig()
-    run_study(config, ["bn", "an"], [0], tmp_path, fit)
-    run_study(config, ["bn", "an"], [0, 1], tmp_path, fit)
-    assert seen == [("batch", 0), ("attentive", 0), ("batch", 1), ("attentive", 1)]
-    row = (tmp_path / "study.md").read_text().splitlines()[3]
-    assert row == "| an | 10 | 2 | 60.50 | 0.71 | +10.00 | 0.00 | 1 |"
-    # A key of an older version, with the value that is built today, is no other configuration.
-    path = tmp_path / "study.jsonl"
-    path.write_text(path.read_text().replace('"conv": "plain"', '"conv": "plain", "sase_design": "A"'))
-    run_study(config, ["bn", "an"], [0, 1], tmp_path, fit)
-    assert len(seen) == 4
+    monkeypatch.setattr("sase_gan.recognition.classification.study.trained_record", trained)
+    monkeypatch.setattr("sase_gan.studies.recognition._parts", lambda path, held_out: ([], []))
+    (tmp_path / "data").mkdir()
+
+    def study(config, names, seeds):
+        spec = study_of_layers(config.model_dump(mode="json"), str(tmp_path / "data"), names, seeds)
+        return run_study(spec, tmp_path / "out", run_classification)
+
+    study(ClassifyConfig(), ["bn", "an"], [0])
+    table = study(ClassifyConfig(), ["bn", "an"], [0, 1, 2])
+    assert seen == [(norm, seed) for seed in (0, 1, 2) for norm in ("batch", "attentive")]
+    found = table["sets"][0]["rows"][1]["entries"]["top1"]
+    assert (found["mean"], found["difference"], found["mark"]) == (pytest.approx(0.61), pytest.approx(0.1), "better")
+    assert "| an | 3 | 1 | 10 |" in (tmp_path / "out" / "study.md").read_text()
     with pytest.raises(UsageError, match="variant cbam is unknown"):
-        run_study(config, ["cbam"], [0], tmp_path, fit)
+        study(ClassifyConfig(), ["cbam"], [0])
     with pytest.raises(UsageError, match="another configuration"):
-        run_study(ClassifyConfig(epochs=3), ["bn"], [0], tmp_path, fit)
+        study(ClassifyConfig(epochs=3), ["bn"], [0])
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

@@ -1,7 +1,5 @@
 """Which form is chosen, on pictures made for it."""
 
-from itertools import pairwise
-
 import torch
 import torch.nn.functional as F
 

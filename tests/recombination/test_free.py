@@ -10,7 +10,6 @@ from torch import Tensor
 from sase_gan.errors import DataError, UsageError
 from sase_gan.metrics.single_image import patch_swd
 from sase_gan.pixels import to_float, to_uint8
-from sase_gan.recombination import free_polish
 from sase_gan.recombination.free import Drawn, FreeRecombiner
 from sase_gan.recombination.free_examples import ExampleLevel, carry_relatives, find_relatives, level_sizes
 from sase_gan.recombination.free_polish import PatchPolish
@@ -141,13 +140,13 @@ def test_the_polish_is_transport_along_its_kernels() -> None:
     assert torch.allclose(polish(x)[0], x[0] + 0.7 * 27 / 2 * total / cover, atol=1e-9)
 
 
-def test_the_polish_leaves_the_picture_itself_and_mends_a_soft_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_polish_leaves_the_picture_itself_and_mends_a_soft_one() -> None:
     example = to_float(landscape())[None]
     polish = PatchPolish(example, patch=5, kernels=16, steps=20, rate=0.8)
-    assert (polish(example) - example).abs().mean() < 0.5 / 255  # by histograms: half a level of 256
-    with monkeypatch.context() as patched:
-        patched.setattr(free_polish, "EXACT", 10**6)
-        assert torch.allclose(polish(example), example, atol=1e-5)
+    # Many values are ranked by a histogram, which is near; few are sorted.
+    assert (polish(example) - example).abs().mean() < 0.002
+    small = to_float(landscape(0, 24, 24))[None]
+    assert torch.allclose(PatchPolish(small, patch=5, kernels=16, steps=20, rate=0.8)(small), small, atol=1e-5)
     soft = F.avg_pool2d(F.pad(example, (1, 1, 1, 1), mode="replicate"), 3, 1)
     before, after = (patch_swd(to_uint8(x)[0], landscape()) for x in (soft, polish(soft)))
     assert after < 0.75 * before

@@ -85,7 +85,7 @@ def test_an_interrupted_run_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
     assert process.returncode == 130, output
     assert f"sase-gan train --resume {folder}" in output
     seen = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["clock"]["images_seen"]
-    assert list(RunFolder(folder).snapshots()) == [seen]
+    assert max(RunFolder(folder).snapshots()) == seen
     assert "Traceback" not in output
 
 

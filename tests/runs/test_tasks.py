@@ -98,8 +98,8 @@ def test_a_set_refuses_the_size_of_one_picture() -> None:
     [
         (TrainRequest(), "no pictures were given"),
         (TrainRequest(FACES, logger="notebook"), "logger is 'notebook'; choose tensorboard or wandb"),
-        (TrainRequest(FACES, resume=Path("run")), "PATH cannot be changed on --resume"),
-        (TrainRequest(resume=Path("run"), seed=3, settings=("a=1",)), "--set, --seed cannot be changed"),
+        (TrainRequest(FACES, resume=Path("run"), preset="cpu"), "--preset cannot be changed on --resume"),
+        (TrainRequest(resume=Path("run"), seed=3, settings=("a=1",)), "--seed, --set cannot be changed"),
         (TrainRequest(resume=Path("run"), seed=0), "--seed cannot be changed"),
     ],
 )

@@ -145,3 +145,21 @@ def test_a_missing_logger_gets_one_sentence(
     with pytest.raises(UsageError, match=rf"{name} is not installed; run: pip install 'sase_gan\[logging\]'"):
         make_loggers(name, RunFolder(tmp_path))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_precision_is_settled_when_a_run_begins_and_kept_when_it_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sase_gan.precision.cpu_multiplies_bfloat16", lambda: True)
+    lines: list[str] = []
+    result = train(request(out=tmp_path / "run"), lines.append)
+    assert "precision: bf16-mixed" in result.run.config.read_text()
+    assert "bf16-mixed; writing to" in lines[0]
+    monkeypatch.setattr("sase_gan.precision.cpu_multiplies_bfloat16", lambda: False)
+    seen: list[str] = []
+    monkeypatch.setattr("sase_gan.runs.run.make_trainer", lambda *a, **k: seen.append(a[1].precision) or 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        train(TrainRequest(resume=result.run.path, kimg=0.016, device="cpu", figures=False))
+    with pytest.raises(ZeroDivisionError):
+        train(TrainRequest(resume=result.run.path, kimg=0.016, device="cpu", figures=False, precision="32-true"))
+    assert seen == ["bf16-mixed", "32-true"]

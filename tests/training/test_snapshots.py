@@ -5,7 +5,6 @@ import json
 import signal
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,14 +14,12 @@ from sase_gan.config import build, load_preset, merge
 from sase_gan.datasets.images import load_image_set
 from sase_gan.hardware import Hardware
 from sase_gan.metrics.records import EvaluationRecord, parse_record
-from sase_gan.runs import callbacks
-from sase_gan.runs import run as run_module
+from sase_gan.runs import due
 from sase_gan.runs.folder import RunFolder
 from sase_gan.runs.history import read_run
 from sase_gan.runs.options import RunOptions, RunResult
 from sase_gan.runs.run import start_run
 from sase_gan.training.config import LowShotConfig
-from sase_gan.training.low_shot import LowShotModule
 from tests.report.report_fixture import record
 
 FACES = Path(__file__).resolve().parents[2] / "data" / "emoji-faces"
@@ -60,8 +57,8 @@ def train(
 
 
 def free_measuring(monkeypatch: Any) -> None:
-    """Let figures take any share of a run's time, so that none is left out in these short ones."""
-    monkeypatch.setattr(callbacks.Snapshots, "budget", 1e9)
+    """Let figures take any share of a run's work, so that none is left out in these short ones."""
+    monkeypatch.setattr(due, "IMAGES_A_PICTURE", 0)
 
 
 def test_the_chosen_snapshot_has_the_lowest_kid_among_those_that_do_not_copy(tmp_path, monkeypatch):
@@ -94,33 +91,12 @@ def test_a_run_stops_after_so_many_snapshots_without_a_better_one(tmp_path, monk
     assert RunFolder(tmp_path / "run").chosen_snapshot().name == RunFolder(tmp_path / "run").snapshot(16).name
 
 
-class Clock:
-    """A clock that a test sets."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.now = 0.0
-        for module in (callbacks, run_module):
-            monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: self.now))
-
-    def advance(self, seconds: float) -> None:
-        self.now += seconds
-
-
-@pytest.mark.parametrize(("step_seconds", "measured"), [(1.0, [0, 40]), (5.0, [0, 16, 32, 40])])
-def test_figures_that_take_too_much_time_are_left_out_but_not_the_last(tmp_path, monkeypatch, step_seconds, measured):
-    """A measuring takes 2 s and may be a tenth: one in 20 s is allowed, and two steps are a snapshot."""
-    clock = Clock(monkeypatch)
-    step = LowShotModule.training_step
-
-    def slow_step(*arguments):
-        clock.advance(step_seconds)
-        return step(*arguments)
-
-    monkeypatch.setattr(LowShotModule, "training_step", slow_step)
-    result = train(tmp_path / "run", [(0.5, "green")] * 6, before=lambda: clock.advance(2.0))
-    assert [r.model.images_seen for r in read_run(tmp_path / "run").results if r.model] == measured
-    assert result.measuring_seconds == 2.0 * (len(measured) - 1)
-    assert result.seconds == 10 * step_seconds + 2.0 * len(measured)
+@pytest.mark.parametrize(("images", "measured"), [(4, [0, 8, 16, 24, 32, 40]), (8, [0, 16, 32, 40]), (20, [0, 40])])
+def test_figures_are_taken_by_images_seen_and_of_the_last(tmp_path, monkeypatch, images, measured):
+    """Two pictures are drawn for figures, a snapshot is 8 images: a tenth of the work would be every 20 images."""
+    monkeypatch.setattr(due, "IMAGES_A_PICTURE", images)
+    train(tmp_path / "run", [(0.5, "green")] * 6)
+    assert RunFolder(tmp_path / "run").measured() == measured
 
 
 @pytest.mark.parametrize(("moment", "interrupted"), [(2, True), (3, False)])

@@ -17,6 +17,7 @@ from sase_gan.pixels import write_png
 from sase_gan.recognition.classification.classifier import Classifier, ClassifierConfig
 from sase_gan.recognition.detection.detector import Detector, DetectorConfig
 from sase_gan.recognition.settings import BackboneSection, DetectorSection, PicturesSection
+from sase_gan.recombination.model import Recombiner, RecombinerConfig
 from tests.awake import awake
 from tests.processes import PATIENCE, until
 
@@ -37,8 +38,9 @@ def few_pictures(tmp_path_factory) -> list[Path]:
 def models_folder(tmp_path_factory, few_pictures) -> Path:
     """Small models of every kind.
 
-    A run `tiny`, with SASE and attentive normalization; `plain`, with neither; `single`, of one picture; `classes`, a
-    classifier with SASE and attentive normalization; `finder`, a detector; and `pickled`, which is no model.
+    A run `tiny`, with SASE and attentive normalization; `plain`, with neither; `single`, of one picture; `instant`,
+    without training; `classes`, a classifier with SASE and attentive normalization; `finder`, a
+    detector; and `pickled`, which is no model.
     """
     folder = tmp_path_factory.mktemp("models")
     pictures = few_pictures[0].parent
@@ -67,6 +69,10 @@ def models_folder(tmp_path_factory, few_pictures) -> Path:
         category_ids=(1,),
     )
     Detector(finder).eval().save_pretrained(folder / "finder")
+    files = tuple(path.name for path in few_pictures)
+    instant = Recombiner(RecombinerConfig(count=8, size=(32, 32), names=files))
+    instant.pictures.copy_(load_image_set(pictures, image_size=32).images)
+    instant.eval().save_pretrained(folder / "instant")
     (folder / "pickled").mkdir()
     (folder / "pickled" / "config.json").write_bytes((folder / "plain" / "config.json").read_bytes())
     torch.save({"weight": torch.zeros(2)}, folder / "pickled" / "model.safetensors")

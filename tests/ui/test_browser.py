@@ -167,6 +167,11 @@ def test_layers(desktop):
     press_until(page, page.get_by_role("button", name="Take the styles"), "#layer-verdict :text('Pixels changed by')")
 
 
+def choose_model(page, name: str) -> None:
+    page.locator("#model input").click()
+    page.get_by_role("option", name=name, exact=True).click()
+
+
 def paint(page, editor: str) -> None:
     """Draw a stroke, again until it is taken: an editor takes none for a while after its canvas is there."""
     canvas = page.locator(f"{editor} canvas").first
@@ -227,6 +232,9 @@ def test_train_and_find_the_run_in_the_list(desktop, server, few_pictures):
     page.locator("#train-files .file-preview, #train-files table").first.wait_for()
     page.get_by_role("button", name="Check the pictures").click()
     text_of(page, "#train-checked").to_contain_text("8 pictures", timeout=PATIENCE)
+    # So few are drawn from at once where nothing else is asked for.
+    text_of(page, "#train-advice").to_contain_text("8 pictures draw best at once", timeout=PATIENCE)
+    page.get_by_label("Train a network").click()
     page.locator("#train-name input, #train-name textarea").first.fill("by browser")
     page.locator("#train-more > button, #train-more .label-wrap").first.click()
     page.locator("#train-preset input").click()
@@ -264,6 +272,66 @@ def test_evaluate(desktop):
     playwright.expect(page.get_by_text("Choose two to 4 different reports")).to_be_visible(timeout=PATIENCE)
 
 
+def test_an_instant_model_draws_tells_its_sources_and_is_bound(desktop):
+    page = desktop.page
+    choose_model(page, "instant")
+    text_of(page, "#model-facts").to_contain_text("contains its training pictures", timeout=PATIENCE)
+    desktop.tab("Generate")
+    text_of(page, "#sheet-note").to_contain_text("of instant", timeout=PATIENCE)
+    page.locator("#sheet button img").nth(1).click()
+    press_until(page, page.locator("#sources-map img"), "#sources-pointed figure")
+    text_of(page, "#sources-pointed").to_contain_text(re.compile("In .+-face"))
+    desktop.tab("Layers")
+    sentence = page.get_by_text("instant is an instant model: it has no layers,")
+    playwright.expect(sentence).to_be_visible(timeout=PATIENCE)
+    desktop.tab("Recombine")
+    page.locator("#recombine-pictures button img").nth(7).wait_for()
+    page.locator("#recombine-pictures button img").nth(3).click()
+    page.locator("#recombine-picked figure").wait_for()
+    page.locator("#recombine-draw").click()
+    text_of(page, "#recombine-note").to_contain_text("From 1 of 8 training pictures", timeout=PATIENCE)
+    page.locator("#recombine-sheet button img").nth(7).wait_for()
+    desktop.tab("Regions")
+    paint(page, "#recombine-canvas")
+    press_until(page, page.locator("#recombine-regions"), "#recombine-note :text('1 region bound')")
+    page.locator("#recombine-sheet button img").first.click()
+    page.locator("#recombine-sources-map img").wait_for()
+    # What is refused stands beside the work, which stays.
+    page.locator("#recombine-seed input").fill("-5")
+    page.locator("#recombine-regions").click()
+    text_of(page, "#recombine-note").to_contain_text("The seed is -5", timeout=PATIENCE)
+    assert page.locator("#recombine-sheet button img").count() == 8
+
+
+def test_ones_own_photograph_is_varied_where_it_was_painted(desktop, few_pictures):
+    page = desktop.page
+    page.locator("#recombine-seed input").fill("0")
+    desktop.tab("My photograph")
+    page.locator("#recombine-upload input[type=file]").set_input_files(str(few_pictures[0]))
+    page.locator("#recombine-upload img").wait_for()
+    press_until(page, page.locator("#recombine-photograph"), "#recombine-note :text('Variations with strength 0.5')")
+    page.get_by_label("Only where I paint").click()
+    paint(page, "#recombine-inpaint")
+    press_until(page, page.locator("#recombine-photograph"), "#recombine-note :text('Only the painted part')")
+
+
+def test_a_handful_of_pictures_draws_at_once(desktop, few_pictures):
+    page = desktop.page
+    desktop.tab("Train")
+    page.get_by_label("My pictures").click()
+    if page.locator("#train-files").get_by_label("Clear").count():
+        page.locator("#train-files").get_by_label("Clear").first.click()
+    page.locator("#train-files input[type=file]").set_input_files([str(path) for path in few_pictures[:5]])
+    text_of(page, "#train-advice").to_contain_text("5 pictures draw best at once", timeout=PATIENCE)
+    page.locator("#train-name input, #train-name textarea").first.fill("handful")
+    page.locator("#train-start").click()
+    text_of(page, "#train-status").to_contain_text("handful-001 is made, without training", timeout=PATIENCE)
+    page.locator("#train-samples img").wait_for()
+    desktop.tab("Generate")
+    text_of(page, "#sheet-note").to_contain_text("of handful-001", timeout=PATIENCE)
+    page.locator("#sheet button img").nth(7).wait_for()
+
+
 def test_recognise(desktop, few_pictures):
     page = desktop.page
     desktop.tab("Recognise")
@@ -281,7 +349,7 @@ def test_a_phone_needs_no_sideways_scrolling(chromium, server):
     watched = Watched(page)
     page.goto(server.address)
     page.locator("#sheet img").first.wait_for()
-    for name in ("Explore", "Layers", "Mix", "One picture", "Train", "Evaluate", "Recognise"):
+    for name in ("Explore", "Layers", "Mix", "Recombine", "One picture", "Train", "Evaluate", "Recognise"):
         # All tabs are in sight, in two rows.
         page.get_by_role("tab", name=name, exact=True).locator("visible=true").first.click()
         page.wait_for_timeout(300)

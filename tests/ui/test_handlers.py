@@ -147,7 +147,7 @@ def test_the_fields_of_a_result_go_to_their_components_by_name():
 
 
 def test_the_list_has_what_lies_in_the_folders(models):
-    assert models.names() == ["pickled", "plain", "tiny"]
+    assert models.names() == ["instant", "pickled", "plain", "tiny"]
     # Other files' fixtures add classifiers to the same folder, where they run first.
     assert {"pickled", "plain", "tiny"}.isdisjoint(models.names("classifier"))
     opened = models.open("tiny")

@@ -11,8 +11,9 @@ from sase_gan.layers.sase_recognition import SASEConv2d
 from sase_gan.pixels import read_image, to_tensor
 from sase_gan.recognition.classification.classifier import predict_pictures
 from sase_gan.resizing import at_size
+from sase_gan.ui.entries import CLASSIFIER, DETECTOR, PYRAMID
 from sase_gan.ui.markup import Framing, attention_html, framing, laid_out, layer_words, weights_html
-from sase_gan.ui.models import CLASSIFIER, DETECTOR, PYRAMID, Models
+from sase_gan.ui.models import Models
 from sase_gan.ui.one_picture import NUM_COLOURS, PictureHandlers
 from sase_gan.ui.pictures import painted
 from sase_gan.ui.tabs.recognise import RecogniseHandlers, attention_map, example, watched
@@ -39,7 +40,7 @@ def painting(side: int = 56) -> dict:
 
 
 def test_every_kind_of_model_has_its_own_list(models):
-    assert models.names() == ["pickled", "plain", "tiny"]
+    assert models.names() == ["instant", "pickled", "plain", "tiny"]
     assert models.names(PYRAMID) == ["single"]
     assert models.names(CLASSIFIER, DETECTOR) == ["classes", "finder"]
 
@@ -47,7 +48,7 @@ def test_every_kind_of_model_has_its_own_list(models):
 def test_pictures_of_any_size_are_those_of_the_library(handlers, models):
     drawn = handlers.draw("single", 40, 20, "3, 5")
     assert drawn.note == "2 pictures of 40 × 20 px."
-    expected = sample(models.open_pyramid("single").network, [3, 5], size=(20, 40), batch_size=2)
+    expected = sample(models.open_of_one_picture("single").network, [3, 5], size=(20, 40), batch_size=2)
     for (image, name), wanted in zip(drawn.gallery, expected, strict=True):
         assert torch.equal(to_tensor(image), wanted)
         assert image.info["seed"] == name
@@ -55,7 +56,7 @@ def test_pictures_of_any_size_are_those_of_the_library(handlers, models):
 
 
 def test_a_painted_change_is_redrawn_and_the_rest_untouched(handlers, models):
-    network = models.open_pyramid("single").network
+    network = models.open_of_one_picture("single").network
     result, note = handlers.change("single", painting(), "edit", 1, 7)
     composite, mask = painted(painting())
     expected = edit(network, at_size(composite, (28, 28)), mask, 1, seeds=(7,))[0]
@@ -69,7 +70,7 @@ def test_a_painted_change_is_redrawn_and_the_rest_untouched(handlers, models):
 def test_a_painting_becomes_pictures(handlers, models):
     drawn = handlers.paint("single", painting(), 1, "0-1")
     composite, _ = painted(painting())
-    network = models.open_pyramid("single").network
+    network = models.open_of_one_picture("single").network
     expected = paint_to_image(network, at_size(composite, (28, 28)), 1, seeds=(0, 1), colours=NUM_COLOURS)
     assert torch.equal(to_tensor(drawn.gallery[1][0]), expected[1])
 
@@ -84,7 +85,7 @@ def test_an_animation_is_written_into_the_temporary_folder(handlers, temporary):
 def test_the_page_of_a_model_knows_its_stages_and_colours(handlers, models):
     facts = handlers.facts("single")
     assert facts.about == "28 × 28 px in 3 stages, from the coarsest 12 × 12."
-    assert torch.equal(to_tensor(facts.learnt), models.open_pyramid("single").network.picture)
+    assert torch.equal(to_tensor(facts.learnt), models.open_of_one_picture("single").network.picture)
     assert facts.canvas["value"]["background"].size == (392, 392)
     brush = facts.blank["brush"]
     assert len(brush["colors"] if isinstance(brush, dict) else brush.colors) == NUM_COLOURS
@@ -117,7 +118,7 @@ def test_impossible_wishes_are_refused_in_a_sentence(handlers, call, message):
 
 
 def test_without_a_model_of_one_picture_the_sentence_says_what_to_do(tmp_path):
-    with refused("There is no model of one picture yet: train one above"):
+    with refused("There is no model of one picture yet: make one above"):
         PictureHandlers(Models([tmp_path]), Trainings(tmp_path)).draw("single")
 
 

@@ -54,7 +54,8 @@ def test_every_public_endpoint_is_known_and_described(client):
     described = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
     assert set(described) == {
         "/sample", "/neighbours", "/move", "/walk", "/layers", "/edit_layers", "/mix", "/train_picture",
-        "/draw_picture", "/edit_picture", "/paint_picture", "/animate_picture", "/check_pictures", "/start_training",
+        "/draw_picture", "/edit_picture", "/paint_picture", "/animate_picture", "/analogy_picture", "/check_pictures",
+        "/start_training",
         "/resume_training", "/stop_training", "/training_status", "/evaluate", "/report", "/compare", "/recognise",
     }  # fmt: skip
     for name, endpoint in described.items():
@@ -100,7 +101,7 @@ def test_layers(client, painting):
 
 
 def test_one_picture(client, painting):
-    gallery, words = client.predict("single", 40, 24, "0-1", 0, False, api_name="/draw_picture")
+    gallery, words = client.predict("single", 40, 24, "0-1", 0, False, "new", api_name="/draw_picture")
     assert words == "2 pictures of 40 × 24 px."
     with Image.open(file_of(gallery)) as image:
         assert image.size == (40, 24)
@@ -178,12 +179,13 @@ TAKEN: dict[str, list] = {
     "layers": ["tiny", 5],
     "edit_layers": ["tiny", 5, "", 9, "masks", [1], None, *[1.0] * 8],
     "train_picture": ["coffee", None, "wrong kind", 1, 64, "quick"],
-    "draw_picture": ["single", 40, 24, "0-1", 0, False],
+    "draw_picture": ["single", 40, 24, "0-1", 0, False, "new"],
     "edit_picture": ["single", "painting", "edit", 1, 0],
     "paint_picture": ["single", "painting", 1, "0"],
     "animate_picture": ["single", 3, 0.9, 0.1, 2, 0],
+    "analogy_picture": ["single", None, 0, "0"],
     "check_pictures": ["faces", None, "crop"],
-    "start_training": ["faces", None, "wrong kind", 1, 32, "crop", 0, 0, "auto"],
+    "start_training": ["faces", None, "wrong kind", 1, 32, "crop", 0, 0, "auto", "network"],
     "resume_training": ["nothing", 1, 0],
     "evaluate": ["tiny", "quick", 20],
     "report": ["nothing"],
@@ -331,12 +333,16 @@ def test_no_path_that_is_sent_is_opened(server, path):
         ("neighbours", ["tiny", "9" * 5000, 0.6, 0], "such as 0, 5, 12"),
         ("walk", ["tiny", "0-4000000", 12, True], "too many pictures"),
         ("mix", ["tiny", "0-4000000", "1", 8], "too many pictures"),
-        ("draw_picture", ["single", 100000, 100000, "0", 0, False], "100000"),
-        ("draw_picture", ["single", 32, 32, "0-4000000", 0, False], "too many seeds"),
+        ("draw_picture", ["single", 100000, 100000, "0", 0, False, "new"], "100000"),
+        ("draw_picture", ["single", 32, 32, "0-4000000", 0, False, "new"], "too many seeds"),
         ("animate_picture", ["single", 1e9, 0.9, 0.1, 2, 0], "must be between 2 and 200"),
-        ("start_training", ["faces", None, "../../x", 1, 32, "crop", 0, 0, "auto"], "Give the run a name"),
-        ("start_training", ["faces", None, "x; rm -rf /", 1, 32, "crop", 0, 0, "auto"], "Give the run a name"),
-        ("start_training", ["faces", None, "x", 1, 32, "crop", 0, 0, "../x"], "choose one of auto"),
+        ("start_training", ["faces", None, "../../x", 1, 32, "crop", 0, 0, "auto", "network"], "Give the run a name"),
+        (
+            "start_training",
+            ["faces", None, "x; rm -rf /", 1, 32, "crop", 0, 0, "auto", "network"],
+            "Give the run a name",
+        ),
+        ("start_training", ["faces", None, "x", 1, 32, "crop", 0, 0, "../x", "network"], "choose one of auto"),
         ("resume_training", ["../../x", 1, 0], "choose one of the list"),
         ("report", ["../../etc"], "There is no such report"),
         ("compare", [["../x", "/etc"]], "There is no such report"),

@@ -269,7 +269,7 @@ def test_duplicates_and_broken_pictures_are_named(few_pictures, tmp_path):
 
 
 def test_uploaded_pictures_are_kept_for_the_run_alone(handlers, temporary, few_pictures, trainings):
-    words = handlers.start("upload", put(temporary, few_pictures), "my faces", 5, 32)
+    words = handlers.start("upload", put(temporary, few_pictures), "my faces", 5, 32, way="network")
     assert "my-faces-001" in words
     until_ended(trainings)
     assert len(list((trainings.runs / "pictures" / "my-faces-001").iterdir())) == 8
@@ -278,7 +278,7 @@ def test_uploaded_pictures_are_kept_for_the_run_alone(handlers, temporary, few_p
 
 def test_unusable_uploads_start_nothing_and_leave_nothing(handlers, temporary, few_pictures, trainings):
     with refused("3 pictures were uploaded; at least 4 are required"):
-        handlers.start("upload", put(temporary, few_pictures[:3]), "x")
+        handlers.start("upload", put(temporary, few_pictures[:3]), "x", way="network")
     (temporary / "bad.png").write_bytes(b"no")
     with refused("bad.png"):
         handlers.start("upload", [*put(temporary, few_pictures), str(temporary / "bad.png")], "x")

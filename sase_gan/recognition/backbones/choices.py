@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import torch
-from pydantic import model_validator
+from pydantic import Field, model_validator
 from timm.layers.create_attn import get_attn
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -41,9 +41,9 @@ class LayerChoice(FrozenRecord):
     conv: Literal["plain", "sase", "aw", "grouped"] = "plain"
     attention: Literal["none", "se", "cbam", "emsa"] = "none"
     position: Literal["default", "bn1", "bn2", "bn12", "bn3", "bn123", "all"] = "default"
-    num_components: tuple[int, ...] | None = None
+    num_components: tuple[Annotated[int, Field(ge=1, le=1024)], ...] | None = None
     decay_affine: bool = True
-    attention_groups: int | None = None
+    attention_groups: int | None = Field(None, ge=1, le=1024)
     attention_variant: Variant = "released"
     gate_scale: GateScale = "none"
 

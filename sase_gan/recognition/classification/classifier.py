@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import torch
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from torch import Tensor, nn
 
 from sase_gan.config import FrozenRecord
@@ -22,7 +22,7 @@ class ClassifierConfig(FrozenRecord):
     backbone: BackboneSection
     pictures: PicturesSection
     classes: tuple[str, ...]
-    channels: int
+    channels: int = Field(ge=1, le=16)
 
 
 class Classifier(nn.Module, SnapshotMixin, pipeline_tag="image-classification", tags=["image-classification", "timm"]):

@@ -19,6 +19,8 @@ from sase_gan.runs.request import Report, TrainRequest
 from sase_gan.training.config import InstantConfig, LowShotConfig, OneShotConfig
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from sase_gan.runs.options import RunOptions, RunResult
 
 TrainedConfig = LowShotConfig | OneShotConfig
@@ -38,6 +40,8 @@ class RunPlan:
         baseline_images: recombined without training and shown before the first step.
         keep: best snapshots that stay; None keeps all, and the newest is the one to use.
         measurable: whether a network that is to be published can be measured.
+        cpu_seconds: of training after which the run ends, if it has not before.
+        prepare: hands the module what it needs beside batches, and returns what batches are made of; None: pictures.
         position: words for a number of images seen, or None for thousands.
     """
 
@@ -52,6 +56,8 @@ class RunPlan:
     keep: int | None = 3
     patience: int | None = None
     measurable: Callable[[Any], bool] = lambda network: True
+    cpu_seconds: float | None = None
+    prepare: Callable[[Any, RunOptions], Tensor] | None = None
     position: Callable[[int], str] | None = None
 
 
@@ -81,12 +87,19 @@ class Task(ABC, Generic[Config]):
         """
 
     def reopen(self, run: RunFolder, request: TrainRequest) -> Config:
-        """Read the configuration of a run that goes on, with the end that is asked for.
+        """Read the configuration of a run that goes on, with the end that is asked for, and where its pictures are now.
 
         Raises:
             UsageError: for an option that this kind of run does not take, or a file that is no configuration.
         """
-        return resolve(self.config_type, file=run.config, flags=self.new_end(request))
+        flags = self.new_end(request)
+        if request.path is not None:
+            flags = {**flags, "data": {"path": str(request.path.expanduser().resolve())}}
+        return resolve(self.config_type, file=run.config, flags=flags, settings=request.settings)
+
+    def precision(self, config: Config, hardware: Hardware) -> str:
+        """Return the precision of a run in Lightning's words: what the hardware was chosen with."""
+        return hardware.precision
 
     @abstractmethod
     def new_end(self, request: TrainRequest) -> dict[str, Any]:

@@ -1,8 +1,14 @@
 """Runs on a set of pictures."""
 
+import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import Tensor
+
+from sase_gan import precision
 from sase_gan.config import resolve
 from sase_gan.datasets.images import ImageSet, load_image_set, split_holdout
 from sase_gan.datasets.sources import open_images
@@ -11,6 +17,8 @@ from sase_gan.hardware import Hardware
 from sase_gan.metrics.records import Measure
 from sase_gan.progress import readable_seconds
 from sase_gan.runs.folder import RunFolder
+from sase_gan.runs.instant import draw_material
+from sase_gan.runs.options import RunOptions
 from sase_gan.runs.presets import FEWEST_IMAGES, choose_preset
 from sase_gan.runs.request import Report, TrainRequest, refuse_given
 from sase_gan.runs.tasks.base import RunPlan, TrainedTask, check_size, facts
@@ -52,13 +60,19 @@ class LowShotTask(TrainedTask[LowShotConfig]):
         flags = {
             "image_size": image_size,
             "seed": request.seed,
+            "precision": request.precision,
             "data": {"path": str(request.path.resolve()), "fit": request.fit, "holdout": request.holdout},
             "optimiser": {"batch_size": request.batch_size},
             **self.new_end(request),
         }
-        return resolve(
+        config = resolve(
             LowShotConfig, preset=preset, file=request.config, flags=flags, settings=request.settings, task=self.name
         )
+        return config.model_copy(update={"precision": precision.settled(config.precision, hardware)})
+
+    def precision(self, config: LowShotConfig, hardware: Hardware) -> str:
+        """Return what the configuration says: a resumed run computes as it began, unless asked for another one."""
+        return precision.settled(config.precision, hardware)
 
     def new_end(self, request: TrainRequest) -> dict[str, Any]:
         """Let a resumed run go on for more images."""
@@ -87,7 +101,8 @@ class LowShotTask(TrainedTask[LowShotConfig]):
 
     def greeting(self, config: LowShotConfig, images: ImageSet, hardware: Hardware, run: RunFolder) -> str:
         """Say how many pictures are trained on, and where."""
-        return f"{len(images)} pictures at {config.image_size} px on {hardware.name}; writing to {run.path}"
+        what, where = f"{len(images)} pictures at {config.image_size} px", f"{hardware.name}, {hardware.precision}"
+        return f"{what} on {where}; writing to {run.path}"
 
     def plan(self, config: LowShotConfig, images: ImageSet, *, weights_dir: Path | None = None) -> RunPlan:
         """Plan snapshots every so many images, of which the best stay.
@@ -114,6 +129,9 @@ class LowShotTask(TrainedTask[LowShotConfig]):
             mirror=config.data.mirror,
             snapshot_images=config.schedule.snapshot_images,
             patience=config.schedule.patience,
+            cpu_seconds=config.schedule.cpu_seconds,
+            position=None if config.schedule.cpu_seconds is None else (lambda seen: f"{seen / 1000:.1f} kimg"),
+            prepare=partial(_prepare, config, images),
             baseline_images=config.schedule.baseline_images,
             provenance={
                 "averaged": True,
@@ -121,6 +139,7 @@ class LowShotTask(TrainedTask[LowShotConfig]):
                 "seed": config.seed,
                 "extractor_used_in_training": _trains_with_the_extractor(config),
                 "reconstruction": config.loss.reconstruction,
+                "taught_by": _teachers(config),
             },
         )
 
@@ -133,10 +152,34 @@ class LowShotTask(TrainedTask[LowShotConfig]):
             images.images,
             device=hardware.device,
             extractor_used_in_training=_trains_with_the_extractor(config),
+            taught_by=_teachers(config),
             data={"name": Path(str(data.path)).name, "licence": data.licence, "mirror": data.mirror},
         )
 
 
 def _trains_with_the_extractor(config: LowShotConfig) -> bool:
     """Tell whether the network that measures snapshots also judges in training, which flatters its figures."""
-    return config.loss.reconstruction == "efflite0"
+    return config.loss.reconstruction == "efflite0" or config.likelihood.weight > 0
+
+
+def _teachers(config: LowShotConfig) -> dict[str, float] | None:
+    """Say what taught the network beside the training pictures and its discriminator; None where nothing did."""
+    found = {"likelihood term, weight": config.likelihood.weight, "recombinations": config.recombinations.count}
+    return {name: value for name, value in found.items() if value} or None
+
+
+def _prepare(config: LowShotConfig, images: ImageSet, module: Any, options: RunOptions) -> Tensor:
+    """Draw recombinations where they are asked for, and show the module what pulls latents.
+
+    Their CPU seconds count as training, once; a resumed run draws the same ones again.
+    """
+    section, pictures = config.recombinations, images.images
+    if section.count:
+        begun = time.process_time()
+        drawn = draw_material(section, images, options.hardware, seed=config.seed, mirror=config.data.mirror)
+        spent = time.process_time() - begun
+        module.cpu_seconds += spent if module.images_seen == 0 else 0.0
+        options.report(f"{section.count} recombinations of the pictures serve as real ones too, {spent:.0f} CPU s")
+        pictures = torch.cat([pictures, drawn])
+    module.show(pictures if section.pull else images.images)
+    return pictures

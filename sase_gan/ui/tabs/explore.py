@@ -12,12 +12,14 @@ from torch import Tensor
 from sase_gan.drawing.latents import DIRECTION_METHODS, closed_walk, directions
 from sase_gan.drawing.recipes import MAP_SIDE, Move, Recipe, parse_recipes
 from sase_gan.drawing.sampling import MAX_SEED, draw_latents
+from sase_gan.networks.generator import Generator
 from sase_gan.ui import widgets
 from sase_gan.ui.checks import chosen, number, seed_number, sentences, switch, whole_number
 from sase_gan.ui.events import BAR, Action, at_once, clicked, in_turn, moved_by_hand, reporter
 from sase_gan.ui.markup import escaped, figures
-from sase_gan.ui.models import Models, OpenModel
+from sase_gan.ui.models import Models, Opened
 from sase_gan.ui.pictures import Drawn, Film, Sheet, draw_sheet, picture, recipe_at, write_film
+from sase_gan.ui.suited import lacks, suited
 
 NUM_DIRECTIONS = 6
 REACH_OF_DIRECTION = 5.0
@@ -93,10 +95,10 @@ class ExploreHandlers:
             progress((index + 1, len(found)), desc="drawing what each direction does")
         return "".join(rows)
 
-    def _directions(self, model: str, seed: float, method: str) -> tuple[Recipe, OpenModel, Tensor]:
+    def _directions(self, model: str, seed: float, method: str) -> tuple[Recipe, Opened[Generator], Tensor]:
         recipe = Recipe(seed_number(seed))
         how = chosen(method, DIRECTION_METHODS, "The method")
-        opened = self.models.open(model)
+        opened = self.models.open_generator(model, "directions")
         return recipe, opened, _directions(opened.network, how, NUM_DIRECTIONS)
 
     @sentences
@@ -133,11 +135,12 @@ def build(models: Models, model: gr.Dropdown) -> tuple[Action, gr.Textbox]:
         with gr.Tab("Neighbours", id="neighbours", elem_id="tab-neighbours") as neighbours:
             draw_map = _build_neighbours(handlers, model)
         with gr.Tab("Directions", id="directions", elem_id="tab-directions") as directions:
-            move, strips = _build_directions(handlers, model)
+            with suited(models, model, lacks("directions")) as begin:
+                move, strips = _build_directions(handlers, model)
+            begin(directions.select, move, strips)
         with gr.Tab("Walk", id="walk", elem_id="tab-walk"):
             stations = _build_walk(handlers, model)
     in_turn(neighbours.select, draw_map)
-    in_turn(directions.select, move, strips)
     return draw_map, stations
 
 

@@ -8,22 +8,28 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 from PIL import Image
+from torch import Tensor
 
 from sase_gan.drawing.recipes import Move, Recipe, draw_recipes
 from sase_gan.drawing.sampling import MAX_SEED, NoiseMode
 from sase_gan.errors import SaseGanError, UsageError
+from sase_gan.recombination.model import Recombiner
 from sase_gan.ui import widgets
 from sase_gan.ui.checks import chosen, number, seed_number, sentences, whole_number
+from sase_gan.ui.entries import INSTANT_OF_ONE
 from sase_gan.ui.events import BAR, Action, at_once, clicked, reporter
 from sase_gan.ui.markup import escaped, figures
 from sase_gan.ui.models import Models
 from sase_gan.ui.pictures import Drawn, Sheet, draw_sheet, picture, recipe_at
+from sase_gan.ui.tracing import show_sources
+from sase_gan.ui.tracing_view import build_sources
 
 if TYPE_CHECKING:
     from sase_gan.ui.nearest import Neighbour
 
 MOST_PICTURES = 64
 VARIATIONS = 11
+FIRST_OF_ONE = 8
 NOISE_MODES: tuple[NoiseMode, ...] = ("random", "fixed", "off")
 _SPACE_WORDS = {"mid": "features", "pixels": "pixels"}
 
@@ -39,6 +45,7 @@ class CloseUp:
     panel: Any = field(default_factory=lambda: gr.update(visible=True))
     near_note: str = "Looking through the training pictures ..."
     near: str = ""
+    sources: list[Any] = field(default_factory=list)
 
 
 class GenerateHandlers:
@@ -78,6 +85,7 @@ class GenerateHandlers:
         note = f"**{words}** of {opened.entry.name}. Click a picture to look at it closely."
         return draw_sheet(opened, recipes, note, reporter(progress, "drawing"), seed=used)
 
+    @sentences
     def redraw(
         self,
         model: str,
@@ -88,8 +96,13 @@ class GenerateHandlers:
         noise: str = "random",
         progress: gr.Progress = BAR,
     ) -> Drawn:
-        """Draw the same of another model: the seed's field is left alone, in which the visitor may be typing."""
-        drawn = self.sample(model, seed, randomise, count, truncation, noise, progress)
+        """Draw the same of another model: the seed's field is left alone, in which the visitor may be typing.
+
+        Of one picture, whose drawings cost seconds each, no more than eight unless they are asked for.
+        """
+        amount = whole_number(count, 1, MOST_PICTURES, "The number of pictures")
+        first = min(amount, FIRST_OF_ONE) if self.models.find(model).kind == INSTANT_OF_ONE else amount
+        drawn = self.sample(model, seed, randomise, first, truncation, noise, progress)
         return drawn if randomise else replace(drawn, seed=gr.skip())
 
     @sentences
@@ -97,8 +110,11 @@ class GenerateHandlers:
         """Look closely at the picture at a place of the gallery."""
         recipe, model = recipe_at(sheet, place)
         opened = self.models.open(model)
-        image = draw_recipes(opened.network, [recipe])[0]
-        return CloseUp(picture(image, recipe.text(opened.digest)), describe_recipe(recipe), recipe, model)
+        maps: list[Tensor] | None = [] if isinstance(opened.network, Recombiner) else None
+        image = draw_recipes(opened.network, [recipe], sources=maps)[0]
+        sources = show_sources(opened, image, maps[0][0] if maps else None).values()
+        shown = picture(image, recipe.text(opened.digest))
+        return CloseUp(shown, describe_recipe(recipe), recipe, model, sources=sources)
 
     @sentences
     def nearest(self, recipe: Recipe | None, model: str, progress: gr.Progress = BAR) -> tuple[str, str]:
@@ -202,6 +218,7 @@ def build(models: Models, model: gr.Dropdown) -> tuple[Action, gr.State, gr.Butt
                     more = gr.Button("More like this", variant="secondary", size="md", min_width=100)
                     to_walk = gr.Button("Add to walk", variant="secondary", size="md", min_width=100)
                 amount = gr.Slider(0.05, 1.6, 0.4, step=0.05, label="Change")
+                traced = build_sources(models, "sources")
                 gr.Markdown("### Nearest training pictures")
                 near_note = gr.Markdown("", elem_id="near-note")
                 near = gr.HTML("", elem_id="near")
@@ -216,12 +233,14 @@ def build(models: Models, model: gr.Dropdown) -> tuple[Action, gr.State, gr.Butt
         return handlers.choose(current, clicked(event))
 
     looked = {"large": large, "about": about, "recipe": picked, "model": picked_model, "panel": close_up}
-    closer = Action(choose, [sheet], {**looked, "near_note": near_note, "near": near})
+    closer = Action(choose, [sheet], {**looked, "near_note": near_note, "near": near, "sources": traced})
     # On a phone the close-up lies below the pictures.
     scroll = "() => { if (innerWidth < 700) document.getElementById('about').scrollIntoView(); }"
     scrolled = closer.on(gallery.select, show_progress_on=[large]).success(None, js=scroll, api_visibility="private")
     Action(handlers.nearest, [picked, picked_model], [near, near_note]).on(scrolled.success)
     Action(handlers.more_like, [picked, picked_model, amount], shown).on(more.click)
+    # What was looked at closely is another model's.
+    at_once(model.change, lambda: gr.update(visible=False), [], [close_up])
     at_once(view.change, _as_grid_or_single, [view], [gallery])
     return Action(handlers.redraw, inputs, drawn), picked, to_walk
 

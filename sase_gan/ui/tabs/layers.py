@@ -12,11 +12,12 @@ from PIL import Image
 from sase_gan.drawing.gates import GateEdit, draw_edited, view_layers
 from sase_gan.drawing.recipes import Recipe
 from sase_gan.errors import UsageError
+from sase_gan.networks.generator import Generator
 from sase_gan.ui import widgets
 from sase_gan.ui.checks import chosen, number, seed_number, sentences
 from sase_gan.ui.events import Action, at_once, moved_by_hand
 from sase_gan.ui.markup import edit_words, explain_change, gate_words, masks_html, mixtures_html, styles_html
-from sase_gan.ui.models import Models, OpenModel
+from sase_gan.ui.models import Models, Opened
 from sase_gan.ui.pictures import ENLARGED_SIDE, canvas, enlarged, painted_region, picture
 
 MOST_MASKS = 8
@@ -64,7 +65,7 @@ class LayerHandlers:
     @sentences
     def look(self, model: str, seed: float = 0) -> Looked:
         """Show masks, styles and mixture weights of a picture."""
-        opened = self.models.open(model)
+        opened = self.models.open_generator(model, "layers")
         view = view_layers(opened.network, Recipe(seed_number(seed)).inputs(opened.network))
         return Looked(masks_html(view), styles_html(view), mixtures_html(view))
 
@@ -89,7 +90,7 @@ class LayerHandlers:
             mask_1: Strength of the first mask, 0 (off) to 4; 1 changes nothing; the others of those that follow.
         """
         strengths = (mask_1, mask_2, mask_3, mask_4, mask_5, mask_6, mask_7, mask_8)
-        opened = self.models.open(model)
+        opened = self.models.open_generator(model, "layers")
         name = _gate(opened, gate)
         groups = opened.network.sase_gates()[name].groups
         recipe = Recipe(seed_number(seed))
@@ -109,14 +110,14 @@ class LayerHandlers:
     @sentences
     def canvas(self, model: str, seed: float) -> dict[str, Any]:
         """The picture, enlarged, for the brush."""
-        opened = self.models.open(model)
+        opened = self.models.open_generator(model, "layers")
         image = draw_edited(opened.network, Recipe(seed_number(seed)).inputs(opened.network), {})[0]
         return canvas(enlarged(picture(image), ENLARGED_SIDE))
 
     @sentences
     def gates(self, model: str) -> Gates:
         """Offer the SASE blocks of a model and their masks."""
-        gates = self.models.open(model).network.sase_gates()
+        gates = self.models.open_generator(model, "layers").network.sase_gates()
         groups = next(iter(gates.values())).groups if gates else 0
         none = (
             "This model has no SASE block: it was trained with skip-layer excitation alone. The weights of its "
@@ -130,7 +131,7 @@ class LayerHandlers:
         )
 
 
-def _gate(opened: OpenModel, name: str) -> str:
+def _gate(opened: Opened[Generator], name: str) -> str:
     gates = opened.network.sase_gates()
     if not gates:
         raise UsageError("This model has no SASE block, so there is nothing to change here.")
@@ -138,7 +139,7 @@ def _gate(opened: OpenModel, name: str) -> str:
 
 
 def _gate_edit(
-    opened: OpenModel,
+    opened: Opened[Generator],
     gate: str,
     strengths: tuple[float, ...],
     donor: float,

@@ -49,7 +49,7 @@ class MixHandlers:
             size: The side of the maps from which the column takes over: 4, 8, 16 and so on.
         """
         first, second = parse_recipes(rows, most=MOST_ROWS), parse_recipes(columns, most=MOST_ROWS)
-        opened = self.models.open(model)
+        opened = self.models.open_generator(model, "layers to mix")
         network = opened.network
         start = chosen(size, sizes_of(network), "The size")
         images: list[Iterable[Tensor]] = []
@@ -69,7 +69,7 @@ class MixHandlers:
     @sentences
     def sizes(self, model: str) -> Any:
         """Offer the sizes that a model has."""
-        sizes = sizes_of(self.models.open(model).network)
+        sizes = sizes_of(self.models.open_generator(model, "layers to mix").network)
         return gr.update(choices=[(f"{size}", size) for size in sizes], value=sizes[1])
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import gradio as gr
 
 from sase_gan.ui import widgets
-from sase_gan.ui.events import AT_ONCE, READING, Action
-from sase_gan.ui.models import PYRAMID, Models
-from sase_gan.ui.one_picture import LONGEST_SIDE, MOST_FRAMES, SPEEDS, PictureHandlers
+from sase_gan.ui.entries import OF_ONE_PICTURE
+from sase_gan.ui.events import AT_ONCE, READING, Action, at_once
+from sase_gan.ui.models import Models
+from sase_gan.ui.one_picture import INSTANT, SPEEDS, PictureHandlers
+from sase_gan.ui.picture_drawing import LONGEST_SIDE, MOST_FRAMES
 from sase_gan.ui.training_view import TrainingPlace, status_html
 from sase_gan.ui.trainings import Trainings
 
@@ -18,13 +20,13 @@ BRUSH = gr.Brush(default_size=28, colors=["#c2410c", "#1d4ed8", "#15803d", "#fff
 def build(models: Models, trainings: Trainings) -> tuple[Action, TrainingPlace]:
     """Lay the tab out; returns what is done when it is opened, and where the training that works is shown."""
     handlers = PictureHandlers(models, trainings)
-    names = models.names(PYRAMID)
-    with gr.Accordion("Train on a picture", open=not names, elem_id="picture-training"), gr.Row():
+    names = models.names(*OF_ONE_PICTURE)
+    with gr.Accordion("Make a model of a picture", open=not names, elem_id="picture-training"), gr.Row():
         place = _build_training(handlers, trainings)
     with gr.Row():
         with gr.Column(scale=1, min_width=260):
             model = widgets.open_list(names, "Model of one picture", "picture-model")
-            hint = "" if names else "There is no model of one picture yet: train one above."
+            hint = "" if names else "There is no model of one picture yet: make one above."
             facts = {
                 "about": gr.Markdown(hint, elem_id="picture-about"),
                 "learnt": widgets.image_view(
@@ -40,6 +42,8 @@ def build(models: Models, trainings: Trainings) -> tuple[Action, TrainingPlace]:
                 facts["blank"] = _build_paint(handlers, model)
             with gr.Tab("Animate", id="animate", elem_id="tab-animate"):
                 _build_animation(handlers, model)
+            with gr.Tab("Analogy", id="analogy", elem_id="tab-analogy"):
+                _build_analogy(handlers, model)
     # Not only by hand: a training that ends chooses its model.
     Action(handlers.facts, [model], facts).on(model.change)
     place.shown["picture_models"] = model
@@ -56,17 +60,18 @@ def _build_training(handlers: PictureHandlers, trainings: Trainings) -> Training
             )
             upload = widgets.upload_view("picture-upload", visible=not bundled, height=200)
             name = gr.Textbox("my picture", label="Name of the run", max_length=40)
-            minutes = widgets.minutes_field(5)
+            preset = widgets.preset_list(SPEEDS, "picture-preset", INSTANT)
+            minutes = widgets.minutes_field(5, visible=False)
         with gr.Accordion("More", open=False):
             side = gr.Slider(32, 512, 128, step=8, label="Longest side in training")
-            preset = widgets.preset_list(SPEEDS, "picture-preset")
-        start = gr.Button("Train", variant="primary", elem_id="picture-start")
+        start = gr.Button("Start", variant="primary", elem_id="picture-start")
     with gr.Column(scale=2, min_width=300):
         status_now = status_html(trainings.state(), one_picture=True)
         status, stop, note = widgets.status_view(status_now, "picture-status", "picture-note")
         classes = ("pictures", "table", "late")
         samples = widgets.image_view("Samples of the newest stage", "picture-samples", *classes, buttons=LARGER)
     widgets.shown_for_uploads(source, upload)
+    at_once(preset.change, lambda how: gr.update(visible=how != INSTANT), [preset], [minutes])
     wishes = [source, upload, name, minutes, side, preset]
     started = Action(handlers.start, wishes, note, READING).on(start.click, api="train_picture")
     stopped = Action(handlers.stop, [], note, AT_ONCE).on(stop.click)
@@ -86,10 +91,12 @@ def _build_sizes(handlers: PictureHandlers, model: gr.Dropdown) -> gr.Slider:
     with gr.Row():
         scale = gr.Slider(0, 1, 0, step=1, label="Start scale", info="0 redraws everything; higher keeps the layout.")
         tiles = gr.Checkbox(False, label="Seamless tiles")
+        ways = [("New", "new"), ("Objects at their scale", "retarget"), ("Symmetric", "symmetric")]
+        manner = gr.Radio(ways, value="new", label="Manner", info="The others are of instant models.")
     go = gr.Button("Draw", variant="primary", elem_id="picture-draw")
     note = gr.Markdown("Draw new pictures like the one that was learnt, in its size or any other.")
     shown = {"gallery": _pictures("picture-sheet"), "note": note}
-    Action(handlers.draw, [model, width, height, seeds, scale, tiles], shown).on(go.click, api="draw_picture")
+    Action(handlers.draw, [model, width, height, seeds, scale, tiles, manner], shown).on(go.click, api="draw_picture")
     return scale
 
 
@@ -115,7 +122,8 @@ def _build_paint(handlers: PictureHandlers, model: gr.Dropdown) -> gr.ImageEdito
     gr.Markdown("Paint flat shapes in the main colours of the picture; they become its materials.")
     blank = widgets.editor("Your painting", "picture-painting", BRUSH)
     with gr.Row():
-        scale = gr.Number(1, label="Start scale", info="1 or 2 serve most paintings.", precision=0, minimum=1)
+        words = "0: chosen; 1 or 2 serve most paintings."
+        scale = gr.Number(0, label="Start scale", info=words, precision=0, minimum=0)
         seeds = gr.Textbox("0-3", label="Seeds", max_length=100)
     go = gr.Button("Make pictures of it", variant="primary", elem_id="picture-paint")
     note = gr.Markdown("")
@@ -126,8 +134,8 @@ def _build_paint(handlers: PictureHandlers, model: gr.Dropdown) -> gr.ImageEdito
 
 def _build_animation(handlers: PictureHandlers, model: gr.Dropdown) -> None:
     gr.Markdown(
-        "Let the picture move. A film shows what the network itself draws, so that it needs a training of some "
-        "minutes; after a try-out it has little to do with the picture."
+        "Let the picture move. Of a trained model a film shows what the network itself draws, so that it needs a "
+        "training of some minutes; after a try-out it has little to do with the picture."
     )
     with gr.Row():
         frames = gr.Slider(2, MOST_FRAMES, 60, step=1, label="Frames", info="Ten a second.")
@@ -141,3 +149,17 @@ def _build_animation(handlers: PictureHandlers, model: gr.Dropdown) -> None:
     film = widgets.film_view("picture-film")
     wishes = [model, frames, calm, pull, scale, seed]
     Action(handlers.animate, wishes, {**film, "note": note}).on(go.click, api="animate_picture")
+
+
+def _build_analogy(handlers: PictureHandlers, model: gr.Dropdown) -> None:
+    gr.Markdown("The layout of another picture, made of the matter of this one. Instant models do this.")
+    with gr.Row():
+        layout = widgets.upload_view("picture-layout", height=220)
+        with gr.Column(min_width=240):
+            words = "0: chosen; finer keeps more of its details."
+            scale = gr.Number(0, label="Start scale", info=words, precision=0, minimum=0)
+            seeds = gr.Textbox("0-3", label="Seeds", max_length=100)
+            go = gr.Button("Draw", variant="primary", elem_id="picture-analogy")
+    note = gr.Markdown("")
+    shown = {"gallery": _pictures("picture-analogies"), "note": note}
+    Action(handlers.analogy, [model, layout, scale, seeds], shown).on(go.click, api="analogy_picture")

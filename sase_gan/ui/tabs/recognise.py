@@ -21,9 +21,10 @@ from sase_gan.pixels import read_image
 from sase_gan.resizing import at_size
 from sase_gan.ui import widgets
 from sase_gan.ui.checks import chosen, number, sentences
+from sase_gan.ui.entries import CLASSIFIER, DETECTOR
 from sase_gan.ui.events import Action, relisted
 from sase_gan.ui.markup import attention_html, escaped, framing, quiet, weights_html
-from sase_gan.ui.models import CLASSIFIER, DETECTOR, Models
+from sase_gan.ui.models import Models
 from sase_gan.ui.pictures import enlarged, picture
 from sase_gan.ui.uploads import read_upload
 

@@ -11,9 +11,10 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
-from sase_gan.datasets.sources import bundled_data
+from sase_gan.datasets.sources import bundled_data, open_images
 from sase_gan.networks.channel_tables import IMAGE_SIZES
 from sase_gan.pixels import grid
+from sase_gan.runs.presets import ADVISED_IMAGES, FEWEST_IMAGES
 from sase_gan.ui import widgets
 from sase_gan.ui.checks import chosen, number, seed_number, sentences, time_limit
 from sase_gan.ui.events import BAR, READING, Action, at_once, reporter
@@ -21,7 +22,15 @@ from sase_gan.ui.markup import escaped
 from sase_gan.ui.pictures import picture
 from sase_gan.ui.training_view import TrainingPlace, describe_survey, start_sentence, status_html, status_sentence
 from sase_gan.ui.trainings import Trainings, checked_name
-from sase_gan.ui.uploads import SURVEY_SIDE, gather, keep_set, survey_set, temporary_folder, uploaded_set
+from sase_gan.ui.uploads import (
+    SURVEY_SIDE,
+    count_pictures,
+    gather,
+    keep_set,
+    survey_set,
+    temporary_folder,
+    uploaded_set,
+)
 
 PRESETS = {
     "auto": "Automatic",
@@ -30,6 +39,8 @@ PRESETS = {
     "smoke/low_shot": "A try-out of seconds",
 }
 SOURCES = ("upload", "faces")
+AUTO, INSTANT, NETWORK = "auto", "instant", "network"
+WAYS = (AUTO, INSTANT, NETWORK)
 FITS = ("crop", "pad")
 AUTOMATIC = 0
 MOST_PREVIEWED = 96
@@ -75,8 +86,9 @@ class TrainHandlers:
         kimg: float = 0,
         seed: float = 0,
         preset: str = "auto",
+        way: str = "auto",
     ) -> str:
-        """Start a training in a process of its own; returns a sentence.
+        """Make a model in a process of its own, at once or by training; returns a sentence.
 
         Args:
             source: "upload" for the uploaded files, "faces" for the bundled faces.
@@ -84,18 +96,42 @@ class TrainHandlers:
             minutes: Time limit, 0.1 to 10080; the run can be gone on with later.
             fit: How pictures become square: "crop" the middle, or "pad" with white.
             kimg: Thousand images to see at most; 0 for the preset's.
-            preset: "auto" chooses by the pictures and the machine; "smoke/low_shot" is a try-out of seconds.
+            preset: Of a network: "auto" chooses by the pictures and the machine; "smoke/low_shot" is a try-out of
+                seconds.
+            way: "instant" makes an instant model, which contains the pictures and draws at once, and to which minutes,
+                kimg and preset mean nothing; "network" trains one; "auto" makes an instant model of fewer than 30
+                pictures where no preset is named.
         """
         stem, limit = checked_name(name), time_limit(minutes)
         size = chosen(image_size, (AUTOMATIC, *IMAGE_SIZES), "The image size")
         options = ["--fit", chosen(fit, FITS, "The way to a square"), "--seed", str(seed_number(seed))]
         known = chosen(preset, tuple(PRESETS), "The preset")
+        most, instant = _thousand_images(kimg), self._is_instant(way, source, files, known)
+        least = 1 if instant else FEWEST_IMAGES
+        prepare = _pictures(source, files, lambda paths, folder: keep_set(paths, stem, folder, least=least))
+        if instant:
+            alone = source == "upload" and count_pictures(files) == 1
+            options = _instant_options(size, options[:2], options[2:], alone=alone)
+            return start_sentence(self.trainings.start(prepare, stem, options, instant=True))
         options += LIVE_OPTIONS if known == "auto" else ("--preset", known)
         options += [] if size == AUTOMATIC else ["--image-size", str(size)]
-        most = _thousand_images(kimg)
         options += [] if most is None else ["--kimg", f"{most:g}"]
-        prepare = _pictures(source, files, lambda paths, folder: keep_set(paths, stem, folder))
         return start_sentence(self.trainings.start(prepare, stem, options, minutes=limit))
+
+    def _is_instant(self, way: object, source: object, files: object, preset: str) -> bool:
+        how = chosen(way, WAYS, "The way")
+        return how == INSTANT or (how == AUTO and preset == AUTO and self.advised(source, files)[0] == INSTANT)
+
+    def advised(self, source: object, files: object) -> tuple[str, str]:
+        """Advise a way for pictures as `sase-gan train` chooses it, and why in one sentence."""
+        faces = source == "faces"
+        count = len(open_images(bundled_data("emoji-faces")).names) if faces else count_pictures(files)
+        if count == 0:
+            return INSTANT, ""
+        if count >= ADVISED_IMAGES:
+            return NETWORK, f"{count} pictures are enough to train a network; an instant model of them draws at once."
+        what = "One picture draws" if count == 1 else f"{count} pictures draw"
+        return INSTANT, f"{what} best at once, without training; a network would mostly learn near copies."
 
     @sentences
     def resume(self, run: str, minutes: float = 20, kimg: float = 0) -> str:
@@ -129,6 +165,12 @@ def _pictures(source: object, files: object, put: Callable[[list[Path], Path], P
     return partial(put, uploaded_set(files))
 
 
+def _instant_options(size: int, fit: list[str], seed: list[str], *, alone: bool) -> list[str]:
+    """The options of an instant model; one picture keeps its proportions, and its size is that of the longer side."""
+    sized = [] if size == AUTOMATIC else ["--max-size" if alone else "--image-size", str(size)]
+    return [*seed, *sized, *([] if alone else fit)]
+
+
 def _thousand_images(kimg: object) -> float | None:
     return None if kimg == 0 else number(kimg, 0.01, 1e6, "Thousand images")
 
@@ -146,10 +188,14 @@ def build(trainings: Trainings) -> TrainingPlace:
                 words = "Pictures, or one zip of them"
                 files = gr.File(label=words, visible=False, height=150, elem_id="train-files", **several)
                 name = gr.Textbox("faces", label="Name of the run", max_length=40, elem_id="train-name")
-                minutes = widgets.minutes_field(20, info="Stops then; you can go on later.")
+                ways = [("Pictures at once, no training", INSTANT), ("Train a network", NETWORK)]
+                first, why = handlers.advised("faces" if has_faces else "upload", None)
+                way = gr.Radio(ways, value=first, label="What to make of them", elem_id="train-way")
+                minutes = widgets.minutes_field(20, info="Stops then; you can go on later.", visible=first == NETWORK)
+            advice = gr.Markdown(why, elem_id="train-advice")
             with gr.Row():
                 check = gr.Button("Check the pictures", min_width=160)
-                start = gr.Button("Start training", variant="primary", min_width=160, elem_id="train-start")
+                start = gr.Button("Start", variant="primary", min_width=160, elem_id="train-start")
             with gr.Accordion("More", open=False, elem_id="train-more"):
                 sizes = [("Automatic", AUTOMATIC), *((f"{size} px", size) for size in IMAGE_SIZES)]
                 image_size = gr.Dropdown(sizes, value=AUTOMATIC, label="Image size", filterable=False)
@@ -170,13 +216,16 @@ def build(trainings: Trainings) -> TrainingPlace:
             words = "The pictures as they will be used"
             with gr.Row():
                 preview = widgets.image_view(words, "train-preview", "pictures", "table", **used)
-            words = "Samples: the same 64 seeds at every snapshot"
+            words = "Samples: the same seeds at every snapshot"
             samples = widgets.image_view(words, "train-samples", "pictures", "table", "late")
             curves = gr.HTML("", elem_id="train-curves")
     widgets.shown_for_uploads(source, files)
     looked = Action(handlers.check, [source, files, fit], [checked, preview], READING)
     at_once(looked.on(check.click, api="check_pictures").success, lambda: gr.update(visible=True), [], [preview])
-    wishes = [source, files, name, minutes, image_size, fit, kimg, seed, preset]
+    for trigger in (source.change, files.change):
+        at_once(trigger, handlers.advised, [source, files], [way, advice])
+    at_once(way.change, lambda how: gr.update(visible=how == NETWORK), [way], [minutes])
+    wishes = [source, files, name, minutes, image_size, fit, kimg, seed, preset, way]
     started = Action(handlers.start, wishes, note, READING).on(start.click, api="start_training")
     wishes = [runs, more_minutes, more_kimg]
     resumed = Action(handlers.resume, wishes, note, {}).on(resume.click, api="resume_training")

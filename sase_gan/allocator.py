@@ -1,0 +1,41 @@
+"""The C library's memory within a training: blocks that one step frees are kept for the next."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+# malloc.h of the GNU C library.
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+_LARGEST_KEPT = 2**30
+
+
+@contextmanager
+def freed_memory_kept() -> Iterator[bool]:
+    """Keep what is freed within the block for what is allocated next, and give it back to the system at the end.
+
+    By default the GNU C library asks the system for every block of more than 32 MiB anew, and the system hands it over
+    page by page, zeroed: at 256 px that takes five times as long as adding two maps. Yields whether anything was
+    changed: not for another C library, and not where the user has set `MALLOC_...` variables.
+    """
+    library = _settable_library()
+    if library is None:
+        yield False
+        return
+    library.mallopt(_MMAP_THRESHOLD, _LARGEST_KEPT)
+    library.mallopt(_TRIM_THRESHOLD, -1)  # never
+    try:
+        yield True
+    finally:
+        library.mallopt(_MMAP_THRESHOLD, 2**25)  # where its own rule ends up with blocks of that size
+        library.mallopt(_TRIM_THRESHOLD, 2**26)
+        library.malloc_trim(0)
+
+
+def _settable_library() -> ctypes.CDLL | None:
+    if platform.libc_ver()[0] != "glibc" or any(name.startswith("MALLOC_") for name in os.environ):
+        return None
+    return ctypes.CDLL(None)

@@ -1,0 +1,96 @@
+"""`sase-gan bench gpu` and `sase-gan bench history`: what is measured for the record of speed, and its plot."""
+
+from html import escape
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sase_gan.commands.options import DeviceOption, ThreadsOption
+
+RECORD = Path("results") / "speed.csv"
+
+
+def gpu(
+    image_size: Annotated[list[int] | None, typer.Option(help="Sides in pixels. [default: 256, 128, 512]")] = None,
+    batch_size: Annotated[list[int] | None, typer.Option(help="Pictures a step. [default: 8, 32, 64]")] = None,
+    steps: Annotated[int, typer.Option(min=1, help="Timed steps of each case.")] = 10,
+    minutes: Annotated[float, typer.Option(help="Begin no case that would end later.")] = 9.0,
+    device: DeviceOption = "cuda",
+    threads: ThreadsOption = None,
+    out: Annotated[Path, typer.Option(help="The record of speed to add to.")] = RECORD,
+) -> None:
+    """Time `gpu` in bfloat16 and float32 beside `paper_256` in float32, and add the figures to the record.
+
+    Needs nothing but the checkout: pictures are random, perceptual networks have random weights.
+    """
+    from sase_gan.commands.bench import print_table
+    from sase_gan.hardware import choose_hardware
+    from sase_gan.runs import speed_record, speed_sweep
+
+    hardware = choose_hardware(device, "32-true", threads)
+    chosen = list(speed_sweep.cases(tuple(image_size or (256, 128, 512)), tuple(batch_size or (8, 32, 64))))
+    speeds: dict[speed_sweep.Case, float] = {}
+    table, count = [], 0
+    for outcome in speed_sweep.sweep(chosen, hardware, steps=steps, seconds=60 * minutes):
+        count += 1
+        case, cost = outcome.case, outcome.cost
+        if cost is None:
+            table.append((str(case), "too little memory", "", "", ""))
+            continue
+        speeds[case] = cost.images_per_second
+        reference = speeds.get(case.reference)
+        ratio = cost.images_per_second / reference if reference else float("nan")
+        row = speed_record.Measurement(
+            day=speed_record.today(),
+            commit=speed_record.commit_of(Path(__file__).parent),
+            hardware=f"{hardware.name}, {hardware.threads} threads",
+            command=f"sase-gan bench gpu --device {device} --steps {steps}",
+            case=str(case),
+            value=cost.images_per_second,
+            unit="images/s",
+            reference=str(case.reference),
+            ratio=ratio,
+            share_of_peak=outcome.share_of_peak,
+            memory_mb=cost.peak_memory_mb,
+        )
+        speed_record.append(out, [row])
+        share = f"{outcome.share_of_peak:.0%}"
+        table.append((row.case, f"{row.value:.1f}", f"{ratio:.2f}x", share, f"{cost.peak_memory_mb:,.0f}"))
+    headings = ("case", "images/s", "speed", "share of peak", "peak MB")
+    print_table(f"training on {hardware.name}, {steps} steps", headings, table, words=1)
+    typer.echo(f"speed: against {speed_sweep.REFERENCE} in float32 at the same size and batch; added to {out}")
+    if count < len(chosen):
+        left = ", ".join(str(case) for case in chosen[count:])
+        typer.echo(f"no time was left for: {left}")
+
+
+def history(
+    record: Annotated[Path, typer.Argument(help="The record of speed.", show_default=True)] = RECORD,
+    out: Annotated[Path | None, typer.Option(help="The plot. [default: beside the record, as .html]")] = None,
+) -> None:
+    """Draw how the ratios of the record have moved, a panel for each case, and list its last figures."""
+    from sase_gan.commands.bench import print_table
+    from sase_gan.files import write_atomically
+    from sase_gan.report.plots import Line, lines_svg
+    from sase_gan.runs import speed_record
+
+    cases = speed_record.by_case(speed_record.read(record))
+    out = out or record.with_suffix(".html")
+    panels = []
+    for case, rows in cases.items():
+        line = Line("", list(range(1, len(rows) + 1)), [row.ratio for row in rows])
+        alt = f"Speed of {case} as a multiple of {rows[-1].reference}"
+        plot = lines_svg([line], alt=alt, x_label="measurement", level=1.0, level_label=rows[-1].reference)
+        panels.append(f"<h2>{escape(case)}</h2>\n{plot}")
+    page = '<!doctype html><meta charset="utf-8"><title>Speed</title><body style="font: 15px sans-serif">\n'
+    with write_atomically(out) as temporary:
+        temporary.write_text(page + "\n".join(panels))
+    last = [
+        (case, row.day, row.commit, f"{row.value:.4g} {row.unit}", f"{row.ratio:.2f}x")
+        for case, (*_, row) in cases.items()
+    ]
+    print_table(
+        f"the last measurement of each case in {record}", ("case", "day", "commit", "value", "ratio"), last, words=3
+    )
+    typer.echo(f"the plots are in {out}")

@@ -1,0 +1,164 @@
+"""What is worth knowing about the files of a set: what was left out, cut or changed, and what spoils it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from sase_gan.datasets.duplicates import DuplicatePair, find_duplicates, thumbnail
+from sase_gan.datasets.listing import LeftOut
+from sase_gan.datasets.sources import ImageSource
+from sase_gan.pixels import Picture
+from sase_gan.sixteen_bits import FULL_WHITE
+
+
+@dataclass(frozen=True)
+class ImageSetNotes:
+    """The notes tell what is worth knowing about the files of a set; shares are of the readable pictures, 0..1.
+
+    Attributes:
+        ignored: files that lie among the pictures and are none by their suffix.
+        jpeg_sources: how many pictures came from JPEG files, whose artefacts a generator learns too.
+        upscaled: names of those smaller than the image size.
+        grey_share: without any colour; transparent_share: with transparent pixels.
+        left_out: all files that were left out, by kind, those of `ignored` among them.
+        cut: names of those with further frames or pages, of which the first was read.
+        deep: names of those with 16 bits a value; white: the value of them that became 255.
+        flat: names of those that are one colour all over; hidden: of these, those whose drawing is lost on the
+            background behind their transparent pixels.
+        snapshots: how many of the pictures were drawn by which snapshot of ours, by its hash.
+    """
+
+    ignored: tuple[str, ...]
+    jpeg_sources: int
+    upscaled: tuple[str, ...]
+    duplicates: tuple[DuplicatePair, ...]
+    grey_share: float
+    transparent_share: float
+    non_square_share: float
+    smallest_side: int
+    largest_side: int
+    left_out: tuple[LeftOut, ...] = ()
+    cut: tuple[str, ...] = ()
+    deep: tuple[str, ...] = ()
+    white: int = FULL_WHITE
+    flat: tuple[str, ...] = ()
+    hidden: tuple[str, ...] = ()
+    snapshots: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A picture that was read, at the size of its set, with what its file was like."""
+
+    pixels: Tensor
+    thumbnail: Tensor
+    digest: str
+    width: int
+    height: int
+    jpeg: bool
+    transparent: bool
+    grey: bool
+    cut: bool
+    deep: bool
+    flat: bool
+    hidden: bool
+
+    @classmethod
+    def of(cls, picture: Picture, image: Image.Image, pixels: Tensor, digest: str) -> Self:
+        """Note what a picture is like: as it was decoded, and as `image` and its pixels uint8 [3, H, W]."""
+        return cls(
+            pixels=pixels,
+            thumbnail=thumbnail(image),
+            digest=digest,
+            width=picture.width,
+            height=picture.height,
+            jpeg=picture.file_format == "JPEG",
+            transparent=picture.transparent,
+            grey=bool((pixels == pixels[:1]).all()),
+            cut=picture.frames_left,
+            deep=picture.deep,
+            flat=bool((pixels == pixels[:, :1, :1]).all()),
+            hidden=picture.hidden,
+        )
+
+
+def make_notes(
+    source: ImageSource, names: tuple[str, ...], items: Sequence[Loaded], image_size: int | None
+) -> ImageSetNotes:
+    """Gather the notes of a set from its source and its pictures, of which there is at least one."""
+    count, thumbnails = len(items), torch.stack([item.thumbnail for item in items])
+    sides = [(min(item.width, item.height), max(item.width, item.height)) for item in items]
+
+    def those(*flags: bool) -> tuple[str, ...]:
+        return tuple(name for name, flag in zip(names, flags, strict=True) if flag)
+
+    return ImageSetNotes(
+        ignored=source.ignored,
+        jpeg_sources=sum(item.jpeg for item in items),
+        upscaled=those(*(short < (image_size or 0) for short, _ in sides)),
+        duplicates=find_duplicates(names, thumbnails, [item.digest for item in items]),
+        grey_share=sum(item.grey for item in items) / count,
+        transparent_share=sum(item.transparent for item in items) / count,
+        non_square_share=sum(short != long for short, long in sides) / count,
+        smallest_side=min(short for short, _ in sides),
+        largest_side=max(long for _, long in sides),
+        left_out=source.left_out,
+        cut=those(*(item.cut for item in items)),
+        deep=those(*(item.deep for item in items)),
+        white=source.white(),
+        flat=those(*(item.flat for item in items)),
+        hidden=those(*(item.hidden for item in items)),
+        snapshots=tuple(source.snapshots.most_common()),
+    )
+
+
+def losses_in_words(notes: ImageSetNotes, count: int) -> list[str]:
+    """Say what of a set's files is not in its pictures, or not as it was: a line a kind, with counts.
+
+    Args:
+        count: of the pictures.
+    """
+    lines = [
+        f"left out: {_counted(len(kind.names), 'file')}, {kind.why}: {_some(kind.names)}" for kind in notes.left_out
+    ]
+    if notes.cut:
+        lines.append(
+            f"cut: {_counted(len(notes.cut), 'file')} with several frames or pages, of which the first is read"
+        )
+    if notes.deep and notes.white < FULL_WHITE:
+        lines.append(
+            f"scaled: {_counted(len(notes.deep), 'picture')} of 16 bits that use {notes.white.bit_length()} of them: "
+            f"{notes.white} is white"
+        )
+    return [*lines, *_spoilt(notes, count)]
+
+
+def _spoilt(notes: ImageSetNotes, count: int) -> list[str]:
+    """Say what makes a training on the set pointless."""
+    lines = []
+    if notes.hidden:
+        lines.append(
+            f"lost: {_counted(len(notes.hidden), 'picture')} with a drawing on transparent ground that has the colour "
+            f"of the background: {_some(notes.hidden)}; choose another one, such as --background black"
+        )
+    rest = tuple(name for name in notes.flat if name not in set(notes.hidden))
+    if rest:
+        lines.append(f"empty: {_counted(len(rest), 'picture')} of one colour all over: {_some(rest)}")
+    # Pairs connect pictures that are the same: N - 1 of them leave one.
+    if count > 1 and sum(pair.kind == "exact" for pair in notes.duplicates) == count - 1:
+        lines.append(f"alike: all {count} pictures are the same one; nothing can be learnt from what is different")
+    return lines
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (" ..." if len(names) > 3 else "")

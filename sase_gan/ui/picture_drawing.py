@@ -1,0 +1,228 @@
+"""What the tab One picture draws with a model of one picture, trained or instant: each application in a method."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+from PIL import Image
+from torch import Tensor
+
+from sase_gan.drawing import applications, injection
+from sase_gan.drawing.applications import last_scale
+from sase_gan.errors import UsageError
+from sase_gan.networks.pyramid import Pyramid
+from sase_gan.recombination.model import Recombiner
+from sase_gan.resizing import at_size
+from sase_gan.ui.checks import chosen, number, seed_number, seed_numbers, sentences, switch, whole_number
+from sase_gan.ui.entries import OF_ONE_PICTURE
+from sase_gan.ui.events import BAR, reporter
+from sase_gan.ui.models import Models, Opened
+from sase_gan.ui.pictures import Drawn, Film, gallery, painted, picture, write_film
+from sase_gan.ui.uploads import read_upload
+
+LONGEST_SIDE = 1024
+MOST_DRAWN, MOST_FRAMES = 8, 200
+# An instant model takes about a fifth of a second a thousand pixels on one core: two to three minutes.
+MOST_PIXELS = 800_000
+NUM_COLOURS = 6
+WAYS = ("edit", "harmonise")
+MANNERS = ("new", "retarget", "symmetric")
+FRAMES_PER_SECOND = 10
+
+
+class PictureDrawing:
+    """What a model of one picture can do."""
+
+    def __init__(self, models: Models) -> None:
+        self.models = models
+
+    def _open(self, model: object) -> Opened[Pyramid | Recombiner]:
+        if not self.models.names(*OF_ONE_PICTURE):
+            raise UsageError("There is no model of one picture yet: make one above; an instant one takes seconds.")
+        return self.models.open_of_one_picture(model)
+
+    def _painted(
+        self, model: object, painting: dict[str, Any] | None
+    ) -> tuple[Opened[Pyramid | Recombiner], Tensor, Tensor]:
+        """The model, what was painted at its size, and where it was painted."""
+        opened = self._open(model)
+        composite, mask = painted(painting)
+        return opened, at_size(composite, opened.network.size), mask
+
+    @sentences
+    def draw(
+        self,
+        model: str,
+        width: float = 0,
+        height: float = 0,
+        seeds: str = "0-3",
+        start_scale: float = 0,
+        tiles: bool = False,
+        manner: str = "new",
+        progress: gr.Progress = BAR,
+    ) -> Drawn:
+        """Draw pictures like the one that was learnt, at any size.
+
+        Args:
+            width, height: In pixels, 16 to 1024; 0 for the trained one.
+            start_scale: Stages before it keep the layout of the picture; 0 redraws everything.
+            manner: "new"; of instant models also "retarget", objects at their scale, and "symmetric".
+        """
+        opened = self._open(model)
+        size = _size(opened.network, width, height)
+        numbers = seed_numbers(seeds, MOST_DRAWN)
+        scale = _start_scale(opened.network, start_scale)
+        how = chosen(manner, MANNERS, "The manner")
+        check_cost(opened.network, len(numbers), size)
+        if switch(tiles, "Seamless tiles"):
+            images = _tiles(opened.network, numbers, size, scale, how)
+        elif how == "new":
+            told = reporter(progress, "drawing")
+            images = applications.sample(
+                opened.network, numbers, size=size, start_scale=scale, batch_size=2, progress=told
+            )
+        elif how == "retarget":
+            images = applications.retarget(opened.network, size, seeds=numbers)
+        else:
+            images = applications.symmetric(opened.network, numbers, size=size)
+        text = {"snapshot": opened.digest, "start_scale": str(scale), "software": "sase_gan studio"}
+        note = f"{len(images)} picture{'s' * (len(images) > 1)} of {images.shape[3]} × {images.shape[2]} px."
+        return Drawn(gallery(images, numbers, text), note)
+
+    @sentences
+    def change(
+        self,
+        model: str,
+        painting: dict[str, Any] | None = None,
+        way: str = "edit",
+        start_scale: float = 0,
+        seed: float = 0,
+    ) -> tuple[Image.Image, str]:
+        """Make what was painted over the picture a part of it.
+
+        Args:
+            way: "edit" redraws around the change, "harmonise" keeps more of what was painted.
+            start_scale: The stage at which it enters, 1 redraws the most; 0 chooses.
+        """
+        how = chosen(way, WAYS, "The way")
+        opened, fitted, mask = self._painted(model, painting)
+        scale = _start_scale(opened.network, start_scale) or None
+        used = seed_number(seed)
+        drawn = (applications.edit if how == "edit" else applications.harmonise)(
+            opened.network, fitted, mask, scale, seeds=(used,)
+        )[0]
+        text = {"snapshot": opened.digest, "application": how, "seed": str(used)}
+        return picture(drawn, text), f"Seed {used}; outside the painted part the picture is untouched."
+
+    @sentences
+    def strip(self, model: str, painting: dict[str, Any] | None = None, seed: float = 0) -> Drawn:
+        """Show what each start scale makes of a painted picture, the coarsest first."""
+        opened, fitted, mask = self._painted(model, painting)
+        drawn = applications.strip(opened.network, fitted, mask, seed=seed_number(seed))
+        shown = [(picture(image), f"start scale {scale}") for scale, image in enumerate(drawn, start=1)]
+        return Drawn(shown, "The same change entering at every stage: early ones redraw it, late ones keep it.")
+
+    @sentences
+    def paint(
+        self, model: str, painting: dict[str, Any] | None = None, start_scale: float = 0, seeds: str = "0-3"
+    ) -> Drawn:
+        """Turn a flat painting into pictures of the learnt texture.
+
+        Args:
+            start_scale: The stage at which it enters; 1 or 2 serve most paintings, 0 chooses.
+        """
+        opened, fitted, _ = self._painted(model, painting)
+        scale = _start_scale(opened.network, start_scale) or None
+        numbers = seed_numbers(seeds, MOST_DRAWN)
+        check_cost(opened.network, len(numbers), opened.network.size)
+        drawn = applications.paint_to_image(opened.network, fitted, scale, seeds=numbers, colours=NUM_COLOURS)
+        text = {"snapshot": opened.digest, "application": "paint", "start_scale": str(scale or "chosen")}
+        return Drawn(gallery(drawn, numbers, text), "Each seed another picture of your painting.")
+
+    @sentences
+    def animate(
+        self,
+        model: str,
+        frames: float = 60,
+        calm: float = 0.9,
+        pull: float = 0.1,
+        start_scale: float = 0,
+        seed: float = 0,
+        progress: gr.Progress = BAR,
+    ) -> Film:
+        """Let the picture move, as a film (MP4) and an animation (GIF).
+
+        Args:
+            frames: 2 to 200, ten a second.
+            calm: Smoothness of the motion, 0 to 1.
+            pull: How strongly it is drawn back to the picture, 0 to 1.
+            start_scale: Stages before it stand still.
+        """
+        opened = self._open(model)
+        count = whole_number(frames, 2, MOST_FRAMES, "The number of frames")
+        check_cost(opened.network, count, opened.network.size)
+        film = applications.animate(
+            opened.network,
+            count,
+            seed=seed_number(seed),
+            start_scale=whole_number(start_scale, 0, 16, "The start scale"),
+            alpha=number(pull, 0, 1, "The pull"),
+            beta=number(calm, 0, 1, "The smoothness"),
+            progress=reporter(progress, "drawing the film"),
+        )
+        note = f"{count} frames."
+        return write_film(film, "animation", note, most_large=MOST_FRAMES, frames_per_second=FRAMES_PER_SECOND)
+
+    @sentences
+    def analogy(self, model: str, file: str | None = None, start_scale: float = 0, seeds: str = "0-3") -> Drawn:
+        """Draw the layout of another picture out of the learnt one; instant models only.
+
+        Args:
+            file: The picture whose layout is drawn.
+            start_scale: The level at which it enters, finer keeps more of its details; 0 chooses.
+        """
+        opened = self._open(model)
+        layout, numbers = read_upload(file), seed_numbers(seeds, MOST_DRAWN)
+        check_cost(opened.network, len(numbers), opened.network.size)
+        scale = _start_scale(opened.network, start_scale) or None
+        drawn = applications.analogy(opened.network, layout, seeds=numbers, start_scale=scale)
+        text = {"snapshot": opened.digest, "application": "analogy", "start_scale": str(scale or "chosen")}
+        return Drawn(gallery(drawn, numbers, text), "The layout of your picture, in the matter of the learnt one.")
+
+
+def check_cost(network: Pyramid | Recombiner, count: int, size: tuple[int, int]) -> None:
+    """Refuse what would keep everybody waiting for minutes.
+
+    Raises:
+        UsageError: for more pixels in all than an instant model draws in two or three minutes.
+    """
+    height, width = size
+    if isinstance(network, Recombiner) and count * height * width > MOST_PIXELS:
+        raise UsageError(
+            f"{count} pictures of {width} × {height} px would take an instant model many minutes; draw "
+            f"{max(1, MOST_PIXELS // (height * width))} at once, or smaller ones. The command sase-gan takes its time."
+        )
+
+
+def _start_scale(network: Pyramid | Recombiner, value: object) -> int:
+    return whole_number(value, 0, last_scale(network), "The start scale")
+
+
+def _size(network: Pyramid | Recombiner, width: object, height: object) -> tuple[int, int]:
+    def side(value: object, trained: int, what: str) -> int:
+        return trained if value in (0, None) else whole_number(value, 16, LONGEST_SIDE, what)
+
+    return side(height, network.size[0], "The height"), side(width, network.size[1], "The width")
+
+
+def _tiles(
+    network: Pyramid | Recombiner, seeds: list[int], size: tuple[int, int], start_scale: int, how: str
+) -> Tensor:
+    if how != "new":
+        raise UsageError("Seamless tiles are new pictures; choose the manner New, or leave the tiles out.")
+    if isinstance(network, Pyramid):
+        return injection.sample(network, seeds, size=size, start_scale=start_scale, padding="circular", batch_size=2)
+    if start_scale > 0:
+        raise UsageError("Seamless tiles of an instant model begin anew; set the start scale to 0.")
+    return applications.tile(network, seeds, size=size)
