@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from itertools import product
 
 import numpy as np
 import torch
@@ -68,12 +67,17 @@ class PatchPolish:
 
 
 def _spread(responses: Tensor, kernels: Tensor) -> Tensor:
-    """Add up kernels times responses `[1, kernels, h, w]` where they overlap: `conv_transpose2d` in half its time."""
-    patch, (high, wide) = kernels.shape[2], responses.shape[2:]
-    parts = (kernels.flatten(1).T @ responses.flatten(2)[0]).view(3, patch, patch, high, wide)
-    total = responses.new_zeros(1, 3, high + patch - 1, wide + patch - 1)
-    for y, x in product(range(patch), repeat=2):
-        total[0, :, y : y + high, x : x + wide] += parts[:, y, x]
+    """Add up kernels times responses `[1, kernels, h, w]` where they overlap: a third of `conv_transpose2d`'s time.
+
+    Each row of the kernels is a convolution along the lines; their results are added where the rows lie.
+    """
+    count, colours, patch, _ = kernels.shape
+    rows = kernels.permute(1, 2, 0, 3).flip(3).reshape(colours * patch, count, 1, patch)
+    lines = F.conv2d(responses, rows, padding=(0, patch - 1))[0].unflatten(0, (colours, patch))
+    high = responses.shape[2]
+    total = responses.new_zeros(1, colours, high + patch - 1, lines.shape[3])
+    for row in range(patch):
+        total[0, :, row : row + high] += lines[:, row]
     return total
 
 
@@ -108,13 +112,13 @@ def transported(values: Tensor, target: Tensor, exact: int = EXACT) -> Tensor:
         order = values.argsort(1)
         return torch.empty_like(values).scatter_(1, order, _stretched(target, values.shape[1]))
     lowest, highest = values.amin(1, keepdim=True), values.amax(1, keepdim=True)
-    place = (values - lowest) * (BINS / (highest - lowest).clamp_min(1e-6))
-    bins = place.long().clamp_(0, BINS - 1)
+    place = ((values - lowest) * (BINS / (highest - lowest).clamp_min(1e-6))).clamp_(max=BINS - 1e-3)
+    bins = place.int().long()  # in two steps, which is quicker than one
     counts = torch.zeros(len(values), BINS, dtype=torch.long, device=values.device)
     counts.scatter_add_(1, bins, torch.ones_like(bins))
     below = F.pad(counts.cumsum(1), (1, 0)).to(values.dtype) * ((target.shape[1] - 1) / values.shape[1])
     edges = _between(target, below)
-    return edges.gather(1, bins).lerp(edges.gather(1, bins + 1), place - bins)
+    return edges.gather(1, bins).lerp(edges[:, 1:].gather(1, bins), place.frac_())
 
 
 def _between(table: Tensor, place: Tensor) -> Tensor:
