@@ -134,7 +134,7 @@ def predict(
     from sase_gan.recognition.fit import choose_device
 
     model = load_classifier(snapshot, device=choose_device(device, threads))
-    source = open_images(pictures)
+    source = open_images(pictures, drawn=True)
     classes = model.config.classes
     probabilities = predict_pictures(model, (source.read(i) for i in range(len(source))))
     table = Table("picture", "classes")

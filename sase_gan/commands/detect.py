@@ -126,13 +126,13 @@ def predict(
 
     from sase_gan.datasets.sources import open_images
     from sase_gan.files import write_atomically
-    from sase_gan.pixels import write_png
+    from sase_gan.pixels import SHEET, write_png
     from sase_gan.recognition.detection.detector import detect, load_detector
     from sase_gan.recognition.detection.scores import draw_detections, listed_objects
     from sase_gan.recognition.fit import choose_device
 
     model = load_detector(snapshot, device=choose_device(device, threads))
-    source = open_images(pictures)
+    source = open_images(pictures, drawn=True)
     classes = model.config.classes
     listed = []
     console = Console()
@@ -141,7 +141,7 @@ def predict(
         (found,) = detect(model, [image])
         drawn = draw_detections(image, found, classes, threshold=threshold)
         # Names may hold folders; the drawn picture keeps them.
-        write_png(out / "drawn" / Path(name).with_suffix(".png"), drawn)
+        write_png(out / "drawn" / Path(name).with_suffix(".png"), drawn, SHEET)
         objects = listed_objects(found, classes, threshold=threshold)
         listed.append({"picture": name, "objects": objects})
         words = [f"{item['class']} {item['score']:.2f}" for item in objects]
