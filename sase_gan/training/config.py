@@ -17,7 +17,6 @@ from sase_gan.networks.pyramid_sizes import Size, dense_sizes, released_sizes
 from sase_gan.pixels import checked_colour
 from sase_gan.recombination.model import LARGEST_VARIETY
 
-
 Colour = Annotated[str, AfterValidator(checked_colour)]
 """A colour's name, or #rrggbb."""
 
