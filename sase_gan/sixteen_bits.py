@@ -20,6 +20,9 @@ def all_bits(image: Image.Image, file: BinaryIO) -> NDArray[np.int64]:
     """Read all 16 bits: [H, W, C]. Pillow reads them of grey pictures alone, torchvision of coloured PNGs.
 
     Of other coloured ones, TIFF files for example, the upper 8 bits are all that can be had.
+
+    Raises:
+        ValueError: for values outside 16 bits.
     """
     if image.mode.startswith("I"):
         image.load()

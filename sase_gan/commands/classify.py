@@ -66,9 +66,11 @@ def train(
         size = settings.pictures.evaluation_size or settings.pictures.image_size
         console.print(cost_in_words(settings.backbone, size))
         return
+    from sase_gan.places import try_folder
     from sase_gan.recognition.classification.training import fit_classifier
     from sase_gan.recognition.fit import choose_device
 
+    try_folder(folder)
     kind, parts = choose_device(device, threads), _open_parts(data, settings)
     result = fit_classifier(
         settings, *parts, folder, resume=resume is not None, device=kind, show_progress=console.is_terminal
@@ -93,11 +95,13 @@ def evaluate(
     threads: options.ThreadsOption = None,
 ) -> None:
     """Score a classifier on the held-out part of a data set."""
+    from sase_gan.places import try_folder
     from sase_gan.recognition.classification.classifier import load_classifier
     from sase_gan.recognition.classification.data import open_labelled
     from sase_gan.recognition.classification.scores import evaluate_classifier
     from sase_gan.recognition.fit import choose_device
 
+    try_folder(out)
     model = load_classifier(snapshot, device=choose_device(device, threads))
     test = open_labelled(data, "test", held_out=holdout, seed=seed)
     _report(evaluate_classifier(model, test, batch_size=batch_size), out, run_folder=snapshot.parent.parent)
@@ -129,10 +133,13 @@ def predict(
     from rich.table import Table
 
     from sase_gan.datasets.sources import open_images
+    from sase_gan.places import try_file
     from sase_gan.recognition.classification.classifier import load_classifier, predict_pictures
     from sase_gan.recognition.classification.scores import write_probabilities
     from sase_gan.recognition.fit import choose_device
 
+    if out is not None:
+        try_file(out)
     model = load_classifier(snapshot, device=choose_device(device, threads))
     source = open_images(pictures, drawn=True)
     classes = model.config.classes
@@ -166,9 +173,11 @@ def study(
     """Compare layers on one network: same budget, several seeds, mean and spread."""
     from rich.console import Console
 
+    from sase_gan.places import try_folder
     from sase_gan.recognition.classification.study import run_study, trained_record
     from sase_gan.recognition.fit import choose_device
 
+    try_folder(out)
     settings = _settings(preset, config, {}, set_values)
     kind, parts = choose_device(device, threads), _open_parts(data, settings)
     console = Console()

@@ -4,8 +4,7 @@ Copying is judged by the three figures of `originality`, beside what honest new 
 decides quality: pooled features prefer pictures with right textures and broken shapes, and a discriminator that was
 built on the same network lowers them without better pictures. So three are asked, pooled features, layout-aware
 features and network-free patches. The worst decides, but one that calls the pictures bad while all others call them
-good makes them no worse than amber. The limits are ours, set by eye on disturbed photographs and on drawings; they sort
-pictures into usable, visibly off and bad, and are no fine ruler.
+good makes them no worse than amber. The limits are ours, set by eye on disturbed pictures: no fine ruler.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -16,6 +16,7 @@ from sase_gan.datasets.images import ImageSet
 from sase_gan.datasets.notes import losses_in_words
 from sase_gan.errors import DataError, UsageError
 from sase_gan.hardware import Hardware, choose_hardware, is_first_process
+from sase_gan.places import try_folder
 from sase_gan.runs.again import NEWEST, RUNS, complete_at, going_on, newest_run, unfinished_like, words_of_completion
 from sase_gan.runs.folder import RunFolder, claim, next_free, open_run
 from sase_gan.runs.options import RunOptions, RunResult
@@ -47,6 +48,8 @@ def train(
     if request.resume is not None and (seen := complete_at(run, config)) is not None:
         report(words_of_completion(run, config, seen))
         return RunResult(run, seen, False, 0.0, 0.0)
+    if first:
+        try_folder(run.path)
     images = _load(task, config, request)
     _tell_losses(images, report)
     if request.resume is None and (equal := unfinished_like(config, images.digest, run.path.parent)) is not None:

@@ -126,7 +126,7 @@ def test_missing_weights_can_be_skipped(run: Run, faces: Tensor, tmp_path: Path)
     [
         ("empty", 4, "fakes holds no picture; PNG"),
         ("mixed rectangles", 4, "wide.png is 64 x 48 and wider.png is 80 x 48"),
-        ("text only", 4, "only other files (1 no picture by the suffix, such as a.txt)"),
+        ("text only", 4, r"only other files \(1 no picture by the suffix, such as a.txt\)"),
         ("broken", 4, "broken.png"),
         ("absent", 4, "does not exist"),
     ],
