@@ -42,7 +42,7 @@ def _by_ffmpeg(file: BinaryIO, container: str, layout: str) -> NDArray[np.int64]
     import av
 
     file.seek(0)
-    with av.open(file, format=container) as opened:
+    with av.open(file, mode="r", format=container) as opened:
         frame = next(opened.decode(video=0))
         return frame.to_ndarray(format=layout).astype(np.int64)
 
