@@ -436,11 +436,15 @@ def answer(path: Path) -> tuple[int, str]:
 
 def gist(inmate: Inmate, said: str, place: Path) -> str:
     """What is said about the inmate itself: the line about it, or the numbers."""
-    parts = re.findall(r"- ((?:Left out|Cut|Scaled|Lost|Empty|Alike)[^-]*?\.)(?: -|$)", said)
-    unreadable = re.search(r"Unreadable pictures - (.*?\))(?:;|$)", said)
     numbers = re.search(r"\d+ readable, \d+ unreadable", said)
-    found = [*([numbers[0]] if numbers else []), *parts, *([unreadable[1]] if unreadable else [])]
-    text = "; ".join(found) if numbers else said
+    if not numbers:
+        return said.replace(str(place), "PLACE").replace("|", r"\|")
+    kinds = ("Left out", "Cut", "Scaled", "Lost", "Empty", "Alike")
+    points = [point.split(" Unreadable pictures")[0] for point in said.split(" - ")[1:]]
+    told = [point for point in points if point.startswith(kinds) or "cannot be read" in point or "megapixels" in point]
+    # After the list the error counts what is in it.
+    told = [re.split(r" \d+ of \d+ pictures in |; replace or remove", point)[0] for point in told]
+    text = "; ".join([numbers[0], *told])
     return text.replace(str(place), "PLACE").replace(f"{place.name}: ", "").replace("|", r"\|")
 
 
