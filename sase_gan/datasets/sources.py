@@ -163,7 +163,9 @@ def open_images(path: Path | str, *, background: Colour = WHITE, drawn: bool = F
     path = Path(path).expanduser()
     if path.is_dir():
         if kind := output_folder_at(path):
-            raise DataError(f"{path} is a {kind} that sase-gan wrote, not a set of pictures; give the pictures' folder")
+            raise DataError(
+                f"{path} was written by sase-gan ({kind}) and is no set of pictures; give the pictures' folder"
+            )
         listing = Listing()
         places = list(walk(path, listing))
         return ImageSource(

@@ -53,14 +53,14 @@ def test_runs_and_samples_are_never_read_as_pictures_to_learn_from(folder: Path)
     source = open_images(folder)
     assert source.names == ("0.png", "1.png", "2.png")
     assert {kind.why: len(kind.names) for kind in source.left_out} == {
-        "a run that sase-gan wrote": 1,
+        "written by sase-gan (run)": 1,
         listing.DRAWN: 4,
         listing.SHEETS: 2,
     }
     # The digest is that of the pictures alone, so a run goes on although its folder lies among them.
     expected = torch.stack([read_image(folder / f"{index}.png") for index in range(3)])
     assert torch.equal(load_image_set(folder, image_size=None).images, expected)
-    with pytest.raises(DataError, match=r"is a run that sase-gan wrote, not a set of pictures"):
+    with pytest.raises(DataError, match=r"was written by sase-gan \(run\) and is no set of pictures"):
         open_images(run.path)
     with pytest.raises(DataError, match=r"holds no picture, only other files \(4 drawn by sase-gan"):
         open_images(folder / "samples")
