@@ -124,6 +124,16 @@ def parse_colour(text: str) -> Colour:
     return red, green, blue
 
 
+def checked_colour(text: str) -> str:
+    """Return a colour's text as it is.
+
+    Raises:
+        UsageError: as `parse_colour`.
+    """
+    parse_colour(text)
+    return text
+
+
 def decode_picture(
     source: Path | str | BinaryIO,
     *,
@@ -292,6 +302,13 @@ def grid(images: Tensor, columns: int | None = None, padding: int = 2, backgroun
         top, left = padding + index // columns * step_y, padding + index % columns * step_x
         canvas[:, top : top + height, left : left + width] = image
     return canvas
+
+
+def write_sheet(
+    path: Path | str, images: Tensor, text: Mapping[str, str] | None = None, *, columns: int | None = None
+) -> None:
+    """Write uint8 [N, 3, H, W] as one PNG, see `grid`, marked as a sheet: it is never taken for a picture of a set."""
+    write_png(path, grid(images, columns=columns), {**SHEET, **(text or {})})
 
 
 @contextmanager

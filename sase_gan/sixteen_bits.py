@@ -3,12 +3,14 @@
 from typing import BinaryIO
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 
 FULL_WHITE = 65535
 """The value that is white in a picture which uses its 16 bits."""
+
+_FFMPEG = {"PNG": "png_pipe", "TIFF": "tiff_pipe"}
+_LAYOUTS = {"RGB": "rgb48le", "RGBA": "rgba64le"}
 
 
 def is_deep(image: Image.Image) -> bool:
@@ -17,9 +19,9 @@ def is_deep(image: Image.Image) -> bool:
 
 
 def all_bits(image: Image.Image, file: BinaryIO) -> NDArray[np.int64]:
-    """Read all 16 bits: [H, W, C]. Pillow reads them of grey pictures alone, torchvision of coloured PNGs.
+    """Read all 16 bits: [H, W, C]. Pillow reads them of grey pictures alone, FFmpeg of coloured PNG and TIFF files too.
 
-    Of other coloured ones, TIFF files for example, the upper 8 bits are all that can be had.
+    Of others the upper 8 bits are all that can be had.
 
     Raises:
         ValueError: for values that 16 bits do not hold.
@@ -30,15 +32,19 @@ def all_bits(image: Image.Image, file: BinaryIO) -> NDArray[np.int64]:
         if values.min() < 0 or values.max() > FULL_WHITE:
             raise ValueError(f"its values reach from {values.min()} to {values.max()}, more than 16 bits")
         return values[..., None]
-    if image.format == "PNG":
-        from torchvision.io import ImageReadMode, decode_png
-
-        file.seek(0)
-        content = torch.frombuffer(bytearray(file.read()), dtype=torch.uint8)
-        mode = ImageReadMode.RGB_ALPHA if "A" in image.mode else ImageReadMode.RGB
-        return decode_png(content, mode).permute(1, 2, 0).numpy().astype(np.int64)
+    if image.format in _FFMPEG and image.mode in _LAYOUTS:
+        return _by_ffmpeg(file, _FFMPEG[image.format], _LAYOUTS[image.mode])
     image.load()
     return np.asarray(image).astype(np.int64) * 257
+
+
+def _by_ffmpeg(file: BinaryIO, container: str, layout: str) -> NDArray[np.int64]:
+    import av
+
+    file.seek(0)
+    with av.open(file, mode="r", format=container) as opened:
+        frame = next(opened.decode(video=0))
+        return frame.to_ndarray(format=layout).astype(np.int64)
 
 
 def scaled(values: NDArray[np.int64], white: int) -> Image.Image:

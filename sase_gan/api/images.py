@@ -12,7 +12,7 @@ from torch import Tensor
 
 from sase_gan.drawing.recipes import Recipe
 from sase_gan.files import write_atomically
-from sase_gan.pixels import grid, to_pillow, write_png
+from sase_gan.pixels import SHEET, grid, to_pillow, write_png
 from sase_gan.recombination.sources import origin_of, source_sheet
 
 
@@ -37,7 +37,7 @@ class Origins:
         for file, image, sources in zip(files, pixels, self.sources, strict=False):
             origin = origin_of(sources, self.pictures)
             stem = folder / file.removesuffix(".png")
-            write_png(Path(f"{stem}.sources.png"), source_sheet(image, sources, self.pictures, origin), {})
+            write_png(Path(f"{stem}.sources.png"), source_sheet(image, sources, self.pictures, origin), SHEET)
             with write_atomically(Path(f"{stem}.sources.json")) as temporary:
                 temporary.write_text(json.dumps(origin.to_json(self.names), indent=1))
 
@@ -110,7 +110,7 @@ class Images:
             write_png(folder / name, pixels, {**self.text, "seed": str(recipe.seed), **moved})
         if self.origins is not None:
             self.origins.save(folder, files, self.pixels)
-        write_png(folder / "grid.png", grid(self.pixels), {**self.text, "seeds": listed(self.recipes)})
+        write_png(folder / "grid.png", grid(self.pixels), {**SHEET, **self.text, "seeds": listed(self.recipes)})
         return folder / "grid.png"
 
 

@@ -66,9 +66,11 @@ def train(
         size = settings.pictures.evaluation_size or settings.pictures.image_size
         console.print(cost_in_words(settings.backbone, size))
         return
+    from sase_gan.places import try_folder
     from sase_gan.recognition.classification.training import fit_classifier
     from sase_gan.recognition.fit import choose_device
 
+    try_folder(folder)
     kind, parts = choose_device(device, threads), _open_parts(data, settings)
     result = fit_classifier(
         settings, *parts, folder, resume=resume is not None, device=kind, show_progress=console.is_terminal
@@ -93,11 +95,13 @@ def evaluate(
     threads: options.ThreadsOption = None,
 ) -> None:
     """Score a classifier on the held-out part of a data set."""
+    from sase_gan.places import try_folder
     from sase_gan.recognition.classification.classifier import load_classifier
     from sase_gan.recognition.classification.data import open_labelled
     from sase_gan.recognition.classification.scores import evaluate_classifier
     from sase_gan.recognition.fit import choose_device
 
+    try_folder(out)
     model = load_classifier(snapshot, device=choose_device(device, threads))
     test = open_labelled(data, "test", held_out=holdout, seed=seed)
     _report(evaluate_classifier(model, test, batch_size=batch_size), out, run_folder=snapshot.parent.parent)
@@ -129,12 +133,15 @@ def predict(
     from rich.table import Table
 
     from sase_gan.datasets.sources import open_images
+    from sase_gan.places import try_file
     from sase_gan.recognition.classification.classifier import load_classifier, predict_pictures
     from sase_gan.recognition.classification.scores import write_probabilities
     from sase_gan.recognition.fit import choose_device
 
+    if out is not None:
+        try_file(out)
     model = load_classifier(snapshot, device=choose_device(device, threads))
-    source = open_images(pictures)
+    source = open_images(pictures, drawn=True)
     classes = model.config.classes
     probabilities = predict_pictures(model, (source.read(i) for i in range(len(source))))
     table = Table("picture", "classes")
@@ -167,10 +174,12 @@ def study(
     """Compare layers on one network: same budget, several seeds, mean and spread; as `sase-gan study` does."""
     from functools import partial
 
+    from sase_gan.places import try_folder
     from sase_gan.recognition.fit import choose_device
     from sase_gan.studies.harness import run_study
     from sase_gan.studies.recognition import run_classification, study_of_layers
 
+    try_folder(out)
     settings = _settings(preset, config, {}, set_values)
     choose_device(device, threads)  # a wrong one is told before anything is trained
     names = [name.strip() for name in variants.split(",")]

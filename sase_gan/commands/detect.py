@@ -62,10 +62,12 @@ def train(
         count = count_detector_parameters(settings.backbone, settings.detector, classes=80)
         console.print(f"{count:,} parameters with 80 classes")
         return
+    from sase_gan.places import try_folder
     from sase_gan.recognition.detection.coco import open_coco
     from sase_gan.recognition.detection.training import fit_detector
     from sase_gan.recognition.fit import choose_device
 
+    try_folder(folder)
     kind, test = choose_device(device, threads), open_coco(data, "test")
     result = fit_detector(
         settings,
@@ -89,11 +91,13 @@ def evaluate(
     threads: options.ThreadsOption = None,
 ) -> None:
     """Score a detector on the test part of a data set."""
+    from sase_gan.places import try_folder
     from sase_gan.recognition.detection.coco import open_coco
     from sase_gan.recognition.detection.detector import load_detector
     from sase_gan.recognition.detection.scores import evaluate_detector
     from sase_gan.recognition.fit import choose_device
 
+    try_folder(out)
     model = load_detector(snapshot, device=choose_device(device, threads))
     test = open_coco(data, "test")
     _report(model, test, *evaluate_detector(model, test, batch_size=batch_size), out, snapshot.parent.parent)
@@ -126,13 +130,15 @@ def predict(
 
     from sase_gan.datasets.sources import open_images
     from sase_gan.files import write_atomically
-    from sase_gan.pixels import write_png
+    from sase_gan.pixels import SHEET, write_png
+    from sase_gan.places import try_folder
     from sase_gan.recognition.detection.detector import detect, load_detector
     from sase_gan.recognition.detection.scores import draw_detections, listed_objects
     from sase_gan.recognition.fit import choose_device
 
+    try_folder(out)
     model = load_detector(snapshot, device=choose_device(device, threads))
-    source = open_images(pictures)
+    source = open_images(pictures, drawn=True)
     classes = model.config.classes
     listed = []
     console = Console()
@@ -141,7 +147,7 @@ def predict(
         (found,) = detect(model, [image])
         drawn = draw_detections(image, found, classes, threshold=threshold)
         # Names may hold folders; the drawn picture keeps them.
-        write_png(out / "drawn" / Path(name).with_suffix(".png"), drawn)
+        write_png(out / "drawn" / Path(name).with_suffix(".png"), drawn, SHEET)
         objects = listed_objects(found, classes, threshold=threshold)
         listed.append({"picture": name, "objects": objects})
         words = [f"{item['class']} {item['score']:.2f}" for item in objects]

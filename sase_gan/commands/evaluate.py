@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sase_gan.commands.compare import verdict_text
-from sase_gan.commands.options import DeviceOption, WeightsDirOption, split_names
+from sase_gan.commands.options import BackgroundOption, DeviceOption, WeightsDirOption, split_names
 
 if TYPE_CHECKING:
     from sase_gan.evaluation.options import EvaluationOptions
@@ -55,6 +55,7 @@ def evaluate(
         ),
     ] = None,
     fit: Annotated[str, typer.Option(help="How pictures become square: crop or pad.")] = "crop",
+    background: BackgroundOption = None,
     truncation: Annotated[
         float | None, typer.Option(min=0.0, max=2.0, help="Below 1: typical pictures. [default: 1]")
     ] = None,
@@ -89,6 +90,7 @@ def evaluate(
         holdout_seed=holdout_seed,
         image_size=image_size,
         fit=fit,
+        background=background or "white",
         truncation=truncation,
         licence=licence,
         weights_dir=weights_dir,

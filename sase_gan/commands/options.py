@@ -59,6 +59,32 @@ PassOption = Annotated[int, typer.Option("--batch-size", min=1, help="Pictures a
 ResumeOption = Annotated[Path | None, typer.Option("--resume", help="Go on with this run folder.")]
 
 
+def samples_folder(source: str, kind: str = "samples") -> Path:
+    """Name a folder for what is drawn, of each snapshot its own: `samples/RUN-SNAPSHOT`.
+
+    Raises:
+        DataError: if there is no such model.
+    """
+    from sase_gan.api.models import find_snapshot
+
+    folder = find_snapshot(source).resolve()
+    in_run = folder.parent.name == "snapshots"
+    name = f"{folder.parent.parent.name}-{folder.name}" if in_run else Path(source).resolve().name
+    return Path(kind) / name
+
+
+def tell_others(folder: Path, digest: str | None) -> None:
+    """Say so where pictures of another snapshot lie in the folder: measured together they would be a mixture."""
+    from sase_gan.datasets.own_output import drawn_in
+
+    others = sum(count for other, count in drawn_in(folder).items() if other != digest)
+    if others:
+        typer.echo(
+            f"{folder} also holds {others} pictures of another snapshot; choose another --out to keep them apart",
+            err=True,
+        )
+
+
 def split_names(text: str | None) -> tuple[str, ...] | None:
     """Read names with commas between them; None stays None, and so does an empty text."""
     return tuple(name.strip() for name in text.split(",") if name.strip()) if text else None

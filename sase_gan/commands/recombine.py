@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from sase_gan.commands.options import DeviceOption
+from sase_gan.commands.options import DeviceOption, samples_folder, tell_others
 
 
 def recombine(
@@ -34,11 +34,15 @@ def recombine(
     ] = None,
     variety: Annotated[float | None, typer.Option(help="As of sample.")] = None,
     sources: Annotated[bool, typer.Option("--sources", help="As of sample.")] = False,
-    out: Annotated[Path, typer.Option(help="Folder for the pictures.")] = Path("recombined"),
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for the pictures. [default: recombined/ with a folder for each snapshot]"),
+    ] = None,
     device: DeviceOption = "auto",
 ) -> None:
     """Draw without training, bound: regions from chosen training pictures, or variations of a photograph."""
     from sase_gan.api.sample import sample
+    from sase_gan.places import try_folder
 
     control: dict[str, Any] = {
         "bound": [_masked(text) for text in only or ()],
@@ -48,8 +52,11 @@ def recombine(
         "strength": strength,
         "mask": mask,
     }
+    out = out or samples_folder(source, "recombined")
+    try_folder(out)
     images = sample(source, seeds, control=control, variety=variety, sources=sources, device=device)
     images.save(out)
+    tell_others(out, images.text.get("snapshot"))
     typer.echo(f"{len(images)} pictures of {images.model} in {out}")
 
 

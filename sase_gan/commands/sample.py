@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from sase_gan.commands.options import DeviceOption, SizeOption, ThreadsOption, parse_size
+from sase_gan.commands.options import DeviceOption, SizeOption, ThreadsOption, parse_size, samples_folder, tell_others
 
 
 def sample(
@@ -19,7 +19,9 @@ def sample(
             "17, and 17@60.0.12, a neighbour of it."
         ),
     ] = "0-63",
-    out: Annotated[Path, typer.Option(help="Folder for the pictures.")] = Path("samples"),
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the pictures. [default: samples/ with a folder for each snapshot]")
+    ] = None,
     truncation: Annotated[float, typer.Option(help="0 to 2; below 1 is more typical and less varied.")] = 1.0,
     noise: Annotated[str, typer.Option(help="random, fixed or off.")] = "random",
     grid_only: Annotated[bool, typer.Option("--grid-only", help="Write grid.png alone.")] = False,
@@ -65,6 +67,7 @@ def sample(
     from sase_gan.api.sample import sample as draw
     from sase_gan.errors import UsageError
     from sase_gan.hardware import choose_hardware
+    from sase_gan.places import try_folder
 
     choose_hardware(device, threads=threads)
     wanted = parse_size(size)
@@ -74,6 +77,8 @@ def sample(
             "--walk and --truncation keep the trained size and begin at scale 0; leave them out, or leave out --size "
             "and --start-scale"
         )
+    out = out or samples_folder(source)
+    try_folder(out)
     if walk is not None:
         if sources or variety is not None:
             raise UsageError("--walk draws a film, without --sources and --variety; leave them out")
@@ -84,6 +89,7 @@ def sample(
     options |= {"variety": variety, "sources": sources}
     images = draw(source, seeds, size=wanted or ((height, width) if width or height else None), **options)
     images.save(out, grid_only=grid_only)
+    tell_others(out, images.text.get("snapshot"))
     typer.echo(f"{len(images)} pictures of {images.model} in {out}")
 
 

@@ -26,11 +26,13 @@ def scenes(
     from sase_gan.evaluation.options import EvaluationOptions, settle_figures
     from sase_gan.evaluation.pairs import run_pairs
     from sase_gan.hardware import choose_hardware
+    from sase_gan.places import try_folder
     from sase_gan.runs.options import RunOptions
     from sase_gan.runs.presets import choose_one_shot_preset
     from sase_gan.runs.scenes import train_scenes
     from sase_gan.runs.tasks import TASKS, kind_of_preset
 
+    try_folder(out)
     hardware = choose_hardware(device, threads=threads)
     preset = preset or choose_one_shot_preset(gpu=hardware.kind != "cpu")[0]
     kind = kind_of_preset(preset, "one_shot")

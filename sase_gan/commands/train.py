@@ -23,6 +23,7 @@ def train(
     batch_size: Annotated[int | None, typer.Option(help="Pictures a step on each device.")] = None,
     seed: Annotated[int | None, typer.Option(help="Everything random follows from it.")] = None,
     fit: Annotated[str | None, typer.Option(help="crop (centre square) or pad; never a stretch.")] = None,
+    background: options.BackgroundOption = None,
     holdout: options.HoldoutOption = None,
     settings: options.SettingsOption = None,
     resume: Annotated[
@@ -64,6 +65,7 @@ def train(
         batch_size=batch_size,
         seed=seed,
         fit=fit,
+        background=background,
         holdout=holdout,
         resume=resume,
         device=device,

@@ -109,7 +109,7 @@ def walk(root: Path, listing: Listing) -> Iterator[str]:
         seen.add(real)
         place = Path(folder).relative_to(root)
         if place.parts and (kind := output_folder(set(children), set(files))):
-            listing.leave_out(f"a {kind} that sase-gan wrote", place.as_posix())
+            listing.leave_out(f"written by sase-gan ({kind})", place.as_posix())
             children.clear()
             continue
         # Without a fixed order, the links decide by chance which of two ways to one folder counts.

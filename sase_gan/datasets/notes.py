@@ -125,7 +125,7 @@ def losses_in_words(notes: ImageSetNotes, count: int) -> list[str]:
         count: of the pictures.
     """
     lines = [
-        f"left out: {_counted(len(kind.names), 'file')}, {kind.why}: {_some(kind.names)}" for kind in notes.left_out
+        f"left out, {kind.why}: {_counted(len(kind.names), 'file')} ({_some(kind.names)})" for kind in notes.left_out
     ]
     if notes.cut:
         lines.append(

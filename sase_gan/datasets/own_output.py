@@ -5,6 +5,8 @@ carries `sase_gan: sheet`. Runs, snapshots and evaluations are folders, known by
 """
 
 import struct
+from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -41,6 +43,16 @@ def output_folder_at(path: Path) -> str | None:
         return None
     folders = {entry.name for entry in entries if entry.is_dir()}
     return output_folder(folders, {entry.name for entry in entries} - folders)
+
+
+def drawn_in(folder: Path) -> Counter[str]:
+    """Count the pictures in a folder that were drawn by a snapshot, by its hash."""
+    found: Counter[str] = Counter()
+    for path in folder.glob("*.png"):
+        with suppress(OSError), path.open("rb") as file:
+            if (mark := mark_of(file)) and mark[0] == "drawn":
+                found[mark[1]] += 1
+    return found
 
 
 def mark_of(file: BinaryIO) -> tuple[str, str] | None:

@@ -27,7 +27,7 @@ from sase_gan.datasets.own_output import output_folder_at
 from sase_gan.errors import DataError, UsageError
 from sase_gan.files import check_pictures_exist
 from sase_gan.formats import HEIC_PACKAGE, READ_KINDS, needs_package, suffixes
-from sase_gan.pixels import WHITE, Colour, Picture, decode_picture, to_tensor
+from sase_gan.pixels import WHITE, Colour, Picture, decode_picture, open_regular, to_tensor
 
 MAX_MEMBER_BYTES = 512 * 2**20
 """A zip member that unpacks to more is refused; the number of pixels is limited by `pixels.MAX_PIXELS` besides."""
@@ -70,9 +70,17 @@ class ImageSource:
                 self._white = find_white(len(self), self.names, self.open)
             return self._white
 
+    def path_of(self, index: int) -> Path:
+        """Tell where the file of picture `index` is, of a folder or a single file."""
+        return self.path / self._places[index]
+
     def open(self, index: int) -> BinaryIO:
-        """Open the bytes of picture `index`."""
-        return (self.path / self._places[index]).open("rb")
+        """Open the bytes of picture `index`.
+
+        Raises:
+            DataError: the file is empty, or no regular file any more.
+        """
+        return open_regular(self.path_of(index))
 
     def decode(self, index: int, *, at_least: int | None = None) -> Picture:
         """Decode picture `index` and tell what its file was like; `at_least` as in `pixels.decode_picture`.
@@ -155,14 +163,16 @@ def open_images(path: Path | str, *, background: Colour = WHITE, drawn: bool = F
     path = Path(path).expanduser()
     if path.is_dir():
         if kind := output_folder_at(path):
-            raise DataError(f"{path} is a {kind} that sase-gan wrote, not a set of pictures; give the pictures' folder")
+            raise DataError(
+                f"{path} was written by sase-gan ({kind}) and is no set of pictures; give the pictures' folder"
+            )
         listing = Listing()
         places = list(walk(path, listing))
         return ImageSource(
             path,
             list_names(
                 places,
-                lambda place: (path / place).open("rb"),
+                lambda place: open_regular(path / place),
                 listing,
                 drawn=drawn,
                 regular=lambda place: is_regular(path / place),

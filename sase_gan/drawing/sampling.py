@@ -147,13 +147,18 @@ def sample_images(
         UsageError: for a truncation outside 0 to 2, a seed out of range, or no seed.
     """
     check_truncation(truncation)
-    parts = []
+    check_seeds(seeds)
+    images: Tensor | None = None
+    done = 0
     for part in batches(seeds, batch_size, progress):
         inputs = truncated(network, draw_inputs(network, part, noise=noise), truncation)
-        parts.append(draw_images(network, inputs, sources=sources, shares=shares))
-    if not parts:
-        check_seeds(seeds)
-    return torch.cat(parts)
+        drawn = draw_images(network, inputs, sources=sources, shares=shares)
+        # Batches go to their place at once: joined at the end, they would take twice the memory.
+        images = drawn.new_empty(len(seeds), *drawn.shape[1:]) if images is None else images
+        images[done : done + len(drawn)] = drawn
+        done += len(drawn)
+    assert images is not None  # there is a seed
+    return images
 
 
 def check_truncation(truncation: float) -> None:

@@ -24,7 +24,7 @@ from sase_gan.metrics.records import (
     write_json,
 )
 from sase_gan.metrics.tables import write_figures
-from sase_gan.pixels import grid, write_png
+from sase_gan.pixels import SHEET, grid, write_png
 
 GRID_PICTURES = 64
 
@@ -86,7 +86,7 @@ def _grid(images: Tensor) -> Tensor:
 
 
 def _write(path: Path, image: Tensor) -> str:
-    write_png(path, image)
+    write_png(path, image, SHEET)
     return f"{path.parent.name}/{path.name}"
 
 

@@ -19,6 +19,8 @@ from sase_gan.metrics.feature_store import FeatureStore, default_cache_folder
 from sase_gan.metrics.request import Protocol, Request, named_protocol
 from sase_gan.metrics.request import resolve as resolve_request
 from sase_gan.networks.load import learned_from_one_picture, network_class
+from sase_gan.pixels import Colour, parse_colour
+from sase_gan.places import try_folder
 from sase_gan.recombination.model import Recombiner
 from sase_gan.runs.folder import is_run, open_run
 from sase_gan.snapshot import is_snapshot
@@ -44,6 +46,7 @@ class EvaluationOptions:
     holdout_seed: int = 0
     image_size: int | None = None
     fit: str = "crop"
+    background: str = "white"
     truncation: float | None = None
     licence: str | None = None
     weights_dir: Path | None = None
@@ -83,6 +86,11 @@ class Plan:
     def folder(self) -> Path:
         """Where the record goes."""
         return self.options.out or Path(f"evaluation-{self.options.source.resolve().stem}")
+
+    @property
+    def background(self) -> Colour:
+        """The colour behind transparent pixels."""
+        return parse_colour(self.options.background)
 
     @property
     def fit(self) -> Fit:
@@ -156,10 +164,14 @@ def _plan(
     options: EvaluationOptions, protocol: Protocol, request: Request, command: str, run: Path | None = None
 ) -> Plan:
     device = choose_hardware(options.device).device
+    parse_colour(options.background)
     snapshot = is_snapshot(options.source)
     of_one_picture = snapshot and learned_from_one_picture(options.source)
     store = FeatureStore(None if options.no_cache else options.cache or default_cache_folder())
-    return Plan(options, protocol, request, command, run, snapshot, of_one_picture, device, store)
+    plan = Plan(options, protocol, request, command, run, snapshot, of_one_picture, device, store)
+    # After all its work is too late to find out.
+    try_folder(plan.folder)
+    return plan
 
 
 def _from_run(options: EvaluationOptions) -> tuple[Path | None, EvaluationOptions]:
@@ -182,6 +194,7 @@ def _from_run(options: EvaluationOptions) -> tuple[Path | None, EvaluationOption
     if options.real is None and data.get("path") and not learned_from_one_picture(source):
         changes["real"] = Path(data["path"])
         changes["fit"] = data.get("fit", options.fit)
+        changes["background"] = data.get("background", options.background)
         changes["licence"] = options.licence or data.get("licence")
         if options.holdout is None and data.get("holdout"):
             changes["holdout"], changes["holdout_seed"] = str(data["holdout"]), int(config.get("seed", 0))
@@ -194,7 +207,18 @@ def _command(options: EvaluationOptions) -> str:
     if options.real is not None:
         words += ["--real", _as_typed(options.real)]
     defaults = EvaluationOptions(options.source)
-    for name in ("protocol", "count", "seed", "holdout", "holdout_seed", "image_size", "fit", "truncation", "licence"):
+    for name in (
+        "protocol",
+        "count",
+        "seed",
+        "holdout",
+        "holdout_seed",
+        "image_size",
+        "fit",
+        "background",
+        "truncation",
+        "licence",
+    ):
         value = getattr(options, name)
         if value != getattr(defaults, name):
             words += [f"--{name.replace('_', '-')}", _as_typed(Path(value)) if name == "holdout" else str(value)]

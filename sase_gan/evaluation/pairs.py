@@ -8,11 +8,13 @@ from pathlib import Path
 import torch
 
 from sase_gan.datasets.images import ImageSet, fitted, load_image_set
+from sase_gan.datasets.sources import open_images
 from sase_gan.errors import DataError
 from sase_gan.evaluation.options import EvaluationOptions, Plan, resolve_pairs
 from sase_gan.evaluation.pictures import at_size, resized
 from sase_gan.features import known_weights
 from sase_gan.files import write_atomically
+from sase_gan.formats import suffixes
 from sase_gan.metrics.measuring import Provenance
 from sase_gan.metrics.records import SCHEMA_VERSION, DataPart, EvaluationRecord, FakesPart, write_json
 from sase_gan.metrics.reference import PreparedReference
@@ -20,8 +22,6 @@ from sase_gan.metrics.single_suite import evaluate_single, scene_figures, summar
 from sase_gan.metrics.verdicts import JPEG_DISTANCE
 from sase_gan.networks.pyramid_sizes import training_size
 from sase_gan.progress import Progress
-
-_SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
 
 Summary = dict[str, dict[str, float]]
 
@@ -79,7 +79,7 @@ def _real(plan: Plan, scene: Path, generated: Sequence[ImageSet]) -> ImageSet:
     """The real picture at the size of the measurement: the generated ones' own, or the one asked for."""
     if plan.options.image_size is None:
         height, width = generated[0].images.shape[-2:]
-        return at_size(scene, (height, width), plan.fit)
+        return at_size(scene, (height, width), plan)
     picture = load_image_set(scene, image_size=None)
     height, width = picture.images.shape[-2:]
     return fitted(picture, training_size(height, width, plan.options.image_size))
@@ -89,9 +89,10 @@ def _match(source: Path, real: Path) -> dict[Path, list[Path]]:
     """The real pictures, each with the generated ones that are named after it."""
     if not source.is_dir() or not real.is_dir():
         raise DataError(f"--pairs compares two folders; {source} and {real} were given.")
-    generated, scenes = _pictures(source), {}
-    for scene in _pictures(real):
-        own = [path for path in generated if path.stem == scene.stem or path.stem.startswith(f"{scene.stem}_")]
+    originals, scenes = _pictures(real), {}
+    owners = {path: _owner(path.stem, [scene.stem for scene in originals]) for path in _pictures(source)}
+    for scene in originals:
+        own = [path for path, owner in owners.items() if owner == scene.stem]
         if (source / scene.stem).is_dir():
             own += _pictures(source / scene.stem)
         if not own:
@@ -104,8 +105,23 @@ def _match(source: Path, real: Path) -> dict[Path, list[Path]]:
     return scenes
 
 
+def _owner(name: str, scenes: Sequence[str]) -> str | None:
+    """Find the scene that a picture is named after: itself, or the longest name in front of an underscore.
+
+    Example:
+        >>> _owner("bird_2_7", ["bird", "bird_2", "bird_22"]), _owner("bird_1", ["bird", "bird_2"])
+        ('bird_2', 'bird')
+    """
+    fitting = [scene for scene in scenes if name == scene or name.startswith(f"{scene}_")]
+    return max(fitting, key=len, default=None)
+
+
 def _pictures(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES and path.name[0] != ".")
+    """The pictures that lie in a folder itself, drawn ones too, without sheets of several."""
+    if not any(entry.is_file() and entry.suffix.lower() in suffixes() for entry in folder.iterdir()):
+        return []
+    source = open_images(folder, drawn=True)
+    return [source.path_of(index) for index, name in enumerate(source.names) if "/" not in name]
 
 
 # --- files -----------------------------------------------------------------------------------------------------------

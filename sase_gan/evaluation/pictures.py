@@ -15,8 +15,8 @@ from PIL import Image
 from torch import Tensor
 
 from sase_gan.config import parse_share
-from sase_gan.datasets.fitting import Fit
 from sase_gan.datasets.images import ImageSet, load_image_set, split_holdout
+from sase_gan.datasets.notes import losses_in_words
 from sase_gan.datasets.sources import ImageSource, open_images
 from sase_gan.drawing.sampling import latent_walk, sample_images
 from sase_gan.errors import DataError, UsageError
@@ -85,7 +85,7 @@ def generated_pictures(plan: Plan, progress: Progress | None = None) -> Generate
     if plan.snapshot:
         return _draw(plan, progress)
     path, count = plan.options.source, plan.protocol.num_fakes
-    found = open_images(path)
+    found = open_images(path, background=plan.background, drawn=True)
     image_size, notes = _settled_size(found, count, path, plan.options.image_size)
     told = named(progress, "reading generated pictures")
     images = load_image_set(found, image_size=image_size, fit=plan.fit, max_images=count, progress=told)
@@ -209,7 +209,7 @@ def real_pictures(plan: Plan, path: Path, like: Tensor, progress: Progress | Non
         DataError: pictures that cannot be used, or that are of another size.
     """
     size = (int(like.shape[-2]), int(like.shape[-1]))
-    found = at_size(path, size, plan.fit, named(progress, "reading real pictures"))
+    found = at_size(path, size, plan, named(progress, "reading real pictures"))
     held: Tensor | None = None
     if plan.options.holdout is not None:
         found, held = _parted(found, plan.options.holdout, plan, size)
@@ -224,14 +224,20 @@ def real_pictures(plan: Plan, path: Path, like: Tensor, progress: Progress | Non
     return RealPictures(found.images, found.names, facts, tuple(_picture_notes(found, path)), held)
 
 
-def at_size(path: Path, size: tuple[int, int], fit: Fit, progress: Count | None = None) -> ImageSet:
+def at_size(path: Path, size: tuple[int, int], plan: Plan, progress: Count | None = None) -> ImageSet:
     """Read the pictures at a path, brought to height and width as far as that is no choice.
 
     Raises:
         DataError: pictures that cannot be used, or that are too far from that size.
     """
     height, width = size
-    found = load_image_set(path, image_size=height if height == width else None, fit=fit, progress=progress)
+    found = load_image_set(
+        path,
+        image_size=height if height == width else None,
+        fit=plan.fit,
+        background=plan.background,
+        progress=progress,
+    )
     if tuple(found.images.shape[-2:]) == size:
         return found
     real_height, real_width = found.images.shape[-2:]
@@ -257,7 +263,7 @@ def resized(images: Tensor, height: int, width: int) -> Tensor:
 
 def _parted(found: ImageSet, text: str, plan: Plan, size: tuple[int, int]) -> tuple[ImageSet, Tensor]:
     if Path(text).exists():
-        return found, at_size(Path(text), size, plan.fit).images
+        return found, at_size(Path(text), size, plan).images
     try:
         share = parse_share(text)
     except UsageError:
@@ -275,11 +281,15 @@ def _picture_notes(found: ImageSet, path: Path, *, enlarged: bool = True) -> lis
         )
     if found.notes.upscaled and enlarged:
         notes.append(f"{len(found.notes.upscaled)} of {len(found)} pictures in {name} were enlarged.")
-    if found.notes.ignored:
-        ignored = len(found.notes.ignored)
-        example = found.notes.ignored[0]
-        notes.append(f"{_counted(ignored, 'file')} in {name}, such as {example}, left out: no picture by the suffix.")
-    return notes
+    if len(found.notes.snapshots) > 1:
+        parts = ", ".join(
+            f"{count:,} of {digest[:8] or 'a model in memory'}" for digest, count in found.notes.snapshots
+        )
+        notes.append(
+            f"{name} mixes pictures of {len(found.notes.snapshots)} snapshots ({parts}): figures are of the mixture; "
+            "draw each snapshot's into a folder of its own."
+        )
+    return [*notes, *(f"{name}: {line}." for line in losses_in_words(found.notes, len(found)))]
 
 
 def _counted(number: int, noun: str) -> str:

@@ -45,7 +45,8 @@ def frechet_distance(fakes: Tensor, reals: Tensor) -> float:
     """
     _check(fakes, reals, 2)
     statistics = [fid_features_to_statistics(rows.double().cpu()) for rows in (fakes, reals)]
-    return float(fid_statistics_to_metric(*statistics, verbose=False)["frechet_inception_distance"])
+    # No distance is negative; of equal sets rounding leaves a value of either sign.
+    return max(float(fid_statistics_to_metric(*statistics, verbose=False)["frechet_inception_distance"]), 0.0)
 
 
 def frechet_distance_gram(fakes: Tensor, reals: Tensor) -> float:
@@ -60,7 +61,7 @@ def frechet_distance_gram(fakes: Tensor, reals: Tensor) -> float:
     _check(fakes, reals, 2)
     difference, a, b = _centred(fakes, reals)
     trace = torch.linalg.svdvals(a @ b.T).sum()
-    return float(difference.square().sum() + a.square().sum() + b.square().sum() - 2 * trace)
+    return max(float(difference.square().sum() + a.square().sum() + b.square().sum() - 2 * trace), 0.0)
 
 
 def frechet_interval(value: float, fakes: Tensor, reals: Tensor, draws: int) -> Interval | None:

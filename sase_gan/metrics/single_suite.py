@@ -64,7 +64,7 @@ def evaluate_single(
     copying = verdicts.UNASKED_COPYING
     if single.copy_rates:
         copying = verdicts.single_copying(sum(rate.copied for rate in single.copy_rates), count)
-    quality = verdicts.single_quality(work.book.value("sifd_efflite0"))
+    quality = verdicts.single_quality(work.book.value("sifd_efflite0"), count)
     diversity = verdicts.single_diversity(work.book.value("pixel_diversity"), count)
     record = work.record(provenance or Provenance(), (copying, quality, diversity))
     return Evaluation(record, single.most_copied(), regions=worst_patchworks(work, single.explained))

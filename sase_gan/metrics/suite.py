@@ -99,7 +99,11 @@ def evaluate(
     spaces = verdicts.quality_by_space(value, pooled_counts=model is None or model.discriminator_extractor is None)
     record = work.record(
         provenance,
-        (_copying_verdict(work, copies), verdicts.quality_verdict(spaces), _diversity_verdict(work)),
+        (
+            _copying_verdict(work, copies),
+            _with_enough(work, "quality", verdicts.quality_verdict(spaces)),
+            _with_enough(work, "diversity", _diversity_verdict(work)),
+        ),
         patchwork=found.verdict if found else None,
         timing={key: round(seconds, 3) for key, seconds in times.items()},
         disagreement=verdicts.disagreement(spaces),
@@ -122,6 +126,16 @@ def _copying_verdict(work: Measurement, copies: Copies) -> Verdict:
 def _diversity_verdict(work: Measurement) -> Verdict:
     coverage = work.book.metrics.get("coverage_efflite0")
     return verdicts.diversity_verdict(work.book.value, coverage.baseline if coverage else None)
+
+
+def _with_enough(work: Measurement, topic: str, verdict: Verdict) -> Verdict:
+    """Take the colour from a verdict on too few pictures: chance alone would give it."""
+    reals, fakes = len(work.reference.pictures.images), len(work.fakes.images)
+    if verdict.colour == "grey" or (reals >= verdicts.LEAST_REALS and fakes >= verdicts.LEAST_FAKES):
+        return verdict
+    rule = f"no verdict with fewer than {verdicts.LEAST_REALS} reals or {verdicts.LEAST_FAKES} fakes"
+    text = f"{reals} real and {fakes} generated pictures are too few to judge {topic}."
+    return Verdict("grey", rule, verdict.number, text)
 
 
 # --- copying ----------------------------------------------------------------------------------------------------------

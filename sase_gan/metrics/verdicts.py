@@ -4,8 +4,7 @@ Copying is judged by the three figures of `originality`, beside what honest new 
 decides quality: pooled features prefer pictures with right textures and broken shapes, and a discriminator that was
 built on the same network lowers them without better pictures. So three are asked, pooled features, layout-aware
 features and network-free patches. The worst decides, but one that calls the pictures bad while all others call them
-good makes them no worse than amber. The limits are ours, set by eye on disturbed photographs and on drawings; they sort
-pictures into usable, visibly off and bad, and are no fine ruler.
+good makes them no worse than amber. The limits are ours, set by eye on disturbed pictures: no fine ruler.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -314,10 +313,8 @@ def diversity_verdict(value: Lookup, expected_coverage: float | None = None) -> 
         options.append(_verdict_above("div_efflite0", diversity, DIVERSITY_LIMITS, text))
     if coverage is not None and (precision is None or precision >= LEAST_PRECISION):
         reached = min(coverage / expected_coverage, 1.0) if expected_coverage else coverage
-        name, text = (
-            "coverage_efflite0",
-            f"{coverage:.0%} of the real pictures have a generated one in their neighbourhood",
-        )
+        name = "coverage_efflite0"
+        text = f"{coverage:.0%} of the real pictures have a generated one in their neighbourhood"
         if expected_coverage:
             name += " / its level for equal sets"
             text += f"; as many pictures drawn like the real ones would reach {expected_coverage:.0%}"
@@ -361,10 +358,17 @@ SINGLE_COPIES_LIMITS = (0.1, 0.5)
 LEAST_SINGLE_FAKES = 10
 
 
-def single_quality(distance: float | None) -> Verdict:
+def _too_few(fakes: int, judged: str, number: float | None = None) -> Verdict:
+    text = f"{fakes} generated pictures are too few to judge {judged}."
+    return Verdict("grey", f"no verdict with fewer than {LEAST_SINGLE_FAKES} generated pictures", number, text)
+
+
+def single_quality(distance: float | None, fakes: int) -> Verdict:
     """Judge the quality of pictures made from one picture, by the texture distance to it."""
     if distance is None:
         return Verdict("grey", "no distance to the training picture was measured", None, "Quality was not measured.")
+    if fakes < LEAST_SINGLE_FAKES:
+        return _too_few(fakes, "their quality", distance)
     colour = _colour(distance, SINGLE_LIMITS)
     text = (
         f"Textures lie {distance:.0f} from the training picture's (samples of published generators: about "
@@ -376,8 +380,7 @@ def single_quality(distance: float | None) -> Verdict:
 def single_diversity(diversity: float | None, fakes: int) -> Verdict:
     """Judge the diversity of pictures made from one picture."""
     if diversity is None or fakes < LEAST_SINGLE_FAKES:
-        rule = f"no verdict with fewer than {LEAST_SINGLE_FAKES} generated pictures"
-        return Verdict("grey", rule, None, f"{fakes} generated pictures are too few to judge their variety.")
+        return _too_few(fakes, "their variety")
     text = f"Generated pictures vary by {diversity:.2f} of the training picture's own variation."
     return _verdict_above("pixel_diversity", diversity, SINGLE_DIVERSITY_LIMITS, text)
 
@@ -386,6 +389,8 @@ def single_copying(flagged: int, fakes: int) -> Verdict:
     """Judge copying of the one training picture: the share of the fakes whose copy rate reaches the limit."""
     share = flagged / fakes
     green, red = SINGLE_COPIES_LIMITS
+    if fakes < LEAST_SINGLE_FAKES and share < red:  # a copy is one, however few were drawn
+        return _too_few(fakes, "copying", share)
     colour: Colour = "red" if share >= red else "amber" if share > green else "green"
     rule = f"{colour}: share of pictures with copy_rate >= {COPY_RATE_LIMIT:g}: green up to {green:g}, red from {red:g}"
     text = (

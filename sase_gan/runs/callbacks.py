@@ -21,7 +21,7 @@ from sase_gan.finite import not_finite
 from sase_gan.hardware import peak_memory_mb
 from sase_gan.metrics.records import EvaluationRecord, Measure, ModelPart, in_order
 from sase_gan.networks.load import Network
-from sase_gan.pixels import grid, write_png
+from sase_gan.pixels import write_sheet
 from sase_gan.platforms import stop_signals
 from sase_gan.progress import readable_seconds
 from sase_gan.runs.due import figures_due, is_due
@@ -222,7 +222,7 @@ class Snapshots(Callback):
         network.provenance = {**self.plan.provenance, "images_seen": seen}
         network.save_pretrained(self.run.snapshot(seen))
         pictures = sample_images(network, self.plan.seeds)
-        write_png(self.run.grid(seen), grid(pictures))
+        write_sheet(self.run.grid(seen), pictures)
         figures = self._figures(network, seen) if must_measure or (regular and self._is_turn(seen)) else None
         if figures is not None:
             self.run.append_record(figures.to_json())

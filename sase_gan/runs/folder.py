@@ -42,7 +42,7 @@ _EXPLANATION = """# A training run of sase_gan
 Go on with it, draw from it, measure it:
 
     sase-gan train --resume {name}
-    sase-gan sample {name} --seeds 0-63 --out samples
+    sase-gan sample {name} --seeds 0-63
     sase-gan evaluate {name} --out evaluation
 """
 
@@ -57,7 +57,7 @@ _INSTANT = """# Pictures without training, made by sase_gan
 
 Every region of what it draws comes from one of them: new arrangements, not new matter. Draw from it, measure it:
 
-    sase-gan sample {name} --seeds 0-63 --out samples
+    sase-gan sample {name} --seeds 0-63
     sase-gan evaluate {name} --out evaluation
 """
 

@@ -23,7 +23,7 @@ from sase_gan.errors import DataError
 from sase_gan.files import write_atomically
 from sase_gan.hardware import Hardware
 from sase_gan.metrics.records import EvaluationRecord, Measure, ModelPart
-from sase_gan.pixels import grid, to_uint8, write_png
+from sase_gan.pixels import to_uint8, write_sheet
 from sase_gan.progress import batches, readable_seconds
 from sase_gan.recombination.aligned import AlignedRecombiner
 from sase_gan.recombination.choice import aligned_settings, choose_form
@@ -124,7 +124,7 @@ def make_run(config: InstantConfig, images: ImageSet, run: RunFolder, options: R
     with write_atomically(run.config) as temporary:
         temporary.write_text(to_yaml(config))
     shown = images.images[:64]
-    write_png(run.path / "grids" / "reals.png", grid(shown, columns=math.isqrt(len(shown))))
+    write_sheet(run.path / "grids" / "reals.png", shown, columns=math.isqrt(len(shown)))
     facts = {"fit": None if config.of_one_picture else config.data.fit, "mirror": config.data.mirror}
     data = {"name": Path(str(config.data.path)).name, "licence": config.data.licence, **facts}
     count = config.schedule.grid_images or 64
@@ -150,7 +150,7 @@ def publish(made: Made, images: ImageSet, snapshot: Path, sheet: Path, *, data: 
         "extractor_used_in_training": False,
     }
     made.network.save_pretrained(snapshot)
-    write_png(sheet, grid(drawn))
+    write_sheet(sheet, drawn)
 
 
 def show_baseline(images: ImageSet, run: RunFolder, options: RunOptions, *, count: int, mirror: bool) -> None:
@@ -167,7 +167,7 @@ def show_baseline(images: ImageSet, run: RunFolder, options: RunOptions, *, coun
     made = build_baseline(pictures, images.names, options.hardware, mirror=mirror, even=False)
     count = min(count, 16) if made.network.config.form == "free" else count  # these cost seconds each
     sheet = run.path / "grids" / BASELINE_GRID
-    write_png(sheet, grid(draw_grid(made.network, count)[0]))
+    write_sheet(sheet, draw_grid(made.network, count)[0])
     options.report(
         f"what recombining the pictures alone gives, after {readable_seconds(time.monotonic() - start)} and without "
         f"training: {sheet}"

@@ -26,6 +26,7 @@ class TrainRequest:
         minutes: stop after so many minutes; a new run on one picture is fitted into them.
         batch_size: pictures a step on each device.
         fit: crop or pad.
+        background: the colour behind transparent pixels and of padding, a name or #rrggbb.
         holdout: share of the pictures kept out of training.
         resume: the run folder to go on with.
         device: auto, cpu, cuda or mps.
@@ -48,6 +49,7 @@ class TrainRequest:
     batch_size: int | None = None
     seed: int | None = None
     fit: str | None = None
+    background: str | None = None
     holdout: float | None = None
     resume: Path | None = None
     device: str = "auto"
@@ -74,7 +76,18 @@ class TrainRequest:
             raise UsageError(f"logger is {self.logger!r}; choose tensorboard or wandb")
         if self.resume is None and self.path is None:
             raise UsageError("no pictures were given; name a folder, a zip or one picture: sase-gan train PATH")
-        settled = ["out", "preset", "config", "image_size", "max_size", "seed", "fit", "holdout", "batch_size"]
+        settled = [
+            "out",
+            "preset",
+            "config",
+            "image_size",
+            "max_size",
+            "seed",
+            "fit",
+            "holdout",
+            "batch_size",
+            "background",
+        ]
         if not all(map(_may_change, self.settings)):
             settled.append("settings")
         wrong = self.given(*settled)

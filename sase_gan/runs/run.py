@@ -16,7 +16,7 @@ from sase_gan.datasets.images import ImageSet
 from sase_gan.datasets.low_shot import EndlessBatches
 from sase_gan.files import write_atomically
 from sase_gan.hardware import is_first_process
-from sase_gan.pixels import grid, write_png
+from sase_gan.pixels import write_sheet
 from sase_gan.runs.callbacks import MetricsTable, Snapshots, StopOnSignal, Stopping, TrainingDisplay
 from sase_gan.runs.checkpoints import Checkpoints, adopt_checkpoint, find_checkpoint
 from sase_gan.runs.folder import RunFolder
@@ -95,7 +95,7 @@ def _begin(plan: RunPlan, config: TrainedConfig, images: ImageSet, run: RunFolde
     record_pictures(run, images)
     _write_config(config, run)
     shown = images.images[:64]
-    write_png(run.path / "grids" / "reals.png", grid(shown, columns=math.isqrt(len(shown))))
+    write_sheet(run.path / "grids" / "reals.png", shown, columns=math.isqrt(len(shown)))
     if plan.baseline_images:
         show_baseline(images, run, options, count=plan.baseline_images, mirror=plan.mirror)
 

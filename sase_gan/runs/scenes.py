@@ -21,6 +21,7 @@ from sase_gan.progress import Progress
 from sase_gan.runs.folder import RunFolder
 from sase_gan.runs.options import RunOptions
 from sase_gan.runs.tasks import TASKS, config_of_run
+from sase_gan.snapshot import snapshot_digest
 from sase_gan.training.config import InstantConfig, OneShotConfig
 
 SceneConfig = OneShotConfig | InstantConfig
@@ -54,10 +55,12 @@ def train_scenes(
             run = RunFolder(out / "models" / name)
             if not _train(path, run, config, options):
                 return False
-            network: Any = load_network(run.chosen_snapshot()).to(options.hardware.device)
+            snapshot = run.chosen_snapshot()
+            network: Any = load_network(snapshot).to(options.hardware.device)
+            text = {"snapshot": snapshot_digest(snapshot)}
             write_png(out / "real" / f"{name}.png", own_picture(network))
             for seed, image in enumerate(sample_images(network, range(count))):
-                write_png(drawn / _file_name(seed), image, {"seed": str(seed)})
+                write_png(drawn / _file_name(seed), image, {**text, "seed": str(seed)})
     progress("", len(paths), len(paths))
     return True
 
@@ -65,9 +68,9 @@ def train_scenes(
 def _pictures(folder: Path) -> dict[str, Path]:
     if not folder.is_dir():
         raise DataError(f"{folder} is not a folder; one model for each picture needs a folder of pictures")
-    names = open_images(folder).names
-    found = {Path(name).stem: folder / name for name in names}
-    if len(found) < len(names):
+    source = open_images(folder)
+    found = {Path(name).stem: source.path_of(index) for index, name in enumerate(source.names)}
+    if len(found) < len(source):
         raise DataError(f"{folder} holds pictures of one name and different endings; models are named like pictures")
     return found
 

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from sase_gan.config import to_yaml
 from sase_gan.datasets.images import ImageSet
+from sase_gan.datasets.notes import losses_in_words
 from sase_gan.errors import DataError, UsageError
 from sase_gan.hardware import Hardware, choose_hardware, is_first_process
+from sase_gan.places import try_folder
 from sase_gan.runs.again import NEWEST, RUNS, complete_at, going_on, newest_run, unfinished_like, words_of_completion
 from sase_gan.runs.folder import RunFolder, claim, next_free, open_run
 from sase_gan.runs.options import RunOptions, RunResult
@@ -46,7 +48,10 @@ def train(
     if request.resume is not None and (seen := complete_at(run, config)) is not None:
         report(words_of_completion(run, config, seen))
         return RunResult(run, seen, False, 0.0, 0.0)
+    if first:
+        try_folder(run.path)
     images = _load(task, config, request)
+    _tell_losses(images, report)
     if request.resume is None and (equal := unfinished_like(config, images.digest, run.path.parent)) is not None:
         question = f"{equal.path} is an unfinished run of these pictures with these settings"
         if ask is not None and ask(f"{question}; go on with it?"):
@@ -82,6 +87,12 @@ def _load(task: Task[Any], config: RunConfig, request: TrainRequest) -> ImageSet
         ) from error
 
 
+def _tell_losses(images: ImageSet, report: Report) -> None:
+    """Say what of the files is not in the pictures, and what spoils them, before anything is trained."""
+    for line in losses_in_words(images.notes, len(images)):
+        report(line)
+
+
 @contextmanager
 def _claimed(request: TrainRequest, run: RunFolder, first: bool) -> Iterator[RunFolder]:
     """Take the name of a new run without `out` by making its folder; it goes again if nothing comes into it."""
@@ -115,6 +126,7 @@ def foretell(request: TrainRequest, report: Report) -> None:
     """
     task, config, hardware, _ = _settle(request, report)
     report(to_yaml(config))
+    _tell_losses(_load(task, config, request), report)
     if request.resume or not task.foretold:
         task.foretell(config, request, hardware, report)
     report("dry run: nothing was written")

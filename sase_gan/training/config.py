@@ -5,17 +5,21 @@ from __future__ import annotations
 from copy import copy
 from functools import partial
 from itertools import accumulate
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import AfterValidator, BaseModel, Field, model_validator
 
 from sase_gan.config import FrozenRecord
 from sase_gan.networks.discriminator import DiscriminatorConfig
 from sase_gan.networks.generator import GeneratorConfig
 from sase_gan.networks.pyramid import PyramidConfig
 from sase_gan.networks.pyramid_sizes import Size, dense_sizes, released_sizes
+from sase_gan.pixels import checked_colour
 from sase_gan.precision import PrecisionSetting
 from sase_gan.recombination.model import LARGEST_VARIETY
+
+Colour = Annotated[str, AfterValidator(checked_colour)]
+"""A colour's name, or #rrggbb."""
 
 
 class DataSection(FrozenRecord):
@@ -25,6 +29,7 @@ class DataSection(FrozenRecord):
     fit: Literal["crop", "pad"] = Field("crop", description="centre square crop, or pad to a square; never a stretch")
     mirror: bool = Field(True, description="show each picture mirrored half of the time")
     holdout: float = Field(0.0, ge=0, le=0.5, description="share of the pictures kept out of training")
+    background: Colour = Field("white", description="behind transparent pixels, and of padding")
     licence: str | None = Field(None, description="licence of the pictures, carried into snapshots and reports")
 
 
@@ -154,6 +159,7 @@ class PictureSection(FrozenRecord):
     """The training picture."""
 
     path: str | None = Field(None, description="the picture")
+    background: Colour = Field("white", description="behind transparent pixels, and of padding")
     licence: str | None = Field(None, description="licence of the picture, carried into snapshots and reports")
 
 
@@ -302,6 +308,7 @@ class InstantDataSection(FrozenRecord):
     fit: Literal["crop", "pad"] = Field("crop", description="a set: centre square crop, or pad; never a stretch")
     mirror: bool | None = Field(None, description="mirror images serve too; by itself where pictures are aligned")
     holdout: float = Field(0.0, ge=0, le=0.5, description="share of the pictures kept out")
+    background: Colour = Field("white", description="behind transparent pixels, and of padding")
     licence: str | None = Field(None, description="licence of the pictures, carried into snapshots and reports")
 
 

@@ -80,7 +80,7 @@ def test_whole_evaluation_offline_writes_everything(
     out = tmp_path / "out"
     found = record(out)
     text = capsys.readouterr()
-    assert "1 file in fakes, such as notes.txt, left out" in text.err
+    assert "fakes: left out, no picture by the suffix: 1 file (notes.txt)." in text.err
     assert "kid_efflite0" in text.out
     assert found["data"]["licence"] == "OFL-1.1"
     assert found["data"]["holdout"] > 0
@@ -126,7 +126,7 @@ def test_missing_weights_can_be_skipped(run: Run, faces: Tensor, tmp_path: Path)
     [
         ("empty", 4, "fakes holds no picture; PNG"),
         ("mixed rectangles", 4, "wide.png is 64 x 48 and wider.png is 80 x 48"),
-        ("text only", 4, "holds no picture, only other"),
+        ("text only", 4, r"only other files \(1 no picture by the suffix, such as a.txt\)"),
         ("broken", 4, "broken.png"),
         ("absent", 4, "does not exist"),
     ],

@@ -61,6 +61,7 @@ def test_a_training_reports_its_lines_and_returns_its_run(tmp_path: Path) -> Non
     assert (result.images_seen, result.interrupted) == (8, False)
     assert result.run == RunFolder(tmp_path / "run")
     assert load_generator(result.run.chosen_snapshot()).provenance["images_seen"] == 8
+    assert lines.pop(0) == "left out, no picture by the suffix: 1 file (LICENSE.txt)"
     assert lines[0].startswith("96 pictures at 32 px on ")
     assert lines[0].endswith(f"writing to {tmp_path / 'run'}")
     assert lines.pop(1).startswith("what recombining the pictures alone gives")
@@ -68,14 +69,16 @@ def test_a_training_reports_its_lines_and_returns_its_run(tmp_path: Path) -> Non
     assert lines[2] == f"the chosen snapshot is {result.run.snapshot(8)}"
     more = train(TrainRequest(resume=result.run.path, kimg=0.016, device="cpu", figures=False), lines.append)
     assert more.images_seen == 16
-    assert lines[3] == f"going on with {result.run.path}"
+    assert lines[4] == f"going on with {result.run.path}"
 
 
 def test_foretelling_writes_nothing(tmp_path: Path) -> None:
     lines: list[str] = []
     foretell(request(out=tmp_path / "run"), lines.append)
     assert "total_images: 8" in lines[0]
-    assert lines[1].startswith("96 pictures; timing two steps")
+    # Every picture is read, and what is left out is told.
+    assert lines[1] == "left out, no picture by the suffix: 1 file (LICENSE.txt)"
+    assert lines[2].startswith("96 pictures; timing two steps")
     assert lines[-1] == "dry run: nothing was written"
     assert not (tmp_path / "run").exists()
 

@@ -127,7 +127,7 @@ def _from_idx(root: Path, part: Part) -> LabelledSet:
 
 
 def _from_classes(root: Path) -> LabelledSet:
-    source = open_images(root)
+    source = open_images(root, drawn=True)
     owners = [name.split("/")[0] if "/" in name else "" for name in source.names]
     if "" in owners:
         loose = source.names[owners.index("")]

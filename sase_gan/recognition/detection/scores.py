@@ -15,7 +15,7 @@ from torchvision.utils import draw_bounding_boxes, draw_segmentation_masks
 
 from sase_gan.errors import DataError
 from sase_gan.files import write_atomically
-from sase_gan.pixels import write_png
+from sase_gan.pixels import SHEET, write_png
 from sase_gan.recognition.detection.coco import CocoSet, coco_results
 from sase_gan.recognition.detection.detector import Detector, detect
 
@@ -108,7 +108,7 @@ def write_detections(
             path.write_text(json.dumps(content))
     for index in range(min(DRAWN_PICTURES, len(data))):
         drawn = draw_detections(data.read(index), predictions[index], model.config.classes)
-        write_png(folder / "drawn" / f"{Path(data.images[index]['file_name']).stem}.png", drawn)
+        write_png(folder / "drawn" / f"{Path(data.images[index]['file_name']).stem}.png", drawn, SHEET)
 
 
 def scores_in_words(scores: dict[str, Any]) -> str:

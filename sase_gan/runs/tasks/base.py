@@ -13,6 +13,7 @@ from sase_gan.datasets.images import ImageSet
 from sase_gan.errors import DataError
 from sase_gan.hardware import Hardware
 from sase_gan.metrics.records import Measure
+from sase_gan.pixels import Colour, parse_colour
 from sase_gan.progress import readable_seconds
 from sase_gan.runs.folder import RunFolder
 from sase_gan.runs.request import Report, TrainRequest
@@ -197,7 +198,14 @@ def check_size(images: ImageSet, size: tuple[int, int]) -> None:
         raise DataError(f"the pictures are {width}x{height}; the configuration asks for {size[1]}x{size[0]}")
 
 
+def background_of(config: RunConfig) -> Colour:
+    """Read the colour behind transparent pixels."""
+    return parse_colour(config.data.background)
+
+
 def facts(config: RunConfig, images: ImageSet) -> dict[str, Any]:
     """Gather what a snapshot says of its training pictures."""
     name = Path(config.data.path).name if config.data.path else None
-    return {"name": name, "count": len(images), "digest": images.digest, "licence": config.data.licence}
+    told = {"name": name, "count": len(images), "digest": images.digest, "licence": config.data.licence}
+    behind = config.data.background
+    return told if behind == "white" else {**told, "background": behind}

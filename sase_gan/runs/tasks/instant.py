@@ -18,7 +18,7 @@ from sase_gan.recombination.schedules import COARSEST, level_sizes
 from sase_gan.runs.folder import RunFolder
 from sase_gan.runs.presets import choose_free_side, choose_instant_side, choose_kind, recombinable
 from sase_gan.runs.request import Report, TrainRequest, refuse_given
-from sase_gan.runs.tasks.base import Task
+from sase_gan.runs.tasks.base import Task, background_of
 from sase_gan.training.config import InstantConfig
 
 if TYPE_CHECKING:
@@ -75,7 +75,12 @@ class InstantTask(Task[InstantConfig]):
             "image_size": request.image_size,
             "max_size": request.max_size,
             "seed": request.seed,
-            "data": {"path": str(request.path.resolve()), "fit": request.fit, "holdout": request.holdout},
+            "data": {
+                "path": str(request.path.resolve()),
+                "fit": request.fit,
+                "holdout": request.holdout,
+                "background": request.background,
+            },
         }
         preset = request.preset or "instant"
         config = resolve(
@@ -136,9 +141,11 @@ class InstantTask(Task[InstantConfig]):
         """Load the pictures: squares of a set, without those held out, or one picture in its proportions."""
         path = Path(str(config.data.path))
         if not config.of_one_picture:
-            images = load_image_set(path, image_size=config.image_size, fit=config.data.fit)
+            images = load_image_set(
+                path, image_size=config.image_size, fit=config.data.fit, background=background_of(config)
+            )
             return split_holdout(images, config.data.holdout, config.seed)[0] if config.data.holdout else images
-        picture = open_picture(path)
+        picture = open_picture(path, background=background_of(config))
         height, width = picture.images.shape[2:]
         scale = (config.max_size or max(height, width)) / max(height, width)
         return fitted(picture, (max(1, round(scale * height)), max(1, round(scale * width))))
@@ -180,7 +187,7 @@ class InstantTask(Task[InstantConfig]):
 
 
 def _for_set(config: InstantConfig, path: Path, hardware: Hardware) -> InstantConfig:
-    source, side = open_images(path), config.image_size
+    source, side = open_images(path, background=background_of(config)), config.image_size
     free = config.recombination.form == "free"
     if config.recombination.form == "auto" and len(source) < A_FEW:
         few = load_image_set(source, image_size=COARSEST, fit=config.data.fit)

@@ -21,7 +21,7 @@ from sase_gan.runs.instant import draw_material
 from sase_gan.runs.options import RunOptions
 from sase_gan.runs.presets import FEWEST_IMAGES, choose_preset
 from sase_gan.runs.request import Report, TrainRequest, refuse_given
-from sase_gan.runs.tasks.base import RunPlan, TrainedTask, check_size, facts
+from sase_gan.runs.tasks.base import RunPlan, TrainedTask, background_of, check_size, facts
 from sase_gan.training.config import LowShotConfig
 
 
@@ -61,7 +61,12 @@ class LowShotTask(TrainedTask[LowShotConfig]):
             "image_size": image_size,
             "seed": request.seed,
             "precision": request.precision,
-            "data": {"path": str(request.path.resolve()), "fit": request.fit, "holdout": request.holdout},
+            "data": {
+                "path": str(request.path.resolve()),
+                "fit": request.fit,
+                "holdout": request.holdout,
+                "background": request.background,
+            },
             "optimiser": {"batch_size": request.batch_size},
             **self.new_end(request),
         }
@@ -96,7 +101,12 @@ class LowShotTask(TrainedTask[LowShotConfig]):
 
     def load(self, config: LowShotConfig) -> ImageSet:
         """Load the set without the pictures that the configuration holds out."""
-        images = load_image_set(Path(str(config.data.path)), image_size=config.image_size, fit=config.data.fit)
+        images = load_image_set(
+            Path(str(config.data.path)),
+            image_size=config.image_size,
+            fit=config.data.fit,
+            background=background_of(config),
+        )
         return split_holdout(images, config.data.holdout, config.seed)[0] if config.data.holdout else images
 
     def greeting(self, config: LowShotConfig, images: ImageSet, hardware: Hardware, run: RunFolder) -> str:

@@ -13,7 +13,7 @@ from sase_gan.progress import readable_seconds
 from sase_gan.runs.folder import RunFolder
 from sase_gan.runs.presets import choose_one_shot_preset
 from sase_gan.runs.request import Report, TrainRequest, refuse_given
-from sase_gan.runs.tasks.base import RunPlan, TrainedTask, check_size, facts
+from sase_gan.runs.tasks.base import RunPlan, TrainedTask, background_of, check_size, facts
 from sase_gan.training.config import OneShotConfig, sized_for
 
 
@@ -54,7 +54,7 @@ class OneShotTask(TrainedTask[OneShotConfig]):
         flags = {
             "seed": request.seed,
             "pyramid": {"max_size": request.max_size},
-            "data": {"path": str(request.path.resolve())},
+            "data": {"path": str(request.path.resolve()), "background": request.background},
         }
         config = resolve(
             OneShotConfig, preset=preset, file=request.config, flags=flags, settings=request.settings, task=self.name
@@ -108,7 +108,7 @@ class OneShotTask(TrainedTask[OneShotConfig]):
 
     def load(self, config: OneShotConfig) -> ImageSet:
         """Load the picture at the size of the finest stage."""
-        return fitted(open_picture(str(config.data.path)), config.generator.sizes[-1])
+        return fitted(open_picture(str(config.data.path), background=background_of(config)), config.generator.sizes[-1])
 
     def greeting(self, config: OneShotConfig, images: ImageSet, hardware: Hardware, run: RunFolder) -> str:
         """Say where the run is written."""
@@ -179,7 +179,9 @@ def _size(picture: ImageSet) -> tuple[int, int]:
 def _tell_sizes(config: OneShotConfig, resumed: bool, report: Report) -> None:
     height, width = config.generator.sizes[-1]
     # A resumed run has its sizes: there is nothing to advise.
-    picture = (height, width) if resumed else _size(open_picture(str(config.data.path)))
+    picture = (
+        (height, width) if resumed else _size(open_picture(str(config.data.path), background=background_of(config)))
+    )
     report(f"picture  {picture[1]}x{picture[0]} px, trained at {width}x{height} px")
     if (height, width) != picture:
         more = max(picture) / max(height, width)
