@@ -6,6 +6,7 @@ losses.
 """
 
 from collections.abc import Iterable
+from contextlib import nullcontext
 from functools import lru_cache
 from typing import Any
 
@@ -101,18 +102,24 @@ class EfficientNetLite0(FrozenModule):
         """Return the second stage at the pictures' own size, [N, 24, H/4, W/4]: one description a position."""
         return self.network.blocks[:2](self._stem(to_unit(images)))
 
-    def features(self, x: Tensor) -> list[Tensor]:
+    def features(self, x: Tensor, count: int = len(_FEATURE_STAGES)) -> list[Tensor]:
         """Return differentiable maps of the pictures' own size at strides 2, 4, 8 and 16 (16, 24, 40 and 112 channels).
+
+        On a CPU they are float32 under autocast too: the gradient of its strided depthwise convolutions takes torch 20
+        times longer in bfloat16, and so the whole network twice as long.
 
         Args:
             x: float [N, 3, H, W] in [-1, 1].
+            count: of maps, the largest first.
         """
-        x = self._stem(to_unit(x))
+        single = torch.autocast(x.device.type, enabled=False) if x.device.type == "cpu" else nullcontext()
         maps = []
-        for index, stage in enumerate(self.network.blocks[: _FEATURE_STAGES[-1] + 1]):
-            x = stage(x)
-            if index in _FEATURE_STAGES:
-                maps.append(x)
+        with single:
+            x = self._stem(to_unit(x))
+            for index, stage in enumerate(self.network.blocks[: _FEATURE_STAGES[count - 1] + 1]):
+                x = stage(x)
+                if index in _FEATURE_STAGES:
+                    maps.append(x)
         return maps
 
     def _stem(self, x: Tensor) -> Tensor:

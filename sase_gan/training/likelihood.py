@@ -124,7 +124,7 @@ def describe(network: EfficientNetLite0, x: Tensor) -> Tensor:
     The map at stride 8 averaged to 4 x 4 cells of unit length, over 4, so that this part has length 1; beside it the
     picture averaged to 8 x 8, over 8.
     """
-    cells = F.normalize(F.adaptive_avg_pool2d(network.features(x)[2], 4), dim=1).flatten(1).float()
+    cells = F.normalize(F.adaptive_avg_pool2d(network.features(x, 3)[-1], 4), dim=1).flatten(1).float()
     return torch.cat([cells / 4, F.adaptive_avg_pool2d(x, 8).flatten(1) / 8], 1)
 
 
