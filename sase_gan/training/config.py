@@ -57,8 +57,8 @@ class LikelihoodSection(FrozenRecord):
     """The likelihood term: training pictures pull the nearest latents. Off at weight 0."""
 
     weight: float = Field(0.0, ge=0, description="of the term; 0: there is none; 1 is the measured value")
-    every: int = Field(400, ge=1, description="images between two assignments of latents to pictures")
-    pool: int = Field(600, ge=2, description="latents that are drawn for an assignment")
+    every: int = Field(400, ge=1, description="images between two assignments; more where the pool must be larger")
+    pool: int = Field(600, ge=2, description="latents drawn for an assignment; at least two for each picture")
     share: float = Field(0.5, gt=0, le=1, description="of every batch that is pulled")
     noise: float = Field(0.05, ge=0, description="strength of the noise on an assigned latent")
     squared: float = Field(0.1, ge=0, description="weight of the squared error beside the feature distance")

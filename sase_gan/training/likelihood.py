@@ -75,7 +75,7 @@ class LikelihoodTerm:
         """
         if self.pictures is None:
             raise RuntimeError("the likelihood term has no pictures; call show(pictures) before the first step")
-        if self.latents is None or images_seen - self.assigned_at >= self.section.every:
+        if self.latents is None or images_seen - self.assigned_at >= self.schedule()[1]:
             self.assign(network, draw, images_seen, z.device)
         assert self.latents is not None
         self.pictures = self.pictures.to(z.device)  # once; so no step waits for a device
@@ -101,12 +101,22 @@ class LikelihoodTerm:
         source = random_generator(self.seed, "likelihood", images_seen, device=device)
         rows, latents = [], []
         with frozen_power_iteration(network):
-            for start in range(0, self.section.pool, _CANDIDATES):
-                z, noise = draw(min(_CANDIDATES, self.section.pool - start), source)
+            pool, _ = self.schedule()
+            for start in range(0, pool, _CANDIDATES):
+                z, noise = draw(min(_CANDIDATES, pool - start), source)
                 rows.append(describe(self.distance.network, network(z, noise).big.float().clamp(-1, 1)))
                 latents.append(z)
         nearest = choose(self._real_rows(device), torch.cat(rows), self.section.reject)
         self.latents, self.assigned_at = torch.cat(latents)[nearest], images_seen
+
+    def schedule(self) -> tuple[int, int]:
+        """Return how many latents an assignment draws, and after how many images the next one is due.
+
+        Every picture needs candidates of its own; what an image costs stays the same.
+        """
+        assert self.pictures is not None
+        pool = max(self.section.pool, 2 * len(self.pictures))
+        return pool, round(self.section.every * pool / self.section.pool)
 
     def _real_rows(self, device: torch.device) -> Tensor:
         if self._rows is None:

@@ -103,6 +103,13 @@ def test_a_share_of_the_batch_are_taken_latents_with_noise():
     assert torch.equal(placed[4:], z[4:])
 
 
+@pytest.mark.parametrize(("count", "expected"), [(5, (12, 8)), (6, (12, 8)), (30, (60, 40))])
+def test_every_picture_has_candidates_at_the_same_cost_of_an_image(count, expected):
+    term = LikelihoodTerm(LikelihoodSection(**ON), 0)
+    term.show(pictures(count))
+    assert term.schedule() == expected
+
+
 def test_latents_are_those_of_the_pool_whose_pictures_are_nearest():
     module = make(likelihood=ON)
     module.show(pictures(5))
