@@ -162,7 +162,7 @@ def test_pulling_brings_latents_to_their_pictures():
 
 def test_checkpoint_resumes_bit_for_bit_with_the_term(tmp_path):
     def shown() -> object:
-        module = make(likelihood={**ON, "every": 12})
+        module = make(likelihood={**ON, "every": 12, "pool": 2 * len(pictures())})
         module.show(pictures())
         return module
 
