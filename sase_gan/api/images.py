@@ -29,7 +29,7 @@ class Origins:
     pictures: Tensor
     names: tuple[str, ...] = ()
 
-    def __getitem__(self, index: slice) -> Origins:
+    def __getitem__(self, index: slice | list[int]) -> Origins:
         return replace(self, sources=self.sources[index])
 
     def save(self, folder: Path, files: Sequence[str], pixels: Tensor) -> None:
@@ -80,6 +80,12 @@ class Images:
             index = slice(index, index + 1)
         origins = None if self.origins is None else self.origins[index]
         return replace(self, pixels=self.pixels[index], recipes=self.recipes[index], origins=origins)
+
+    def chosen(self, indices: list[int]) -> Images:
+        """Keep these images, in this order."""
+        origins = None if self.origins is None else self.origins[indices]
+        recipes = tuple(self.recipes[index] for index in indices)
+        return replace(self, pixels=self.pixels[indices], recipes=recipes, origins=origins)
 
     def __iter__(self) -> Iterator[Images]:
         return (self[index] for index in range(len(self)))

@@ -1,11 +1,14 @@
 """`sase-gan sample`: pictures, a grid, or a walk from a snapshot."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from sase_gan.commands.options import DeviceOption, SizeOption, ThreadsOption, parse_size, samples_folder, tell_others
+
+if TYPE_CHECKING:
+    from sase_gan.api.images import Images
 
 
 def sample(
@@ -57,6 +60,13 @@ def sample(
             help="Models without training: show beside each picture which training picture each region came from.",
         ),
     ] = False,
+    apart_from: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of the training pictures: what is suspiciously near to one of them, by the copying check's "
+            "measure, is not written.",
+        ),
+    ] = None,
     walk: Annotated[int | None, typer.Option(help="Frames from seed to seed: writes walk.mp4, walk.gif.")] = None,
     loop: Annotated[bool, typer.Option(help="Let the walk end where it began.")] = True,
     batch_size: Annotated[int, typer.Option(help="Pictures drawn at once.")] = 8,
@@ -80,17 +90,39 @@ def sample(
     out = out or samples_folder(source)
     try_folder(out)
     if walk is not None:
-        if sources or variety is not None:
-            raise UsageError("--walk draws a film, without --sources and --variety; leave them out")
+        if sources or variety is not None or apart_from is not None:
+            raise UsageError("--walk draws a film, without --sources, --variety and --apart-from; leave them out")
         _write_walk(source, seeds, walk, loop, out, batch_size, device)
         return
     options: dict[str, Any] = {"truncation": truncation, "noise": noise, "start_scale": start_scale}
     options |= {"finished_stages": finished_stages, "batch_size": batch_size, "device": device}
     options |= {"variety": variety, "sources": sources}
     images = draw(source, seeds, size=wanted or ((height, width) if width or height else None), **options)
+    if apart_from is not None:
+        images = _apart(images, apart_from)
     images.save(out, grid_only=grid_only)
     tell_others(out, images.text.get("snapshot"))
     typer.echo(f"{len(images)} pictures of {images.model} in {out}")
+
+
+def _apart(images: "Images", pictures: Path) -> "Images":
+    from sase_gan.api.images import listed
+    from sase_gan.api.near_copies import part_near_copies
+    from sase_gan.errors import DataError
+
+    apart, near = part_near_copies(images, pictures)
+    if not len(apart):
+        raise DataError(
+            f"all {len(images)} pictures are suspiciously near to one of {pictures}; draw others with --seeds, or "
+            "leave out --apart-from"
+        )
+    if len(near):
+        typer.echo(
+            f"left out, suspiciously near to a picture of {pictures}: {len(near)} of {len(images)}, "
+            f"seeds {listed(near.recipes)}",
+            err=True,
+        )
+    return apart
 
 
 def _write_walk(source: str, seeds: str, steps: int, loop: bool, out: Path, batch_size: int, device: str) -> None:
