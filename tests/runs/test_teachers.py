@@ -100,7 +100,7 @@ def test_recombinations_serve_as_real_pictures_and_are_said(images, tmp_path, mo
     shown["all"] = plan.prepare(module, options())
     assert torch.equal(shown["all"][:10], images.images)
     assert (shown["all"][10:] == 77).all()
-    assert module.likelihood.pictures is shown["all"]
+    assert torch.equal(module.likelihood.pictures, torch.cat([shown["all"], shown["all"].flip(-1)]))
     run = RunFolder(tmp_path / "run")
     start_run(config, images, run, options())
     folder = run.snapshot(8)
@@ -114,7 +114,9 @@ def test_recombinations_serve_as_real_pictures_and_are_said(images, tmp_path, mo
 
 def test_the_term_can_be_kept_to_the_pictures_alone(images, monkeypatch):
     monkeypatch.setattr("sase_gan.runs.tasks.low_shot.draw_material", lambda *a, **b: images.images[:2])
-    config = configuration(recombinations={"count": 2, "pull": False}, likelihood={"weight": 1.0})
+    config = configuration(
+        recombinations={"count": 2, "pull": False}, likelihood={"weight": 1.0}, data={"mirror": False}
+    )
     plan = LowShotTask().plan(config, images)
     module = plan.build()
     assert len(plan.prepare(module, options())) == 12
