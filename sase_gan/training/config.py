@@ -56,7 +56,7 @@ class LossSection(FrozenRecord):
 class LikelihoodSection(FrozenRecord):
     """The likelihood term: training pictures pull the nearest latents. Off at weight 0."""
 
-    weight: float = Field(0.0, ge=0, description="of the term; 0: there is none; 1 is the measured value")
+    weight: float = Field(0.0, ge=0, description="of the term; 0: there is none; 1 to 3 are measured")
     every: int = Field(400, ge=1, description="images between two assignments; more where the pool must be larger")
     pool: int = Field(600, ge=2, description="latents drawn for an assignment; at least two for each picture")
     share: float = Field(0.5, gt=0, le=1, description="of every batch that is pulled")
