@@ -73,12 +73,14 @@ class StopOnSignal(Callback):
 
     def __init__(self) -> None:
         self._received_at: float | None = None
-        self._before: dict[int, Any] = {}
+        # Now, before Lightning listens: it gives its own handlers back too late, and a process that has trained once
+        # would never more heed a polite kill.
+        self._before = {number: signal.getsignal(number) for number in stop_signals()}
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         """Listen in Lightning's place, whose own handling of a polite kill ends a run without saving."""
-        for number in stop_signals():
-            self._before[number] = signal.signal(number, self._note)
+        for number in self._before:
+            signal.signal(number, self._note)
 
     def teardown(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
         """Give the signals back."""

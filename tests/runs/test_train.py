@@ -2,6 +2,7 @@
 
 import csv
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from lightning.pytorch.loggers import Logger
 
 from sase_gan.errors import UsageError
 from sase_gan.networks.load import load_generator
+from sase_gan.platforms import stop_signals
 from sase_gan.runs.folder import RunFolder
 from sase_gan.runs.options import RunOptions
 from sase_gan.runs.request import TrainRequest
@@ -166,3 +168,9 @@ def test_precision_is_settled_when_a_run_begins_and_kept_when_it_goes_on(
     with pytest.raises(ZeroDivisionError):
         train(TrainRequest(resume=result.run.path, kimg=0.016, device="cpu", figures=False, precision="32-true"))
     assert seen == ["bf16-mixed", "32-true"]
+
+
+def test_a_process_that_has_trained_heeds_a_polite_kill_as_before(tmp_path: Path) -> None:
+    before = {number: signal.getsignal(number) for number in stop_signals()}
+    train(request(out=tmp_path / "run"))
+    assert {number: signal.getsignal(number) for number in stop_signals()} == before
