@@ -38,6 +38,9 @@ class AugmentSection(FrozenRecord):
 
     policy: tuple[Literal["color", "translation", "cutout"], ...] = ("color", "translation")
     shared: bool = Field(True, description="both sizes of a generated picture are augmented alike; released: no")
+    same_fakes: bool = Field(
+        False, description="both players judge generated pictures augmented once, not anew for each; released: yes"
+    )
 
 
 class LossSection(FrozenRecord):
@@ -82,7 +85,7 @@ class OptimiserSection(FrozenRecord):
     betas: tuple[float, float] = (0.5, 0.999)
     decay: float = Field(0.0, ge=0, le=1, description="share of the run, at its end, in which the rates fall to 0")
     power_iteration: Literal["step", "forward"] = Field(
-        "step", description="spectral norms advance once a step, or in every forward pass as released"
+        "step", description="spectral norms advance once a step, or from a random start in every forward: released"
     )
 
 
