@@ -1,11 +1,12 @@
 """`sase-gan data check | prepare | preview`: look at pictures before training on them, and bring them into shape."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sase_gan.commands.options import BackgroundOption, former_names
+from sase_gan.fits import FIT_HELP, Fit
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -17,10 +18,7 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Check, prepare and preview the pictures to train on.")
 
 PathArgument = Annotated[Path, typer.Argument(help="A folder of pictures (nested too), a zip of them, or one picture.")]
-FitOption = Annotated[
-    Literal["crop", "pad"],
-    typer.Option(help="How pictures become square: crop the middle, or pad. They are never stretched."),
-]
+FitOption = Annotated[Fit, typer.Option(help=FIT_HELP)]
 
 # The pictures are looked at in this size: enough to find duplicates, little memory for thousands of them.
 _SURVEY_SIZE = 64

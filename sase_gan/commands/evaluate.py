@@ -7,6 +7,7 @@ import typer
 
 from sase_gan.commands.compare import verdict_text
 from sase_gan.commands.options import BackgroundOption, DeviceOption, WeightsDirOption, split_names
+from sase_gan.fits import FIT_HELP
 
 if TYPE_CHECKING:
     from sase_gan.evaluation.options import EvaluationOptions
@@ -54,7 +55,7 @@ def evaluate(
             min=16, help="Bring all pictures to this side, with --pairs the longer one. [default: that of SOURCE]"
         ),
     ] = None,
-    fit: Annotated[str, typer.Option(help="How pictures become square: crop or pad.")] = "crop",
+    fit: Annotated[str, typer.Option(help=FIT_HELP)] = "crop",
     background: BackgroundOption = None,
     truncation: Annotated[
         float | None, typer.Option(min=0.0, max=2.0, help="Below 1: typical pictures. [default: 1]")

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from sase_gan.commands import options
+from sase_gan.fits import FIT_HELP
 
 
 def train(
@@ -22,7 +23,7 @@ def train(
     ] = None,
     batch_size: Annotated[int | None, typer.Option(help="Pictures a step on each device.")] = None,
     seed: Annotated[int | None, typer.Option(help="Everything random follows from it.")] = None,
-    fit: Annotated[str | None, typer.Option(help="crop (centre square) or pad; never a stretch.")] = None,
+    fit: Annotated[str | None, typer.Option(help=f"{FIT_HELP} [default: the preset's]")] = None,
     background: options.BackgroundOption = None,
     holdout: options.HoldoutOption = None,
     settings: options.SettingsOption = None,

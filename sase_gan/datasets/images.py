@@ -14,11 +14,12 @@ from pathlib import Path, PurePosixPath
 import torch
 from torch import Tensor
 
-from sase_gan.datasets.fitting import Fit, fit_square
+from sase_gan.datasets.fitting import fit_square
 from sase_gan.datasets.notes import ImageSetNotes, Loaded, make_notes
 from sase_gan.datasets.sources import ImageSource, open_images
 from sase_gan.errors import DataError, UsageError
 from sase_gan.files import write_atomically
+from sase_gan.fits import Fit
 from sase_gan.pixels import WHITE, Colour, to_pillow, to_tensor
 from sase_gan.progress import Count
 from sase_gan.resizing import at_size
@@ -141,13 +142,14 @@ def survey(
     if images is None:
         return Survey(None, sizes, tuple(broken))
     images, kept = images[: len(loaded)], tuple(name for name, _ in loaded)
-    notes = make_notes(source, kept, [item for _, item in loaded], image_size)
+    notes = make_notes(source, kept, [item for _, item in loaded], image_size, fit)
     return Survey(ImageSet(images, kept, pixel_digest(images), notes), sizes, tuple(broken))
 
 
 def _load(source: ImageSource, index: int, image_size: int | None, fit: Fit) -> Loaded:
-    # Twice the size is left for the good filter; the decoder's own reduction is a plain average.
-    picture = source.decode(index, at_least=None if image_size is None else 2 * image_size)
+    # Twice the size is left for the good filter; the decoder's own reduction is a plain average. Released loops squash
+    # what they find in the file.
+    picture = source.decode(index, at_least=None if image_size is None or fit == "squash" else 2 * image_size)
     image = picture.rgb if image_size is None else fit_square(picture.rgb, image_size, fit, source.background)
     pixels = to_tensor(image)
     return Loaded.of(picture, image, pixels, pixel_digest(pixels[None]))

@@ -13,6 +13,7 @@ from torch import Tensor
 from sase_gan.datasets.duplicates import DuplicatePair, find_duplicates, thumbnail
 from sase_gan.datasets.listing import LeftOut
 from sase_gan.datasets.sources import ImageSource
+from sase_gan.fits import Fit
 from sase_gan.pixels import Picture
 from sase_gan.sixteen_bits import FULL_WHITE
 
@@ -31,6 +32,7 @@ class ImageSetNotes:
         deep: names of those with 16 bits a value; white: the value of them that became 255.
         flat: names of those that are one colour all over; hidden: of these, those whose drawing is lost on the
             background behind their transparent pixels.
+        squashed: names of those that are not square and were made so without regard to their proportions.
         snapshots: how many of the pictures were drawn by which snapshot of ours, by its hash.
     """
 
@@ -49,6 +51,7 @@ class ImageSetNotes:
     white: int = FULL_WHITE
     flat: tuple[str, ...] = ()
     hidden: tuple[str, ...] = ()
+    squashed: tuple[str, ...] = ()
     snapshots: tuple[tuple[str, int], ...] = ()
 
 
@@ -89,7 +92,7 @@ class Loaded:
 
 
 def make_notes(
-    source: ImageSource, names: tuple[str, ...], items: Sequence[Loaded], image_size: int | None
+    source: ImageSource, names: tuple[str, ...], items: Sequence[Loaded], image_size: int | None, fit: Fit
 ) -> ImageSetNotes:
     """Gather the notes of a set from its source and its pictures, of which there is at least one."""
     count, thumbnails = len(items), torch.stack([item.thumbnail for item in items])
@@ -114,6 +117,7 @@ def make_notes(
         white=source.white(),
         flat=those(*(item.flat for item in items)),
         hidden=those(*(item.hidden for item in items)),
+        squashed=those(*(fit == "squash" and image_size is not None and short != long for short, long in sides)),
         snapshots=tuple(source.snapshots.most_common()),
     )
 
@@ -130,6 +134,11 @@ def losses_in_words(notes: ImageSetNotes, count: int) -> list[str]:
     if notes.cut:
         lines.append(
             f"cut: {_counted(len(notes.cut), 'file')} with several frames or pages, of which the first is read"
+        )
+    if notes.squashed:
+        lines.append(
+            f"squashed: {_counted(len(notes.squashed), 'picture')} not square, which a generator learns distorted "
+            f"({_some(notes.squashed)}); --fit crop or pad keeps the proportions"
         )
     if notes.deep and notes.white < FULL_WHITE:
         lines.append(

@@ -12,8 +12,8 @@ from typing import Any
 import torch
 import yaml
 
-from sase_gan.datasets.fitting import Fit
 from sase_gan.errors import DataError, UsageError
+from sase_gan.fits import Fit, checked_fit
 from sase_gan.hardware import choose_hardware
 from sase_gan.metrics.feature_store import FeatureStore, default_cache_folder
 from sase_gan.metrics.request import Protocol, Request, named_protocol
@@ -95,7 +95,7 @@ class Plan:
     @property
     def fit(self) -> Fit:
         """How pictures become square."""
-        return "pad" if self.options.fit == "pad" else "crop"
+        return checked_fit(self.options.fit)
 
 
 def resolve(options: EvaluationOptions) -> Plan:
@@ -153,8 +153,7 @@ def settle_figures(options: EvaluationOptions) -> tuple[Protocol, Request]:
 
 
 def _checked(options: EvaluationOptions) -> tuple[Protocol, Request]:
-    if options.fit not in ("crop", "pad"):
-        raise UsageError(f"fit is {options.fit!r}; choose crop or pad.")
+    checked_fit(options.fit)
     if not options.source.exists():
         raise DataError(f"{options.source} does not exist; give a folder or zip of pictures, a snapshot or a run.")
     return settle_figures(options)

@@ -5,6 +5,9 @@ passes over the weight: each product with a singular vector reads it as it lies 
 that the iteration ends with, and the gradient is written down (`_Divided`) instead of found step by step. A grouped
 convolution stacks the weights of several independent maps; one norm over the stack would couple them and change the
 function, so each group has its own power iteration, batched.
+
+The parametrisation's iteration differs from that of torch's first spectral norm, which the releases of this family
+use, in start and order; `start_as_released` is that one.
 """
 
 from collections.abc import Iterator
@@ -98,8 +101,15 @@ def _channels_last(weight: Tensor) -> bool:
     return weight.ndim == 4 and not weight.is_contiguous()
 
 
-def _iterate(weight: Tensor, left: Tensor, right: Tensor, layout: _Layout) -> Tensor:
+def _iterate(weight: Tensor, left: Tensor, right: Tensor, layout: _Layout, right_first: bool = False) -> Tensor:
     """Advance both vectors in place by one iteration; return sigma, `[groups]`."""
+    if right_first:
+        found = F.normalize(layout.times_left(weight, left), dim=1, eps=EPS)
+        right.copy_(layout.in_order(found, weight))
+        found = layout.times_right(weight, found)
+        sigma = found.norm(dim=1)
+        left.copy_(found / sigma.clamp_min(EPS)[:, None])
+        return sigma
     found = F.normalize(layout.times_right(weight, layout.in_memory(right, weight)), dim=1, eps=EPS)
     left.copy_(found)
     found = layout.times_left(weight, found)
@@ -137,12 +147,14 @@ class _Divided(torch.autograd.Function):
         return scaled, None, None, None, None
 
 
-def _divided(weight: Tensor, left: Tensor, right: Tensor, layout: _Layout, *, iterate: bool) -> Tensor:
+def _divided(
+    weight: Tensor, left: Tensor, right: Tensor, layout: _Layout, *, iterate: bool, right_first: bool
+) -> Tensor:
     """Divide each matrix by its sigma, after one iteration or with the vectors as they are."""
     with without_autocast(weight):
         with torch.no_grad():
             if iterate:
-                sigma = _iterate(weight, left, right, layout)
+                sigma = _iterate(weight, left, right, layout, right_first)
             else:
                 sigma = (left * layout.times_right(weight, layout.in_memory(right, weight))).sum(1)
         # Copies, because the next forward changes the vectors in place before this graph's backward pass.
@@ -152,13 +164,16 @@ def _divided(weight: Tensor, left: Tensor, right: Tensor, layout: _Layout, *, it
 class WholeSpectralNorm(_SpectralNorm):
     """Compute `weight / sigma(weight)` as torch's parametrisation does, to rounding, in fewer passes."""
 
+    right_first = False
+
     def __init__(self, weight: Tensor, *, dim: int = 0) -> None:
         super().__init__(weight, n_power_iterations=1, dim=dim, eps=EPS)
 
     def forward(self, weight: Tensor) -> Tensor:
         """Return the normalised weight, of the same shape; differentiable in `weight`."""
         layout = _Layout(1, self.dim)
-        return _divided(weight, self._u[None], self._v[None], layout, iterate=self.training)
+        vectors = self._u[None], self._v[None]
+        return _divided(weight, *vectors, layout, iterate=self.training, right_first=self.right_first)
 
 
 class GroupedSpectralNorm(nn.Module):
@@ -169,6 +184,7 @@ class GroupedSpectralNorm(nn.Module):
 
     left: Tensor
     right: Tensor
+    right_first = False
 
     def __init__(self, weight: Tensor, groups: int) -> None:
         super().__init__()
@@ -188,11 +204,30 @@ class GroupedSpectralNorm(nn.Module):
 
     def forward(self, weight: Tensor) -> Tensor:
         """Return the normalised weight, of the same shape; differentiable in `weight`."""
-        return _divided(weight, self.left, self.right, self.layout, iterate=self.training)
+        vectors = self.left, self.right
+        return _divided(weight, *vectors, self.layout, iterate=self.training, right_first=self.right_first)
 
     def right_inverse(self, weight: Tensor) -> Tensor:
         """Return what is stored when the weight is assigned: the value itself."""
         return weight
+
+
+@torch.no_grad()
+def start_as_released(network: nn.Module, source: torch.Generator) -> None:
+    """Give all spectral norms of a network the start and the order of `torch.nn.utils.spectral_norm`, in place.
+
+    Both vectors are random, and no iteration precedes the first forward pass; one is `v = W'u / |W'u|`, then
+    `u = W v / |W v|`, and sigma = u'Wv. Torch's parametrisation starts with 15 iterations and takes u first.
+    """
+    for norm in _norms(network):
+        norm.right_first = True
+        for vector in norm.buffers():
+            vector.copy_(F.normalize(torch.randn(vector.shape, generator=source), dim=-1, eps=EPS))
+
+
+def _norms(network: nn.Module) -> list[Any]:
+    modules: list[Any] = [m for m in network.modules() if parametrize.is_parametrized(m, "weight")]
+    return [parametrization for module in modules for parametrization in module.parametrizations["weight"]]
 
 
 @contextmanager
@@ -202,8 +237,7 @@ def frozen_power_iteration(network: nn.Module) -> Iterator[None]:
     The weights stay differentiable. Used where a network is called a second time within one step, and where a copy
     in training mode only gathers batch statistics.
     """
-    modules: list[Any] = [m for m in network.modules() if parametrize.is_parametrized(m, "weight")]
-    norms = [parametrization for module in modules for parametrization in module.parametrizations["weight"]]
+    norms = _norms(network)
     before = [norm.training for norm in norms]
     for norm in norms:
         norm.training = False

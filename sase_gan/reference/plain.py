@@ -122,8 +122,8 @@ class PlainLowShotModule(LowShotModule):
         """Keep the gradients of the other player in the generator's step."""
         return nullcontext() if optimizer is self.optimiser(0) else super().toggled_optimizer(optimizer)
 
-    def _generator_step(self, fake: Pictures, source: torch.Generator) -> None:
-        super()._generator_step(fake, source)
+    def _generator_step(self, fake: Pictures, shown: Pictures | None, source: torch.Generator) -> None:
+        super()._generator_step(fake, shown, source)
         self.discriminator.zero_grad(set_to_none=True)
 
 

@@ -25,7 +25,7 @@ class TrainRequest:
         kimg: train for so many thousand images.
         minutes: stop after so many minutes; a new run on one picture is fitted into them.
         batch_size: pictures a step on each device.
-        fit: crop or pad.
+        fit: crop, pad or squash, see `fits`.
         background: the colour behind transparent pixels and of padding, a name or #rrggbb.
         holdout: share of the pictures kept out of training.
         resume: the run folder to go on with.

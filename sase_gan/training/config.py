@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, Field, model_validator
 
 from sase_gan.config import FrozenRecord
+from sase_gan.fits import FIT_HELP, Fit
 from sase_gan.networks.discriminator import DiscriminatorConfig
 from sase_gan.networks.generator import GeneratorConfig
 from sase_gan.networks.pyramid import PyramidConfig
@@ -26,7 +27,7 @@ class DataSection(FrozenRecord):
     """The pictures."""
 
     path: str | None = Field(None, description="folder or zip of pictures")
-    fit: Literal["crop", "pad"] = Field("crop", description="centre square crop, or pad to a square; never a stretch")
+    fit: Fit = Field("crop", description=FIT_HELP)
     mirror: bool = Field(True, description="show each picture mirrored half of the time")
     holdout: float = Field(0.0, ge=0, le=0.5, description="share of the pictures kept out of training")
     background: Colour = Field("white", description="behind transparent pixels, and of padding")
@@ -38,6 +39,9 @@ class AugmentSection(FrozenRecord):
 
     policy: tuple[Literal["color", "translation", "cutout"], ...] = ("color", "translation")
     shared: bool = Field(True, description="both sizes of a generated picture are augmented alike; released: no")
+    same_fakes: bool = Field(
+        False, description="both players judge generated pictures augmented once, not anew for each; released: yes"
+    )
 
 
 class LossSection(FrozenRecord):
@@ -82,7 +86,7 @@ class OptimiserSection(FrozenRecord):
     betas: tuple[float, float] = (0.5, 0.999)
     decay: float = Field(0.0, ge=0, le=1, description="share of the run, at its end, in which the rates fall to 0")
     power_iteration: Literal["step", "forward"] = Field(
-        "step", description="spectral norms advance once a step, or in every forward pass as released"
+        "step", description="spectral norms advance once a step, or from a random start in every forward: released"
     )
 
 
@@ -305,7 +309,7 @@ class InstantDataSection(FrozenRecord):
     """The pictures, one or more."""
 
     path: str | None = Field(None, description="folder or zip of pictures, or one picture")
-    fit: Literal["crop", "pad"] = Field("crop", description="a set: centre square crop, or pad; never a stretch")
+    fit: Fit = Field("crop", description=f"{FIT_HELP} Of a set.")
     mirror: bool | None = Field(None, description="mirror images serve too; by itself where pictures are aligned")
     holdout: float = Field(0.0, ge=0, le=0.5, description="share of the pictures kept out")
     background: Colour = Field("white", description="behind transparent pixels, and of padding")

@@ -21,7 +21,7 @@ from torch.nn.utils import parametrize
 
 from sase_gan.drawing.sampling import Inputs, draw_inputs
 from sase_gan.features.reconstruction import reconstruction_loss
-from sase_gan.layers.spectral_norm import frozen_power_iteration
+from sase_gan.layers.spectral_norm import frozen_power_iteration, start_as_released
 from sase_gan.networks.discriminator import QUADRANTS, Discriminator
 from sase_gan.networks.generator import Generator, Pictures
 from sase_gan.pixels import to_float
@@ -52,6 +52,9 @@ class LowShotModule(TrainingClock):
         torch.manual_seed(derive_seed(self.config.seed, "initialisation"))
         self.generator = Generator(self.config.generator)
         self.discriminator = Discriminator(self.config.discriminator)
+        if not self._reads_weights_once:
+            for name in ("generator", "discriminator"):
+                start_as_released(getattr(self, name), random_generator(self.config.seed, "power iteration", name))
         averaging = self.config.averaging
         self.average = WeightAverage(self.generator, half_life=averaging.half_life, ramp_up=averaging.ramp_up)
         self.real_logit_average: Tensor
@@ -107,8 +110,9 @@ class LowShotModule(TrainingClock):
         if self.likelihood is not None:
             z = self.likelihood.place(z, self.generator, self._latents, self.images_seen, source)
         fake = self.generator(z, noise)
-        self._discriminator_step(real, fake, source)
-        self._generator_step(fake, source)
+        shown = self._augmented(fake, source) if self.config.augment.same_fakes else None
+        self._discriminator_step(real, fake, shown, source)
+        self._generator_step(fake, shown, source)
         images = len(real) * self.trainer.world_size
         self.advance(images)
         self.average.update(self.generator, batch=images, images_seen=self.images_seen)
@@ -120,13 +124,16 @@ class LowShotModule(TrainingClock):
         noise = [normal(shape) for shape in self.generator.noise_shapes()]
         return normal(self.generator.latent_shape()), noise
 
-    def _discriminator_step(self, real: Tensor, fake: Pictures, source: torch.Generator) -> None:
+    def _discriminator_step(
+        self, real: Tensor, fake: Pictures, shown: Pictures | None, source: torch.Generator
+    ) -> None:
         section, optimiser = self.config.loss, self.optimiser(1)
         rebuild = self.steps % section.reconstruction_every == 0
         penalise = section.r1 > 0 and self.steps % section.r1_every == 0
         real_big = self._augmented(Pictures(real, real), source).big
         real_big.requires_grad_(penalise)
-        fake = self._augmented(Pictures(fake.big.detach(), fake.small.detach()), source)
+        detached = Pictures(*(size.detach() for size in shown or fake))
+        fake = self._augmented(detached, source) if shown is None else detached
         with self.toggled_optimizer(optimiser), self._weights_read_once():
             pictures, quadrant = self.discriminator.pictures(real_big), self._quadrant() if rebuild else None
             # Not where the spectral norms advance between the two batches, or a penalty differentiates twice.
@@ -153,7 +160,7 @@ class LowShotModule(TrainingClock):
         self._follow_logits(judged.logits, fake_logits)
         self.collect(terms)
 
-    def _generator_step(self, fake: Pictures, source: torch.Generator) -> None:
+    def _generator_step(self, fake: Pictures, shown: Pictures | None, source: torch.Generator) -> None:
         optimiser = self.optimiser(0)
         released = self.config.optimiser.power_iteration == "forward"
         with (
@@ -161,7 +168,8 @@ class LowShotModule(TrainingClock):
             self._weights_read_once(),
             nullcontext() if released else frozen_power_iteration(self.discriminator),
         ):
-            terms = losses.generator_loss(self.discriminator(self._augmented(fake, source)).logits)
+            shown = shown or self._augmented(fake, source)
+            terms = losses.generator_loss(self.discriminator(shown).logits)
             if self.likelihood is not None:
                 terms |= self.likelihood.pull(fake.big)
             self.manual_backward(torch.stack(list(terms.values())).sum())

@@ -17,6 +17,7 @@ from sase_gan.datasets.images import (
     survey,
     write_image_set,
 )
+from sase_gan.datasets.notes import losses_in_words
 from sase_gan.datasets.sources import bundled_data
 from sase_gan.errors import DataError, UsageError
 from sase_gan.pixels import read_image, to_pillow
@@ -40,7 +41,7 @@ def folder(tmp_path):
 
 def test_a_square_of_the_right_size_is_not_touched():
     image = smooth(0)
-    for fit in ("crop", "pad"):
+    for fit in ("crop", "pad", "squash"):
         assert np.array_equal(np.asarray(fit_square(image, 64, fit)), np.asarray(image))
 
 
@@ -62,8 +63,37 @@ def test_pad_keeps_everything_in_the_middle_of_the_background():
     assert np.array_equal(np.asarray(thin)[0, 29:31], [[255, 0, 0], [255, 255, 255]])
 
 
+def triangle(size: int, length: int) -> np.ndarray:
+    """Weights [size, length] of bilinear reduction: a triangle as wide as two output pixels, cut off at the border."""
+    scale = max(length / size, 1.0)
+    centre = (np.arange(size)[:, None] + 0.5) * length / size
+    weights = np.clip(1 - np.abs((np.arange(length)[None] + 0.5 - centre) / scale), 0, None)
+    return weights / weights.sum(1, keepdims=True)
+
+
+@pytest.mark.parametrize(("width", "height"), [(150, 90), (40, 130), (128, 64)])
+def test_squashing_keeps_all_of_the_picture_reduced_bilinearly(width, height):
+    image = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+    found = np.asarray(fit_square(Image.fromarray(image), 64, "squash")).astype(float)
+    expected = np.einsum("ih,hwc,jw->ijc", triangle(64, height), image.astype(float), triangle(64, width))
+    # Pillow rounds after each of its two passes.
+    assert np.abs(found - expected).max() <= 1.01
+
+
+def test_a_squashed_jpeg_is_decoded_whole_and_said_to_be_distorted(tmp_path):
+    smooth(0, 640).crop((0, 0, 640, 400)).save(tmp_path / "wide.jpg", quality=95)
+    smooth(1).save(tmp_path / "square.png")
+    found = load_image_set(tmp_path, image_size=64, fit="squash")
+    whole = Image.open(tmp_path / "wide.jpg").convert("RGB").resize((64, 64), Image.Resampling.BILINEAR)
+    assert np.array_equal(found.images[1].permute(1, 2, 0), np.asarray(whole))
+    assert found.notes.squashed == ("wide.jpg",)
+    (line,) = losses_in_words(found.notes, 2)
+    assert line.startswith("squashed: 1 picture not square, which a generator learns distorted (wide.jpg)")
+    assert load_image_set(tmp_path, image_size=64).notes.squashed == ()
+
+
 @pytest.mark.parametrize("fit", ["crop", "pad"])
-def test_nothing_is_ever_stretched(fit):
+def test_nothing_is_stretched_unless_squashed(fit):
     # A disc stays a disc: its extent across equals its extent down.
     y, x = np.mgrid[0:200, 0:320]
     disc = np.where(((x - 160) ** 2 + (y - 100) ** 2 < 80**2)[..., None], 0, 255).repeat(3, 2).astype(np.uint8)

@@ -10,6 +10,7 @@ from sase_gan.layers.spectral_norm import (
     fold_spectral_norm,
     frozen_power_iteration,
     spectral_norm,
+    start_as_released,
 )
 
 
@@ -83,6 +84,31 @@ def test_whole_norm_is_torchs_in_value_gradient_and_vectors(layout, dim, shape):
         assert found.stride() == one.stride() == raw.stride()
         for a, b in zip(vectors(ours), vectors(theirs), strict=True):
             assert (a - b).abs().max() < 1e-12
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("groups", [1, 2])
+def test_released_start_and_order_are_those_of_torchs_first_norm(layout, groups):
+    raw = torch.randn(6, 5, 3, 3, dtype=torch.float64).contiguous(memory_format=layout)
+    ours, theirs = nn.Module(), [nn.Conv2d(5, 6 // groups, 3, bias=False).double() for _ in range(groups)]
+    ours.weight = nn.Parameter(raw.clone())
+    spectral_norm(ours, groups=groups)
+    start_as_released(ours, torch.Generator().manual_seed(0))
+    starts = vectors(ours)
+    assert all((vector.norm(dim=-1) - 1).abs().max() < 1e-6 for vector in starts)
+    for part, weight, left in zip(theirs, raw.chunk(groups), starts[0].reshape(groups, -1), strict=True):
+        part.weight.data = weight.clone()
+        nn.utils.spectral_norm(part)
+        part.weight_u.copy_(left)
+    upstream, x = torch.randn(raw.shape, dtype=torch.float64), torch.zeros(1, 5, 3, 3, dtype=torch.float64)
+    for _ in range(3):
+        for part in theirs:
+            part(x)  # advances its norm
+        found, expected = ours.weight, torch.cat([part.weight for part in theirs])
+        assert (found - expected).abs().max() < 1e-12
+        (one,) = torch.autograd.grad(found, ours.parametrizations.weight.original, upstream)
+        others = torch.autograd.grad(expected, [part.weight_orig for part in theirs], upstream)
+        assert (one - torch.cat(others)).abs().max() < 1e-12
 
 
 @pytest.mark.parametrize("groups", [1, 3])
