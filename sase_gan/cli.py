@@ -25,6 +25,7 @@ from sase_gan.commands import (
     weights,
 )
 from sase_gan.errors import SaseGanError
+from sase_gan.memory import memory_error, out_of_memory
 from sase_gan.places import place_error
 
 app = typer.Typer(
@@ -69,6 +70,11 @@ def main() -> None:
             raise
         _say(explained)
         sys.exit(explained.exit_code)
+    except (MemoryError, RuntimeError) as error:
+        if not out_of_memory(error):
+            raise
+        _say(memory_error("this", "ask for fewer or smaller pictures"))
+        sys.exit(1)
     except KeyboardInterrupt:
         print("sase-gan: interrupted", file=sys.stderr)
         sys.exit(130)

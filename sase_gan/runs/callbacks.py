@@ -26,7 +26,7 @@ from sase_gan.platforms import stop_signals
 from sase_gan.progress import readable_seconds
 from sase_gan.runs.due import figures_due, is_due
 from sase_gan.runs.folder import RunFolder, kimg
-from sase_gan.runs.history import best_record, images_seen, rank_records, read_run
+from sase_gan.runs.history import best_record, images_seen, rank_records, read_run, without_better
 from sase_gan.runs.tasks.base import RunPlan
 from sase_gan.training.soundness import Diverged, check_figures, check_sound
 
@@ -205,10 +205,15 @@ class Snapshots(Callback):
     def on_train_batch_end(self, trainer: Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Publish when due, and at the end; the callbacks that end a run stand before this one."""
         due = is_due(module, trainer, batch, self.plan.snapshot_images)
-        finished = module.images_seen >= self.plan.config.total_images or self.out_of_patience
+        finished = module.images_seen >= self.plan.config.total_images
         if due or trainer.should_stop:
             asked = finished or (trainer.should_stop and not self.hurried())
             self._publish(trainer, module, must_measure=asked, regular=due or finished)
+            # Here and not a step later, so that the run ends with the snapshot that used its patience up.
+            stop = self.out_of_patience
+            if trainer.world_size > 1:  # only the first process measures
+                stop = trainer.strategy.reduce_boolean_decision(stop, all=False)
+            trainer.should_stop = trainer.should_stop or stop
 
     def _publish(self, trainer: Trainer, module: Any, *, must_measure: bool, regular: bool = True) -> None:
         """Publish, measure and tidy; with `regular` what an uninterrupted run would publish too."""
@@ -256,7 +261,7 @@ class Snapshots(Callback):
         if best is None or best.model is None:
             self.run.best.unlink(missing_ok=True)
             return
-        self.out_of_patience = patience is not None and len(results) - results.index(best) > patience
+        self.out_of_patience = patience is not None and without_better(results) >= patience
         if self.plan.keep is None:
             return
         copies = best.colour("copying") == "red"
