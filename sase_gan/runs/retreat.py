@@ -5,6 +5,7 @@ A tenth of the rates where a run left the finite numbers, half the batch where m
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from lightning import Callback, Trainer
@@ -49,7 +50,7 @@ def go_back(event: Diverged, position: Position, run: RunFolder, plan: RunPlan, 
         or (found := _last_position(run, plan, options)) is None
     ):
         raise SaseGanError(_hopeless(event, position, run, plan, options))
-    back = Position(found.images_seen, position.retreats + 1)
+    back = replace(found, retreats=position.retreats + 1)
     sentence = (
         f"training left the finite numbers ({event.what}): back to {back.images_seen:,} images, on with "
         f"{0.1**back.retreats:g} of the learning rates"
@@ -66,7 +67,7 @@ def _last_position(run: RunFolder, plan: RunPlan, options: RunOptions) -> Positi
         return None
     adopt_checkpoint(run, found)
     back = Position.of(found.content["clock"])
-    for note in restore(run, plan, back.images_seen, plan.batch_size * options.devices):
+    for note in restore(run, plan, back):
         options.report(note)
     return back
 
@@ -92,7 +93,7 @@ def halve_batch(
     )
     run.add_note(back.images_seen, sentence)
     options.report(sentence)
-    return config.model_copy(update={"optimiser": section}), Position(back.images_seen, position.retreats)
+    return config.model_copy(update={"optimiser": section}), replace(back, retreats=position.retreats)
 
 
 def _too_large(error: Exception, run: RunFolder, plan: RunPlan) -> SaseGanError:

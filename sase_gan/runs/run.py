@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -31,6 +32,7 @@ from sase_gan.runs.retreat import Cautious, go_back, halve_batch
 from sase_gan.runs.space import COPIES_OF_STATE, check_room, disk_error, size_of_state, words_of_safety
 from sase_gan.runs.tasks import trained_task_of
 from sase_gan.runs.tasks.base import RunPlan, TrainedConfig
+from sase_gan.runs.together import lost_error, lost_process
 from sase_gan.runs.trainer import make_trainer
 from sase_gan.runs.watching import Watch, spread
 from sase_gan.training.quiet import quiet_lightning
@@ -75,12 +77,12 @@ def resume_run(config: TrainedConfig, images: ImageSet, run: RunFolder, options:
         check_room(run, (COPIES_OF_STATE - 1) * size_of_state(module), f"{run.path} is as it was")
         position = Position() if found is None else Position.of(found.content["clock"])
         before = load_yaml(run.config).get("optimiser", {})
-        batch_before = before.pop("batch_size", plan.batch_size)
+        before.pop("batch_size", None)
         if config.optimiser.model_dump(mode="json", exclude={"batch_size"}) != before:  # new rates
-            position = Position(position.images_seen, retreats=0)
+            position = replace(position, retreats=0)
         if is_first_process():
             clear_leftovers(run)
-            notes = restore(run, plan, position.images_seen, batch_before * options.devices)
+            notes = restore(run, plan, position)
             if found is None:
                 options.report("no checkpoint was written yet: it begins anew with the same settings")
                 _begin(plan, config, images, run, options)
@@ -133,6 +135,8 @@ def _fit_soundly(
         except Diverged as event:
             position = go_back(event, position, run, plan, options)
         except (MemoryError, RuntimeError) as error:
+            if options.devices > 1 and lost_process(error):
+                raise lost_error(run) from error
             if not out_of_memory(error):
                 raise
             config, position = halve_batch(error, position, run, plan, options)
