@@ -75,8 +75,8 @@ def main() -> None:
             raise
         _say(memory_error("this", "ask for fewer or smaller pictures"))
         sys.exit(1)
-    except KeyboardInterrupt:
-        print("sase-gan: interrupted", file=sys.stderr)
+    except KeyboardInterrupt as event:
+        print(f"sase-gan: interrupted; {event}" if str(event) else "sase-gan: interrupted", file=sys.stderr)
         sys.exit(130)
 
 

@@ -140,7 +140,8 @@ def table(outcomes: dict[str, Any], reasons: dict[str, dict[str, str]]) -> str:
                 f"* `{module}`, {why}:\n\n  ```diff\n" + "".join(f"  {x}\n" for x in diff.split("\n")) + "  ```"
             )
     share = f"{noticed / counted:.1%}" if counted else "-"
-    heading = "| module | mutants | noticed | equal | left | noticed of those not equal |\n| --- | --- | --- | --- | --- | --- |"
+    heading = "| module | mutants | noticed | equal | left | noticed of those not equal |"
+    heading += "\n| --- | --- | --- | --- | --- | --- |"
     return "\n".join(
         [
             f"**{noticed} of {counted}** mutants that are not equal are noticed ({share}).\n",

@@ -6,8 +6,10 @@ import math
 import shutil
 import signal
 import sys
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 from lightning import Callback, LightningModule, Trainer
@@ -68,29 +70,40 @@ class Stopping(Callback):
             trainer.should_stop = True
 
 
+class StopNow(BaseException):
+    """A second signal asked a run to stop at once; Lightning lets it pass, and no `KeyboardInterrupt`."""
+
+
+@contextmanager
+def signals_given_back() -> Iterator[None]:
+    """Give back at the end of the block, after an error too, what was to happen at signals before it."""
+    before = {number: signal.getsignal(number) for number in stop_signals()}
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
 class StopOnSignal(Callback):
     """Notice the first Ctrl-C, polite kill or closed terminal: the run stops after the running step, all saved."""
 
     def __init__(self) -> None:
         self._received_at: float | None = None
-        self._before: dict[int, Any] = {}
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         """Listen in Lightning's place, whose own handling of a polite kill ends a run without saving."""
-        for number in stop_signals():
-            self._before[number] = signal.signal(number, self._note)
-
-    def teardown(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
-        """Give the signals back."""
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
+        if threading.current_thread() is threading.main_thread():  # the only one that may
+            for number in stop_signals():
+                signal.signal(number, self._note)
 
     def _note(self, number: int, frame: Any) -> None:
         now = time.monotonic()
         if self._received_at is not None:
             if now - self._received_at < 0.5:  # `timeout` sends its one signal to the process and to its group
                 return
-            raise KeyboardInterrupt  # the second one means now
+            raise StopNow  # the second one means now
         self._received_at = now
         print("\nstopping after this step; everything will be saved (once more to stop at once)", file=sys.stderr)
 
@@ -347,7 +360,14 @@ class TrainingDisplay(Callback):
         self.console.print(text, highlight=False)
 
     def teardown(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
-        """End the bar, after an error too."""
+        """End the bar."""
+        self._end()
+
+    def on_exception(self, trainer: Trainer, module: LightningModule, exception: BaseException) -> None:
+        """End the bar after an error, where Lightning tears nothing down."""
+        self._end()
+
+    def _end(self) -> None:
         if self._progress is not None:
             self._progress.stop()
             self._progress = None

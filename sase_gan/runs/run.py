@@ -19,7 +19,15 @@ from sase_gan.files import write_atomically
 from sase_gan.hardware import is_first_process, release_memory
 from sase_gan.memory import out_of_memory
 from sase_gan.pixels import write_sheet
-from sase_gan.runs.callbacks import MetricsTable, Snapshots, StopOnSignal, Stopping, TrainingDisplay
+from sase_gan.runs.callbacks import (
+    MetricsTable,
+    Snapshots,
+    StopNow,
+    StopOnSignal,
+    Stopping,
+    TrainingDisplay,
+    signals_given_back,
+)
 from sase_gan.runs.checkpoints import Checkpoints, adopt_checkpoint, find_checkpoint
 from sase_gan.runs.folder import RunFolder
 from sase_gan.runs.follow import FollowIdle
@@ -55,7 +63,7 @@ def start_run(config: TrainedConfig, images: ImageSet, run: RunFolder, options: 
     check_room(run, COPIES_OF_STATE * size_of_state(module))
     if is_first_process():
         run.create()
-    with _failing_in_a_sentence(run), locked(run):
+    with _failing_in_a_sentence(run), locked(run), signals_given_back():
         if is_first_process():
             _begin(plan, config, images, run, options)
         return _fit_soundly(plan, module, images, run, options)
@@ -69,7 +77,7 @@ def resume_run(config: TrainedConfig, images: ImageSet, run: RunFolder, options:
         DataError: if every checkpoint is damaged, or the pictures are not those that the run began with.
         SaseGanError: as `start_run`.
     """
-    with _failing_in_a_sentence(run), locked(run):
+    with _failing_in_a_sentence(run), locked(run), signals_given_back():
         found = find_checkpoint(run)
         images = in_recorded_order(images, run, None if found is None else found.content["clock"]["data_digest"])
         plan = trained_task_of(config).plan(config, images, weights_dir=options.weights_dir)
@@ -132,6 +140,8 @@ def _fit_soundly(
     while True:
         try:
             return _fit(plan, module, images, run, options, position, signals, start)
+        except StopNow:
+            raise KeyboardInterrupt(words_of_safety(run)) from None
         except Diverged as event:
             position = go_back(event, position, run, plan, options)
         except (MemoryError, RuntimeError) as error:
