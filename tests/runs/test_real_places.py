@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +19,7 @@ import torch
 
 from sase_gan.runs.callbacks import MetricsTable
 from sase_gan.runs.folder import RunFolder
-from tests.processes import PATIENCE, invoke, started, until
+from tests.processes import PATIENCE, invoke, started
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 FACES, SNAPSHOT = REPOSITORY / "data" / "emoji-faces", REPOSITORY / "tests" / "golden" / "tiny_snapshot"
@@ -203,12 +204,11 @@ def test_a_second_ctrl_c_stops_at_once_and_loses_what_is_after_the_checkpoint(tm
             if line.startswith("in a long step"):
                 break
         process.send_signal(signal.SIGINT)
-
-        def again() -> bool:
-            process.send_signal(signal.SIGINT)  # those of the first half second count as the first one
-            return process.poll() is not None
-
-        until(again)
+        for line in process.stdout:
+            if line.startswith("stopping after this step"):
+                break
+        time.sleep(1)  # signals within half a second count as one
+        process.send_signal(signal.SIGINT)
         output, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130, output
     assert "Traceback" not in output
