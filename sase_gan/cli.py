@@ -2,6 +2,7 @@
 
 import os
 import sys
+from typing import Any, NoReturn
 
 import typer
 
@@ -76,8 +77,18 @@ def main() -> None:
         _say(memory_error("this", "ask for fewer or smaller pictures"))
         sys.exit(1)
     except KeyboardInterrupt as event:
-        print(f"sase-gan: interrupted; {event}" if str(event) else "sase-gan: interrupted", file=sys.stderr)
-        sys.exit(130)
+        _say_interrupted(event)
+    except SystemExit as end:
+        # typer makes a silent exit of Ctrl-C.
+        cause: Any = getattr(end.__context__, "__cause__", None)
+        if not isinstance(cause, KeyboardInterrupt):
+            raise
+        _say_interrupted(cause)
+
+
+def _say_interrupted(event: KeyboardInterrupt) -> NoReturn:
+    print(f"sase-gan: interrupted; {event}" if str(event) else "sase-gan: interrupted", file=sys.stderr)
+    sys.exit(130)
 
 
 def _say(error: SaseGanError) -> None:

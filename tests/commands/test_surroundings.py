@@ -126,6 +126,16 @@ def test_what_the_disk_says_in_the_middle_is_a_sentence(
     )
 
 
+def test_ctrl_c_is_said_in_a_sentence_by_every_command(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*unused: object, **more: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sase_gan.api.images.write_png", interrupted)
+    code, said = run("sample", SNAPSHOT, "--seeds", "0", "--out", "out")
+    assert code == 130
+    assert said.endswith("sase-gan: interrupted")
+
+
 def test_signs_that_command_a_terminal_are_not_printed(run: Run) -> None:
     code, said = run("data", "check", "no\x1b[31msuch\rfolder")
     assert code == 4
