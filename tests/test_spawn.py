@@ -33,10 +33,9 @@ def classes(tmp_path: Path) -> Path:
 def test_workers_that_begin_from_nothing_read_the_same_batches(classes: Path) -> None:
     pictures = torch.randint(0, 256, (5, 3, 4, 4), dtype=torch.uint8)
     endless = EndlessBatches(pictures, batch_size=3, seed=1)
-    labelled = TrainingPictures(open_labelled(classes, "train"), PicturesSection(image_size=8))
     shutil.make_archive(str(classes), "zip", classes)
     zipped = TrainingPictures(open_labelled(classes.with_suffix(".zip"), "train"), PicturesSection(image_size=8))
-    several: list[tuple[Dataset, int | None]] = [(endless, None), (labelled, 2), (zipped, 2)]
+    several: list[tuple[Dataset, int | None]] = [(endless, None), (zipped, 2)]
     for data, size in several:
         batches = {}
         for workers in (0, 1):
