@@ -69,34 +69,6 @@ def fit(module: OneShotModule, until: int, checkpoint: Path | None = None, watch
 # -- losses -----------------------------------------------------------------------------------------------------------
 
 
-def test_wasserstein_terms_are_means() -> None:
-    terms = losses.wasserstein(torch.tensor([1.0, 3.0]), torch.tensor([5.0, -1.0]))
-    assert {name: value.item() for name, value in terms.items()} == {"d_real": -2.0, "d_fake": 2.0}
-
-
-def test_the_penalty_takes_the_norm_of_every_pixel() -> None:
-    """A linear critic has the gradient (3, 4, 0) w at every pixel, of length 5 w there, whatever the other pixels."""
-    weights = torch.tensor([[1.0, 0.2], [0.0, 2.0]], dtype=torch.float64)
-    channels = torch.tensor([3.0, 4.0, 0.0], dtype=torch.float64).reshape(1, 3, 1, 1)
-    real, fake = torch.randn(2, 1, 3, 2, 2, dtype=torch.float64)
-    penalty = losses.pixel_gradient_penalty(lambda x: (x * channels * weights).sum(), real, fake, torch.tensor(0.3))
-    assert penalty.item() == pytest.approx((16 + 0 + 1 + 81) / 4, rel=1e-5)
-
-
-def test_the_penalty_is_taken_between_the_pictures_and_reaches_the_critic() -> None:
-    """For the critic a x^2 / 2 the gradient is a x, here a times the mixed picture."""
-    a = torch.tensor(0.5, dtype=torch.float64, requires_grad=True)
-    real, fake = torch.ones(1, 3, 1, 1, dtype=torch.float64), torch.zeros(1, 3, 1, 1, dtype=torch.float64)
-    penalty = losses.pixel_gradient_penalty(lambda x: a * x.square().sum() / 2, real, fake, torch.tensor(0.25))
-    length = 0.5 * 0.25 * 3**0.5
-    torch.testing.assert_close(penalty.item(), (length - 1) ** 2, rtol=1e-6, atol=0)
-    penalty.backward()
-    torch.testing.assert_close(a.grad.item(), 2 * (length - 1) * length / 0.5, rtol=1e-6, atol=0)
-
-
-# -- phases -----------------------------------------------------------------------------------------------------------
-
-
 def test_iterations_are_shared_out_by_cost() -> None:
     config = configuration(schedule={"iterations": 10, "coarse_factor": 2.0})
     areas = [height * width for height, width in config.generator.sizes]
