@@ -104,6 +104,21 @@ def test_a_run_that_nothing_improves_is_complete_and_goes_on_with_more_patience(
     assert "patience: 2" in result.run.config.read_text()
 
 
+def test_figures_are_drawn_from_other_seeds_than_the_sheet(
+    values: list[float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sase_gan.runs import callbacks
+
+    drawn: list[range] = []
+    real = callbacks.sample_images
+    monkeypatch.setattr(callbacks, "sample_images", lambda network, seeds: drawn.append(seeds) or real(network, seeds))
+    values[:] = [0.9, 0.3]
+    begin(tmp_path / "run", "schedule.total_images=8", figures=True)
+    sheet, figures, *_ = drawn
+    assert [len(seeds) for seeds in drawn] == [64, 2, 64, 2]
+    assert not set(sheet) & set(figures)
+
+
 def test_results_beyond_the_checkpoint_use_up_no_patience(values: list[float], tmp_path: Path) -> None:
     from sase_gan.runs.checkpoints import Checkpoints
 
