@@ -119,6 +119,23 @@ def test_a_phase_sets_the_noise_of_its_stage_from_the_error_before_it() -> None:
     assert amplitudes[2] == 0
 
 
+def test_a_phase_begins_with_fresh_optimisers_and_noise_as_strong_as_the_root_of_the_mean_squared_error() -> None:
+    module = module_of(configuration(loss={"noise": 0.5}))
+    fit(module, 4)
+    optimisers = [module.optimiser(index).optimizer for index in range(2)]
+    assert all(one.state for one in optimisers)
+    module._real = module._picture_at(1)
+    module._begin(1)
+    assert not any(one.state for one in optimisers)
+    config = module.config.generator
+    with torch.no_grad():
+        enlarged = module.generator.enlarge(module.generator.reconstruct(1).big, config.sizes[1], config.padding)
+    squares = (enlarged - module._real).double().square().flatten().tolist()
+    error = (sum(squares) / len(squares)) ** 0.5
+    assert 0.01 < error < 0.9  # far from its square
+    assert module.generator.amplitudes[1].item() == pytest.approx(0.5 * error, rel=1e-4)
+
+
 @pytest.mark.parametrize("images_seen", [0, 1, 4, 5, 8, 9, 12])
 def test_the_published_model_has_the_stages_trained_so_far(images_seen: int) -> None:
     module = module_of(configuration())
