@@ -8,7 +8,7 @@ WORKERS := -n 2 --no-loadscope-reorder
 DEMO := runs/demo-$(shell date +%Y%m%d-%H%M%S)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test test-shuffled test-slow same demo bench bench-gpu studio clean
+.PHONY: help setup check test test-shuffled test-slow mutate same demo bench bench-gpu studio clean
 
 help: ## Show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,11 @@ test-shuffled: $(STAMP) ## Run the tests in a random order
 
 test-slow: $(STAMP) ## Run the tests that take minutes each
 	$(BIN)/python -m pytest $(WORKERS) -m slow
+
+mutate: $(STAMP) ## Change the code that decides results, bit by bit: do its tests notice? Hours; goes on where it was
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group mutation
+	$(BIN)/python -m tests.mutate --table docs/results/mutation.md
 
 same: $(STAMP) ## Prove that no result changed since BASE=COMMIT
 	@test -n "$(BASE)" || { echo "BASE is empty; name the commit to compare with: make same BASE=main"; exit 1; }

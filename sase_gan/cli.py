@@ -2,6 +2,7 @@
 
 import os
 import sys
+from typing import Any, NoReturn
 
 import typer
 
@@ -25,6 +26,7 @@ from sase_gan.commands import (
     weights,
 )
 from sase_gan.errors import SaseGanError
+from sase_gan.memory import memory_error, out_of_memory
 from sase_gan.places import place_error
 
 app = typer.Typer(
@@ -69,9 +71,24 @@ def main() -> None:
             raise
         _say(explained)
         sys.exit(explained.exit_code)
-    except KeyboardInterrupt:
-        print("sase-gan: interrupted", file=sys.stderr)
-        sys.exit(130)
+    except (MemoryError, RuntimeError) as error:
+        if not out_of_memory(error):
+            raise
+        _say(memory_error("this", "ask for fewer or smaller pictures"))
+        sys.exit(1)
+    except KeyboardInterrupt as event:
+        _say_interrupted(event)
+    except SystemExit as end:
+        # typer makes a silent exit of Ctrl-C.
+        cause: Any = getattr(end.__context__, "__cause__", None)
+        if not isinstance(cause, KeyboardInterrupt):
+            raise
+        _say_interrupted(cause)
+
+
+def _say_interrupted(event: KeyboardInterrupt) -> NoReturn:
+    print(f"sase-gan: interrupted; {event}" if str(event) else "sase-gan: interrupted", file=sys.stderr)
+    sys.exit(130)
 
 
 def _say(error: SaseGanError) -> None:

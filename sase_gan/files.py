@@ -1,5 +1,6 @@
 """Files: telling that one is missing, naming one by its content, writing so that no reader meets half of one."""
 
+import errno
 import hashlib
 import os
 import shutil
@@ -56,9 +57,10 @@ def write_atomically(path: Path | str, *, synced: bool = True) -> Iterator[Path]
         os.replace(temporary, path)
         if synced:
             sync_folder(path.parent)
-    except BaseException:
+    except BaseException as error:
         with suppress(FileNotFoundError):
             temporary.unlink()
+        _name_place(error, path)
         raise
 
 
@@ -85,9 +87,16 @@ def write_folder_atomically(path: Path | str) -> Iterator[Path]:
         else:
             os.replace(temporary, path)
         sync_folder(path.parent)
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(temporary, ignore_errors=True)
+        _name_place(error, path)
         raise
+
+
+def _name_place(error: BaseException, path: Path) -> None:
+    """Have an error of a full disk name what was written: systems name no file where an open one cannot grow."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT) and error.filename is None:
+        error.filename = str(path)
 
 
 def _publish(path: Path, *, synced: bool = True) -> None:

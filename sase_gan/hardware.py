@@ -1,5 +1,6 @@
 """What this machine can do: device, precision, threads, memory; and which process of a run this is."""
 
+import gc
 import os
 from dataclasses import dataclass
 
@@ -101,6 +102,13 @@ def free_memory_mb(hardware: Hardware) -> float | None:
     if hardware.kind == "cuda":
         return torch.cuda.mem_get_info()[0] / 2**20
     return free_process_memory_mb()
+
+
+def release_memory() -> None:
+    """Give back what nobody uses any more, also what torch keeps of a GPU's memory for later."""
+    gc.collect()
+    if torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
 
 
 def peak_memory_mb(device: torch.device) -> float:

@@ -55,6 +55,7 @@ def try_folder(path: Path | str) -> None:
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
+        error.filename = error.filename or str(existing)  # a full disk names no file
         raise place_error(error) or PlaceError(f"{path} cannot be written ({error}); choose another place") from error
 
 

@@ -4,11 +4,12 @@ Zips follow StyleGAN's convention (any nesting, pictures by suffix), so its data
 """
 
 import io
+import os
 import re
 import threading
 import zipfile
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from torch import Tensor
 
@@ -57,6 +58,14 @@ class ImageSource:
 
     def __len__(self) -> int:
         return len(self.names)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Tell what goes to another process; a lock and an open file cannot."""
+        return {name: value for name, value in vars(self).items() if name not in ("_lock", "_opened")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take it, in another process."""
+        vars(self).update(state, _lock=threading.Lock())
 
     @property
     def ignored(self) -> tuple[str, ...]:
@@ -116,13 +125,16 @@ class ZipSource(ImageSource):
         DataError: no zip, a member with an absolute path or `..`, or one that unpacks to more than `MAX_MEMBER_BYTES`.
     """
 
+    _opened: tuple[int, zipfile.ZipFile] | None = None
+
     def __init__(self, path: Path, background: Colour = WHITE, *, drawn: bool = False) -> None:
+        self.path = path
         try:
-            self._zip = zipfile.ZipFile(path)
+            members = self._zip.infolist()
         # A damaged directory is answered with nearly any kind of exception, names that are no UTF-8 among them.
         except Exception as error:
             raise DataError(f"{path} is not a readable zip file ({error}); make it anew or give the folder") from error
-        for member in self._zip.infolist():
+        for member in members:
             name = PurePosixPath(member.filename.replace("\\", "/"))
             if name.is_absolute() or ".." in name.parts or re.match("[A-Za-z]:/", str(name)):
                 raise DataError(
@@ -133,6 +145,13 @@ class ZipSource(ImageSource):
                 raise DataError(_too_large(path, member.filename))
         listing = list_names(members_of(self._zip), self._open, Listing(), drawn=drawn)
         super().__init__(path, listing, background)
+
+    @property
+    def _zip(self) -> zipfile.ZipFile:
+        """The archive as this process opened it: of a file that is open in several, each moves the others' place."""
+        if self._opened is None or self._opened[0] != os.getpid():
+            self._opened = os.getpid(), zipfile.ZipFile(self.path)
+        return self._opened[1]
 
     def open(self, index: int) -> BinaryIO:
         """Unpack the bytes of picture `index` in memory.

@@ -71,7 +71,7 @@ def changed_share(before: Tensor, after: Tensor, where: Tensor | None = None) ->
         0.25
     """
     seen = ((before.int() - after.int()).abs() >= VISIBLE).any(1)
-    return (seen if where is None else seen[:, where]).double().mean().item()
+    return (seen if where is None else seen[:, where]).cpu().double().mean().item()
 
 
 def middle(height: int, width: int) -> Tensor:

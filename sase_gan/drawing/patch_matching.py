@@ -152,7 +152,8 @@ def _level(example: Tensor, size: Size, before: Size | None) -> _Level:
     blurred = sharp if before is None else resize(resize(sharp, before), size)
     patches, blurred_patches = (F.unfold(x, PATCH)[0] for x in (sharp, blurred))
     centred = blurred_patches - blurred_patches.mean(1, keepdim=True)
-    directions = torch.linalg.eigh((centred @ centred.T).double()).eigenvectors[:, -COMPONENTS:].to(example.dtype)
+    moments = (centred @ centred.T).cpu().double()  # some devices have no float64
+    directions = torch.linalg.eigh(moments).eigenvectors[:, -COMPONENTS:].to(example)
     return _Level(size, directions, blurred_patches.T @ directions, patches.T @ directions, patches)
 
 

@@ -243,10 +243,11 @@ class Generator(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-gene
             latents = torch.stack([torch.randn(size, generator=source) for source in seeds])
             training = self.b4.training
             self.b4.eval()
-            total = sum(self.b4(part.to(device)).double().sum(0, keepdim=True) for part in latents.split(100))
+            # On the CPU, since some devices have no float64.
+            total = sum(self.b4(part.to(device)).cpu().double().sum(0, keepdim=True) for part in latents.split(100))
             self.b4.train(training)
             assert isinstance(total, Tensor)
-            self._mean_first_map = state, (total / MEAN_SEEDS).float()
+            self._mean_first_map = state, (total / MEAN_SEEDS).float().to(device)
         return self._mean_first_map[1]
 
     def feature_maps(

@@ -201,9 +201,9 @@ class AlignedRecombiner:
         return to_float(torch.stack(cut)).view(4, height, width, 3).permute(0, 3, 1, 2)
 
     def _of_pictures(self, shares: Tensor) -> Tensor:
-        """Add up shares of examples to shares of training pictures, float64 `[N]`, of sum 1."""
-        total = torch.zeros(self.examples.count, dtype=torch.float64, device=shares.device)
-        total.index_add_(0, self.examples.picture, shares.double())
+        """Add up shares of examples to shares of training pictures, float64 `[N]` on the CPU, of sum 1."""
+        total = torch.zeros(self.examples.count, dtype=torch.float64)
+        total.index_add_(0, self.examples.picture.cpu(), shares.cpu().double())
         return total / total.sum()
 
 

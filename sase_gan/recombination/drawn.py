@@ -41,7 +41,7 @@ def shares_of(sources: Tensor, count: int) -> Tensor:
         >>> shares_of(torch.tensor([[[[0, 0, 0], [3, 0, 1]]]]), 2)
         tensor([[0.5000, 0.5000]], dtype=torch.float64)
     """
-    pictures = sources[..., 0].long().flatten(1)
-    found = torch.zeros(len(sources), count, dtype=torch.float64, device=sources.device)
+    pictures = sources[..., 0].long().flatten(1).cpu()  # some devices have no float64
+    found = torch.zeros(len(sources), count, dtype=torch.float64)
     drawn = (pictures != NOWHERE).double()
     return found.scatter_add_(1, pictures % count, drawn) / drawn.sum(1, keepdim=True).clamp_min(1)

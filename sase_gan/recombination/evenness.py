@@ -96,6 +96,6 @@ def use_entropy(shares: Tensor) -> float:
     """
     if len(shares) < 2:
         return 1.0
-    shares = shares.double()
+    shares = shares.cpu().double()
     entropy = -(shares * shares.clamp_min(1e-300).log()).sum()
     return (entropy / torch.tensor(float(len(shares)), dtype=torch.float64).log()).item() + 0.0

@@ -106,10 +106,10 @@ def _principal(pictures: Tensor, patch: int, components: int) -> Tensor:
     """Find the leading principal directions of all patches, as kernels `[components, 3, patch, patch]`."""
     width = 3 * patch * patch
     step = max(1, round((pictures.shape[0] * pictures.shape[2] * pictures.shape[3] / _FITTED) ** 0.5))
-    rows = torch.cat([F.unfold(x[None], patch)[0].T[:: step * step] for x in pictures]).double()
+    rows = torch.cat([F.unfold(x[None], patch)[0].T[:: step * step] for x in pictures]).cpu().double()
     rows = rows - rows.mean(0)
     directions = torch.linalg.eigh(rows.T @ rows).eigenvectors.flip(1)[:, : min(components, width)]
-    return directions.T.reshape(-1, 3, patch, patch).to(pictures.dtype).contiguous()
+    return directions.T.reshape(-1, 3, patch, patch).to(pictures).contiguous()
 
 
 def find_relatives(level: ExampleLevel, count: int) -> Tensor:

@@ -6,8 +6,10 @@ import math
 import shutil
 import signal
 import sys
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 from lightning import Callback, LightningModule, Trainer
@@ -26,7 +28,7 @@ from sase_gan.platforms import stop_signals
 from sase_gan.progress import readable_seconds
 from sase_gan.runs.due import figures_due, is_due
 from sase_gan.runs.folder import RunFolder, kimg
-from sase_gan.runs.history import best_record, images_seen, rank_records, read_run
+from sase_gan.runs.history import best_record, images_seen, rank_records, read_run, without_better
 from sase_gan.runs.tasks.base import RunPlan
 from sase_gan.training.soundness import Diverged, check_figures, check_sound
 
@@ -68,31 +70,40 @@ class Stopping(Callback):
             trainer.should_stop = True
 
 
+class StopNow(BaseException):
+    """A second signal asked a run to stop at once; Lightning lets it pass, and no `KeyboardInterrupt`."""
+
+
+@contextmanager
+def signals_given_back() -> Iterator[None]:
+    """Give back at the end of the block, after an error too, what was to happen at signals before it."""
+    before = {number: signal.getsignal(number) for number in stop_signals()}
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
 class StopOnSignal(Callback):
     """Notice the first Ctrl-C, polite kill or closed terminal: the run stops after the running step, all saved."""
 
     def __init__(self) -> None:
         self._received_at: float | None = None
-        # Now, before Lightning listens: it gives its own handlers back too late, and a process that has trained once
-        # would never more heed a polite kill.
-        self._before = {number: signal.getsignal(number) for number in stop_signals()}
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         """Listen in Lightning's place, whose own handling of a polite kill ends a run without saving."""
-        for number in self._before:
-            signal.signal(number, self._note)
-
-    def teardown(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
-        """Give the signals back."""
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
+        if threading.current_thread() is threading.main_thread():  # the only one that may
+            for number in stop_signals():
+                signal.signal(number, self._note)
 
     def _note(self, number: int, frame: Any) -> None:
         now = time.monotonic()
         if self._received_at is not None:
             if now - self._received_at < 0.5:  # `timeout` sends its one signal to the process and to its group
                 return
-            raise KeyboardInterrupt  # the second one means now
+            raise StopNow  # the second one means now
         self._received_at = now
         print("\nstopping after this step; everything will be saved (once more to stop at once)", file=sys.stderr)
 
@@ -207,10 +218,15 @@ class Snapshots(Callback):
     def on_train_batch_end(self, trainer: Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Publish when due, and at the end; the callbacks that end a run stand before this one."""
         due = is_due(module, trainer, batch, self.plan.snapshot_images)
-        finished = module.images_seen >= self.plan.config.total_images or self.out_of_patience
+        finished = module.images_seen >= self.plan.config.total_images
         if due or trainer.should_stop:
             asked = finished or (trainer.should_stop and not self.hurried())
             self._publish(trainer, module, must_measure=asked, regular=due or finished)
+            # Here and not a step later, so that the run ends with the snapshot that used its patience up.
+            stop = self.out_of_patience
+            if trainer.world_size > 1:  # only the first process measures
+                stop = trainer.strategy.reduce_boolean_decision(stop, all=False)
+            trainer.should_stop = trainer.should_stop or stop
 
     def _publish(self, trainer: Trainer, module: Any, *, must_measure: bool, regular: bool = True) -> None:
         """Publish, measure and tidy; with `regular` what an uninterrupted run would publish too."""
@@ -258,7 +274,7 @@ class Snapshots(Callback):
         if best is None or best.model is None:
             self.run.best.unlink(missing_ok=True)
             return
-        self.out_of_patience = patience is not None and len(results) - results.index(best) > patience
+        self.out_of_patience = patience is not None and without_better(results) >= patience
         if self.plan.keep is None:
             return
         copies = best.colour("copying") == "red"
@@ -323,9 +339,10 @@ class TrainingDisplay(Callback):
 
     def row(self, row: Mapping[str, float]) -> None:
         """Show the newest row of the table."""
-        names = {"D(real)": "real_logit", "D(fake)": "fake_logit", "G": "g_adversarial", "pull": "g_likelihood"}
-        shown = [f"{name} {row[key]:+.2f}" for name, key in names.items() if key in row]
-        terms = "  ".join([f"{row['images_per_second']:.1f} images/s", *shown])
+        terms = (
+            f"{row['images_per_second']:.1f} images/s  D(real) {row['real_logit']:+.2f}  "
+            f"D(fake) {row['fake_logit']:+.2f}  G {row['g_adversarial']:+.2f}"
+        )
         if self._progress is not None:
             self._progress.update(self._task, terms=terms)
         elif time.monotonic() - self._last_line > 20:
@@ -343,7 +360,14 @@ class TrainingDisplay(Callback):
         self.console.print(text, highlight=False)
 
     def teardown(self, trainer: Trainer, module: LightningModule, stage: str) -> None:
-        """End the bar, after an error too."""
+        """End the bar."""
+        self._end()
+
+    def on_exception(self, trainer: Trainer, module: LightningModule, exception: BaseException) -> None:
+        """End the bar after an error, where Lightning tears nothing down."""
+        self._end()
+
+    def _end(self) -> None:
         if self._progress is not None:
             self._progress.stop()
             self._progress = None

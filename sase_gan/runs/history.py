@@ -114,6 +114,18 @@ def rank_records(records: Sequence[EvaluationRecord]) -> list[EvaluationRecord]:
     return sorted(reversed(allowed), key=_leading_value)
 
 
+def without_better(results: Sequence[EvaluationRecord]) -> int:
+    """Count the results after the best one, in the order in which they were measured; 0 without any."""
+    best = best_record(results)
+    return 0 if best is None else len(results) - 1 - results.index(best)
+
+
+def words_of_patience(patience: int) -> str:
+    """Say that a run ended because nothing improved."""
+    last = "snapshot" if patience == 1 else f"{patience} snapshots"
+    return f"the last {last} brought nothing better (schedule.patience={patience})"
+
+
 def _leading_value(record: EvaluationRecord) -> float:
     name = main_distance(record)
     value = record.metrics[name].value if name else None

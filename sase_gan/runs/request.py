@@ -85,7 +85,6 @@ class TrainRequest:
             "seed",
             "fit",
             "holdout",
-            "batch_size",
             "background",
         ]
         if not all(map(_may_change, self.settings)):
@@ -94,14 +93,16 @@ class TrainRequest:
         if self.resume is not None and wrong:
             raise UsageError(
                 f"{', '.join(wrong)} cannot be changed on --resume, which goes on with {self.resume} as it began; only "
-                "--kimg, --minutes, the learning rates (--set optimiser.generator_rate=1e-4), the hardware and a new "
-                "place of the same pictures may be given"
+                "--kimg, --minutes, --batch-size, --set schedule.patience and schedule.cpu_seconds, the learning rates "
+                "(--set optimiser.generator_rate=1e-4), the hardware and a new place of the same pictures may be given"
             )
 
 
 def _may_change(setting: str) -> bool:
-    """Tell whether a run that goes on may change it: learning rates, and nothing that its past depends on."""
+    """Tell whether a run that goes on may change it: rates and what ends it, and nothing that its past depends on."""
     key = setting.partition("=")[0].strip()
+    if key in ("schedule.patience", "schedule.cpu_seconds"):
+        return True
     return key.startswith("optimiser.") and (key.endswith("_rate") or key == "optimiser.rate")
 
 

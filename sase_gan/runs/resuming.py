@@ -15,16 +15,22 @@ from sase_gan.runs.tasks.base import RunPlan
 
 @dataclass(frozen=True)
 class Position:
-    """A position is where a run stands: the images seen, and how often it went back because it diverged."""
+    """A position is where a run stands.
+
+    Attributes:
+        retreats: how often it went back because it diverged.
+        step_images: of the last step on all devices together; a run may go on with others.
+    """
 
     images_seen: int = 0
     retreats: int = 0
+    step_images: int = 0
 
     @classmethod
     def of(cls, clock: dict[str, Any]) -> Position:
         """Read the position in a checkpoint's clock."""
-        retreats = clock.get("retreats", 0)
-        return cls(clock["images_seen"], retreats if type(retreats) is int else 0)
+        others = (clock.get(name) for name in ("retreats", "step_images"))  # older checkpoints have none
+        return cls(clock["images_seen"], *(number if type(number) is int else 0 for number in others))
 
 
 def record_pictures(run: RunFolder, images: ImageSet) -> None:
@@ -73,18 +79,16 @@ def in_recorded_order(images: ImageSet, run: RunFolder, digest: str | None) -> I
     )
 
 
-def restore(run: RunFolder, plan: RunPlan, seen: int, step: int) -> list[str]:
-    """Bring the folder to where an uninterrupted run would have it after so many images.
+def restore(run: RunFolder, plan: RunPlan, position: Position) -> list[str]:
+    """Bring the folder to where an uninterrupted run would have it at this position.
 
     What is later is dropped, to be made again; so is what an interrupted run published beyond its schedule when it
     ended, which would take the place of what belongs to it.
 
-    Args:
-        step: images in a step.
-
     Returns:
         Sentences about what was damaged.
     """
+    seen, step = position.images_seen, position.step_images or plan.batch_size
     if seen == 0:  # the start is published again
         return run.forget_after(-1)
     if seen >= plan.config.total_images:

@@ -1,17 +1,24 @@
-"""A run that left the finite numbers: back to its last checkpoint with a tenth of the rates, at most twice."""
+"""Back to the last checkpoint, and on with less.
+
+A tenth of the rates where a run left the finite numbers, half the batch where memory ran out.
+"""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from lightning import Callback, Trainer
 
 from sase_gan.errors import SaseGanError
+from sase_gan.memory import memory_error, within
 from sase_gan.runs.checkpoints import adopt_checkpoint, find_checkpoint
 from sase_gan.runs.folder import RunFolder
 from sase_gan.runs.options import RunOptions
 from sase_gan.runs.resuming import Position, restore
-from sase_gan.runs.tasks.base import RunPlan
+from sase_gan.runs.space import words_of_safety
+from sase_gan.runs.tasks.base import RunPlan, TrainedConfig
+from sase_gan.training.config import LowShotConfig
 from sase_gan.training.soundness import Diverged
 
 MOST_RETREATS = 2
@@ -37,13 +44,13 @@ def go_back(event: Diverged, position: Position, run: RunFolder, plan: RunPlan, 
     Raises:
         SaseGanError: if it went back too often already; with what can be tried.
     """
-    found = find_checkpoint(run)
-    if found is None or position.retreats >= MOST_RETREATS or options.devices > 1:
+    if (
+        position.retreats >= MOST_RETREATS
+        or options.devices > 1
+        or (found := _last_position(run, plan, options)) is None
+    ):
         raise SaseGanError(_hopeless(event, position, run, plan, options))
-    adopt_checkpoint(run, found)
-    back = Position(Position.of(found.content["clock"]).images_seen, position.retreats + 1)
-    for note in restore(run, plan, back.images_seen, plan.batch_size * options.devices):
-        options.report(note)
+    back = replace(found, retreats=position.retreats + 1)
     sentence = (
         f"training left the finite numbers ({event.what}): back to {back.images_seen:,} images, on with "
         f"{0.1**back.retreats:g} of the learning rates"
@@ -51,6 +58,56 @@ def go_back(event: Diverged, position: Position, run: RunFolder, plan: RunPlan, 
     run.add_note(back.images_seen, sentence)
     options.report(f"{event.images_seen:,} images: {sentence}")
     return back
+
+
+def _last_position(run: RunFolder, plan: RunPlan, options: RunOptions) -> Position | None:
+    """Bring the run's folder back to its last checkpoint; None if it has none yet."""
+    found = find_checkpoint(run)
+    if found is None:
+        return None
+    adopt_checkpoint(run, found)
+    back = Position.of(found.content["clock"])
+    for note in restore(run, plan, back):
+        options.report(note)
+    return back
+
+
+def halve_batch(
+    error: Exception, position: Position, run: RunFolder, plan: RunPlan, options: RunOptions
+) -> tuple[TrainedConfig, Position]:
+    """Bring a run that has no memory for its step back to its last checkpoint; give it half the batch, and its place.
+
+    Both networks of a run on a set take statistics over the batch, so a step cannot be gathered from smaller parts.
+
+    Raises:
+        SaseGanError: if there is no batch to halve, or something else needed the memory; with what needs less.
+    """
+    config, half = plan.config, plan.batch_size // 2
+    if not within(error, "training_step") or not isinstance(config, LowShotConfig) or half < 2 or options.devices > 1:
+        raise _too_large(error, run, plan) from error
+    back = _last_position(run, plan, options) or Position()
+    section = config.optimiser.model_copy(update={"batch_size": half})
+    sentence = (
+        f"memory ran out with {plan.batch_size} pictures a step: back to {back.images_seen:,} images, on with {half} a "
+        "step (both networks take statistics over a step's pictures, which therefore are not gathered from parts)"
+    )
+    run.add_note(back.images_seen, sentence)
+    options.report(sentence)
+    return config.model_copy(update={"optimiser": section}), replace(back, retreats=position.retreats)
+
+
+def _too_large(error: Exception, run: RunFolder, plan: RunPlan) -> SaseGanError:
+    """Say what can be done where a run on one picture, or with the smallest batch, has too little memory."""
+    resumed = words_of_safety(run)
+    if not within(error, "training_step"):
+        return memory_error("drawing or measuring a snapshot", f"choose smaller settings in a new run; {resumed}")
+    if isinstance(plan.config, LowShotConfig):
+        advice = (
+            f"give fewer pictures a step (--batch-size, at least 2), or a smaller --image-size to a new run; {resumed}"
+        )
+    else:
+        advice = f"give a smaller --max-size to a new run; {resumed}"
+    return memory_error("a training step", advice)
 
 
 def _hopeless(event: Diverged, position: Position, run: RunFolder, plan: RunPlan, options: RunOptions) -> str:

@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -15,20 +16,31 @@ from sase_gan.config import load_yaml, to_yaml
 from sase_gan.datasets.images import ImageSet
 from sase_gan.datasets.low_shot import EndlessBatches
 from sase_gan.files import write_atomically
-from sase_gan.hardware import is_first_process
+from sase_gan.hardware import is_first_process, release_memory
+from sase_gan.memory import out_of_memory
 from sase_gan.pixels import write_sheet
-from sase_gan.runs.callbacks import MetricsTable, Snapshots, StopOnSignal, Stopping, TrainingDisplay
+from sase_gan.runs.callbacks import (
+    MetricsTable,
+    Snapshots,
+    StopNow,
+    StopOnSignal,
+    Stopping,
+    TrainingDisplay,
+    signals_given_back,
+)
 from sase_gan.runs.checkpoints import Checkpoints, adopt_checkpoint, find_checkpoint
 from sase_gan.runs.folder import RunFolder
 from sase_gan.runs.follow import FollowIdle
+from sase_gan.runs.history import words_of_patience
 from sase_gan.runs.instant import show_baseline
 from sase_gan.runs.lock import clear_leftovers, locked
 from sase_gan.runs.options import RunOptions, RunResult
 from sase_gan.runs.resuming import Position, in_recorded_order, record_pictures, restore
-from sase_gan.runs.retreat import Cautious, go_back
+from sase_gan.runs.retreat import Cautious, go_back, halve_batch
 from sase_gan.runs.space import COPIES_OF_STATE, check_room, disk_error, size_of_state, words_of_safety
 from sase_gan.runs.tasks import trained_task_of
 from sase_gan.runs.tasks.base import RunPlan, TrainedConfig
+from sase_gan.runs.together import lost_error, lost_process
 from sase_gan.runs.trainer import make_trainer
 from sase_gan.runs.watching import Watch, spread
 from sase_gan.training.quiet import quiet_lightning
@@ -51,7 +63,7 @@ def start_run(config: TrainedConfig, images: ImageSet, run: RunFolder, options: 
     check_room(run, COPIES_OF_STATE * size_of_state(module))
     if is_first_process():
         run.create()
-    with _failing_in_a_sentence(run), locked(run):
+    with _failing_in_a_sentence(run), locked(run), signals_given_back():
         if is_first_process():
             _begin(plan, config, images, run, options)
         return _fit_soundly(plan, module, images, run, options)
@@ -65,18 +77,20 @@ def resume_run(config: TrainedConfig, images: ImageSet, run: RunFolder, options:
         DataError: if every checkpoint is damaged, or the pictures are not those that the run began with.
         SaseGanError: as `start_run`.
     """
-    with _failing_in_a_sentence(run), locked(run):
+    with _failing_in_a_sentence(run), locked(run), signals_given_back():
         found = find_checkpoint(run)
         images = in_recorded_order(images, run, None if found is None else found.content["clock"]["data_digest"])
         plan = trained_task_of(config).plan(config, images, weights_dir=options.weights_dir)
         module = plan.build()
         check_room(run, (COPIES_OF_STATE - 1) * size_of_state(module), f"{run.path} is as it was")
         position = Position() if found is None else Position.of(found.content["clock"])
-        if _has_new_rates(config, run):
-            position = Position(position.images_seen, retreats=0)
+        before = load_yaml(run.config).get("optimiser", {})
+        before.pop("batch_size", None)
+        if config.optimiser.model_dump(mode="json", exclude={"batch_size"}) != before:  # new rates
+            position = replace(position, retreats=0)
         if is_first_process():
             clear_leftovers(run)
-            notes = restore(run, plan, position.images_seen, plan.batch_size * options.devices)
+            notes = restore(run, plan, position)
             if found is None:
                 options.report("no checkpoint was written yet: it begins anew with the same settings")
                 _begin(plan, config, images, run, options)
@@ -105,11 +119,6 @@ def _write_config(config: TrainedConfig, run: RunFolder) -> None:
         temporary.write_text(to_yaml(config), encoding="utf-8")
 
 
-def _has_new_rates(config: TrainedConfig, run: RunFolder) -> bool:
-    before = load_yaml(run.config).get("optimiser", {})
-    return bool(config.model_dump(mode="json")["optimiser"] != before)
-
-
 @contextmanager
 def _failing_in_a_sentence(run: RunFolder) -> Iterator[None]:
     try:
@@ -126,14 +135,27 @@ def _fit_soundly(
     options: RunOptions,
     position: Position = Position(),  # noqa: B008 - frozen
 ) -> RunResult:
-    """Train, and go back with lower rates where the training leaves the finite numbers."""
+    """Train; go back with lower rates where the numbers become infinite, with half the batch where memory runs out."""
     signals, start = StopOnSignal(), time.monotonic()
     while True:
         try:
             return _fit(plan, module, images, run, options, position, signals, start)
+        except StopNow:
+            raise KeyboardInterrupt(words_of_safety(run)) from None
         except Diverged as event:
             position = go_back(event, position, run, plan, options)
-            module = plan.build()
+        except (MemoryError, RuntimeError) as error:
+            if options.devices > 1 and lost_process(error):
+                raise lost_error(run) from error
+            if not out_of_memory(error):
+                raise
+            config, position = halve_batch(error, position, run, plan, options)
+            _write_config(config, run)
+            plan = trained_task_of(config).plan(config, images, weights_dir=options.weights_dir)
+        # The error is gone by here, and with it what its frames held.
+        module = None
+        release_memory()
+        module = plan.build()
 
 
 def _fit(
@@ -164,7 +186,6 @@ def _fit(
             config.total_images,
             options.minutes,
             signals.was_received,
-            lambda: snapshots.out_of_patience,
             cpu_seconds=plan.cpu_seconds,
         ),
         MetricsTable(run, config.schedule.log_images, (display, watch)),
@@ -190,6 +211,10 @@ def _fit(
         loader = DataLoader(batches, batch_size=None, pin_memory=options.hardware.kind == "cuda")
         trainer.fit(module, loader, ckpt_path=checkpoint, weights_only=True)
     seconds = time.monotonic() - start
+    if snapshots.out_of_patience:
+        assert plan.patience is not None
+        options.report(f"{words_of_patience(plan.patience)}: the run ends at {module.images_seen:,} images")
     # A signal after the last step interrupts nothing.
-    interrupted = signals.was_received() and module.images_seen < config.total_images
+    ended = snapshots.out_of_patience or module.images_seen >= config.total_images
+    interrupted = signals.was_received() and not ended
     return RunResult(run, module.images_seen, interrupted, seconds, snapshots.measuring_seconds)

@@ -16,8 +16,9 @@ from sase_gan.datasets.images import ImageSet
 from sase_gan.datasets.notes import losses_in_words
 from sase_gan.errors import DataError, UsageError
 from sase_gan.hardware import Hardware, choose_hardware, is_first_process
+from sase_gan.memory import memory_error, out_of_memory
 from sase_gan.places import try_folder
-from sase_gan.runs.again import NEWEST, RUNS, complete_at, going_on, newest_run, unfinished_like, words_of_completion
+from sase_gan.runs.again import NEWEST, RUNS, completion, going_on, newest_run, unfinished_like
 from sase_gan.runs.folder import RunFolder, claim, next_free, open_run
 from sase_gan.runs.options import RunOptions, RunResult
 from sase_gan.runs.request import Report, TrainRequest
@@ -45,9 +46,9 @@ def train(
     first = is_first_process()
     report = report if first else (lambda line: None)
     task, config, hardware, run = _settle(request, report)
-    if request.resume is not None and (seen := complete_at(run, config)) is not None:
-        report(words_of_completion(run, config, seen))
-        return RunResult(run, seen, False, 0.0, 0.0)
+    if request.resume is not None and (end := completion(run, config)) is not None:
+        report(end.words(run))
+        return RunResult(run, end.images_seen, False, 0.0, 0.0)
     if first:
         try_folder(run.path)
     images = _load(task, config, request)
@@ -128,7 +129,7 @@ def foretell(request: TrainRequest, report: Report) -> None:
     report(to_yaml(config))
     _tell_losses(_load(task, config, request), report)
     if request.resume or not task.foretold:
-        task.foretell(config, request, hardware, report)
+        _foretell(task, config, request, hardware, report)
     report("dry run: nothing was written")
 
 
@@ -170,8 +171,21 @@ def _settle(request: TrainRequest, report: Report) -> tuple[Task[Any], RunConfig
     config = task.resolve(request, hardware, report)
     hardware = _with_precision(task, config, request, hardware)
     if task.foretold:
-        config = task.foretell(config, request, hardware, report)
+        config = _foretell(task, config, request, hardware, report)
     return task, config, hardware, RunFolder(request.out or next_free(RUNS, name_of(path)))
+
+
+def _foretell(
+    task: Task[Any], config: RunConfig, request: TrainRequest, hardware: Hardware, report: Report
+) -> RunConfig:
+    try:
+        told: RunConfig = task.foretell(config, request, hardware, report)
+    except (MemoryError, RuntimeError) as error:
+        if not out_of_memory(error):
+            raise
+        smaller = "--max-size" if task.of_one_picture(config) else "--batch-size or --image-size"
+        raise memory_error("a training with these settings", f"choose a smaller {smaller}") from error
+    return told
 
 
 def _with_precision(task: Task[Any], config: RunConfig, request: TrainRequest, hardware: Hardware) -> Hardware:

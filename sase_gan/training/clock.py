@@ -19,12 +19,14 @@ class TrainingClock(LightningModule):
         cpu_seconds: of this process in steps, and in preparing them; kept with the clock, so that budgets go on.
         data_digest: hash of the training pictures, which the clock belongs to.
         retreats: how often the run went back because it had diverged; each divides the rates by ten.
+        step_images: of the last step, on all devices together.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.images_seen, self.steps, self.data_digest, self.retreats = 0, 0, "", 0
+        self.step_images = 0
         self.cpu_seconds = 0.0
         self._sums: dict[str, Tensor] = {}
         self._sum_counts: dict[str, int] = {}
@@ -36,6 +38,7 @@ class TrainingClock(LightningModule):
         checkpoint["clock"] = {
             "images_seen": self.images_seen,
             "steps": self.steps,
+            "step_images": self.step_images,
             "cpu_seconds": self.cpu_seconds,
             "data_digest": self.data_digest,
             "retreats": self.retreats,
@@ -47,7 +50,8 @@ class TrainingClock(LightningModule):
         """Restore the clock."""
         clock = checkpoint["clock"]
         self.images_seen, self.steps, self.retreats = clock["images_seen"], clock["steps"], clock.get("retreats", 0)
-        self.cpu_seconds = clock.get("cpu_seconds", 0.0)  # older checkpoints have none
+        self.cpu_seconds = clock.get("cpu_seconds", 0.0)  # older checkpoints have none of these
+        self.step_images = clock.get("step_images", 0)
         self._sums = {name: value.to(self.device) for name, value in clock.get("sums", {}).items()}
         self._sum_counts = dict(clock.get("sum_counts", {}))
 
@@ -59,6 +63,7 @@ class TrainingClock(LightningModule):
     def advance(self, images: int) -> None:
         """Count a finished step on so many images."""
         self.images_seen += images
+        self.step_images = images
         self.steps += 1
 
     def collect(self, terms: dict[str, Tensor]) -> None:

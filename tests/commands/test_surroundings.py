@@ -1,6 +1,7 @@
 """Inputs and outputs of commands: names, folders, several snapshots, few pictures, masks; in this process."""
 
 import json
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -50,15 +51,7 @@ def faces(count: int) -> Tensor:
 
 def test_each_snapshot_s_samples_go_into_a_folder_of_their_own(run: Run, tmp_path: Path) -> None:
     for name in ("cats-001", "cats-002"):
-        target = tmp_path / "runs" / name / "snapshots" / "000001kimg"
-        target.parent.mkdir(parents=True)
-        target.symlink_to(SNAPSHOT)
-    for name in ("cats-001", "cats-002"):
-        copy = tmp_path / "runs" / name / "snapshots" / "000001kimg"
-        copy.unlink()
-        copy.mkdir()
-        for file in SNAPSHOT.iterdir():
-            (copy / file.name).write_bytes(file.read_bytes())
+        copy = shutil.copytree(SNAPSHOT, tmp_path / "runs" / name / "snapshots" / "000001kimg")
         assert run("sample", copy, "--seeds", "0-1")[0] == 0
     assert sorted(path.name for path in (tmp_path / "samples").iterdir()) == [
         "cats-001-000001kimg",
@@ -131,6 +124,16 @@ def test_what_the_disk_says_in_the_middle_is_a_sentence(
     assert said.endswith(
         f"sase-gan: {tmp_path / 'out'} cannot be used: the disk is full; free some space or choose another place"
     )
+
+
+def test_ctrl_c_is_said_in_a_sentence_by_every_command(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*unused: object, **more: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sase_gan.api.images.write_png", interrupted)
+    code, said = run("sample", SNAPSHOT, "--seeds", "0", "--out", "out")
+    assert code == 130
+    assert said.endswith("sase-gan: interrupted")
 
 
 def test_signs_that_command_a_terminal_are_not_printed(run: Run) -> None:

@@ -5,9 +5,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sase_gan.drawing import patch_matching
+from sase_gan.drawing import patch_matching, sampling
 from sase_gan.drawing.patch_matching import COMPLETENESS, PATCH, PatchPainter
 from sase_gan.metrics.single_image import patch_swd
+from sase_gan.networks.pyramid import Pyramid, PyramidConfig
 from sase_gan.pixels import to_uint8
 from sase_gan.resizing import resize
 
@@ -128,3 +129,32 @@ def test_a_match_is_carried_to_the_next_level() -> None:
     carried = patch_matching._carried(same, before, level, level.places)
     here = torch.stack(torch.meshgrid(*(torch.arange(side) for side in level.places), indexing="ij"), 2)
     assert torch.equal(carried, here)
+
+
+def test_a_level_looks_as_the_level_before_shows_it_in_the_first_round() -> None:
+    example = torch.rand(1, 3, 24, 24, dtype=torch.float64)
+    level = patch_matching._level(example, (20, 22), (14, 15))
+    sharp = resize(example, (20, 22))
+    for picture, rows in ((sharp, level.sharp), (resize(resize(sharp, (14, 15)), (20, 22)), level.blurred)):
+        torch.testing.assert_close(rows, F.unfold(picture, PATCH)[0].T @ level.directions)
+    assert not torch.allclose(level.sharp, level.blurred, atol=0.1)
+    first = patch_matching._level(example, (20, 22), None)
+    assert torch.equal(first.sharp, first.blurred)
+
+
+def test_the_coarsest_size_is_never_drawn_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    painted: list[list[tuple[int, int]]] = []
+
+    class Painter:
+        def __init__(self, example: torch.Tensor, sizes: list[tuple[int, int]], padding: str) -> None:
+            painted.append([tuple(size) for size in sizes])
+
+        def redraw(self, drawn: torch.Tensor, sizes: list[tuple[int, int]]) -> torch.Tensor:
+            return drawn
+
+    monkeypatch.setattr(sampling, "PatchPainter", Painter)
+    sizes = ((12, 16), (15, 20), (18, 24))
+    for finished, start in ((64, 0), (1, 0), (64, 2)):
+        pyramid = Pyramid(PyramidConfig(sizes=sizes, width=8, num_components=2, finished_stages=finished))
+        sampling.finish(pyramid, torch.zeros(1, 3, 18, 24), start=start)
+    assert painted == [[(15, 20), (18, 24)], [(18, 24)], [(18, 24)]]

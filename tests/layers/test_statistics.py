@@ -1,9 +1,11 @@
+from functools import partial
+
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from sase_gan.layers.statistics import normalise, wide, without_autocast
+from sase_gan.layers.statistics import check_choice, check_counts, constant, like, normalise, wide, without_autocast
 
 
 def make_batch_norm(norm_class=nn.BatchNorm2d) -> nn.Module:
@@ -78,3 +80,60 @@ def test_autocast_is_off_within_the_block_and_on_after_it():
         assert (a @ a).dtype == torch.bfloat16
     with without_autocast(torch.zeros(1, device="meta")):
         pass
+
+
+def test_counts_below_one_and_unknown_choices_are_named():
+    check_counts(groups=1, channels=2)
+    with pytest.raises(ValueError, match="channels is 0; it must be at least 1"):
+        check_counts(groups=1, channels=0)
+    for known in ("batch", "group", "none"):
+        check_choice("norm", known, ("batch", "group", "none"))
+    with pytest.raises(ValueError, match="norm is 'layer'; choose 'batch', 'group' or 'none'"):
+        check_choice("norm", "layer", ("batch", "group", "none"))
+
+
+def test_a_single_value_is_divided_with_the_norms_own_epsilon():
+    norm = nn.BatchNorm2d(4, eps=0.5)
+    nn.init.uniform_(norm.running_var, 0.5, 1.5)
+    x = torch.randn(1, 4, 1, 1)
+    assert torch.allclose(normalise(norm, x), x / (norm.running_var.reshape(1, 4, 1, 1) + 0.5).sqrt(), atol=1e-6)
+
+
+def test_what_a_half_precision_norm_cannot_hold_becomes_the_most_it_can_of_the_same_sign():
+    y = normalise(nn.BatchNorm2d(4, eps=0).half().eval(), torch.tensor([1e6, -1e6, 3.0, 0.0]).reshape(1, 4, 1, 1))
+    assert y.flatten().tolist() == [65504, -65504, 3, 0]
+    shift = nn.GroupNorm(4, 4).half()
+    assert normalise(shift, torch.randn(1, 4, 1, 1)).dtype == torch.float32
+    assert normalise(nn.BatchNorm2d(4).half().eval(), torch.zeros(2, 4, 1, 1).half()).dtype == torch.float16
+
+
+def test_a_norm_without_parameters_takes_what_it_is_given():
+    x = torch.randn(2, 4, 3, 3)
+    assert torch.equal(normalise(nn.BatchNorm2d(4, affine=False).eval(), x), x / (1 + 1e-5) ** 0.5)
+
+
+def test_results_lie_in_memory_as_their_maps_do():
+    result, x = torch.randn(2, 4, 3, 3), torch.randn(2, 4, 3, 3)
+    assert like(result, x) is result
+    turned = like(result, x.contiguous(memory_format=torch.channels_last))
+    assert turned.is_contiguous(memory_format=torch.channels_last)
+    assert torch.equal(turned, result)
+    # One channel lies either way: nothing is turned.
+    alone = torch.randn(2, 4, 3, 3)
+    assert like(alone, torch.randn(2, 1, 3, 3)).is_contiguous()
+
+
+def ramp(count: int = 3, factor: int = 1) -> torch.Tensor:
+    return factor * torch.arange(count)
+
+
+def test_small_tables_are_made_once_for_each_kind():
+    cpu = torch.device("cpu")
+    table = constant(partial(ramp, 4, 2), torch.float64, cpu)
+    assert table.tolist() == [0, 2, 4, 6]
+    assert table.dtype == torch.float64
+    assert constant(partial(ramp, 4, 2), torch.float64, cpu) is table
+    assert constant(partial(ramp, 4, 2), torch.float32, cpu).dtype == torch.float32
+    assert constant(partial(ramp, 4, 3), torch.float64, cpu).tolist() == [0, 3, 6, 9]
+    assert constant(ramp, torch.float64, cpu).tolist() == [0, 1, 2]
+    assert constant(ramp, torch.float64, torch.device("meta")).device.type == "meta"

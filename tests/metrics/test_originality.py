@@ -23,14 +23,14 @@ def test_scores_by_hand() -> None:
     # Reals at 0, 1, 3, 7: leave-one-out distances 1, 1, 2, 4; their median (lower of the middle two) is 1.
     reference = plain_reference(torch.tensor([[0.0], [1.0], [3.0], [7.0]]))
     assert reference.own_nearest.tolist() == [1, 1, 2, 4]
-    # Nearest of 0.5 is 0 (or 1) at 0.5 <= 1: not authentic. 12: 7 at 5 > 4: authentic. 5.5: 7 at 1.5: not. -3: 3 > 1.
-    result = check_copying(torch.tensor([[0.4], [12.0], [5.5], [-3.0]]), reference)
-    assert result.nearest.first.tolist() == [0, 3, 3, 0]
-    assert result.nearest.second.tolist() == [1, 2, 2, 1]
-    torch.testing.assert_close(result.nearest.distance, torch.tensor([0.4, 5, 1.5, 3]).double())
-    assert result.scores.authpct == 50
-    assert result.scores.copy_share == 0.25  # the 5 % quantile is 1; only 0.4 is nearer
-    assert result.scores.nn_ratio == pytest.approx(1.5)
+    # 0.4: 0 at 0.4 <= 1: not authentic. 12: 7 at 5 > 4: authentic. 5.5: 7 at 1.5: not. -3: 3 > 1. 20: 13 > 4.
+    result = check_copying(torch.tensor([[0.4], [12.0], [5.5], [-3.0], [20.0]]), reference)
+    assert result.nearest.first.tolist() == [0, 3, 3, 0, 3]
+    assert result.nearest.second.tolist() == [1, 2, 2, 1, 2]
+    torch.testing.assert_close(result.nearest.distance, torch.tensor([0.4, 5, 1.5, 3, 13]).double())
+    assert result.scores.authpct == 60
+    assert result.scores.copy_share == 0.2  # the 5 % quantile is 1; only 0.4 is nearer
+    assert result.scores.nn_ratio == pytest.approx(3)
     assert result.relative.argmin() == 2  # 1.5 of 4 is more suspicious than 0.4 of 1
 
 

@@ -217,6 +217,9 @@ def test_the_first_stages_are_a_model_of_their_own(tmp_path: Path) -> None:
     part = pyramid.first_stages(2, picture)
     assert part.size == (15, 20)
     assert torch.equal(part.picture, picture)
+    # What is unfinished shows what its stages have learnt, and is not drawn again out of patches.
+    whole = pyramid.first_stages(3, torch.zeros(3, 18, 24, dtype=torch.uint8))
+    assert (pyramid.finished_stages, part.finished_stages, whole.finished_stages) == (2, 0, 2)
     with torch.no_grad():
         torch.testing.assert_close(part.reconstruct().big, pyramid.reconstruct(2).big)
     part.save_pretrained(tmp_path / "model")

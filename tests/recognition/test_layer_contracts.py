@@ -142,10 +142,8 @@ def test_converters_keep_the_layer(name):
     synced = nn.SyncBatchNorm.convert_sync_batchnorm(copy.deepcopy(layer))
     assert type(synced) is type(layer)
     assert not any(type(m) is nn.BatchNorm2d for m in synced.modules())
-    assert (
-        torch.allclose(timm.layers.convert_sync_batchnorm(copy.deepcopy(layer))(x), y, atol=1e-12)
-        or torch.cuda.is_available()
-    )
+    if not torch.cuda.is_available():  # where there is one, timm's takes no picture on the CPU
+        assert torch.allclose(timm.layers.convert_sync_batchnorm(copy.deepcopy(layer))(x), y, atol=1e-12)
     frozen = timm.layers.freeze_batch_norm_2d(copy.deepcopy(layer))
     assert not any(type(m) is nn.BatchNorm2d for m in frozen.modules())
     assert torch.allclose(frozen(x), y, atol=1e-9)

@@ -20,7 +20,7 @@ from torch import Tensor
 from sase_gan.config import resolve
 from sase_gan.errors import DataError, SaseGanError
 from sase_gan.metrics.records import parse_record
-from sase_gan.runs.again import complete_at
+from sase_gan.runs.again import completion
 from sase_gan.runs.checkpoints import find_checkpoint
 from sase_gan.runs.folder import RunFolder
 from sase_gan.runs.history import read_run
@@ -360,7 +360,7 @@ def try_mutations(whole: RunFolder, folder: Path, numbers: range) -> None:
             partial(config_of_run, run),
             partial(recorded_digest, run),
             # Reading it takes a while, so only where it is what was damaged.
-            *([partial(complete_at, run, config)] if path == run.checkpoint else []),
+            *([partial(completion, run, config)] if path == run.checkpoint else []),
         ):
             try:
                 read()

@@ -87,6 +87,15 @@ def test_a_resumed_set_takes_more_images_and_a_picture_none(tmp_path: Path) -> N
         TASKS["one_shot"].reopen(run, TrainRequest(resume=tmp_path, minutes=5.0))
 
 
+@pytest.mark.parametrize(("name", "place"), [("low_shot", FACES), ("one_shot", PICTURE), ("instant", PICTURE)])
+def test_a_configuration_names_its_pictures_whole(name: str, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(place.parent)
+    preset = "instant" if name == "instant" else f"smoke/{name}"
+    request = TrainRequest(Path(place.name), preset=preset)
+    config = TASKS[name].resolve(request, choose_hardware("cpu", threads=1), print)
+    assert config.data.path == str(place)
+
+
 def test_a_set_refuses_the_size_of_one_picture() -> None:
     request = TrainRequest(FACES, max_size=64)
     with pytest.raises(UsageError, match="--max-size is 64, which is for one picture"):

@@ -1,5 +1,6 @@
 import pytest
 import torch
+import torch.nn.functional as F
 
 from sase_gan.training import losses
 
@@ -81,3 +82,51 @@ def test_half_precision_logits_are_summed_in_float32():
     terms |= losses.generator_loss(logits) | losses.lecam(logits, logits, torch.zeros(()), torch.zeros(()))
     assert all(term.dtype == torch.float32 for term in terms.values())
     assert terms["g_adversarial"].item() == pytest.approx(-torch.tensor(0.1).bfloat16().item(), rel=1e-5)
+
+
+def test_wasserstein_by_hand():
+    terms = losses.wasserstein(torch.tensor([1.0, 3.0]).bfloat16(), torch.tensor([-2.0, 1.0]).bfloat16())
+    assert {name: term.item() for name, term in terms.items()} == {"d_real": -2.0, "d_fake": -0.5}
+    assert all(term.dtype == torch.float32 for term in terms.values())
+
+
+def test_pixel_penalty_is_taken_between_both_pictures_over_the_channels_of_each_pixel():
+    # D(x) = a |x|^2 / 2 has the gradient a x.
+    a = torch.tensor(2.0, requires_grad=True)
+    real, fake = torch.randn(2, 3, 4, 5), torch.randn(2, 3, 4, 5, requires_grad=True)
+    mix = torch.tensor(0.25)
+    penalty = losses.pixel_gradient_penalty(lambda x: a * x.square().flatten(1).sum(1) / 2, real, fake, mix)
+    between = 0.25 * real + 0.75 * fake.detach()
+    length = between.square().sum(1).sqrt()
+    assert penalty.item() == pytest.approx((2 * length - 1).square().mean().item(), rel=1e-5)
+    penalty.backward()
+    assert a.grad.item() == pytest.approx((2 * (2 * length - 1) * length).mean().item(), rel=1e-5)
+    assert fake.grad is None
+
+
+def test_pixel_penalty_of_a_pixel_without_gradient_has_a_gradient_of_zero():
+    weight = torch.zeros(3, requires_grad=True)
+    penalty = losses.pixel_gradient_penalty(
+        lambda x: (x * weight[:, None, None]).sum((1, 2, 3)),
+        torch.ones(1, 3, 2, 2),
+        torch.ones(1, 3, 2, 2),
+        torch.rand(()),
+    )
+    assert penalty.item() == pytest.approx(1, abs=1e-5)
+    penalty.backward()
+    assert weight.grad.tolist() == [0, 0, 0]
+
+
+def test_sliced_distance_compares_sorted_projections_of_all_patches():
+    fake, real = torch.randn(2, 3, 9, 10, dtype=torch.float64), torch.randn(2, 3, 9, 10, dtype=torch.float64)
+    found = losses.sliced_patch_distance(fake, real, generator=torch.Generator().manual_seed(5))
+    directions = torch.randn(64, 3, 7, 7, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
+    distances = []
+    for direction in directions:
+        unit = (direction / direction.square().sum().sqrt()).flatten()
+        for one, other in zip(fake, real, strict=True):
+            sides = [sorted((unit @ F.unfold(x[None], 7)[0]).tolist()) for x in (one, other)]
+            distances += [abs(a - b) for a, b in zip(*sides, strict=True)]
+    assert found.item() == pytest.approx(sum(distances) / len(distances), rel=1e-9)
+    # It is blind to where patches are, and sees what they are.
+    assert losses.sliced_patch_distance(fake, fake.clone(), generator=torch.Generator().manual_seed(5)).item() == 0

@@ -69,34 +69,6 @@ def fit(module: OneShotModule, until: int, checkpoint: Path | None = None, watch
 # -- losses -----------------------------------------------------------------------------------------------------------
 
 
-def test_wasserstein_terms_are_means() -> None:
-    terms = losses.wasserstein(torch.tensor([1.0, 3.0]), torch.tensor([5.0, -1.0]))
-    assert {name: value.item() for name, value in terms.items()} == {"d_real": -2.0, "d_fake": 2.0}
-
-
-def test_the_penalty_takes_the_norm_of_every_pixel() -> None:
-    """A linear critic has the gradient (3, 4, 0) w at every pixel, of length 5 w there, whatever the other pixels."""
-    weights = torch.tensor([[1.0, 0.2], [0.0, 2.0]], dtype=torch.float64)
-    channels = torch.tensor([3.0, 4.0, 0.0], dtype=torch.float64).reshape(1, 3, 1, 1)
-    real, fake = torch.randn(2, 1, 3, 2, 2, dtype=torch.float64)
-    penalty = losses.pixel_gradient_penalty(lambda x: (x * channels * weights).sum(), real, fake, torch.tensor(0.3))
-    assert penalty.item() == pytest.approx((16 + 0 + 1 + 81) / 4, rel=1e-5)
-
-
-def test_the_penalty_is_taken_between_the_pictures_and_reaches_the_critic() -> None:
-    """For the critic a x^2 / 2 the gradient is a x, here a times the mixed picture."""
-    a = torch.tensor(0.5, dtype=torch.float64, requires_grad=True)
-    real, fake = torch.ones(1, 3, 1, 1, dtype=torch.float64), torch.zeros(1, 3, 1, 1, dtype=torch.float64)
-    penalty = losses.pixel_gradient_penalty(lambda x: a * x.square().sum() / 2, real, fake, torch.tensor(0.25))
-    length = 0.5 * 0.25 * 3**0.5
-    torch.testing.assert_close(penalty.item(), (length - 1) ** 2, rtol=1e-6, atol=0)
-    penalty.backward()
-    torch.testing.assert_close(a.grad.item(), 2 * (length - 1) * length / 0.5, rtol=1e-6, atol=0)
-
-
-# -- phases -----------------------------------------------------------------------------------------------------------
-
-
 def test_iterations_are_shared_out_by_cost() -> None:
     config = configuration(schedule={"iterations": 10, "coarse_factor": 2.0})
     areas = [height * width for height, width in config.generator.sizes]
@@ -145,6 +117,23 @@ def test_a_phase_sets_the_noise_of_its_stage_from_the_error_before_it() -> None:
     # Stage 1 has begun, stage 2 has not; an error of pictures in [-1, 1] times the strength of noise.
     assert 0 < amplitudes[1] < config.loss.noise
     assert amplitudes[2] == 0
+
+
+def test_a_phase_begins_with_fresh_optimisers_and_noise_as_strong_as_the_root_of_the_mean_squared_error() -> None:
+    module = module_of(configuration(loss={"noise": 0.5}))
+    fit(module, 4)
+    optimisers = [module.optimiser(index).optimizer for index in range(2)]
+    assert all(one.state for one in optimisers)
+    module._real = module._picture_at(1)
+    module._begin(1)
+    assert not any(one.state for one in optimisers)
+    config = module.config.generator
+    with torch.no_grad():
+        enlarged = module.generator.enlarge(module.generator.reconstruct(1).big, config.sizes[1], config.padding)
+    squares = (enlarged - module._real).double().square().flatten().tolist()
+    error = (sum(squares) / len(squares)) ** 0.5
+    assert 0.01 < error < 0.9  # far from its square
+    assert module.generator.amplitudes[1].item() == pytest.approx(0.5 * error, rel=1e-4)
 
 
 @pytest.mark.parametrize("images_seen", [0, 1, 4, 5, 8, 9, 12])

@@ -86,9 +86,11 @@ def test_a_run_stops_after_so_many_snapshots_without_a_better_one(tmp_path, monk
     free_measuring(monkeypatch)
     figures = [(0.9, "green"), (0.3, "green"), (0.2, "green"), (0.25, "green"), (0.22, "green"), *[(0.1, "green")] * 5]
     result = train(tmp_path / "run", figures, patience=1)
-    # Best at 16; 24 is the first without a better one; the run notices at the next step of 4 pictures.
-    assert result.images_seen == 28
-    assert RunFolder(tmp_path / "run").chosen_snapshot().name == RunFolder(tmp_path / "run").snapshot(16).name
+    # Best at 16; 24 is the first without a better one, and the last.
+    assert result.images_seen == 24
+    run = RunFolder(tmp_path / "run")
+    assert run.chosen_snapshot() == run.snapshot(16)
+    assert run.measured() == [0, 8, 16, 24]
 
 
 @pytest.mark.parametrize(("images", "measured"), [(4, [0, 8, 16, 24, 32, 40]), (8, [0, 16, 32, 40]), (20, [0, 40])])

@@ -67,7 +67,6 @@ class LowShotTask(TrainedTask[LowShotConfig]):
                 "holdout": request.holdout,
                 "background": request.background,
             },
-            "optimiser": {"batch_size": request.batch_size},
             **self.new_end(request),
         }
         config = resolve(
@@ -80,8 +79,11 @@ class LowShotTask(TrainedTask[LowShotConfig]):
         return precision.settled(config.precision, hardware)
 
     def new_end(self, request: TrainRequest) -> dict[str, Any]:
-        """Let a resumed run go on for more images."""
-        return {"schedule": {"total_images": None if request.kimg is None else round(request.kimg * 1000)}}
+        """Let a resumed run go on for more images, and with another batch, as where memory is short."""
+        return {
+            "schedule": {"total_images": None if request.kimg is None else round(request.kimg * 1000)},
+            "optimiser": {"batch_size": request.batch_size},
+        }
 
     def foretell(
         self, config: LowShotConfig, request: TrainRequest, hardware: Hardware, report: Report

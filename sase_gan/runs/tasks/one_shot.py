@@ -77,7 +77,7 @@ class OneShotTask(TrainedTask[OneShotConfig]):
             UsageError: for a length.
         """
         reason = "a run on one picture goes on to its last stage"
-        refuse_given(request, "a set of pictures", kimg=reason)
+        refuse_given(request, "a set of pictures", kimg=reason, batch_size="every iteration shows the picture")
         refuse_given(request, "a new run or a set of pictures", minutes=reason)
         return {}
 
