@@ -14,6 +14,7 @@ from sase_gan.datasets.images import Survey
 from sase_gan.pixels import read_image
 from sase_gan.progress import readable_seconds
 from sase_gan.runs.presets import ADVISED_IMAGES, FEWEST_IMAGES
+from sase_gan.ui.checks import without_folders
 from sase_gan.ui.entries import OF_ONE_PICTURE
 from sase_gan.ui.events import AT_ONCE, Action, Trigger
 from sase_gan.ui.markup import escaped, quiet
@@ -86,7 +87,7 @@ def start_sentence(job: Job) -> str:
 def status_sentence(state: TrainingState) -> str:
     """Say how far a training is."""
     if state.instant:
-        return f"{state.run} {_INSTANT_WORDS[state.state].format(message=state.message)}"
+        return f"{state.run} {_INSTANT_WORDS[state.state].format(message=without_folders(state.message))}"
     seen = f"{state.images_seen:,}"
     saved = f"after {seen} images and saved; it can be gone on with"
     if state.images_seen == 0:
@@ -100,7 +101,7 @@ def status_sentence(state: TrainingState) -> str:
         "stopping": "stops after this step and saves everything.",
         "finished": f"is finished after {seen} images; it is in the list of models.",
         "stopped": f"was stopped {saved}.",
-        "failed": f"failed: {state.message}",
+        "failed": f"failed: {without_folders(state.message)}",
     }
     return f"{state.run} {words[state.state]}"
 

@@ -15,11 +15,11 @@ from sase_gan.drawing.sampling import MAX_SEED, draw_latents
 from sase_gan.networks.generator import Generator
 from sase_gan.ui import widgets
 from sase_gan.ui.checks import chosen, number, seed_number, sentences, switch, whole_number
-from sase_gan.ui.events import BAR, Action, at_once, clicked, in_turn, moved_by_hand, reporter
+from sase_gan.ui.events import BAR, Action, Trigger, at_once, clicked, in_turn, moved_by_hand, open_tab, reporter
 from sase_gan.ui.markup import escaped, figures
 from sase_gan.ui.models import Models, Opened
 from sase_gan.ui.pictures import Drawn, Film, Sheet, draw_sheet, picture, recipe_at, write_film
-from sase_gan.ui.suited import lacks, suited
+from sase_gan.ui.suited import InTurn, OpenTabs, in_sight, lacks, suited
 
 NUM_DIRECTIONS = 6
 REACH_OF_DIRECTION = 5.0
@@ -128,20 +128,26 @@ class ExploreHandlers:
         return write_film(torch.cat(parts), "walk", note, most_large=MOST_LARGE_FRAMES)
 
 
-def build(models: Models, model: gr.Dropdown) -> tuple[Action, gr.Textbox]:
-    """Lay the tab out; returns the map, which is drawn when it is opened, and the stations of the walk."""
+def build(models: Models, model: gr.Dropdown) -> tuple[InTurn, gr.Textbox]:
+    """Lay the tab out; returns what draws the part that is in sight, and the stations of the walk."""
     handlers = ExploreHandlers(models)
     with gr.Tabs(elem_classes="inner-tabs", overflow_behavior="wrap"):
         with gr.Tab("Neighbours", id="neighbours", elem_id="tab-neighbours") as neighbours:
             draw_map = _build_neighbours(handlers, model)
-        with gr.Tab("Directions", id="directions", elem_id="tab-directions") as directions:
-            with suited(models, model, lacks("directions")) as begin:
-                move, strips = _build_directions(handlers, model)
-            begin(directions.select, move, strips)
-        with gr.Tab("Walk", id="walk", elem_id="tab-walk"):
+        directions = gr.Tab("Directions", id="directions", elem_id="tab-directions")
+        with directions, suited(models, model, lacks("directions")) as begin:
+            move, strips = _build_directions(handlers, model)
+        with gr.Tab("Walk", id="walk", elem_id="tab-walk") as walk:
             stations = _build_walk(handlers, model)
-    in_turn(neighbours.select, draw_map)
-    return draw_map, stations
+    opened = open_tab([neighbours, directions, walk])
+
+    def draw(trigger: Trigger, open_tabs: OpenTabs) -> None:
+        in_sight(trigger, [*open_tabs, (opened, "neighbours")], draw_map)
+        begin(trigger, [*open_tabs, (opened, "directions")], move, strips)
+
+    for tab in (neighbours, directions):
+        draw(tab.select, [])
+    return draw, stations
 
 
 def _build_neighbours(handlers: ExploreHandlers, model: gr.Dropdown) -> Action:

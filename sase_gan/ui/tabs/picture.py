@@ -6,7 +6,7 @@ import gradio as gr
 
 from sase_gan.ui import widgets
 from sase_gan.ui.entries import OF_ONE_PICTURE
-from sase_gan.ui.events import AT_ONCE, READING, Action, at_once
+from sase_gan.ui.events import AT_ONCE, READING, Action, at_once, forget
 from sase_gan.ui.models import Models
 from sase_gan.ui.one_picture import INSTANT, SPEEDS, PictureHandlers
 from sase_gan.ui.picture_drawing import LONGEST_SIDE, MOST_FRAMES
@@ -45,7 +45,8 @@ def build(models: Models, trainings: Trainings) -> tuple[Action, TrainingPlace]:
             with gr.Tab("Analogy", id="analogy", elem_id="tab-analogy"):
                 _build_analogy(handlers, model)
     # Not only by hand: a training that ends chooses its model.
-    Action(handlers.facts, [model], facts).on(model.change)
+    told = {name: place for name, place in facts.items() if not name.endswith("scale")}
+    Action(handlers.facts, [model], facts).on(forget(model, *told.values()))
     place.shown["picture_models"] = model
     return Action(handlers.opened, [model], {"models": model, **facts}), place
 

@@ -148,7 +148,7 @@ class TrainHandlers:
     @sentences
     def stop(self) -> str:
         """Stop the training after its step; everything is saved. Returns what that means for it, as a sentence."""
-        return status_sentence(self.trainings.stop())
+        return escaped(status_sentence(self.trainings.stop()))
 
     @sentences
     def status(self) -> str:
