@@ -17,14 +17,14 @@ Field = TypeVar("Field", bound=gr.components.Component)
 
 def checked(made: Field, check: Check) -> Field:
     """Let a field that is typed into refuse what `check` refuses."""
-    made.check = check
+    made.check = check  # type: ignore[attr-defined]
     return made
 
 
 def check_of(place: object) -> Check | None:
     """What a component refuses: what it was told to, or a number beyond its limits; None for any other component."""
     if (check := getattr(place, "check", None)) is not None:
-        return check  # type: ignore[no-any-return]
+        return check
     if not isinstance(place, gr.Number) or place.minimum is None or place.maximum is None:
         return None
     low, high, what = place.minimum, place.maximum, str(place.label or "The number")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import gradio as gr
 import torch
@@ -16,6 +16,7 @@ from sase_gan.networks.generator import Generator
 from sase_gan.ui import widgets
 from sase_gan.ui.checks import chosen, number, seed_number, sentences, switch, whole_number
 from sase_gan.ui.events import BAR, Action, Trigger, at_once, clicked, in_turn, moved_by_hand, open_tab, reporter
+from sase_gan.ui.fields import checked
 from sase_gan.ui.markup import escaped, figures
 from sase_gan.ui.models import Models, Opened
 from sase_gan.ui.pictures import Drawn, Film, Sheet, draw_sheet, picture, recipe_at, write_film
@@ -157,6 +158,7 @@ def _build_neighbours(handlers: ExploreHandlers, model: gr.Dropdown) -> Action:
             with gr.Group():
                 words = "A seed, or the name under any picture."
                 centre = gr.Textbox("0", label="Picture", info=words, max_length=200, lines=1)
+                checked(centre, partial(parse_recipes, most=1))
                 reach = gr.Slider(0.05, 1.4, 0.6, step=0.05, label="Reach", info="How different the edges are.")
                 plane = gr.Number(0, label="Plane", info="Which two directions the map shows.", precision=0, minimum=0)
             draw = gr.Button("Draw the map", variant="primary")
@@ -213,6 +215,7 @@ def _build_walk(handlers: ExploreHandlers, model: gr.Dropdown) -> gr.Textbox:
             with gr.Group():
                 words = "Seeds or names; 'Add to walk' in the tab Generate adds one."
                 stations = gr.Textbox("0, 5, 12", label="Pictures", info=words, max_length=1000, elem_id="stations")
+                checked(stations, partial(parse_recipes, most=MOST_STATIONS, least=2))
                 steps = gr.Slider(2, MOST_STEPS, 12, step=1, label="Frames from picture to picture")
                 loop = gr.Checkbox(True, label="Return to the first picture")
             start = gr.Button("Make the film", variant="primary")
