@@ -26,6 +26,8 @@ Trigger = Callable[..., Any]
 
 # Everything that computes with a network waits in one line: two at once would only slow each other down.
 DEVICE: Mapping[str, Any] = {"concurrency_id": "device", "concurrency_limit": 1}
+# What may take minutes has a line of its own, so that nobody waits for it who wants a picture.
+LONG: Mapping[str, Any] = {"concurrency_id": "long", "concurrency_limit": 1}
 # Reading pictures takes the processors too, and need not wait for drawings.
 READING: Mapping[str, Any] = {"concurrency_id": "reading", "concurrency_limit": 1}
 # What comes back within no time needs no line.
@@ -33,7 +35,8 @@ AT_ONCE: Mapping[str, Any] = {"queue": False}
 
 TEXTS = (gr.Markdown, gr.HTML)
 # What shows results, or remembers them; what is left is fields.
-RESULTS = (*TEXTS, gr.Image, gr.Gallery, gr.Video, gr.File, gr.ImageEditor, gr.State, gr.Column)
+UNSEEN = (gr.State, gr.Column)
+RESULTS = (*TEXTS, *UNSEEN, gr.Image, gr.Gallery, gr.Video, gr.File, gr.ImageEditor)
 
 BAR = gr.Progress()
 """The browser's progress bar, as default of a handler's argument: gradio finds it there, for the event that runs."""
@@ -85,6 +88,9 @@ class Action:
             # Of no trigger: the page has its own, which answers with sentences where programs want errors.
             gr.on([], answer, inputs, outputs, **{**named, **self.options})
         options = {"api_visibility": "private", **self.options, **options}
+        if shown := [place for place in outputs if isinstance(place, RESULTS) and not isinstance(place, UNSEEN)]:
+            # Not on fields that are written too: they would lose the sentence on what they do not take.
+            options.setdefault("show_progress_on", shown)
         if options.get("queue", True) and (looked := looked_at_first(inputs, self.check)) is not None:
             options["validator"] = looked
         return trigger(_beside(answer, outputs, self.judges), inputs, outputs, **options)

@@ -28,8 +28,6 @@ from sase_gan.ui.widgets import open_list
 
 logger = logging.getLogger(__name__)
 TITLE = "sase_gan studio"
-# Temporary pictures older than an hour are removed every ten minutes, and the whole folder at the end.
-DELETE_CACHE = (600, 3600)
 
 LIGHT_AND_DARK = {
     "body_background_fill": ("*neutral_50", "*neutral_950"),
@@ -67,7 +65,7 @@ class Page(gr.Blocks):
 def build_blocks(models: Models, trainings: Trainings) -> gr.Blocks:
     """Build the whole page with all its events, over the models of a list and the trainings of a folder."""
     guard_components()
-    with Page(title=TITLE, analytics_enabled=False, delete_cache=DELETE_CACHE, fill_width=True) as blocks:
+    with Page(title=TITLE, analytics_enabled=False, fill_width=True) as blocks:
         with gr.Row(elem_id="header", equal_height=False):
             gr.HTML(
                 "<h1>sase_gan <span>studio</span></h1><p>Pictures from very few pictures, looked at closely.</p>",

@@ -21,6 +21,7 @@ from sase_gan.ui.markup import escaped, quiet
 from sase_gan.ui.models import Models
 from sase_gan.ui.pictures import enlarged, picture
 from sase_gan.ui.trainings import Job, Trainings, TrainingState
+from sase_gan.ui.uploads import left_out_words
 
 SAMPLES_SIDE = 560
 SECONDS_BETWEEN_LOOKS = 3
@@ -55,8 +56,7 @@ def describe_survey(found: Survey) -> str:
             )
         lines += [*_remarks(notes, count), advice]
     if found.broken:
-        more = f" And {len(found.broken) - 1} more." if len(found.broken) > 1 else ""
-        lines.append(f"**{len(found.broken)} cannot be read**: {escaped(found.broken[0])}.{more}")
+        lines.append(f"**{escaped(left_out_words([without_folders(each) for each in found.broken]))}**")
     return "\n\n".join(lines) or "No picture could be read."
 
 
@@ -77,11 +77,12 @@ def _remarks(notes: Any, count: int) -> list[str]:
     return [*lines, f"{found} Leave one of each out: copies in the set spoil the check for copying."]
 
 
-def start_sentence(job: Job) -> str:
-    """Say that a training was started."""
-    if job.instant:
-        return f"**{escaped(job.run)}** is being made; its first eight pictures appear here."
-    return f"**{escaped(job.run)}** has started. You may close this page; the training goes on."
+def start_sentence(job: Job, left_out: Sequence[str] = ()) -> str:
+    """Say that a training was started, and what of its pictures is left out."""
+    words = "is being made; its first eight pictures appear here."
+    if not job.instant:
+        words = "has started. You may close this page; the training goes on."
+    return " ".join([f"**{escaped(job.run)}** {words}", *(escaped(without_folders(each)) for each in left_out)])
 
 
 def status_sentence(state: TrainingState) -> str:

@@ -204,7 +204,7 @@ def build(models: Models) -> Action:
             weights = gr.HTML("", elem_id="recognise-weights")
     widgets.shown_for_uploads(source, upload)
     found = {"shown": shown, "words": words, "attention": attention, "weights": weights}
-    recognise = Action(handlers.recognise, [model, source, upload, threshold], found)
+    recognise = Action(handlers.recognise, [model, source, upload, threshold], found, judges=True)
     recognise.on(go.click, api="recognise", show_progress_on=[shown])
     facts = {"about": about, "threshold": threshold}
     Action(handlers.about, [model], facts).on(forget(model))
