@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, get_type_hints
 
 import gradio as gr
-from gradio.context import get_blocks_context
+from gradio.context import LocalContext, get_blocks_context
 
 from sase_gan.ui.fields import looked_at_first
 from sase_gan.ui.markup import refusal
@@ -91,7 +91,7 @@ class Action:
         if shown := [place for place in outputs if isinstance(place, RESULTS) and not isinstance(place, UNSEEN)]:
             # Not on fields that are written too: they would lose the sentence on what they do not take.
             options.setdefault("show_progress_on", shown)
-        if options.get("queue", True) and (looked := looked_at_first(inputs, self.check)) is not None:
+        if options.get("queue", True) and (looked := looked_at_first(inputs, outputs, self.check)) is not None:
             options["validator"] = looked
         return trigger(_beside(answer, outputs, self.judges), inputs, outputs, **options)
 
@@ -203,8 +203,23 @@ def clicked(event: gr.SelectData) -> int:
 
 
 def reporter(progress: gr.Progress, words: str) -> Callable[[int, int], None]:
-    """Make a callback (done, total) that moves the browser's progress bar."""
-    return lambda done, total: progress((done, total), desc=words)
+    """Make a callback (done, total) that moves the browser's progress bar, and ends what nobody waits for any more."""
+
+    def tell(done: int, total: int) -> None:
+        if not is_wanted():
+            raise gr.Error("This was cancelled.", visible=False, print_exception=False)
+        progress((done, total), desc=words)
+
+    return tell
+
+
+def is_wanted() -> bool:
+    """Whether somebody still waits for the event that runs: it was not cancelled, and its page is not closed."""
+    page, event = LocalContext.blocks.get(None), LocalContext.event_id.get(None)
+    if page is None or event is None:  # called as a function
+        return True
+    found = page._queue.event_ids_to_events.get(event)
+    return found is not None and found.alive
 
 
 def relisted(names: Sequence[str], current: object = None) -> Any:

@@ -33,13 +33,17 @@ def check_of(place: object) -> Check | None:
     return lambda value: number(value, low, high, what)
 
 
-def looked_at_first(inputs: Sequence[object], check: Callable[..., Any] | None) -> Callable[..., Any] | None:
+def looked_at_first(
+    inputs: Sequence[object], outputs: Sequence[object], check: Callable[..., Any] | None
+) -> Callable[..., Any] | None:
     """Make what gradio asks before a request waits: a verdict for each input; None if nothing is to be checked.
+
+    A field that is written too is left to the handler: gradio shows it as an output, without a sentence.
 
     Args:
         check: of all values together; its refusal stands at the first field that can show one.
     """
-    checks = {place: known for place, field in enumerate(inputs) if (known := check_of(field)) is not None}
+    checks = {place: known for place, field in enumerate(inputs) if field not in outputs and (known := check_of(field))}
     if not checks:
         assert check is None, "what is checked as a whole needs a field that shows its refusal"
         return None
