@@ -101,7 +101,7 @@ def _build_sizes(handlers: PictureHandlers, model: gr.Dropdown) -> gr.Slider:
         cancel = gr.Button("Cancel", elem_id="picture-cancel", min_width=100)
     cost = gr.Markdown("", elem_id="picture-cost")
     note = gr.Markdown(
-        "Draw new pictures like the one that was learnt, in its size or any other.", elem_id="picture-note"
+        "Draw new pictures like the one that was learnt, in its size or any other.", elem_id="picture-sizes-note"
     )
     shown = {"gallery": _pictures("picture-sheet"), "note": note}
     for size in (width, height):
