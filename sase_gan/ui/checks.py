@@ -24,7 +24,10 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 LONGEST_MINUTES = 7 * 24 * 60
-_FOLDERS = re.compile(r"(?<![\w.])/(?:[^/\s'\"]+/)+")
+# Names of folders may have spaces in them; what has a full stop before a space is rather a file's with words behind.
+_FOLDERS = re.compile(
+    r"""(?<![\w.])/(?:(?:[^/\s'"]+|[^/\s'":;,.]+(?: [^/\s'":;,.]+)+)/)+|\b[A-Za-z]:\\(?:[^\\/:*?"<>|\n]+\\)+"""
+)
 
 
 UNFORESEEN = "Something went wrong in the studio; the details are in the window it was started from."
@@ -40,7 +43,9 @@ def sentences(handler: Callable[P, R]) -> Callable[P, R]:
         except gr.Error:
             raise
         except SaseGanError as error:
-            raise gr.Error(_sentence(str(error)), title="That did not work", print_exception=False) from error
+            raise gr.Error(
+                html.escape(sentence(error), quote=False), title="That did not work", print_exception=False
+            ) from error
         except Exception as error:
             logger.exception("%s failed", handler.__name__)
             raise gr.Error(UNFORESEEN, title="An error of ours", print_exception=False) from error
@@ -48,33 +53,21 @@ def sentences(handler: Callable[P, R]) -> Callable[P, R]:
     return guarded
 
 
-def beside(say: Callable[[str], R]) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Let a handler's errors stand beside the work, which stays as it is: `say` makes its result of a sentence.
+def without_folders(text: str) -> str:
+    """Leave out the folders before file names: they are the owner's business, who finds them in the terminal.
 
-    gradio's own errors hide what the page shows, and go after ten seconds.
+    Example:
+        >>> without_folders("/home/Jane Doe/models/tiny/x.safetensors is damaged")
+        'x.safetensors is damaged'
     """
-
-    def guard(handler: Callable[P, R]) -> Callable[P, R]:
-        guarded = sentences(handler)
-
-        @functools.wraps(handler)
-        def answer(*args: P.args, **kwargs: P.kwargs) -> R:
-            try:
-                return guarded(*args, **kwargs)
-            except gr.Error as error:
-                return say(str(error.message))
-
-        return answer
-
-    return guard
+    return _FOLDERS.sub("", text)
 
 
-def _sentence(text: str) -> str:
-    """As prose, and as text: gradio shows messages as HTML, and names in them are other people's."""
-    # Folders are nobody's business but the owner's, who finds them in the window the studio was started from.
-    text = _FOLDERS.sub("", text)
+def sentence(error: object) -> str:
+    """Put an error into a sentence without folders."""
+    text = without_folders(str(error))
     text = text[:1].upper() + text[1:]
-    return html.escape(text if text.endswith((".", "!", "?")) else f"{text}.", quote=False)
+    return text if text.endswith((".", "!", "?")) else f"{text}."
 
 
 def _is_number(value: object) -> TypeGuard[int | float]:

@@ -21,6 +21,7 @@ from sase_gan.recombination.model import Recombiner
 from sase_gan.ui.checks import chosen, sentences, time_limit, whole_number
 from sase_gan.ui.entries import OF_ONE_PICTURE
 from sase_gan.ui.events import relisted
+from sase_gan.ui.markup import escaped
 from sase_gan.ui.models import Models
 from sase_gan.ui.picture_drawing import NUM_COLOURS, PictureDrawing
 from sase_gan.ui.pictures import ENLARGED_SIDE, canvas, picture
@@ -101,7 +102,7 @@ class PictureHandlers(PictureDrawing):
     @sentences
     def stop(self) -> str:
         """Stop the training after its step; everything is saved. Returns what that means for it, as a sentence."""
-        return status_sentence(self.trainings.stop())
+        return escaped(status_sentence(self.trainings.stop()))
 
     # --- what is shown of a model ------------------------------------------------------------------------------------
 

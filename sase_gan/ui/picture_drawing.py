@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
+import html
 from typing import Any
 
 import gradio as gr
+import torch
 from PIL import Image
 from torch import Tensor
 
 from sase_gan.drawing import applications, injection
 from sase_gan.drawing.applications import last_scale
-from sase_gan.errors import UsageError
+from sase_gan.errors import SaseGanError, UsageError
 from sase_gan.networks.pyramid import Pyramid
+from sase_gan.platforms import free_process_memory_mb
+from sase_gan.progress import readable_seconds
 from sase_gan.recombination.model import Recombiner
 from sase_gan.resizing import at_size
-from sase_gan.ui.checks import chosen, number, seed_number, seed_numbers, sentences, switch, whole_number
+from sase_gan.ui.checks import chosen, number, seed_number, seed_numbers, sentence, sentences, switch, whole_number
 from sase_gan.ui.entries import OF_ONE_PICTURE
 from sase_gan.ui.events import BAR, reporter
+from sase_gan.ui.markup import refusal
 from sase_gan.ui.models import Models, Opened
 from sase_gan.ui.pictures import Drawn, Film, gallery, painted, picture, write_film
 from sase_gan.ui.uploads import read_upload
 
 LONGEST_SIDE = 1024
 MOST_DRAWN, MOST_FRAMES = 8, 200
-# An instant model takes about a fifth of a second a thousand pixels on one core: two to three minutes.
-MOST_PIXELS = 800_000
+# Of a million pixels: an instant model takes about a fifth of a second a thousand on one core; four pictures of 1024 px
+# of a trained one took over ten minutes, two at a time 7.6 GB.
+INSTANT_SECONDS, PYRAMID_SECONDS, GIGABYTES = 200.0, 150.0, 3.6
+MOST_SECONDS = 160.0
 NUM_COLOURS = 6
 WAYS = ("edit", "harmonise")
 MANNERS = ("new", "retarget", "symmetric")
@@ -73,22 +80,37 @@ class PictureDrawing:
         size = _size(opened.network, width, height)
         numbers = seed_numbers(seeds, MOST_DRAWN)
         scale = _start_scale(opened.network, start_scale)
-        how = chosen(manner, MANNERS, "The manner")
+        how, tiled = chosen(manner, MANNERS, "The manner"), switch(tiles, "Seamless tiles")
         check_cost(opened.network, len(numbers), size)
-        if switch(tiles, "Seamless tiles"):
-            images = _tiles(opened.network, numbers, size, scale, how)
-        elif how == "new":
-            told = reporter(progress, "drawing")
-            images = applications.sample(
-                opened.network, numbers, size=size, start_scale=scale, batch_size=2, progress=told
-            )
-        elif how == "retarget":
-            images = applications.retarget(opened.network, size, seeds=numbers)
-        else:
-            images = applications.symmetric(opened.network, numbers, size=size)
+        told, drawn = reporter(progress, "drawing"), list[Tensor]()
+        # One after the other: a large picture takes gigabytes, and between two a visitor may cancel.
+        for done, seed in enumerate(numbers):
+            told(done, len(numbers))
+            drawn.append(_one(opened.network, seed, size, scale, how, tiled=tiled))
+        images = torch.cat(drawn)
         text = {"snapshot": opened.digest, "start_scale": str(scale), "software": "sase_gan studio"}
         note = f"{len(images)} picture{'s' * (len(images) > 1)} of {images.shape[3]} × {images.shape[2]} px."
         return Drawn(gallery(images, numbers, text), note)
+
+    def check_draw(self, model: str, width: float, height: float, seeds: str, *more: object) -> None:
+        """Refuse before it waits what would take too long.
+
+        Raises:
+            UsageError: as `check_cost`, and for a size or seeds that are none.
+        """
+        network = self._open(model).network
+        check_cost(network, len(seed_numbers(seeds, MOST_DRAWN)), _size(network, width, height))
+
+    def foretell(self, model: str, width: float, height: float, seeds: str) -> str:
+        """Say how long the wished pictures will take, and how much memory; nothing for wishes that are refused."""
+        try:
+            network = self._open(model).network
+            count, size = len(seed_numbers(seeds, MOST_DRAWN)), _size(network, width, height)
+            check_cost(network, count, size)
+        except SaseGanError as error:
+            return refusal(html.escape(sentence(error)))
+        seconds, gigabytes = foretold(network, count, size)
+        return f"Takes about {readable_seconds(max(1, seconds))} on two processor cores, and {gigabytes:.1f} GB."
 
     @sentences
     def change(
@@ -192,17 +214,45 @@ class PictureDrawing:
 
 
 def check_cost(network: Pyramid | Recombiner, count: int, size: tuple[int, int]) -> None:
-    """Refuse what would keep everybody waiting for minutes.
+    """Refuse what would take more than a few minutes, or more memory than is free.
 
     Raises:
-        UsageError: for more pixels in all than an instant model draws in two or three minutes.
+        UsageError: for such a number of pictures, or such a size.
     """
     height, width = size
-    if isinstance(network, Recombiner) and count * height * width > MOST_PIXELS:
+    seconds, gigabytes = foretold(network, count, size)
+    if seconds > MOST_SECONDS:
+        possible = int(MOST_SECONDS * count / seconds)
+        advice = f"draw {possible} at once, or smaller ones" if possible else "draw smaller ones"
         raise UsageError(
-            f"{count} pictures of {width} × {height} px would take an instant model many minutes; draw "
-            f"{max(1, MOST_PIXELS // (height * width))} at once, or smaller ones. The command sase-gan takes its time."
+            f"{count} pictures of {width} × {height} px would take many minutes (about {readable_seconds(seconds)}); "
+            f"{advice}. The command sase-gan takes its time."
         )
+    free = free_process_memory_mb()
+    if free is not None and gigabytes > free / 1000:
+        raise UsageError(
+            f"A picture of {width} × {height} px takes about {gigabytes:.1f} GB of memory, and {free / 1000:.1f} are "
+            "free; draw smaller ones."
+        )
+
+
+def foretold(network: Pyramid | Recombiner, count: int, size: tuple[int, int]) -> tuple[float, float]:
+    """Tell about how many seconds pictures take on two processor cores, and how many gigabytes one of them."""
+    pixels = size[0] * size[1] / 1e6
+    seconds = INSTANT_SECONDS if isinstance(network, Recombiner) else PYRAMID_SECONDS
+    return seconds * count * pixels, GIGABYTES * pixels
+
+
+def _one(
+    network: Pyramid | Recombiner, seed: int, size: tuple[int, int], start_scale: int, how: str, *, tiled: bool
+) -> Tensor:
+    if tiled:
+        return _tiles(network, [seed], size, start_scale, how)
+    if how == "retarget":
+        return applications.retarget(network, size, seeds=[seed])
+    if how == "symmetric":
+        return applications.symmetric(network, [seed], size=size)
+    return applications.sample(network, [seed], size=size, start_scale=start_scale)
 
 
 def _start_scale(network: Pyramid | Recombiner, value: object) -> int:

@@ -19,9 +19,8 @@ from sase_gan.drawing.sampling import MAX_SEED
 from sase_gan.errors import UsageError
 from sase_gan.recombination.control import Control
 from sase_gan.recombination.model import Recombiner
-from sase_gan.ui.checks import beside, chosen, number, seed_number, whole_number
+from sase_gan.ui.checks import chosen, number, seed_number, sentences, whole_number
 from sase_gan.ui.events import BAR, reporter
-from sase_gan.ui.markup import quiet
 from sase_gan.ui.models import Models, Opened, picture_names
 from sase_gan.ui.pictures import ENLARGED_SIDE, Gallery, canvas, enlarged, painted_region, picture, shown_region
 from sase_gan.ui.rules import SERVES, Rule, picture_numbers, rules_control, rules_html, thumbnails
@@ -89,7 +88,7 @@ class RecombineHandlers:
 
     # --- what there is to choose from --------------------------------------------------------------------------------
 
-    @beside(lambda words: Holdings(about=words))
+    @sentences
     def holdings(self, model: str, shown_of: str = "") -> Holdings:
         """Show the training pictures that a model holds, and begin anew; nothing changes if it is shown already."""
         if model == shown_of:
@@ -114,7 +113,7 @@ class RecombineHandlers:
         found = [each for each in found if each != place] if place in found else [*found, place]
         return ", ".join(map(str, found))
 
-    @beside(quiet)
+    @sentences
     def show_chosen(self, model: str, text: str) -> str:
         """Show the chosen training pictures, as HTML."""
         network = self._open(model).network
@@ -122,7 +121,7 @@ class RecombineHandlers:
 
     # --- regions -----------------------------------------------------------------------------------------------------
 
-    @beside(lambda words: Painted(note=words))
+    @sentences
     def begin_canvas(self, model: str, seed: float, how: str) -> Painted:
         """Put an empty canvas under the brush, or the picture of a seed."""
         network = self._open(model).network
@@ -131,7 +130,7 @@ class RecombineHandlers:
         image = draw_recipes(network, [Recipe(seed_number(seed))])[0]
         return Painted(canvas(enlarged(picture(image), ENLARGED_SIDE)))
 
-    @beside(lambda words: Painted(note=words))
+    @sentences
     def add_region(
         self, model: str, painting: dict[str, Any] | None, text: str, serves: str, rules: tuple[Rule, ...]
     ) -> Painted:
@@ -141,7 +140,7 @@ class RecombineHandlers:
         below = Image.fromarray((painting or {})["background"][:, :, :3].copy())
         return Painted(canvas(below), now, rules_html(network, now), "Added; paint another region, or draw.")
 
-    @beside(lambda words: Recombined(note=words))
+    @sentences
     def draw_regions(
         self, model: str, seed: float, count: float, variety: float, rules: tuple[Rule, ...],
         painting: dict[str, Any] | None, text: str, serves: str, progress: gr.Progress = BAR,
@@ -156,7 +155,7 @@ class RecombineHandlers:
 
     # --- all of the picture ------------------------------------------------------------------------------------------
 
-    @beside(lambda words: Recombined(note=words))
+    @sentences
     def draw(
         self, model: str, seed: float, count: float, variety: float, text: str, progress: gr.Progress = BAR
     ) -> Recombined:
@@ -170,7 +169,7 @@ class RecombineHandlers:
         words = f"From {len(numbers)} of {opened.network.config.count} training pictures"
         return self._draw(opened, control, words, seed, count, variety, progress)
 
-    @beside(lambda words: Painted(note=words))
+    @sentences
     def photograph(self, model: str, file: str | None, way: str) -> Painted:
         """Put a visitor's photograph under the brush, if one is wanted, cut to the model's proportions."""
         if chosen(way, WAYS, "The way") == "vary":
@@ -180,7 +179,7 @@ class RecombineHandlers:
             return Painted(None)
         return Painted(canvas(enlarged(picture(cut_to(read_upload(file), network.size)), ENLARGED_SIDE)))
 
-    @beside(lambda words: Recombined(note=words))
+    @sentences
     def draw_photograph(
         self, model: str, seed: float, count: float, variety: float, file: str | None, way: str, strength: float,
         painting: dict[str, Any] | None, progress: gr.Progress = BAR,
@@ -197,7 +196,7 @@ class RecombineHandlers:
             words = "Only the painted part is drawn anew"
         return self._draw(opened, control, words, seed, count, variety, progress)
 
-    @beside(lambda words: Looked(note=words))
+    @sentences
     def look(self, traces: Sequence[Trace] | None, place: int) -> Looked:
         """Look closely at one of the drawn pictures."""
         trace = trace_at(traces, place)

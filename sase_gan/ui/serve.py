@@ -17,31 +17,13 @@ from typing import Any
 
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sase_gan.errors import UsageError
+from sase_gan.ui.guards import FewTries, OwnOrigin, Unframed
+from sase_gan.ui.sweeping import keep_swept
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 MAX_WAITING = 64
-
-
-class OwnOrigin:
-    """Refuse requests of pages of another origin: a browser carries them out even where it hides the answer."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request pass unless its Origin is another than its Host."""
-        if scope["type"] == "http":
-            headers = dict(scope["headers"])
-            origin, host = headers.get(b"origin"), headers.get(b"host", b"")
-            if origin is not None and origin.partition(b"//")[2] != host:
-                answer = PlainTextResponse("This request comes from another site and was refused.", status_code=403)
-                await answer(scope, receive, send)
-                return
-        await self.app(scope, receive, send)
 
 
 def _share_heaps() -> None:
@@ -96,7 +78,8 @@ def serve(
 
     blocks = build_blocks(Models(places, choose_hardware(device).device), Trainings(runs, device=device))
     os.chdir(temporary)
-    middleware = [Middleware(OwnOrigin)]
+    keep_swept(temporary)
+    middleware = [Middleware(Unframed), Middleware(OwnOrigin), Middleware(FewTries)]
     if host in LOOPBACK:
         # A foreign name that is made to point here does not open the studio.
         middleware.append(Middleware(TrustedHostMiddleware, allowed_hosts=list(LOOPBACK)))

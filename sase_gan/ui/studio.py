@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import logging
 from functools import partial
 from importlib import resources
@@ -12,11 +13,12 @@ import gradio as gr
 from sase_gan.drawing.recipes import Recipe
 from sase_gan.errors import SaseGanError
 from sase_gan.recombination.model import Recombiner
-from sase_gan.ui.checks import sentences
-from sase_gan.ui.events import Action, at_once, in_turn, relisted
-from sase_gan.ui.markup import escaped
+from sase_gan.ui.checks import sentence, sentences
+from sase_gan.ui.events import Action, at_once, forget, in_turn, open_tab, relisted
+from sase_gan.ui.markup import escaped, refusal
 from sase_gan.ui.models import Models
-from sase_gan.ui.suited import holds_no_pictures, lacks, suited
+from sase_gan.ui.pictures import Sheet
+from sase_gan.ui.suited import PROMPT, InTurn, holds_no_pictures, in_sight, lacks, suited
 from sase_gan.ui.tabs import evaluate, explore, generate, layers, mix, picture, recognise, recombine, train
 from sase_gan.ui.tracing import CONTAINS
 from sase_gan.ui.training_view import follow
@@ -26,8 +28,6 @@ from sase_gan.ui.widgets import open_list
 
 logger = logging.getLogger(__name__)
 TITLE = "sase_gan studio"
-# Temporary pictures older than an hour are removed every ten minutes, and the whole folder at the end.
-DELETE_CACHE = (600, 3600)
 
 LIGHT_AND_DARK = {
     "body_background_fill": ("*neutral_50", "*neutral_950"),
@@ -65,7 +65,7 @@ class Page(gr.Blocks):
 def build_blocks(models: Models, trainings: Trainings) -> gr.Blocks:
     """Build the whole page with all its events, over the models of a list and the trainings of a folder."""
     guard_components()
-    with Page(title=TITLE, analytics_enabled=False, delete_cache=DELETE_CACHE, fill_width=True) as blocks:
+    with Page(title=TITLE, analytics_enabled=False, fill_width=True) as blocks:
         with gr.Row(elem_id="header", equal_height=False):
             gr.HTML(
                 "<h1>sase_gan <span>studio</span></h1><p>Pictures from very few pictures, looked at closely.</p>",
@@ -76,26 +76,22 @@ def build_blocks(models: Models, trainings: Trainings) -> gr.Blocks:
                 model = open_list(models.names(), "Model", "model", interactive=True)
                 facts = gr.Markdown("", elem_id="model-facts")
         with gr.Tabs(elem_id="tabs", overflow_behavior="wrap"):
-            with gr.Tab("Generate", id="generate", elem_id="tab-generate"):
-                redraw, picked, to_walk = generate.build(models, model)
+            with gr.Tab("Generate", id="generate", elem_id="tab-generate") as generating:
+                redraw, sheet, picked, to_walk = generate.build(models, model)
             with gr.Tab("Explore", id="explore", elem_id="tab-explore") as exploring:
-                draw_map, stations = explore.build(models, model)
-            with gr.Tab("Layers", id="layers", elem_id="tab-layers") as looking:
-                with suited(models, model, lacks("layers")) as begin:
-                    look = layers.build(models, model)
-                begin(looking.select, *look)
-            with gr.Tab("Mix", id="mix", elem_id="tab-mix") as mixing:
-                with suited(models, model, lacks("layers to mix")) as begin:
-                    mixed = mix.build(models, model)
-                begin(mixing.select, *mixed)
-            with gr.Tab("Recombine", id="recombine", elem_id="tab-recombine") as recombining:
-                with suited(models, model, holds_no_pictures) as begin:
-                    held = recombine.build(models, model)
-                for trigger in (recombining.select, model.change):
-                    begin(trigger, *held)
+                draw_explored, stations = explore.build(models, model)
+            looking = gr.Tab("Layers", id="layers", elem_id="tab-layers")
+            with looking, suited(models, model, lacks("layers")) as begin_layers:
+                look = layers.build(models, model)
+            mixing = gr.Tab("Mix", id="mix", elem_id="tab-mix")
+            with mixing, suited(models, model, lacks("layers to mix")) as begin_mix:
+                mixed = mix.build(models, model)
+            recombining = gr.Tab("Recombine", id="recombine", elem_id="tab-recombine")
+            with recombining, suited(models, model, holds_no_pictures) as begin_recombine:
+                held = recombine.build(models, model)
             with gr.Tab("One picture", id="picture", elem_id="tab-picture") as single:
                 show_picture, picture_training = picture.build(models, trainings)
-            with gr.Tab("Train", id="train", elem_id="tab-train"):
+            with gr.Tab("Train", id="train", elem_id="tab-train") as training:
                 set_training = train.build(trainings)
             with gr.Tab("Evaluate", id="evaluate", elem_id="tab-evaluate") as evaluating:
                 reports = evaluate.build(models, trainings.runs, model)
@@ -112,14 +108,24 @@ def build_blocks(models: Models, trainings: Trainings) -> gr.Blocks:
         at_once(model.focus, refresh, [model], [model])
         redraw.on(at_once(blocks.load, refresh, [model], [model]).then)
         told.on(blocks.load)
-        told.on(model.change)
-        # Not only by hand: an instant model that was made is chosen.
-        redraw.on(model.change)
-        # A tab draws when it is opened, with the model of that moment.
-        in_turn(exploring.select, draw_map)
         in_turn(single.select, show_picture)
         in_turn(evaluating.select, reports)
         recognisers.on(recognising.select, show_progress="hidden")
+        parts: list[tuple[gr.Tab, InTurn, list[Action]]] = [
+            (generating, in_sight, [Action(_is_blank, [sheet], [], PROMPT), redraw]),
+            (exploring, draw_explored, []),
+            (looking, begin_layers, look),
+            (mixing, begin_mix, mixed),
+            (recombining, begin_recombine, held),
+        ]
+        # A tab draws when it is opened, and when another model is chosen while it is.
+        opened = open_tab([*(tab for tab, _, _ in parts), single, training, evaluating, recognising])
+        for tab, begin, actions in parts:
+            begin(tab.select, [], *actions)
+        changed = forget(model)
+        told.on(changed)
+        for tab, begin, actions in parts:
+            begin(changed, [(opened, tab.id)], *actions)
         at_once(to_walk.click, _add_station, [picked, stations], [stations])
     return blocks
 
@@ -131,12 +137,18 @@ def _add_station(picked: Recipe | None, stations: str) -> str:
     return f"{stations.rstrip(', ')}, {name}".lstrip(", ")
 
 
+def _is_blank(sheet: Sheet | None) -> None:
+    """Go on only where nothing is drawn."""
+    if sheet is not None:
+        raise gr.Error("This is drawn already.", visible=False, print_exception=False)
+
+
 def _facts(models: Models, name: str) -> str:
     """Say in one line what the model is."""
     try:
         opened = models.open(name)
     except SaseGanError as error:
-        return str(error)
+        return refusal(html.escape(sentence(error)))
     network, data = opened.network, opened.data
     if isinstance(network, Recombiner):
         (height, width), count = network.size, network.config.count

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,8 +16,12 @@ from sase_gan.ui.models import Models, without_network
 
 Refusal = Callable[[Entry], str]
 """Why a part does not suit a model, as a sentence; nothing if it does."""
+OpenTabs = Sequence[tuple[gr.State, str]]
+"""States that name an open tab, each with the tab that must be open."""
 InTurn = Callable[..., None]
-"""Takes a trigger and actions, and does them in turn where the chosen model suits; without actions it only looks."""
+"""Takes a trigger, open tabs and actions, and does them in turn where the chosen model suits and they are in sight."""
+# In the queue, where an error is an answer, outside of which the browser would complain; but waiting for nothing.
+PROMPT = {"concurrency_limit": None}
 
 
 def lacks(wanted: str) -> Refusal:
@@ -33,6 +37,16 @@ def holds_no_pictures(entry: Entry) -> str:
         f"{entry.name} is a trained model, which holds no training pictures to choose from; make an instant model of "
         "your pictures in the tab Train, or choose one above."
     )
+
+
+def in_sight(trigger: Trigger, open_tabs: OpenTabs, *actions: Action) -> None:
+    """Do actions in turn if all the tabs are open that they are on: others draw when they are opened."""
+
+    def go_on(*names: str) -> None:
+        if names != tuple(name for _, name in open_tabs):
+            raise gr.Error("This is not in sight.", visible=False, print_exception=False)
+
+    in_turn(trigger, Action(go_on, [state for state, _ in open_tabs], [], PROMPT), *actions)
 
 
 @contextmanager
@@ -55,11 +69,8 @@ def suited(models: Models, model: gr.Dropdown, refusal: Refusal) -> Iterator[InT
             if words := why(name):
                 raise gr.Error(words, visible=False, print_exception=False)
 
-        def begin(trigger: Trigger, *actions: Action) -> None:
+        def begin(trigger: Trigger, open_tabs: OpenTabs, *actions: Action) -> None:
             looked = at_once(trigger, look, [model], [notice, work])
-            if actions:
-                # In the queue, where an error is an answer; outside of it the browser would complain.
-                in_turn(looked.then, Action(go_on, [model], [], {"concurrency_limit": None}), *actions)
+            in_sight(looked.then, open_tabs, Action(go_on, [model], [], PROMPT), *actions)
 
         yield begin
-    begin(model.change)

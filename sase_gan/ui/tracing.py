@@ -16,7 +16,7 @@ from sase_gan.colouring import part_colour
 from sase_gan.errors import UsageError
 from sase_gan.recombination.model import Recombiner
 from sase_gan.recombination.sources import LEGEND, Origin, Piece, coloured_sources, origin_of, piece_at
-from sase_gan.ui.checks import beside, whole_number
+from sase_gan.ui.checks import sentences, whole_number
 from sase_gan.ui.markup import escaped, figure, quiet
 from sase_gan.ui.models import Models, OpenModel, picture_names
 from sase_gan.ui.pictures import Gallery, picture
@@ -105,7 +105,7 @@ class SourceHandlers:
     def __init__(self, models: Models) -> None:
         self.models = models
 
-    @beside(quiet)
+    @sentences
     def point(self, trace: Trace | None, place: object) -> str:
         """Show, as HTML, the region at a place (x, y) of the map, and where it lies in its training picture."""
         known, network = self._open(trace)
@@ -113,7 +113,7 @@ class SourceHandlers:
         piece = piece_at(known.sources, network.pictures, row, column)
         return KEPT if piece is None else _pointed(network, known, piece)
 
-    @beside(quiet)
+    @sentences
     def pick(self, trace: Trace | None, place: object) -> str:
         """Show, as HTML, the largest region of one of the main sources."""
         known, network = self._open(trace)

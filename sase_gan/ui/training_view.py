@@ -14,12 +14,14 @@ from sase_gan.datasets.images import Survey
 from sase_gan.pixels import read_image
 from sase_gan.progress import readable_seconds
 from sase_gan.runs.presets import ADVISED_IMAGES, FEWEST_IMAGES
+from sase_gan.ui.checks import without_folders
 from sase_gan.ui.entries import OF_ONE_PICTURE
 from sase_gan.ui.events import AT_ONCE, Action, Trigger
 from sase_gan.ui.markup import escaped, quiet
 from sase_gan.ui.models import Models
 from sase_gan.ui.pictures import enlarged, picture
 from sase_gan.ui.trainings import Job, Trainings, TrainingState
+from sase_gan.ui.uploads import left_out_words
 
 SAMPLES_SIDE = 560
 SECONDS_BETWEEN_LOOKS = 3
@@ -54,8 +56,7 @@ def describe_survey(found: Survey) -> str:
             )
         lines += [*_remarks(notes, count), advice]
     if found.broken:
-        more = f" And {len(found.broken) - 1} more." if len(found.broken) > 1 else ""
-        lines.append(f"**{len(found.broken)} cannot be read**: {escaped(found.broken[0])}.{more}")
+        lines.append(f"**{escaped(left_out_words([without_folders(each) for each in found.broken]))}**")
     return "\n\n".join(lines) or "No picture could be read."
 
 
@@ -76,17 +77,18 @@ def _remarks(notes: Any, count: int) -> list[str]:
     return [*lines, f"{found} Leave one of each out: copies in the set spoil the check for copying."]
 
 
-def start_sentence(job: Job) -> str:
-    """Say that a training was started."""
-    if job.instant:
-        return f"**{escaped(job.run)}** is being made; its first eight pictures appear here."
-    return f"**{escaped(job.run)}** has started. You may close this page; the training goes on."
+def start_sentence(job: Job, left_out: Sequence[str] = ()) -> str:
+    """Say that a training was started, and what of its pictures is left out."""
+    words = "is being made; its first eight pictures appear here."
+    if not job.instant:
+        words = "has started. You may close this page; the training goes on."
+    return " ".join([f"**{escaped(job.run)}** {words}", *(escaped(without_folders(each)) for each in left_out)])
 
 
 def status_sentence(state: TrainingState) -> str:
     """Say how far a training is."""
     if state.instant:
-        return f"{state.run} {_INSTANT_WORDS[state.state].format(message=state.message)}"
+        return f"{state.run} {_INSTANT_WORDS[state.state].format(message=without_folders(state.message))}"
     seen = f"{state.images_seen:,}"
     saved = f"after {seen} images and saved; it can be gone on with"
     if state.images_seen == 0:
@@ -97,10 +99,11 @@ def status_sentence(state: TrainingState) -> str:
     words = {
         "preparing": "is being prepared: pictures are read, and the untrained networks measured.",
         "running": running,
-        "stopping": "stops after this step and saves everything.",
+        "stopping": "stops after this step and saves everything, with pictures of where it is: up to a minute. "
+        "Stop now ends it at once, with what was saved before.",
         "finished": f"is finished after {seen} images; it is in the list of models.",
         "stopped": f"was stopped {saved}.",
-        "failed": f"failed: {state.message}",
+        "failed": f"failed: {without_folders(state.message)}",
     }
     return f"{state.run} {words[state.state]}"
 

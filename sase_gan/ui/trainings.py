@@ -275,7 +275,10 @@ class Trainings:
             left = found.seconds * (1 - found.share) / found.share
             if job.minutes is not None:
                 since = max(0.0, time.time() - _modified(self.runs / job.run / "metrics.csv"))
-                left = min(left, max(0.0, 60 * job.minutes - (found.seconds - job.seconds_before) - since))
+                spent = found.seconds - job.seconds_before + since
+                left = min(left, max(0.0, 60 * job.minutes - spent))
+                # What ends first is what the bar counts: all images seen, or the minutes gone.
+                found = replace(found, share=max(found.share, min(1.0, spent / (60 * job.minutes))))
         return replace(
             found, state=state, seconds_left=left, message=message, one_picture=job.one_picture, instant=job.instant
         )

@@ -11,7 +11,8 @@ import re
 import shutil
 import warnings
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from torch import Tensor
 from sase_gan.datasets.images import Survey, survey
 from sase_gan.datasets.sources import open_images
 from sase_gan.errors import DataError, SaseGanError, UsageError
-from sase_gan.files import write_folder_atomically
+from sase_gan.files import write_atomically, write_folder_atomically
 from sase_gan.formats import READ_KINDS, decoders, suffixes
 from sase_gan.pixels import decode_picture, to_tensor
 from sase_gan.runs.presets import ADVISED_IMAGES, FEWEST_IMAGES
@@ -113,8 +114,8 @@ def uploaded_set(files: object) -> list[Path]:
         _check_zip(zips[0])
     elif len(paths) > MOST_PICTURES:
         raise DataError(f"{len(paths)} pictures were uploaded; {MOST_PICTURES:,} are allowed here")
-    elif strange := [path.name for path in paths if path.suffix.lower() not in suffixes()]:
-        raise DataError(f"{strange[0]} is no picture by its name; {READ_KINDS} are read, or a zip")
+    elif all(suffix_of(path.name) not in suffixes() for path in paths):
+        raise DataError(f"{paths[0].name} is no picture by its name; {READ_KINDS} are read, or a zip")
     return paths
 
 
@@ -159,20 +160,51 @@ def harmless(name: str) -> str:
 
 
 def survey_set(path: Path, image_size: int, fit: Any, progress: Any = None) -> Survey:
-    """Read a gathered set at one size; pictures that cannot be read are told in the result.
+    """Read a gathered set at one size; pictures that cannot be read, or are far too large, are told in the result.
+
+    What is too large is taken out of the set, which is a copy of what was uploaded, before anything is decoded.
 
     Raises:
-        DataError: if it holds no picture, or one that is far too large.
+        DataError: if no picture is left.
     """
     source = open_images(path)
+    large: dict[str, str] = {}
     for index, name in enumerate(source.names):
         with source.open(index) as file:
             try:
                 refuse_large(file, name, MOST_PIXELS)
             except DataError as error:
                 if "megapixels" in str(error):
-                    raise
-    return survey(source, image_size=image_size, fit=fit, progress=progress)
+                    large[name] = str(error)
+    strange = () if path.is_file() else sorted({each.name for each in path.iterdir()} - set(source.names))
+    if len(large) == len(source.names):
+        raise DataError(next(iter(large.values())))
+    if large:
+        keep_only(path, set(source.names) - set(large))
+        source = open_images(path)
+    found = survey(source, image_size=image_size, fit=fit, progress=progress)
+    named = tuple(f"{name} is no picture by its name" for name in strange if suffix_of(name) not in suffixes())
+    return replace(found, broken=(*large.values(), *named, *found.broken))
+
+
+def keep_only(path: Path, names: Collection[str]) -> None:
+    """Leave of a gathered set, a folder or a zip, the pictures of these names alone."""
+    if path.is_dir():
+        for each in path.iterdir():
+            if each.name not in names:
+                each.unlink()
+        return
+    source = open_images(path)
+    with write_atomically(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        for index, name in enumerate(source.names):
+            if name in names:
+                with source.open(index) as file:
+                    archive.writestr(name, file.read())
+
+
+def suffix_of(name: str) -> str:
+    """Take the end of a file's name, from the last full stop."""
+    return os.path.splitext(name)[1].lower()
 
 
 def next_set(folder: Path, name: str) -> Path:
@@ -187,34 +219,55 @@ def count_pictures(files: object) -> int:
     """Count the pictures of an upload by their names, those in a zip too; 0 for nothing, or what is refused later."""
     try:
         paths = uploaded_set(files)
-        return len(open_images(paths[0]).names) if paths[0].suffix.lower() == ".zip" else len(paths)
+        known = suffixes()
+        zipped = suffix_of(paths[0].name) == ".zip"
+        return len(open_images(paths[0]).names if zipped else [p for p in paths if suffix_of(p.name) in known])
     except SaseGanError:
         return 0
 
 
-def keep_set(paths: Sequence[Path], name: str, folder: Path, *, least: int = FEWEST_IMAGES) -> Path:
-    """Put an uploaded set down for good: a run that goes on needs it again. One picture alone is a file.
+def keep_set(
+    paths: Sequence[Path],
+    name: str,
+    folder: Path,
+    *,
+    least: int = FEWEST_IMAGES,
+    tell: Callable[[str], None] = lambda words: None,
+) -> Path:
+    """Put the pictures of an uploaded set down for good: a run that goes on needs them again. One alone is a file.
 
     Args:
         least: so many pictures are required.
+        tell: hears which could not be read and are left out, in a sentence.
 
     Raises:
-        UsageError: for a picture that cannot be read, or too few; nothing is kept then.
+        UsageError: for too few pictures that can be read; nothing is kept then.
         DataError: if an upload is gone meanwhile.
     """
     kept = gather(paths, next_set(folder, name))
-    found = survey_set(kept, SURVEY_SIDE, "crop")
-    readable = 0 if found.images is None else len(found.images)
-    if not found.broken and readable >= least:
-        return next(kept.iterdir()) if kept.is_dir() and readable == 1 else kept
-    if kept.is_dir():
-        shutil.rmtree(kept, ignore_errors=True)
-    else:
-        kept.unlink(missing_ok=True)
+    try:
+        found = survey_set(kept, SURVEY_SIDE, "crop")
+        names = () if found.images is None else found.images.names
+        if len(names) < least:
+            wanted = f"at least {least} are required to train a network, and {ADVISED_IMAGES} or more are better"
+            missing = f"; {found.broken[0]}" if found.broken else ""
+            raise UsageError(f"{len(names)} pictures were uploaded that can be read; {wanted}{missing}.")
+    except SaseGanError:
+        if kept.is_dir():
+            shutil.rmtree(kept, ignore_errors=True)
+        else:
+            kept.unlink(missing_ok=True)
+        raise
     if found.broken:
-        raise UsageError(f"{found.broken[0]}.")
-    wanted = f"at least {least} are required to train a network, and {ADVISED_IMAGES} or more are better."
-    raise UsageError(f"{readable} pictures were uploaded; {wanted}")
+        keep_only(kept, names)
+        tell(left_out_words(found.broken))
+    return next(kept.iterdir()) if kept.is_dir() and len(names) == 1 else kept
+
+
+def left_out_words(broken: Sequence[str]) -> str:
+    """Say which uploads are left out, of sentences about each."""
+    more = f" And {len(broken) - 1} more." if len(broken) > 1 else ""
+    return f"{len(broken)} cannot be read and {'is' if len(broken) == 1 else 'are'} left out: {broken[0]}.{more}"
 
 
 def keep_picture(path: Path, name: str, folder: Path) -> Path:

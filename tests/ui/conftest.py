@@ -1,5 +1,6 @@
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,7 +22,9 @@ from sase_gan.recombination.model import Recombiner, RecombinerConfig
 from tests.awake import awake
 from tests.processes import PATIENCE, until
 
-CHROMIUM = Path("/usr/bin/chromium")
+BROWSERS = (os.environ.get("CHROMIUM", ""), "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), None)
+"""The browser that drives the studio: the one that the environment variable CHROMIUM names, or one of the usual."""
 
 
 @pytest.fixture(scope="session")

@@ -133,12 +133,12 @@ def test_the_fields_of_a_result_go_to_their_components_by_name():
         return answer, inputs, outputs, options
 
     action = Action(handler, ["field"], {"numbers": ["first", "second"], "words": "words"})
-    answer, inputs, outputs, options = action.on(trigger, api="named")
+    answer, inputs, outputs, options = action.on(trigger)
     assert (inputs, outputs) == (["field"], ["first", "second", "words"])
     assert answer("hello") == [1, 2, "hello"]
-    assert options == {"api_name": "named", "api_visibility": "public", **DEVICE}
+    assert options == {"api_visibility": "private", **DEVICE}
     assert Action(handler, [], {"words": "words"}).on(trigger)[0]("hello") == "hello"
-    assert Action(handler, [], ["first", "second"]).on(trigger)[0::2] == (handler, ["first", "second"])
+    assert Action(handler, [], ["first", "second"]).on(trigger)[2] == ["first", "second"]
     with pytest.raises(TypeError, match=r"Result has no field \['sentence'\]"):
         Action(handler, [], {"sentence": "words"})
 

@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import time
+import zipfile
 from functools import partial
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from sase_gan.ui.trainings import Job, Trainings, TrainingState, checked_name
 from sase_gan.ui.uploads import survey_set
 from tests.processes import PATIENCE, end, until
 from tests.ui.test_handlers import refused
+from tests.ui.test_uploads import bomb
 
 # Takes the arguments of the command line; sees 10 images a row until it has seen 50 or is interrupted. What a test is
 # to meet at work waits for it: "slow" after two rows for the interruption, and then as "late" does after its last row,
@@ -182,7 +184,10 @@ def test_a_time_limit_counts_for_the_time_left(trainings, monkeypatch):
     # Of 2.4 s the row says that 2 are gone, and it was written so long ago.
     for ago, left in ((0.0, 0.4), (0.3, 0.1), (9.0, 0.0)):
         monkeypatch.setattr(trainings_module.time, "time", lambda ago=ago: row_written + ago)
-        assert trainings.state().seconds_left == pytest.approx(left, abs=1e-6)
+        state = trainings.state()
+        assert state.seconds_left == pytest.approx(left, abs=1e-6)
+        # The bar is full when the minutes end the run, however few of its images were seen.
+        assert state.share == pytest.approx(1 - left / 2.4, abs=1e-6)
 
 
 def test_a_stopped_run_goes_on_and_a_finished_one_needs_more_images(trainings):
@@ -277,13 +282,33 @@ def test_uploaded_pictures_are_kept_for_the_run_alone(handlers, temporary, few_p
 
 
 def test_unusable_uploads_start_nothing_and_leave_nothing(handlers, temporary, few_pictures, trainings):
-    with refused("3 pictures were uploaded; at least 4 are required"):
+    with refused("3 pictures were uploaded that can be read; at least 4 are required"):
         handlers.start("upload", put(temporary, few_pictures[:3]), "x", way="network")
     (temporary / "bad.png").write_bytes(b"no")
-    with refused("bad.png"):
-        handlers.start("upload", [*put(temporary, few_pictures), str(temporary / "bad.png")], "x")
+    with refused(r"3 pictures were uploaded .*bad\.png"):
+        handlers.start("upload", [*put(temporary, few_pictures[:3]), str(temporary / "bad.png")], "x", way="network")
     assert list((trainings.runs / "pictures").iterdir()) == []
     assert trainings.last() is None
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_one_unreadable_upload_refuses_no_others(handlers, temporary, few_pictures, trainings, packed):
+    files = put(temporary, few_pictures)
+    for name, content in (("bad.png", b"no"), ("large.png", bomb(8000, 6000))):
+        (temporary / name).write_bytes(content)
+        files.append(str(temporary / name))
+    if packed:
+        with zipfile.ZipFile(temporary / "set.zip", "w") as archive:
+            for file in files:
+                archive.write(file, Path(file).name)
+        files = [str(temporary / "set.zip")]
+    assert "2 cannot be read and are left out: large.png has 48 megapixels" in handlers.check("upload", files)[0]
+    words = handlers.start("upload", files, "x", 5, 32, way="network")
+    assert "2 cannot be read and are left out" in words
+    until_ended(trainings)
+    kept = next((trainings.runs / "pictures").iterdir())
+    names = zipfile.ZipFile(kept).namelist() if packed else [path.name for path in kept.iterdir()]
+    assert sorted(names) == [path.name for path in few_pictures]
 
 
 @pytest.mark.parametrize(

@@ -127,7 +127,7 @@ def test_gathered_names_are_harmless_and_kept_apart(temporary, few_pictures, tmp
     assert next_set(tmp_path, "set") == tmp_path / "set-003"
 
 
-def test_a_survey_tells_broken_pictures_and_refuses_huge_ones(temporary, few_pictures, tmp_path):
+def test_a_survey_tells_broken_pictures_and_huge_ones(temporary, few_pictures, tmp_path):
     folder = tmp_path / "set"
     folder.mkdir()
     for path in few_pictures:
@@ -136,6 +136,13 @@ def test_a_survey_tells_broken_pictures_and_refuses_huge_ones(temporary, few_pic
     found = survey_set(folder, 32, "crop")
     assert len(found.images) == 8
     assert len(found.broken) == 1
+    (folder / "zz.png").write_bytes(bomb(8000, 6000))
+    found = survey_set(folder, 32, "crop")
+    assert len(found.images) == 8
+    assert found.broken[0].startswith("zz.png has 48 megapixels")
+    assert not (folder / "zz.png").exists()
+    for path in few_pictures:
+        (folder / path.name).unlink()
     (folder / "zz.png").write_bytes(bomb(8000, 6000))
     with pytest.raises(DataError, match=r"zz.png has 48 megapixels"):
         survey_set(folder, 32, "crop")

@@ -16,7 +16,7 @@ from sase_gan.metrics.records import RECORD_FILE, EvaluationRecord
 from sase_gan.runs.folder import RESULTS_FILE, is_run, next_free
 from sase_gan.ui import widgets
 from sase_gan.ui.checks import chosen, sentences, whole_number
-from sase_gan.ui.events import AT_ONCE, BAR, Action, at_once, relisted
+from sase_gan.ui.events import AT_ONCE, BAR, LONG, Action, at_once, relisted
 from sase_gan.ui.markup import escaped, quiet
 from sase_gan.ui.models import Models, pictures_of
 from sase_gan.ui.pictures import scratch_folder
@@ -181,9 +181,9 @@ def build(models: Models, runs: Path, model: gr.Dropdown) -> Action:
             page = gr.HTML("", elem_id="report")
             file = gr.File(label="The report as a file", interactive=False, visible=True, elem_id="report-file")
     shown = {"words": said, "page": page, "file": file}
-    measure = Action(handlers.evaluate, [model, protocol, count], {**shown, "reports": report})
+    measure = Action(handlers.evaluate, [model, protocol, count], {**shown, "reports": report}, LONG, judges=True)
     measured = measure.on(start.click, api="evaluate", show_progress_on=[said])
     at_once(measured.success, lambda: gr.update(choices=list(handlers.reports())), [], [several])
-    Action(handlers.show, [report], shown, {}).on(show.click, api="report")
-    Action(handlers.compare, [several], shown, {}).on(compare.click, api="compare")
+    Action(handlers.show, [report], shown, {}, judges=True).on(show.click, api="report")
+    Action(handlers.compare, [several], shown, {}, judges=True).on(compare.click, api="compare")
     return Action(handlers.refresh, [], [report, several], AT_ONCE)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import gradio as gr
 import torch
@@ -15,11 +15,12 @@ from sase_gan.drawing.sampling import MAX_SEED, draw_latents
 from sase_gan.networks.generator import Generator
 from sase_gan.ui import widgets
 from sase_gan.ui.checks import chosen, number, seed_number, sentences, switch, whole_number
-from sase_gan.ui.events import BAR, Action, at_once, clicked, in_turn, moved_by_hand, reporter
+from sase_gan.ui.events import BAR, Action, Trigger, at_once, clicked, in_turn, moved_by_hand, open_tab, reporter
+from sase_gan.ui.fields import checked
 from sase_gan.ui.markup import escaped, figures
 from sase_gan.ui.models import Models, Opened
 from sase_gan.ui.pictures import Drawn, Film, Sheet, draw_sheet, picture, recipe_at, write_film
-from sase_gan.ui.suited import lacks, suited
+from sase_gan.ui.suited import InTurn, OpenTabs, in_sight, lacks, suited
 
 NUM_DIRECTIONS = 6
 REACH_OF_DIRECTION = 5.0
@@ -128,20 +129,26 @@ class ExploreHandlers:
         return write_film(torch.cat(parts), "walk", note, most_large=MOST_LARGE_FRAMES)
 
 
-def build(models: Models, model: gr.Dropdown) -> tuple[Action, gr.Textbox]:
-    """Lay the tab out; returns the map, which is drawn when it is opened, and the stations of the walk."""
+def build(models: Models, model: gr.Dropdown) -> tuple[InTurn, gr.Textbox]:
+    """Lay the tab out; returns what draws the part that is in sight, and the stations of the walk."""
     handlers = ExploreHandlers(models)
     with gr.Tabs(elem_classes="inner-tabs", overflow_behavior="wrap"):
         with gr.Tab("Neighbours", id="neighbours", elem_id="tab-neighbours") as neighbours:
             draw_map = _build_neighbours(handlers, model)
-        with gr.Tab("Directions", id="directions", elem_id="tab-directions") as directions:
-            with suited(models, model, lacks("directions")) as begin:
-                move, strips = _build_directions(handlers, model)
-            begin(directions.select, move, strips)
-        with gr.Tab("Walk", id="walk", elem_id="tab-walk"):
+        directions = gr.Tab("Directions", id="directions", elem_id="tab-directions")
+        with directions, suited(models, model, lacks("directions")) as begin:
+            move, strips = _build_directions(handlers, model)
+        with gr.Tab("Walk", id="walk", elem_id="tab-walk") as walk:
             stations = _build_walk(handlers, model)
-    in_turn(neighbours.select, draw_map)
-    return draw_map, stations
+    opened = open_tab([neighbours, directions, walk])
+
+    def draw(trigger: Trigger, open_tabs: OpenTabs) -> None:
+        in_sight(trigger, [*open_tabs, (opened, "neighbours")], draw_map)
+        begin(trigger, [*open_tabs, (opened, "directions")], move, strips)
+
+    for tab in (neighbours, directions):
+        draw(tab.select, [])
+    return draw, stations
 
 
 def _build_neighbours(handlers: ExploreHandlers, model: gr.Dropdown) -> Action:
@@ -151,6 +158,7 @@ def _build_neighbours(handlers: ExploreHandlers, model: gr.Dropdown) -> Action:
             with gr.Group():
                 words = "A seed, or the name under any picture."
                 centre = gr.Textbox("0", label="Picture", info=words, max_length=200, lines=1)
+                checked(centre, partial(parse_recipes, most=1))
                 reach = gr.Slider(0.05, 1.4, 0.6, step=0.05, label="Reach", info="How different the edges are.")
                 plane = gr.Number(0, label="Plane", info="Which two directions the map shows.", precision=0, minimum=0)
             draw = gr.Button("Draw the map", variant="primary")
@@ -207,6 +215,7 @@ def _build_walk(handlers: ExploreHandlers, model: gr.Dropdown) -> gr.Textbox:
             with gr.Group():
                 words = "Seeds or names; 'Add to walk' in the tab Generate adds one."
                 stations = gr.Textbox("0, 5, 12", label="Pictures", info=words, max_length=1000, elem_id="stations")
+                checked(stations, partial(parse_recipes, most=MOST_STATIONS, least=2))
                 steps = gr.Slider(2, MOST_STEPS, 12, step=1, label="Frames from picture to picture")
                 loop = gr.Checkbox(True, label="Return to the first picture")
             start = gr.Button("Make the film", variant="primary")

@@ -15,7 +15,7 @@ from sase_gan.drawing.sampling import MAX_SEED, NoiseMode
 from sase_gan.errors import SaseGanError, UsageError
 from sase_gan.recombination.model import Recombiner
 from sase_gan.ui import widgets
-from sase_gan.ui.checks import chosen, number, seed_number, sentences, whole_number
+from sase_gan.ui.checks import chosen, number, seed_number, sentence, sentences, whole_number
 from sase_gan.ui.entries import INSTANT_OF_ONE
 from sase_gan.ui.events import BAR, Action, at_once, clicked, reporter
 from sase_gan.ui.markup import escaped, figures
@@ -82,7 +82,7 @@ class GenerateHandlers:
         recipes = [Recipe(used + i, truncation=cut, noise=mode) for i in range(amount)]
         opened = self.models.open(model)
         words = f"Seed {used}" if amount == 1 else f"Seeds {used} to {used + amount - 1}"
-        note = f"**{words}** of {opened.entry.name}. Click a picture to look at it closely."
+        note = f"**{words}** of {escaped(opened.entry.name)}. Click a picture to look at it closely."
         return draw_sheet(opened, recipes, note, reporter(progress, "drawing"), seed=used)
 
     @sentences
@@ -125,7 +125,7 @@ class GenerateHandlers:
         try:
             pictures = self.models.training_pictures(opened)
         except SaseGanError as error:
-            return "", str(error)
+            return "", escaped(sentence(error))
         found = pictures.nearest(draw_recipes(opened.network, [known])[0])
         shown = figures([(item.image, _caption(item)) for item in found])
         return shown, explain_nearest(found, len(pictures.images))
@@ -160,7 +160,7 @@ def describe_recipe(recipe: Recipe) -> str:
     head = f"### Seed {recipe.seed}"
     if recipe.moves:
         steps = "One step" if len(recipe.moves) == 1 else f"{len(recipe.moves)} steps"
-        head = f"### Picture {recipe.name}\n{steps} from seed {recipe.seed}"
+        head = f"### Picture {escaped(recipe.name)}\n{steps} from seed {recipe.seed}"
     settings = [] if recipe.truncation == 1 else [f"truncation {recipe.truncation:g}"]
     settings += [] if recipe.noise == "random" else [f"noise {recipe.noise}"]
     return head + (f"\n{', '.join(settings).capitalize()}" if settings else "")
@@ -185,8 +185,8 @@ def explain_nearest(found: Sequence[Neighbour], count: int) -> str:
     return f"{verdict} Among the {count} training pictures the usual distance to the nearest is {levels}."
 
 
-def build(models: Models, model: gr.Dropdown) -> tuple[Action, gr.State, gr.Button]:
-    """Lay the tab out; returns drawing of another model, the chosen picture, and the button to add it to the walk."""
+def build(models: Models, model: gr.Dropdown) -> tuple[Action, gr.State, gr.State, gr.Button]:
+    """Lay the tab out; returns drawing of another model, the sheet, the chosen picture, and the button for the walk."""
     handlers = GenerateHandlers(models)
     sheet, picked, picked_model = gr.State(None), gr.State(None), gr.State("")
     with gr.Row(elem_classes="studio-row"):
@@ -239,10 +239,8 @@ def build(models: Models, model: gr.Dropdown) -> tuple[Action, gr.State, gr.Butt
     scrolled = closer.on(gallery.select, show_progress_on=[large]).success(None, js=scroll, api_visibility="private")
     Action(handlers.nearest, [picked, picked_model], [near, near_note]).on(scrolled.success)
     Action(handlers.more_like, [picked, picked_model, amount], shown).on(more.click)
-    # What was looked at closely is another model's.
-    at_once(model.change, lambda: gr.update(visible=False), [], [close_up])
     at_once(view.change, _as_grid_or_single, [view], [gallery])
-    return Action(handlers.redraw, inputs, drawn), picked, to_walk
+    return Action(handlers.redraw, inputs, drawn), sheet, picked, to_walk
 
 
 def _as_grid_or_single(how: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -19,6 +20,7 @@ from sase_gan.networks.generator import Generator
 from sase_gan.ui import widgets
 from sase_gan.ui.checks import chosen, sentences
 from sase_gan.ui.events import BAR, Action
+from sase_gan.ui.fields import checked
 from sase_gan.ui.markup import escaped
 from sase_gan.ui.models import Models
 from sase_gan.ui.pictures import picture
@@ -124,6 +126,8 @@ def build(models: Models, model: gr.Dropdown) -> list[Action]:
             with gr.Group():
                 rows = gr.Textbox("0, 1, 4, 5", label="Rows: shapes", info="Up to six seeds or names.", max_length=400)
                 columns = gr.Textbox("2, 6, 9, 11, 13", label="Columns: appearance", max_length=400)
+                for pictures in (rows, columns):
+                    checked(pictures, partial(parse_recipes, most=MOST_ROWS))
                 sizes = [("4", 4), ("8", 8), ("16", 16), ("32", 32), ("64", 64)]
                 words = "Small sizes: parts and colours. Large sizes: colours alone."
                 size = gr.Radio(sizes, value=8, label="The column takes over from maps of", info=words)

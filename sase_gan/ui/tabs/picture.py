@@ -5,11 +5,13 @@ from __future__ import annotations
 import gradio as gr
 
 from sase_gan.ui import widgets
+from sase_gan.ui.checks import seed_numbers, whole_number
 from sase_gan.ui.entries import OF_ONE_PICTURE
-from sase_gan.ui.events import AT_ONCE, READING, Action, at_once
+from sase_gan.ui.events import AT_ONCE, LONG, READING, Action, at_once, forget
+from sase_gan.ui.fields import checked
 from sase_gan.ui.models import Models
 from sase_gan.ui.one_picture import INSTANT, SPEEDS, PictureHandlers
-from sase_gan.ui.picture_drawing import LONGEST_SIDE, MOST_FRAMES
+from sase_gan.ui.picture_drawing import LONGEST_SIDE, MOST_DRAWN, MOST_FRAMES
 from sase_gan.ui.training_view import TrainingPlace, status_html
 from sase_gan.ui.trainings import Trainings
 
@@ -45,7 +47,8 @@ def build(models: Models, trainings: Trainings) -> tuple[Action, TrainingPlace]:
             with gr.Tab("Analogy", id="analogy", elem_id="tab-analogy"):
                 _build_analogy(handlers, model)
     # Not only by hand: a training that ends chooses its model.
-    Action(handlers.facts, [model], facts).on(model.change)
+    told = {name: place for name, place in facts.items() if not name.endswith("scale")}
+    Action(handlers.facts, [model], facts).on(forget(model, *told.values()))
     place.shown["picture_models"] = model
     return Action(handlers.opened, [model], {"models": model, **facts}), place
 
@@ -93,10 +96,23 @@ def _build_sizes(handlers: PictureHandlers, model: gr.Dropdown) -> gr.Slider:
         tiles = gr.Checkbox(False, label="Seamless tiles")
         ways = [("New", "new"), ("Objects at their scale", "retarget"), ("Symmetric", "symmetric")]
         manner = gr.Radio(ways, value="new", label="Manner", info="The others are of instant models.")
-    go = gr.Button("Draw", variant="primary", elem_id="picture-draw")
-    note = gr.Markdown("Draw new pictures like the one that was learnt, in its size or any other.")
+    with gr.Row():
+        go = gr.Button("Draw", variant="primary", elem_id="picture-draw", min_width=160)
+        cancel = gr.Button("Cancel", elem_id="picture-cancel", min_width=100)
+    cost = gr.Markdown("", elem_id="picture-cost")
+    note = gr.Markdown(
+        "Draw new pictures like the one that was learnt, in its size or any other.", elem_id="picture-sizes-note"
+    )
     shown = {"gallery": _pictures("picture-sheet"), "note": note}
-    Action(handlers.draw, [model, width, height, seeds, scale, tiles, manner], shown).on(go.click, api="draw_picture")
+    for size in (width, height):
+        checked(size, lambda side: side in (0, None) or whole_number(side, 16, LONGEST_SIDE, "The side"))
+    checked(seeds, lambda text: seed_numbers(text, MOST_DRAWN))
+    wishes = [model, width, height, seeds, scale, tiles, manner]
+    drawn = Action(handlers.draw, wishes, shown, LONG, check=handlers.check_draw).on(go.click, api="draw_picture")
+    cancel.click(lambda: "Cancelled.", [], [note], cancels=[drawn], api_visibility="private", **AT_ONCE)
+    foretold = Action(handlers.foretell, [model, width, height, seeds], cost, AT_ONCE)
+    for field in (width, height, seeds):
+        foretold.on(field.change, show_progress="hidden")
     return scale
 
 
@@ -113,8 +129,8 @@ def _build_edit(handlers: PictureHandlers, model: gr.Dropdown) -> tuple[gr.Image
     note = gr.Markdown("")
     result = widgets.image_view("Result", "picture-result", "pictures", "large", "late")
     strip = _pictures("picture-strip")
-    Action(handlers.change, [model, canvas, way, scale, seed], [result, note]).on(go.click, api="edit_picture")
-    Action(handlers.strip, [model, canvas, seed], {"gallery": strip, "note": note}).on(every.click)
+    Action(handlers.change, [model, canvas, way, scale, seed], [result, note], LONG).on(go.click, api="edit_picture")
+    Action(handlers.strip, [model, canvas, seed], {"gallery": strip, "note": note}, LONG).on(every.click)
     return canvas, scale
 
 
@@ -128,7 +144,7 @@ def _build_paint(handlers: PictureHandlers, model: gr.Dropdown) -> gr.ImageEdito
     go = gr.Button("Make pictures of it", variant="primary", elem_id="picture-paint")
     note = gr.Markdown("")
     shown = {"gallery": _pictures("picture-painted"), "note": note}
-    Action(handlers.paint, [model, blank, scale, seeds], shown).on(go.click, api="paint_picture")
+    Action(handlers.paint, [model, blank, scale, seeds], shown, LONG).on(go.click, api="paint_picture")
     return blank
 
 
@@ -148,7 +164,7 @@ def _build_animation(handlers: PictureHandlers, model: gr.Dropdown) -> None:
     note = gr.Markdown("")
     film = widgets.film_view("picture-film")
     wishes = [model, frames, calm, pull, scale, seed]
-    Action(handlers.animate, wishes, {**film, "note": note}).on(go.click, api="animate_picture")
+    Action(handlers.animate, wishes, {**film, "note": note}, LONG).on(go.click, api="animate_picture")
 
 
 def _build_analogy(handlers: PictureHandlers, model: gr.Dropdown) -> None:
@@ -162,4 +178,4 @@ def _build_analogy(handlers: PictureHandlers, model: gr.Dropdown) -> None:
             go = gr.Button("Draw", variant="primary", elem_id="picture-analogy")
     note = gr.Markdown("")
     shown = {"gallery": _pictures("picture-analogies"), "note": note}
-    Action(handlers.analogy, [model, layout, scale, seeds], shown).on(go.click, api="analogy_picture")
+    Action(handlers.analogy, [model, layout, scale, seeds], shown, LONG).on(go.click, api="analogy_picture")

@@ -22,7 +22,7 @@ from sase_gan.resizing import at_size
 from sase_gan.ui import widgets
 from sase_gan.ui.checks import chosen, number, sentences
 from sase_gan.ui.entries import CLASSIFIER, DETECTOR
-from sase_gan.ui.events import Action, relisted
+from sase_gan.ui.events import Action, forget, relisted
 from sase_gan.ui.markup import attention_html, escaped, framing, quiet, weights_html
 from sase_gan.ui.models import Models
 from sase_gan.ui.pictures import enlarged, picture
@@ -204,8 +204,8 @@ def build(models: Models) -> Action:
             weights = gr.HTML("", elem_id="recognise-weights")
     widgets.shown_for_uploads(source, upload)
     found = {"shown": shown, "words": words, "attention": attention, "weights": weights}
-    recognise = Action(handlers.recognise, [model, source, upload, threshold], found)
+    recognise = Action(handlers.recognise, [model, source, upload, threshold], found, judges=True)
     recognise.on(go.click, api="recognise", show_progress_on=[shown])
     facts = {"about": about, "threshold": threshold}
-    Action(handlers.about, [model], facts).on(model.input)
+    Action(handlers.about, [model], facts).on(forget(model))
     return Action(handlers.refresh, [model], {"models": model, **facts})

@@ -103,7 +103,7 @@ def _build_settings(handlers: RecombineHandlers, model: gr.Dropdown) -> tuple[An
         return handlers.toggle(text, clicked(event))
 
     at_once(pictures.select, toggle, [chosen], [chosen])
-    at_once(chosen.change, handlers.show_chosen, [model, chosen], [picked])
+    Action(handlers.show_chosen, [model, chosen], picked, AT_ONCE).on(chosen.change, show_progress="hidden")
     return seed, count, variety, chosen, {"pictures": pictures, "about": about, "chosen": chosen}
 
 

@@ -108,15 +108,17 @@ class TrainHandlers:
         known = chosen(preset, tuple(PRESETS), "The preset")
         most, instant = _thousand_images(kimg), self._is_instant(way, source, files, known)
         least = 1 if instant else FEWEST_IMAGES
-        prepare = _pictures(source, files, lambda paths, folder: keep_set(paths, stem, folder, least=least))
+        left_out: list[str] = []
+        keep = partial(keep_set, least=least, tell=left_out.append)
+        prepare = _pictures(source, files, lambda paths, folder: keep(paths, stem, folder))
         if instant:
             alone = source == "upload" and count_pictures(files) == 1
             options = _instant_options(size, options[:2], options[2:], alone=alone)
-            return start_sentence(self.trainings.start(prepare, stem, options, instant=True))
+            return start_sentence(self.trainings.start(prepare, stem, options, instant=True), left_out)
         options += LIVE_OPTIONS if known == "auto" else ("--preset", known)
         options += [] if size == AUTOMATIC else ["--image-size", str(size)]
         options += [] if most is None else ["--kimg", f"{most:g}"]
-        return start_sentence(self.trainings.start(prepare, stem, options, minutes=limit))
+        return start_sentence(self.trainings.start(prepare, stem, options, minutes=limit), left_out)
 
     def _is_instant(self, way: object, source: object, files: object, preset: str) -> bool:
         how = chosen(way, WAYS, "The way")
@@ -148,7 +150,7 @@ class TrainHandlers:
     @sentences
     def stop(self) -> str:
         """Stop the training after its step; everything is saved. Returns what that means for it, as a sentence."""
-        return status_sentence(self.trainings.stop())
+        return escaped(status_sentence(self.trainings.stop()))
 
     @sentences
     def status(self) -> str:
@@ -220,7 +222,7 @@ def build(trainings: Trainings) -> TrainingPlace:
             samples = widgets.image_view(words, "train-samples", "pictures", "table", "late")
             curves = gr.HTML("", elem_id="train-curves")
     widgets.shown_for_uploads(source, files)
-    looked = Action(handlers.check, [source, files, fit], [checked, preview], READING)
+    looked = Action(handlers.check, [source, files, fit], [checked, preview], READING, judges=True)
     at_once(looked.on(check.click, api="check_pictures").success, lambda: gr.update(visible=True), [], [preview])
     for trigger in (source.change, files.change):
         at_once(trigger, handlers.advised, [source, files], [way, advice])
