@@ -135,7 +135,7 @@ class SnapshotMixin(
         model.load_state_dict(load_file(weights, device=str(map_location)))  # type: ignore[attr-defined]
         check_finite(model, model_id, "its training diverged, or the file was damaged: take an earlier snapshot")
         model.provenance = description["provenance"]
-        return model.to(map_location, memory_format=cls.memory_format).eval()  # type: ignore[attr-defined]
+        return model.to(map_location).to(memory_format=cls.memory_format).eval()  # type: ignore[attr-defined]
 
     @classmethod
     def _record_of(cls, description: dict[str, Any], model_id: str) -> Any:

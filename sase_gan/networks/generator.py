@@ -283,7 +283,7 @@ class Generator(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-gene
         plain = Generator(self.config.model_copy(update={"spectral_norm": False}))
         plain.load_state_dict(spectral_copy.state_dict())
         plain.provenance = dict(self.provenance)
-        return plain.to(next(self.parameters()).device, memory_format=self.memory_format).eval()
+        return plain.to(next(self.parameters()).device).to(memory_format=self.memory_format).eval()
 
     def sase_gates(self) -> dict[str, SynthesisSASE]:
         """Find the SASE gates by name, coarse to fine."""
