@@ -191,10 +191,11 @@ class AttentiveNorm(nn.Module):
         mean, variance = moments(x)
         descriptor = mean * torch.rsqrt(variance * (pixels / (pixels - 1)) + self.descriptor_eps)
         gamma, beta = self._affine_of(self._weights_of(descriptor))
-        if isinstance(norm, nn.BatchNorm2d) and not norm.training:
+        by_batch = isinstance(norm, nn.BatchNorm2d)
+        if by_batch and not norm.training:
             # One that is frozen standardises by what it has seen, whatever the layer does.
             variance, mean = norm.running_var, norm.running_mean.expand_as(mean)
-        elif isinstance(norm, nn.BatchNorm2d):
+        elif by_batch:
             batch_mean = mean.mean(0)
             variance = (variance + (mean - batch_mean).square()).mean(0)
             mean = batch_mean.expand_as(mean)
