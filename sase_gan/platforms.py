@@ -116,6 +116,16 @@ def started_at(pid: int) -> str | None:
         return None
 
 
+def memory_and_handles(pid: int) -> tuple[float, int] | None:
+    """Ask how many MB of memory a process holds now, and how many file handles; None if it ended or nobody tells."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text(errors="replace")
+        memory = next(line for line in status.splitlines() if line.startswith("VmRSS:"))
+        return int(memory.split()[1]) / 2**10, len(os.listdir(f"/proc/{pid}/fd"))
+    except (OSError, StopIteration):
+        return None
+
+
 def sync_file(path: Path) -> None:
     """Have the disk keep the content of a file, so that a power cut cannot leave an empty one under its name."""
     with open(path, "rb+") as file:

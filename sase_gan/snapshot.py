@@ -48,6 +48,8 @@ class SnapshotMixin(
 
     kind: ClassVar[str]
     config_class: ClassVar[type[BaseModel]]
+    memory_format: ClassVar[torch.memory_format] = torch.contiguous_format
+    """Of the weights in memory: in which the class draws fastest."""
     card_usage: ClassVar[str] = ""
     """Command lines for the model card; SNAPSHOT stands for the folder."""
     card_title: ClassVar[str] = "A model trained"
@@ -133,7 +135,7 @@ class SnapshotMixin(
         model.load_state_dict(load_file(weights, device=str(map_location)))  # type: ignore[attr-defined]
         check_finite(model, model_id, "its training diverged, or the file was damaged: take an earlier snapshot")
         model.provenance = description["provenance"]
-        return model.to(map_location).eval()  # type: ignore[attr-defined]
+        return model.to(map_location).to(memory_format=cls.memory_format).eval()  # type: ignore[attr-defined]
 
     @classmethod
     def _record_of(cls, description: dict[str, Any], model_id: str) -> Any:

@@ -20,12 +20,24 @@ def pages_handed_over() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
 
+def pages_once_settled() -> int:
+    """Count them when the C library has found a place for the block, which takes it a few times."""
+    return min(pages_handed_over() for _ in range(8))
+
+
 def test_a_block_that_was_freed_is_used_again_within_and_given_back_afterwards():
     with freed_memory_kept() as changed:
         assert changed
-        pages_handed_over()
-        assert pages_handed_over() < 100
-    assert pages_handed_over() > 1000
+        assert pages_once_settled() < 100
+    assert pages_once_settled() > 1000
+
+
+def test_a_block_within_another_gives_nothing_back():
+    with freed_memory_kept():
+        with freed_memory_kept():
+            pass
+        assert pages_once_settled() < 100
+    assert pages_once_settled() > 1000
 
 
 def test_settings_of_the_user_stay(monkeypatch):

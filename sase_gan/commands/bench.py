@@ -17,6 +17,7 @@ FirstOption = Annotated[int | None, typer.Option("--max-images", min=40, help="O
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 app.command("gpu")(bench_speed.gpu)
 app.command("history")(bench_speed.history)
+app.command("soak")(bench_speed.soak)
 
 
 @app.command("train")

@@ -1,4 +1,4 @@
-"""`sase-gan bench gpu` and `sase-gan bench history`: what is measured for the record of speed, and its plot."""
+"""`sase-gan bench gpu`, `history` and `soak`: figures for the record of speed, its plot, how steady a run is."""
 
 from html import escape
 from pathlib import Path
@@ -94,3 +94,39 @@ def history(
         f"the last measurement of each case in {record}", ("case", "day", "commit", "value", "ratio"), last, words=3
     )
     typer.echo(f"the plots are in {out}")
+
+
+def soak(
+    run: Annotated[Path, typer.Argument(help="The folder of a run that is training.")],
+    pid: Annotated[int | None, typer.Option("--pid", help="Its process. [default: the one that holds the run]")] = None,
+    hours: Annotated[float, typer.Option(help="Follow it so long, or until it ends.")] = 2.0,
+    every: Annotated[float, typer.Option(help="Seconds between two looks.")] = 20.0,
+    out: Annotated[Path | None, typer.Option("--out", help="What was seen. [default: soak.csv in the run]")] = None,
+) -> None:
+    """Follow a training process: within how many per cent do memory, file handles and images/s stay?
+
+    Of each the first tenth of the time is left out; the medians of the first and of the last quarter of the rest are
+    compared. Ends with code 1 when memory has grown by more than 3 per cent or file handles have become more.
+    """
+    from sase_gan.commands.bench import print_table
+    from sase_gan.errors import UsageError
+    from sase_gan.runs.folder import RunFolder
+    from sase_gan.runs.lock import owner
+    from sase_gan.runs.soak import course, follow, too_much
+
+    folder = RunFolder(run)
+    if (found := pid or owner(folder)) is None:
+        raise UsageError(f"no process trains in {run}; begin the run first, or name its process by --pid")
+    out = out or run / "soak.csv"
+    follow(found, folder, out, seconds=3600 * hours, every=every)
+    courses = course(out, folder)
+    rows = [
+        (each.name, *(f"{value:,.4g}" for value in (each.first, each.last)), f"{each.drift:+.1%}", f"{each.spread:.1%}")
+        for each in courses
+    ]
+    headings = ("what", "first quarter", "last quarter", "drift", "farthest from the median")
+    print_table(f"process {found}, {courses[0].hours:.2f} h", headings, rows, words=1)
+    typer.echo(f"all that was seen: {out}")
+    if wrong := too_much(courses):
+        typer.echo(f"Not steady: {'; '.join(wrong)}.", err=True)
+        raise typer.Exit(1)

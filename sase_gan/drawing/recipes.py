@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from sase_gan.allocator import freed_memory_kept
 from sase_gan.drawing.latents import neighbours, variations
 from sase_gan.drawing.sampling import (
     MAX_SEED,
@@ -203,6 +204,7 @@ def _checked(recipe: Recipe, part: str) -> Recipe:
     return recipe
 
 
+@freed_memory_kept()
 def draw_recipes(
     network: Network,
     recipes: Sequence[Recipe],

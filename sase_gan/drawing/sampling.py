@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor
 
+from sase_gan.allocator import freed_memory_kept
 from sase_gan.drawing.patch_matching import PATCH, PatchPainter
 from sase_gan.errors import UsageError
 from sase_gan.networks.generator import Generator
@@ -122,6 +123,7 @@ def evaluating(network: torch.nn.Module) -> Iterator[None]:
         network.train(training)
 
 
+@freed_memory_kept()
 def sample_images(
     network: Network,
     seeds: Sequence[int],
@@ -215,6 +217,7 @@ def device_of(network: torch.nn.Module) -> torch.device:
     return next(chain(network.parameters(), network.buffers())).device
 
 
+@freed_memory_kept()
 def draw_latents(
     network: Network, z: Tensor, noise: Sequence[Tensor] | None, *, batch_size: int = 8, finish: bool = True
 ) -> Tensor:

@@ -180,19 +180,22 @@ class AttentiveNorm(nn.Module):
     def takes_few_passes(self, x: Tensor) -> bool:
         """Tell whether the statistics of each map by itself give those that this layer standardises by."""
         norm: Any = self.norm
-        # One that is frozen standardises by what it has seen, whatever the layer does.
-        by_batch = type(norm) is nn.BatchNorm2d and norm.training and norm.momentum is not None
+        by_batch = type(norm) is nn.BatchNorm2d and (norm.momentum is not None or not norm.training)
         by_map = isinstance(norm, nn.GroupNorm) and norm.num_groups == self.channels
-        return self.training and (by_batch or by_map) and map_affine.takes_few_passes(x, self.scale.dtype)
+        return (by_batch or by_map) and map_affine.takes_few_passes(x, self.scale.dtype)
 
     def _in_few_passes(self, x: Tensor) -> Tensor:
-        """Compute the same in training from the moments of each map: those of the batch are their means."""
+        """Compute the same from the moments of each map: those of the batch are their means."""
         norm: Any = self.norm
         pixels = x.shape[2] * x.shape[3]
         mean, variance = moments(x)
         descriptor = mean * torch.rsqrt(variance * (pixels / (pixels - 1)) + self.descriptor_eps)
         gamma, beta = self._affine_of(self._weights_of(descriptor))
-        if isinstance(norm, nn.BatchNorm2d):
+        by_batch = isinstance(norm, nn.BatchNorm2d)
+        if by_batch and not norm.training:
+            # One that is frozen standardises by what it has seen, whatever the layer does.
+            variance, mean = norm.running_var, norm.running_mean.expand_as(mean)
+        elif by_batch:
             batch_mean = mean.mean(0)
             variance = (variance + (mean - batch_mean).square()).mean(0)
             mean = batch_mean.expand_as(mean)

@@ -124,6 +124,7 @@ class Generator(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-gene
     """
 
     kind = "low_shot_generator"
+    memory_format = torch.channels_last
     config_class = GeneratorConfig
     card_usage = "sase-gan sample SNAPSHOT --seeds 0-63"
 
@@ -283,7 +284,7 @@ class Generator(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-gene
         plain = Generator(self.config.model_copy(update={"spectral_norm": False}))
         plain.load_state_dict(spectral_copy.state_dict())
         plain.provenance = dict(self.provenance)
-        return plain.to(next(self.parameters()).device).eval()
+        return plain.to(next(self.parameters()).device).to(memory_format=self.memory_format).eval()
 
     def sase_gates(self) -> dict[str, SynthesisSASE]:
         """Find the SASE gates by name, coarse to fine."""

@@ -54,13 +54,19 @@ def gradients(layer: nn.Module, x: Tensor) -> list[Tensor]:
 
 
 @FORMATS
+@pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("options", [{}, {"activation": "softmax"}, {"norm": "group", "num_groups": 6}])
 @pytest.mark.parametrize("attention_norm", ["batch", "group", "none"])
-def test_attentive_norm_in_few_passes_is_its_plain_form(layout, options, attention_norm, monkeypatch):
+def test_attentive_norm_in_few_passes_is_its_plain_form(layout, options, attention_norm, training, monkeypatch):
     layer = AttentiveNorm(6, 5, attention_norm=attention_norm, **options).double()
+    # Running statistics that are not those of the start.
+    layer(torch.randn(4, 6, 3, 3, dtype=torch.float64) + 3)
+    layer.train(training)
     other = AttentiveNorm(6, 5, attention_norm=attention_norm, **options).double()
     other.load_state_dict(layer.state_dict())
+    other.train(training)
     x = torch.randn(3, 6, 4, 5, dtype=torch.float64).add(2).contiguous(memory_format=layout).requires_grad_()
+    assert layer.takes_few_passes(x)
     found = gradients(layer, x)
     monkeypatch.setattr(AttentiveNorm, "takes_few_passes", lambda self, x: False)
     assert all(torch.allclose(a, b, atol=1e-10) for a, b in zip(found, gradients(other, x), strict=True))
