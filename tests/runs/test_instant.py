@@ -16,11 +16,12 @@ from sase_gan.networks.load import load_network
 from sase_gan.pixels import write_png
 from sase_gan.recombination.model import Recombiner
 from sase_gan.runs.folder import RunFolder, is_run
-from sase_gan.runs.instant import BASELINE_GRID
+from sase_gan.runs.instant import BASELINE_GRID, grid_pictures
 from sase_gan.runs.presets import choose_kind
 from sase_gan.runs.request import TrainRequest
 from sase_gan.runs.tasks import TASKS, is_of_one_picture, planned
 from sase_gan.runs.train import foretell
+from sase_gan.snapshot import snapshot_digest
 
 
 @pytest.fixture
@@ -80,6 +81,17 @@ def test_one_picture_is_recombined_from_any_place(folder, tmp_path) -> None:
     images = sample(run, "0-1", progress=False)
     assert images.pixels.shape == (2, 3, 64, 64)
     assert not torch.equal(images.pixels[0], images.pixels[1])
+
+
+@pytest.mark.parametrize("what", [".", "p0.png"], ids=["a set", "one picture"])
+def test_the_grid_gives_back_the_pictures_of_its_seeds_and_only_to_its_own_model(folder, tmp_path, what) -> None:
+    run, _ = made(folder / what, tmp_path / "run")
+    digest = snapshot_digest(run.snapshot)
+    found = grid_pictures(run.folder, digest, (64, 64))
+    assert torch.equal(found, sample(run, "0-1", progress=False).pixels)
+    assert grid_pictures(run.folder, digest[::-1], (64, 64)) is None
+    RunFolder(run.folder).grid(0).unlink()
+    assert grid_pictures(run.folder, digest, (64, 64)) is None
 
 
 def test_what_belongs_to_a_training_is_refused(folder, tmp_path) -> None:
