@@ -23,6 +23,7 @@ from sase_gan.errors import DataError
 from sase_gan.files import write_atomically
 from sase_gan.hardware import Hardware
 from sase_gan.metrics.records import EvaluationRecord, Measure, ModelPart
+from sase_gan.metrics.verdicts import LEAST_REALS
 from sase_gan.pixels import cut_grid, read_image, read_png_text, to_uint8, write_sheet
 from sase_gan.progress import batches, readable_seconds
 from sase_gan.recombination.aligned import AlignedRecombiner
@@ -121,6 +122,11 @@ def make_run(config: InstantConfig, images: ImageSet, run: RunFolder, options: R
     start = time.monotonic()
     made = build(config.recombination, images.images, images.names, options.hardware, mirror=bool(config.data.mirror))
     options.report(made.words)
+    if 1 < len(images) < LEAST_REALS:
+        options.report(
+            f"{len(images)} pictures are very few: expect variations of each of them rather than new pictures; a "
+            f"verdict on copying takes {LEAST_REALS} pictures or more"
+        )
     run.create(trained=False)
     with write_atomically(run.config) as temporary:
         temporary.write_text(to_yaml(config))

@@ -46,6 +46,7 @@ def test_a_few_pictures_are_recombined_by_themselves_and_the_snapshot_holds_them
     run, told = made(folder, tmp_path / "run")
     assert "fewer than 30" in told
     assert "contains the training pictures" in told
+    assert "5 pictures are very few: expect variations of each" in told
     network = load_network(run.snapshot)
     assert isinstance(network, Recombiner)
     assert torch.equal(network.pictures, load_image_set(folder, image_size=64).images)
@@ -78,6 +79,7 @@ def test_variety_changes_what_is_drawn_and_is_given_back(folder, tmp_path) -> No
 def test_one_picture_is_recombined_from_any_place(folder, tmp_path) -> None:
     run, told = made(folder / "p0.png", tmp_path / "run")
     assert "recombined from any place" in told
+    assert "very few" not in told
     images = sample(run, "0-1", progress=False)
     assert images.pixels.shape == (2, 3, 64, 64)
     assert not torch.equal(images.pixels[0], images.pixels[1])
