@@ -273,8 +273,10 @@ def one_shot(
 @app.command("instant")
 def instant(
     pictures: Annotated[Path, typer.Argument(help="A folder or zip of pictures, or one; crops of them make up more.")],
-    sides: Annotated[str, typer.Option(help="Sides in px, with commas.")] = "64,128,256",
-    counts: Annotated[str, typer.Option(help="Training pictures, with commas; 1 takes the free form.")] = "25,100,1000",
+    sides: Annotated[str, typer.Option(help="Sides in px, with commas; the longer one of one picture.")] = "64,128,256",
+    counts: Annotated[
+        str, typer.Option(help="Training pictures, with commas; 1 takes the free form, and the picture's proportions.")
+    ] = "25,100,1000",
     drawn: Annotated[int, typer.Option(min=1, help="Timed pictures of each.")] = 8,
     threads: ThreadsOption = 1,
     device: DeviceOption = "auto",

@@ -23,7 +23,8 @@ from sase_gan.errors import DataError
 from sase_gan.files import write_atomically
 from sase_gan.hardware import Hardware
 from sase_gan.metrics.records import EvaluationRecord, Measure, ModelPart
-from sase_gan.pixels import to_uint8, write_sheet
+from sase_gan.metrics.verdicts import LEAST_REALS
+from sase_gan.pixels import cut_grid, read_image, read_png_text, to_uint8, write_sheet
 from sase_gan.progress import batches, readable_seconds
 from sase_gan.recombination.aligned import AlignedRecombiner
 from sase_gan.recombination.choice import aligned_settings, choose_form
@@ -31,6 +32,7 @@ from sase_gan.recombination.evenness import even_prior, use_entropy
 from sase_gan.recombination.model import Recombiner, RecombinerConfig
 from sase_gan.runs.folder import RunFolder, kimg
 from sase_gan.runs.options import RunOptions, RunResult
+from sase_gan.snapshot import snapshot_digest
 from sase_gan.training.config import InstantConfig, MaterialSection, RecombinationSection
 
 BASELINE_GRID = "instant.png"
@@ -120,6 +122,11 @@ def make_run(config: InstantConfig, images: ImageSet, run: RunFolder, options: R
     start = time.monotonic()
     made = build(config.recombination, images.images, images.names, options.hardware, mirror=bool(config.data.mirror))
     options.report(made.words)
+    if 1 < len(images) < LEAST_REALS:
+        options.report(
+            f"{len(images)} pictures are very few: expect variations of each of them rather than new pictures; a "
+            f"verdict on copying takes {LEAST_REALS} pictures or more"
+        )
     run.create(trained=False)
     with write_atomically(run.config) as temporary:
         temporary.write_text(to_yaml(config))
@@ -139,7 +146,10 @@ def make_run(config: InstantConfig, images: ImageSet, run: RunFolder, options: R
 
 
 def publish(made: Made, images: ImageSet, snapshot: Path, sheet: Path, *, data: Mapping[str, Any], count: int) -> None:
-    """Draw the grid of a model, and write both; the snapshot says how evenly the grid used the training pictures."""
+    """Draw the grid of a model, and write both; the snapshot says how evenly the grid used the training pictures.
+
+    The grid says whose it is and how many it shows, so that nobody need draw the same again (`grid_pictures`).
+    """
     drawn, shares = draw_grid(made.network, count)
     made.network.provenance = {
         "images_seen": 0,
@@ -150,7 +160,23 @@ def publish(made: Made, images: ImageSet, snapshot: Path, sheet: Path, *, data: 
         "extractor_used_in_training": False,
     }
     made.network.save_pretrained(snapshot)
-    write_sheet(sheet, drawn)
+    write_sheet(sheet, drawn, {"snapshot": snapshot_digest(snapshot), "pictures": str(count)})
+
+
+def grid_pictures(run: Path, digest: str, size: tuple[int, int]) -> Tensor | None:
+    """Read the pictures of a run's grid, uint8 `[n, 3, *size]`: those of the seeds 0 to n - 1.
+
+    Args:
+        digest: of the snapshot that they must be of; None is returned for others, and where there is no such grid.
+    """
+    sheet = RunFolder(run).grid(0)
+    if not sheet.exists():
+        return None
+    text = read_png_text(sheet)
+    count = text.get("pictures", "")
+    if text.get("snapshot") != digest or not count.isdecimal() or int(count) < 1:
+        return None
+    return cut_grid(read_image(sheet), size, int(count))
 
 
 def show_baseline(images: ImageSet, run: RunFolder, options: RunOptions, *, count: int, mirror: bool) -> None:

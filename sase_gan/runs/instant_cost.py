@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from sase_gan.datasets.images import load_image_set
+from sase_gan.datasets.images import fitted, load_image_set
 from sase_gan.drawing.sampling import sample_images
 from sase_gan.hardware import Hardware, peak_memory_mb
 from sase_gan.pixels import to_float, to_uint8
@@ -21,7 +21,7 @@ from sase_gan.training.config import RecombinationSection
 
 @dataclass(frozen=True)
 class InstantRequest:
-    """A request names the pictures, how many of them serve, and their side in pixels."""
+    """A request names the pictures, how many of them serve, and their side in pixels: the longer one of one picture."""
 
     pictures: Path
     count: int
@@ -44,22 +44,33 @@ def measure_instant(request: InstantRequest, hardware: Hardware, *, drawn: int =
     Call it in a process of its own: peak memory is a process's.
 
     Args:
-        drawn: pictures that are drawn and timed, after one that is not.
+        drawn: pictures that are drawn and timed.
 
     Raises:
         DataError: for pictures that cannot be read or recombined.
     """
-    pictures = enough(load_image_set(request.pictures, image_size=request.side).images, request.count)
+    pictures = _pictures(request)
     names = tuple(str(index) for index in range(request.count))
     form = "free" if request.count == 1 else "aligned"
     start = time.process_time()
     made = build(RecombinationSection(form=form), pictures, names, hardware, mirror=request.count > 1)
     network = made.network
-    sample_images(network, range(1))
+    assert network.engine  # which is made at its first use
     ready = time.process_time()
     sample_images(network, range(drawn), batch_size=4)
     end = time.process_time()
     return InstantCost(form, ready - start, (end - ready) / drawn, peak_memory_mb(hardware.device))
+
+
+def _pictures(request: InstantRequest) -> Tensor:
+    """Read the pictures of a request: squares of a set, or the first picture in its proportions."""
+    if request.count > 1:
+        squares = load_image_set(request.pictures, image_size=request.side, max_images=request.count)
+        return enough(squares.images, request.count)
+    picture = load_image_set(request.pictures, image_size=None, max_images=1)
+    height, width = picture.images.shape[2:]
+    scale = request.side / max(height, width)
+    return fitted(picture, (round(scale * height), round(scale * width))).images
 
 
 def enough(pictures: Tensor, count: int) -> Tensor:

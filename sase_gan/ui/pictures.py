@@ -19,6 +19,8 @@ from sase_gan.drawing.recipes import Recipe, draw_recipes
 from sase_gan.errors import UsageError
 from sase_gan.films import FRAMES_PER_SECOND, write_gif, write_mp4
 from sase_gan.pixels import to_pillow
+from sase_gan.recombination.model import Recombiner
+from sase_gan.runs.instant import grid_pictures
 from sase_gan.ui.models import OpenModel
 from sase_gan.ui.uploads import PAINTING_PIXELS, temporary_folder
 
@@ -75,11 +77,23 @@ class Drawn:
 def draw_sheet(
     opened: OpenModel, recipes: Sequence[Recipe], note: str, progress: Callable[[int, int], None], **more: Any
 ) -> Drawn:
-    """Draw recipes as a gallery, with the sheet to be remembered."""
-    images = draw_recipes(opened.network, recipes, progress=progress)
+    """Draw recipes as a gallery, with the sheet to be remembered; what the model's run drew already is taken over."""
+    images = _drawn_already(opened, recipes)
+    if images is None:
+        images = draw_recipes(opened.network, recipes, progress=progress)
     pairs = zip(images, recipes, strict=True)
     shown = [(picture(image, recipe.text(opened.digest)), recipe.name) for image, recipe in pairs]
     return Drawn(shown, note, Sheet(opened.entry.name, tuple(recipes)), **more)
+
+
+def _drawn_already(opened: OpenModel, recipes: Sequence[Recipe]) -> Tensor | None:
+    """Take the first pictures of an instant model from its run's grid: of one picture they cost seconds each."""
+    network, run = opened.network, opened.entry.run
+    first = [Recipe(seed) for seed in range(len(recipes))]
+    if run is None or not isinstance(network, Recombiner) or list(recipes) != first:
+        return None
+    found = grid_pictures(run, opened.digest, network.size)
+    return None if found is None or len(found) < len(first) else found[: len(first)]
 
 
 def recipe_at(sheet: Sheet | None, place: int) -> tuple[Recipe, str]:

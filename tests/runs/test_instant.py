@@ -16,11 +16,12 @@ from sase_gan.networks.load import load_network
 from sase_gan.pixels import write_png
 from sase_gan.recombination.model import Recombiner
 from sase_gan.runs.folder import RunFolder, is_run
-from sase_gan.runs.instant import BASELINE_GRID
+from sase_gan.runs.instant import BASELINE_GRID, grid_pictures
 from sase_gan.runs.presets import choose_kind
 from sase_gan.runs.request import TrainRequest
 from sase_gan.runs.tasks import TASKS, is_of_one_picture, planned
 from sase_gan.runs.train import foretell
+from sase_gan.snapshot import snapshot_digest
 
 
 @pytest.fixture
@@ -45,6 +46,7 @@ def test_a_few_pictures_are_recombined_by_themselves_and_the_snapshot_holds_them
     run, told = made(folder, tmp_path / "run")
     assert "fewer than 30" in told
     assert "contains the training pictures" in told
+    assert "5 pictures are very few: expect variations of each" in told
     network = load_network(run.snapshot)
     assert isinstance(network, Recombiner)
     assert torch.equal(network.pictures, load_image_set(folder, image_size=64).images)
@@ -77,9 +79,21 @@ def test_variety_changes_what_is_drawn_and_is_given_back(folder, tmp_path) -> No
 def test_one_picture_is_recombined_from_any_place(folder, tmp_path) -> None:
     run, told = made(folder / "p0.png", tmp_path / "run")
     assert "recombined from any place" in told
+    assert "very few" not in told
     images = sample(run, "0-1", progress=False)
     assert images.pixels.shape == (2, 3, 64, 64)
     assert not torch.equal(images.pixels[0], images.pixels[1])
+
+
+@pytest.mark.parametrize("what", [".", "p0.png"], ids=["a set", "one picture"])
+def test_the_grid_gives_back_the_pictures_of_its_seeds_and_only_to_its_own_model(folder, tmp_path, what) -> None:
+    run, _ = made(folder / what, tmp_path / "run")
+    digest = snapshot_digest(run.snapshot)
+    found = grid_pictures(run.folder, digest, (64, 64))
+    assert torch.equal(found, sample(run, "0-1", progress=False).pixels)
+    assert grid_pictures(run.folder, digest[::-1], (64, 64)) is None
+    RunFolder(run.folder).grid(0).unlink()
+    assert grid_pictures(run.folder, digest, (64, 64)) is None
 
 
 def test_what_belongs_to_a_training_is_refused(folder, tmp_path) -> None:

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 import torch
 
+import sase_gan
 from sase_gan.drawing import applications
+from sase_gan.drawing.recipes import draw_recipes
 from sase_gan.drawing.sampling import sample_images
 from sase_gan.pixels import read_image, to_tensor
 from sase_gan.recombination.drawn import NOWHERE
@@ -77,6 +79,30 @@ def test_they_draw_explore_and_walk_as_the_library_does(models, temporary):
     explore = ExploreHandlers(models)
     assert torch.equal(to_tensor(explore.neighbours("faces", "3").gallery[12][0]), expected[0])
     assert Path(explore.walk("faces", "3, 4", 2).film).is_relative_to(temporary)
+
+
+def test_what_the_run_of_an_instant_model_drew_is_not_drawn_again(few_pictures, tmp_path, monkeypatch):
+    run = sase_gan.train(
+        few_pictures[0], out=tmp_path / "mine", figures=False, max_size=32, settings={"schedule.grid_images": 3}
+    )
+    models, asked = Models([tmp_path]), []
+    drawing = "sase_gan.ui.pictures.draw_recipes"
+    monkeypatch.setattr(drawing, lambda *what, **how: asked.append(len(what[1])) or draw_recipes(*what))
+    handlers = GenerateHandlers(models)
+    first = handlers.sample("mine", 0, count=3)
+    assert asked == []
+    expected = sample_images(models.open("mine").network, [0, 1, 2])
+    assert all(torch.equal(to_tensor(image), want) for (image, _), want in zip(first.gallery, expected, strict=True))
+    assert first.gallery[2][0].info["seed"] == "2"
+    for others in (
+        {"seed": 1, "count": 2},
+        {"count": 4},
+        {"count": 2, "truncation": 0.5},
+        {"count": 2, "noise": "off"},
+    ):
+        handlers.sample("mine", **others)
+    assert asked == [2, 4, 2, 2]
+    assert run.folder == tmp_path / "mine"
 
 
 def test_of_one_picture_no_more_than_eight_are_drawn_unasked(models, monkeypatch):
