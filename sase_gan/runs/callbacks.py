@@ -339,10 +339,9 @@ class TrainingDisplay(Callback):
 
     def row(self, row: Mapping[str, float]) -> None:
         """Show the newest row of the table."""
-        terms = (
-            f"{row['images_per_second']:.1f} images/s  D(real) {row['real_logit']:+.2f}  "
-            f"D(fake) {row['fake_logit']:+.2f}  G {row['g_adversarial']:+.2f}"
-        )
+        names = {"D(real)": "real_logit", "D(fake)": "fake_logit", "G": "g_adversarial", "pull": "g_likelihood"}
+        shown = [f"{name} {row[key]:+.2f}" for name, key in names.items() if key in row]
+        terms = "  ".join([f"{row['images_per_second']:.1f} images/s", *shown])
         if self._progress is not None:
             self._progress.update(self._task, terms=terms)
         elif time.monotonic() - self._last_line > 20:
