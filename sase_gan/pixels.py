@@ -7,7 +7,6 @@ Greyscale, transparency, palettes, 16 bits, CMYK and EXIF rotation are settled h
 profiles are not applied, as in the data sets and the feature networks that published figures rest on.
 """
 
-import math
 import stat
 import threading
 import warnings
@@ -34,9 +33,6 @@ MAX_PIXELS = 120_000_000
 Colour = tuple[int, int, int]
 """Red, green, blue, 0 to 255."""
 WHITE: Colour = (255, 255, 255)
-
-SHEET = {"sase_gan": "sheet"}
-"""The text of a PNG that shows several pictures, or evidence: such a file is never taken for a picture of a set."""
 
 _TRANSPOSE = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -273,62 +269,6 @@ def read_png_text(path: Path | str) -> dict[str, str]:
         raise DataError(f"{path} does not exist; check the path") from None
     except Exception as error:
         raise DataError(f"{path} is not a readable PNG ({error}); text is stored in PNG files only") from error
-
-
-def grid(images: Tensor, columns: int | None = None, padding: int = 2, background: int = 255) -> Tensor:
-    """Lay uint8 [N, 3, H, W] out row by row as one picture uint8 [3, H', W'].
-
-    H' = rows * (H + padding) + padding, and W' likewise: the padding surrounds the pictures too. Unfilled places have
-    the background's grey level. Unlike torchvision's `make_grid` this frames a single picture too, and keeps the width
-    of all columns where there are fewer pictures. Columns left out are about the square root of N.
-
-    Raises:
-        UsageError: another type or shape, or no picture.
-
-    Example:
-        >>> grid(torch.zeros(5, 3, 8, 8, dtype=torch.uint8), columns=3).shape
-        torch.Size([3, 22, 32])
-    """
-    if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3 or len(images) == 0:
-        raise UsageError(
-            f"a grid of {images.dtype} {tuple(images.shape)} was asked; uint8 [N >= 1, 3, H, W] is required"
-        )
-    count, _, height, width = images.shape
-    columns = columns or math.ceil(math.sqrt(count))
-    rows = math.ceil(count / columns)
-    step_y, step_x = height + padding, width + padding
-    canvas = images.new_full((3, rows * step_y + padding, columns * step_x + padding), background)
-    for index, image in enumerate(images):
-        top, left = padding + index // columns * step_y, padding + index % columns * step_x
-        canvas[:, top : top + height, left : left + width] = image
-    return canvas
-
-
-def cut_grid(sheet: Tensor, size: tuple[int, int], count: int, padding: int = 2) -> Tensor:
-    """Cut the pictures out of what `grid` laid out with its own number of columns: uint8 [count, 3, *size].
-
-    Raises:
-        UsageError: if so many pictures of that size, height and width, give another grid.
-
-    Example:
-        >>> images = torch.randint(256, (5, 3, 8, 6), dtype=torch.uint8)
-        >>> torch.equal(cut_grid(grid(images), (8, 6), 5), images)
-        True
-    """
-    step_y, step_x = size[0] + padding, size[1] + padding
-    columns = math.ceil(math.sqrt(count))
-    rows = math.ceil(count / columns)
-    if tuple(sheet.shape[1:]) != (rows * step_y + padding, columns * step_x + padding):
-        raise UsageError(f"a grid is {tuple(sheet.shape[1:])} px; {count} pictures of {size} px give another")
-    places = [(padding + index // columns * step_y, padding + index % columns * step_x) for index in range(count)]
-    return torch.stack([sheet[:, top : top + size[0], left : left + size[1]] for top, left in places])
-
-
-def write_sheet(
-    path: Path | str, images: Tensor, text: Mapping[str, str] | None = None, *, columns: int | None = None
-) -> None:
-    """Write uint8 [N, 3, H, W] as one PNG, see `grid`, marked as a sheet: it is never taken for a picture of a set."""
-    write_png(path, grid(images, columns=columns), {**SHEET, **(text or {})})
 
 
 @contextmanager

@@ -8,15 +8,8 @@ import torch
 from PIL import Image, ImageCms
 
 from sase_gan.errors import DataError, UsageError
-from sase_gan.pixels import (
-    decode_picture,
-    grid,
-    read_image,
-    read_png_text,
-    to_float,
-    to_uint8,
-    write_png,
-)
+from sase_gan.pixels import decode_picture, read_image, read_png_text, to_float, to_uint8, write_png
+from sase_gan.sheets import grid
 
 RAMP = np.arange(256, dtype=np.uint8).reshape(16, 16)
 

@@ -12,8 +12,9 @@ from torch import Tensor
 
 from sase_gan.drawing.recipes import Recipe
 from sase_gan.files import write_atomically
-from sase_gan.pixels import SHEET, grid, to_pillow, write_png
+from sase_gan.pixels import to_pillow, write_png
 from sase_gan.recombination.sources import origin_of, source_sheet
+from sase_gan.sheets import SHEET, grid
 
 
 @dataclass(frozen=True, eq=False)

@@ -132,9 +132,10 @@ def preview(
     from sase_gan.datasets.images import load_image_set
     from sase_gan.datasets.notes import losses_in_words
     from sase_gan.errors import UsageError
-    from sase_gan.pixels import SHEET, grid, write_png
+    from sase_gan.pixels import write_png
     from sase_gan.places import try_file
     from sase_gan.progress import named
+    from sase_gan.sheets import SHEET, grid
 
     out = former_out or out
     if out.suffix.lower() != ".png":

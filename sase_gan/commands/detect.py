@@ -130,11 +130,12 @@ def predict(
 
     from sase_gan.datasets.sources import open_images
     from sase_gan.files import write_atomically
-    from sase_gan.pixels import SHEET, write_png
+    from sase_gan.pixels import write_png
     from sase_gan.places import try_folder
     from sase_gan.recognition.detection.detector import detect, load_detector
     from sase_gan.recognition.detection.scores import draw_detections, listed_objects
     from sase_gan.recognition.fit import choose_device
+    from sase_gan.sheets import SHEET
 
     try_folder(out)
     model = load_detector(snapshot, device=choose_device(device, threads))

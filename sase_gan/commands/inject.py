@@ -59,9 +59,10 @@ def strip(
 
     from sase_gan.drawing import applications
     from sase_gan.networks.load import own_picture
-    from sase_gan.pixels import SHEET, grid, write_png
+    from sase_gan.pixels import write_png
     from sase_gan.places import try_file
     from sase_gan.resizing import at_size
+    from sase_gan.sheets import SHEET, grid
 
     try_file(out)
     opened = _Opened(model, device)
@@ -295,7 +296,8 @@ class _Opened:
         self.seeds = parse_seeds(seeds)
 
     def write(self, out: Path, images: Any, **more: str) -> None:
-        from sase_gan.pixels import SHEET, grid, write_png
+        from sase_gan.pixels import write_png
+        from sase_gan.sheets import SHEET, grid
 
         text = {**self.text, **more}
         for seed, image in zip(self.seeds, images, strict=True):

@@ -24,7 +24,8 @@ from sase_gan.metrics.records import (
     write_json,
 )
 from sase_gan.metrics.tables import write_figures
-from sase_gan.pixels import SHEET, grid, write_png
+from sase_gan.pixels import write_png
+from sase_gan.sheets import SHEET, grid
 
 GRID_PICTURES = 64
 

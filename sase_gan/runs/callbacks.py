@@ -23,13 +23,13 @@ from sase_gan.finite import not_finite
 from sase_gan.hardware import peak_memory_mb
 from sase_gan.metrics.records import EvaluationRecord, Measure, ModelPart, in_order
 from sase_gan.networks.load import Network
-from sase_gan.pixels import write_sheet
 from sase_gan.platforms import stop_signals
 from sase_gan.progress import readable_seconds
 from sase_gan.runs.due import figures_due, is_due
 from sase_gan.runs.folder import RunFolder, kimg
 from sase_gan.runs.history import best_record, images_seen, rank_records, read_run, without_better
 from sase_gan.runs.tasks.base import RunPlan
+from sase_gan.sheets import write_sheet
 from sase_gan.training.soundness import Diverged, check_figures, check_sound
 
 

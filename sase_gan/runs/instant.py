@@ -24,7 +24,7 @@ from sase_gan.files import write_atomically
 from sase_gan.hardware import Hardware
 from sase_gan.metrics.records import EvaluationRecord, Measure, ModelPart
 from sase_gan.metrics.verdicts import LEAST_REALS
-from sase_gan.pixels import cut_grid, read_image, read_png_text, to_uint8, write_sheet
+from sase_gan.pixels import read_image, read_png_text, to_uint8
 from sase_gan.progress import batches, readable_seconds
 from sase_gan.recombination.aligned import AlignedRecombiner
 from sase_gan.recombination.choice import aligned_settings, choose_form
@@ -32,6 +32,7 @@ from sase_gan.recombination.evenness import even_prior, use_entropy
 from sase_gan.recombination.model import Recombiner, RecombinerConfig
 from sase_gan.runs.folder import RunFolder, kimg
 from sase_gan.runs.options import RunOptions, RunResult
+from sase_gan.sheets import cut_grid, write_sheet
 from sase_gan.snapshot import snapshot_digest
 from sase_gan.training.config import InstantConfig, MaterialSection, RecombinationSection
 

@@ -18,7 +18,6 @@ from sase_gan.datasets.low_shot import EndlessBatches
 from sase_gan.files import write_atomically
 from sase_gan.hardware import is_first_process, release_memory
 from sase_gan.memory import out_of_memory
-from sase_gan.pixels import write_sheet
 from sase_gan.runs.callbacks import (
     MetricsTable,
     Snapshots,
@@ -43,6 +42,7 @@ from sase_gan.runs.tasks.base import RunPlan, TrainedConfig
 from sase_gan.runs.together import lost_error, lost_process
 from sase_gan.runs.trainer import make_trainer
 from sase_gan.runs.watching import Watch, spread
+from sase_gan.sheets import write_sheet
 from sase_gan.training.quiet import quiet_lightning
 from sase_gan.training.soundness import Diverged
 

@@ -12,7 +12,8 @@ from sase_gan.drawing.recipes import parse_names
 from sase_gan.drawing.sampling import sample_images
 from sase_gan.errors import DataError, UsageError
 from sase_gan.networks.pyramid import PyramidConfig
-from sase_gan.pixels import grid, read_image, read_png_text
+from sase_gan.pixels import read_image, read_png_text
+from sase_gan.sheets import grid
 from sase_gan.snapshot import snapshot_digest
 
 

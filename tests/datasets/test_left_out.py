@@ -22,8 +22,9 @@ from sase_gan.datasets.own_output import drawn_in, output_folder_at
 from sase_gan.datasets.sources import open_images
 from sase_gan.drawing.recipes import Recipe
 from sase_gan.errors import DataError, UsageError
-from sase_gan.pixels import parse_colour, read_image, write_png, write_sheet
+from sase_gan.pixels import parse_colour, read_image, write_png
 from sase_gan.runs.folder import RunFolder
+from sase_gan.sheets import write_sheet
 from tests.zoo import picture, png_16_bit_colour
 
 

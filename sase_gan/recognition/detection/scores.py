@@ -15,9 +15,10 @@ from torchvision.utils import draw_bounding_boxes, draw_segmentation_masks
 
 from sase_gan.errors import DataError
 from sase_gan.files import write_atomically
-from sase_gan.pixels import SHEET, write_png
+from sase_gan.pixels import write_png
 from sase_gan.recognition.detection.coco import CocoSet, coco_results
 from sase_gan.recognition.detection.detector import Detector, detect
+from sase_gan.sheets import SHEET
 
 _NAMES = {
     "map": "ap",

@@ -13,8 +13,8 @@ from PIL import Image
 
 from sase_gan.datasets.sources import bundled_data, open_images
 from sase_gan.networks.channel_tables import IMAGE_SIZES
-from sase_gan.pixels import grid
 from sase_gan.runs.presets import ADVISED_IMAGES, FEWEST_IMAGES
+from sase_gan.sheets import grid
 from sase_gan.ui import widgets
 from sase_gan.ui.checks import chosen, number, seed_number, sentences, time_limit
 from sase_gan.ui.events import BAR, READING, Action, at_once, reporter
