@@ -207,5 +207,5 @@ def build(models: Models) -> Action:
     recognise = Action(handlers.recognise, [model, source, upload, threshold], found, judges=True)
     recognise.on(go.click, api="recognise", show_progress_on=[shown])
     facts = {"about": about, "threshold": threshold}
-    Action(handlers.about, [model], facts).on(forget(model))
+    Action(handlers.about, [model], facts).on(forget(model, about))
     return Action(handlers.refresh, [model], {"models": model, **facts})
