@@ -63,7 +63,10 @@ class Page(gr.Blocks):
 
 
 def build_blocks(models: Models, trainings: Trainings) -> gr.Blocks:
-    """Build the whole page with all its events, over the models of a list and the trainings of a folder."""
+    """Build the whole page with all its events, over the models of a list and the trainings of a folder.
+
+    Reads straight down, as the page looks.
+    """
     guard_components()
     with Page(title=TITLE, analytics_enabled=False, fill_width=True) as blocks:
         with gr.Row(elem_id="header", equal_height=False):
