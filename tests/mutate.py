@@ -176,7 +176,8 @@ def main() -> None:
     reasons = yaml.safe_load(REASONS.read_text()) or {}
     text = table(outcomes, reasons)
     if arguments.table:
-        head = arguments.table.read_text().partition("\n\n**")[0] if arguments.table.exists() else "# Mutation testing\n"
+        before = arguments.table.read_text() if arguments.table.exists() else "# Mutation testing\n"
+        head = before.partition("\n\n**")[0]
         arguments.table.write_text(f"{head.rstrip()}\n\n{text}")
     else:
         print(text)
