@@ -96,7 +96,7 @@ def view_layers(network: Generator, inputs: Inputs) -> LayerView:
         for path, gate in network.sase_gates().items()
     }
     for path, norm in attentive_norms(network).items():
-        overrides[path] = {"mixture_weights": noting("mixtures", path, norm.mixture_weights)}
+        overrides[path] = {"weights_of": noting("mixtures", path, norm.weights_of)}
     noise = None if inputs.noise is None else [maps[:1] for maps in inputs.noise]
     truncation = None if inputs.truncation is None else inputs.truncation[:1]
     image = draw_images(rewired(network, overrides), Inputs(inputs.z[:1], noise, truncation))[0]

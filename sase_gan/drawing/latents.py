@@ -167,7 +167,7 @@ def mix(network: Generator, first: Inputs, second: Inputs, from_size: int) -> Te
 def _appearance(network: Generator) -> dict[str, tuple[str, Callable[..., Tensor]]]:
     """Map the submodules that compute what describes a whole picture, by path, to (name of the method, method)."""
     found: dict[str, tuple[str, Callable[..., Tensor]]] = {
-        path: ("mixture_weights", norm.mixture_weights) for path, norm in attentive_norms(network).items()
+        path: ("weights_of", norm.weights_of) for path, norm in attentive_norms(network).items()
     }
     for path, part in network.named_children():
         if isinstance(part, SynthesisSASE):

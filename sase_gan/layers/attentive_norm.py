@@ -151,9 +151,13 @@ class AttentiveNorm(nn.Module):
                 descriptor = mean * torch.rsqrt(variance + self.descriptor_eps)
             else:
                 descriptor = x * self.descriptor_eps**-0.5
-            return self._weights_of(descriptor.flatten(1))
+            return self.weights_of(descriptor.flatten(1))
 
-    def _weights_of(self, descriptor: Float[Tensor, "batch channels"]) -> Float[Tensor, "batch components"]:
+    def weights_of(self, descriptor: Float[Tensor, "batch channels"]) -> Float[Tensor, "batch components"]:
+        """Compute the weights lambda from the descriptor of each instance; whoever watches or replaces them does it here.
+
+        Both ways to compute the layer pass through this method.
+        """
         bias = None if self.proj.bias is None else self.proj.bias.to(descriptor.dtype)
         logits = F.linear(descriptor, self.proj.weight.flatten(1).to(descriptor.dtype), bias)
         logits = normalise(self.attn_norm, logits[:, :, None, None]).flatten(1)
@@ -190,7 +194,7 @@ class AttentiveNorm(nn.Module):
         pixels = x.shape[2] * x.shape[3]
         mean, variance = moments(x)
         descriptor = mean * torch.rsqrt(variance * (pixels / (pixels - 1)) + self.descriptor_eps)
-        gamma, beta = self._affine_of(self._weights_of(descriptor))
+        gamma, beta = self._affine_of(self.weights_of(descriptor))
         by_batch = isinstance(norm, nn.BatchNorm2d)
         if by_batch and not norm.training:
             # One that is frozen standardises by what it has seen, whatever the layer does.

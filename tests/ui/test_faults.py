@@ -24,9 +24,6 @@ from sase_gan.ui.sweeping import KEPT_SECONDS, sweep
 from sase_gan.ui.trainings import Trainings
 from tests.ui.test_handlers import refused
 
-# gradio leaves an event loop and its sockets behind for every page that is built.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::DeprecationWarning")
-
 
 @pytest.fixture(scope="module")
 def page(models_folder, tmp_path_factory) -> gr.Blocks:
@@ -143,7 +140,8 @@ def answers(middleware: Middleware, *requests: tuple[str, str, str]) -> list[htt
                 found.append(await client.post(path, content=password))
         return found
 
-    return asyncio.run(ask())
+    with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:  # leaves gradio's own loop alone
+        return runner.run(ask())
 
 
 def test_after_five_wrong_passwords_an_address_waits_for_a_minute():

@@ -121,8 +121,8 @@ def watched(network: nn.Module) -> tuple[Any, dict[str, dict[str, Tensor]]]:
         if isinstance(module, SASEConv2d):
             overrides[path] = {"forward": partial(_noted_map, module, path, seen["maps"])}
         elif isinstance(module, AttentiveNorm):
-            noted = partial(_noted_weights, module.mixture_weights, path, seen["weights"])
-            overrides[path] = {"mixture_weights": noted}
+            noted = partial(_noted_weights, module.weights_of, path, seen["weights"])
+            overrides[path] = {"weights_of": noted}
     return (rewired(network, overrides) if overrides else network), seen
 
 
