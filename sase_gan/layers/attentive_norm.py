@@ -154,7 +154,7 @@ class AttentiveNorm(nn.Module):
             return self.weights_of(descriptor.flatten(1))
 
     def weights_of(self, descriptor: Float[Tensor, "batch channels"]) -> Float[Tensor, "batch components"]:
-        """Compute the weights lambda from the descriptor of each instance; whoever watches or replaces them does it here.
+        """Compute the weights lambda from the descriptor of each instance; to watch or replace them, take this method.
 
         Both ways to compute the layer pass through this method.
         """
