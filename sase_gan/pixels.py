@@ -304,26 +304,6 @@ def grid(images: Tensor, columns: int | None = None, padding: int = 2, backgroun
     return canvas
 
 
-def cut_grid(sheet: Tensor, size: tuple[int, int], count: int, padding: int = 2) -> Tensor:
-    """Cut the pictures out of what `grid` laid out with its own number of columns: uint8 [count, 3, *size].
-
-    Raises:
-        UsageError: if so many pictures of that size, height and width, give another grid.
-
-    Example:
-        >>> images = torch.randint(256, (5, 3, 8, 6), dtype=torch.uint8)
-        >>> torch.equal(cut_grid(grid(images), (8, 6), 5), images)
-        True
-    """
-    step_y, step_x = size[0] + padding, size[1] + padding
-    columns = math.ceil(math.sqrt(count))
-    rows = math.ceil(count / columns)
-    if tuple(sheet.shape[1:]) != (rows * step_y + padding, columns * step_x + padding):
-        raise UsageError(f"a grid is {tuple(sheet.shape[1:])} px; {count} pictures of {size} px give another")
-    places = [(padding + index // columns * step_y, padding + index % columns * step_x) for index in range(count)]
-    return torch.stack([sheet[:, top : top + size[0], left : left + size[1]] for top, left in places])
-
-
 def write_sheet(
     path: Path | str, images: Tensor, text: Mapping[str, str] | None = None, *, columns: int | None = None
 ) -> None:

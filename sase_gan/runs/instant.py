@@ -24,7 +24,7 @@ from sase_gan.files import write_atomically
 from sase_gan.hardware import Hardware
 from sase_gan.metrics.records import EvaluationRecord, Measure, ModelPart
 from sase_gan.metrics.verdicts import LEAST_REALS
-from sase_gan.pixels import cut_grid, read_image, read_png_text, to_uint8, write_sheet
+from sase_gan.pixels import read_image, read_png_text, to_uint8, write_sheet
 from sase_gan.progress import batches, readable_seconds
 from sase_gan.recombination.aligned import AlignedRecombiner
 from sase_gan.recombination.choice import aligned_settings, choose_form
@@ -168,6 +168,9 @@ def grid_pictures(run: Path, digest: str, size: tuple[int, int]) -> Tensor | Non
 
     Args:
         digest: of the snapshot that they must be of; None is returned for others, and where there is no such grid.
+
+    Raises:
+        DataError: for a grid that is damaged, or not of so many pictures of that size.
     """
     sheet = RunFolder(run).grid(0)
     if not sheet.exists():
@@ -176,7 +179,18 @@ def grid_pictures(run: Path, digest: str, size: tuple[int, int]) -> Tensor | Non
     count = text.get("pictures", "")
     if text.get("snapshot") != digest or not count.isdecimal() or int(count) < 1:
         return None
-    return cut_grid(read_image(sheet), size, int(count))
+    return _cut(read_image(sheet), size, int(count))
+
+
+def _cut(sheet: Tensor, size: tuple[int, int], count: int, padding: int = 2) -> Tensor:
+    """Cut the pictures out of what `pixels.grid` laid out in about as many rows as columns: uint8 [count, 3, *size]."""
+    step_y, step_x = size[0] + padding, size[1] + padding
+    columns = math.ceil(math.sqrt(count))
+    rows = math.ceil(count / columns)
+    if tuple(sheet.shape[1:]) != (rows * step_y + padding, columns * step_x + padding):
+        raise DataError(f"a grid is {tuple(sheet.shape[1:])} px; {count} pictures of {size} px give another")
+    places = [(padding + index // columns * step_y, padding + index % columns * step_x) for index in range(count)]
+    return torch.stack([sheet[:, top : top + size[0], left : left + size[1]] for top, left in places])
 
 
 def show_baseline(images: ImageSet, run: RunFolder, options: RunOptions, *, count: int, mirror: bool) -> None:
