@@ -19,10 +19,15 @@ Moments = tuple[Tensor, Tensor]
 def takes_few_passes(x: Tensor, statistics: torch.dtype) -> bool:
     """Tell whether the functions of this file serve a map: of some pixels, on a CPU, and neither compiled nor exported.
 
-    Compilers fuse the plain expressions themselves. `statistics` is the type of the numbers that the map is scaled by.
+    Of an empty batch torch's kernel ends the process with a division by zero. Compilers fuse the plain expressions themselves. `statistics` is the type of the numbers that the map is scaled by.
     """
     on_cpu = x.device.type == "cpu" and not torch.compiler.is_compiling()
-    return on_cpu and x.shape[2] * x.shape[3] > 1 and statistics == torch.promote_types(x.dtype, torch.float32)
+    return (
+        on_cpu
+        and len(x) > 0
+        and x.shape[2] * x.shape[3] > 1
+        and statistics == torch.promote_types(x.dtype, torch.float32)
+    )
 
 
 def moments(x: Tensor) -> Moments:
