@@ -19,7 +19,8 @@ Moments = tuple[Tensor, Tensor]
 def takes_few_passes(x: Tensor, statistics: torch.dtype) -> bool:
     """Tell whether the functions of this file serve a map: of some pixels, on a CPU, and neither compiled nor exported.
 
-    Of an empty batch torch's kernel ends the process with a division by zero. Compilers fuse the plain expressions themselves. `statistics` is the type of the numbers that the map is scaled by.
+    Of an empty batch torch's kernel ends the process with a division by zero. Compilers fuse the plain expressions
+    themselves. `statistics` is the type of the numbers that the map is scaled by.
     """
     on_cpu = x.device.type == "cpu" and not torch.compiler.is_compiling()
     return (
