@@ -349,7 +349,8 @@ def test_exports_with_a_free_batch_and_free_sides(name):
     )
     for shape in ((2, 5, 4), (4, 8, 6)):
         other = inputs_of(name, shape)
-        assert distance(program.module()(*other), module(*other)) < 1e-6
+        # In float32, of values up to 8; an exported layer takes the plain way, here it may take the one of few passes.
+        assert distance(program.module()(*other), module(*other)) < 4e-6
 
 
 @pytest.mark.slow
