@@ -44,7 +44,7 @@ same: $(STAMP) ## Prove that no result changed since BASE=COMMIT
 	@test -n "$(BASE)" || { echo "BASE is empty; name the commit to compare with: make same BASE=main"; exit 1; }
 	$(BIN)/python tests/same.py $(BASE)
 
-demo: $(STAMP) ## Train the bundled faces for about ten minutes, sample, measure, report
+demo: $(STAMP) ## Train the bundled faces for a few minutes, sample, measure, report
 	$(BIN)/sase-gan train data/emoji-faces --preset demo --out $(DEMO)
 	$(BIN)/sase-gan sample $(DEMO) --seeds 0-63 --out $(DEMO)/samples
 	$(BIN)/sase-gan evaluate $(DEMO) --out $(DEMO)/evaluation
