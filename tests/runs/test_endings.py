@@ -251,7 +251,7 @@ def test_every_command_says_it_in_a_sentence(tmp_path: Path, monkeypatch: pytest
     def failing(*unused: Any, **more: Any) -> Any:
         raise NO_MEMORY[1]()
 
-    monkeypatch.setattr("sase_gan.drawing.sampling.draw_inputs", failing)
+    monkeypatch.setattr("sase_gan.drawing.recipes.draw_images", failing)
     snapshot = Path(__file__).parents[1] / "golden" / "tiny_snapshot"
     said = invoke("sample", snapshot, "--seeds", "0", "--out", tmp_path / "out", code=1)
     assert "sase-gan: the memory does not suffice for this; close other programs, or ask for fewer" in said

@@ -152,7 +152,7 @@ def test_a_close_look_shows_the_map_of_sources_and_a_click_the_training_picture(
     assert shown.count("<figure>") == 2
     assert f"In {few_pictures[index].name}" in sources.pick(trace, 0)
     for wrong in ([SIDE, 0], [-1, 0], None, "x"):
-        with refused(""):
+        with refused("."):
             sources.point(trace, wrong)
     with refused("This picture is no longer there"):
         sources.point(None, [0, 0])

@@ -270,7 +270,8 @@ def test_duplicates_and_broken_pictures_are_named(few_pictures, tmp_path):
     words = describe_survey(survey_set(tmp_path, 32, "crop"))
     assert "**1 near-duplicate pair**" in words
     assert f"again.png = {few_pictures[0].name} (exact)" in words
-    assert "**1 cannot be read and is left out: broken.png" in words
+    assert "**1 cannot be read and is left out: " in words
+    assert "broken.png" in words
 
 
 def test_uploaded_pictures_are_kept_for_the_run_alone(handlers, temporary, few_pictures, trainings):
