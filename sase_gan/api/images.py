@@ -30,8 +30,9 @@ class Origins:
     pictures: Tensor
     names: tuple[str, ...] = ()
 
-    def __getitem__(self, index: slice | list[int]) -> Origins:
-        return replace(self, sources=self.sources[index])
+    def chosen(self, indices: list[int]) -> Origins:
+        """Keep those of these images, in this order."""
+        return replace(self, sources=self.sources[indices])
 
     def save(self, folder: Path, files: Sequence[str], pixels: Tensor) -> None:
         """Write a sheet and a JSON for each of these file names."""
@@ -76,15 +77,13 @@ class Images:
         return len(self.recipes)
 
     def __getitem__(self, index: int | slice) -> Images:
-        if isinstance(index, int):
-            index = range(len(self))[index]  # a negative one counts from the end; IndexError beyond it
-            index = slice(index, index + 1)
-        origins = None if self.origins is None else self.origins[index]
-        return replace(self, pixels=self.pixels[index], recipes=self.recipes[index], origins=origins)
+        every = range(len(self))
+        # A negative one counts from the end; IndexError beyond it.
+        return self.chosen([every[index]] if isinstance(index, int) else list(every[index]))
 
     def chosen(self, indices: list[int]) -> Images:
         """Keep these images, in this order."""
-        origins = None if self.origins is None else self.origins[indices]
+        origins = None if self.origins is None else self.origins.chosen(indices)
         recipes = tuple(self.recipes[index] for index in indices)
         return replace(self, pixels=self.pixels[indices], recipes=recipes, origins=origins)
 

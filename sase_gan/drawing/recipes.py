@@ -23,6 +23,7 @@ from sase_gan.drawing.sampling import (
     check_truncation,
     draw_images,
     draw_inputs,
+    gathered,
     joined,
     parse_seeds,
     truncated,
@@ -224,11 +225,11 @@ def draw_recipes(
     """
     for recipe in recipes:
         check_truncation(recipe.truncation)
-    parts = []
-    for part in batches(recipes, batch_size, progress):
-        inputs = joined([recipe.inputs(network) for recipe in part])
-        parts.append(draw_images(network, inputs, sources=sources, control=control))
-    return torch.cat(parts)
+    drawn = (
+        draw_images(network, joined([recipe.inputs(network) for recipe in part]), sources=sources, control=control)
+        for part in batches(recipes, batch_size, progress)
+    )
+    return gathered(len(recipes), drawn)
 
 
 def walk_recipes(

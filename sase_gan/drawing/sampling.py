@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain, pairwise
 from typing import Any, Literal, NamedTuple
@@ -150,16 +150,29 @@ def sample_images(
     """
     check_truncation(truncation)
     check_seeds(seeds)
+    return gathered(
+        len(seeds),
+        (
+            draw_images(
+                network,
+                truncated(network, draw_inputs(network, part, noise=noise), truncation),
+                sources=sources,
+                shares=shares,
+            )
+            for part in batches(seeds, batch_size, progress)
+        ),
+    )
+
+
+def gathered(count: int, parts: Iterable[Tensor]) -> Tensor:
+    """Put parts of `count` pictures, at least one, to their places as they come; `torch.cat` holds them all twice."""
     images: Tensor | None = None
     done = 0
-    for part in batches(seeds, batch_size, progress):
-        inputs = truncated(network, draw_inputs(network, part, noise=noise), truncation)
-        drawn = draw_images(network, inputs, sources=sources, shares=shares)
-        # Batches go to their place at once: joined at the end, they would take twice the memory.
-        images = drawn.new_empty(len(seeds), *drawn.shape[1:]) if images is None else images
-        images[done : done + len(drawn)] = drawn
-        done += len(drawn)
-    assert images is not None  # there is a seed
+    for part in parts:
+        images = part.new_empty(count, *part.shape[1:]) if images is None else images
+        images[done : done + len(part)] = part
+        done += len(part)
+    assert images is not None
     return images
 
 
@@ -222,11 +235,14 @@ def draw_latents(
     network: Network, z: Tensor, noise: Sequence[Tensor] | None, *, batch_size: int = 8, finish: bool = True
 ) -> Tensor:
     """Draw latents, all with the noise maps of one picture, as uint8 `[n, 3, height, width]`."""
-    parts = []
-    for part in batches(z, batch_size):
-        shared = None if noise is None else [maps[:1].expand(len(part), -1, -1, -1) for maps in noise]
-        parts.append(draw_images(network, Inputs(part, shared), finish=finish))
-    return torch.cat(parts)
+
+    def shared(count: int) -> list[Tensor] | None:
+        return None if noise is None else [maps[:1].expand(count, -1, -1, -1) for maps in noise]
+
+    return gathered(
+        len(z),
+        (draw_images(network, Inputs(part, shared(len(part))), finish=finish) for part in batches(z, batch_size)),
+    )
 
 
 def latent_walk(

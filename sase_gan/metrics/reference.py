@@ -15,7 +15,7 @@ from sase_gan.metrics.bootstrap import Interval
 from sase_gan.metrics.catalogue import SPACES, Space
 from sase_gan.metrics.extractors import Extractor, build_extractor
 from sase_gan.metrics.feature_store import FeatureStore
-from sase_gan.metrics.originality import CopyReference
+from sase_gan.metrics.originality import CopyReference, Nearest
 from sase_gan.metrics.regions import RegionReference
 from sase_gan.progress import Progress, named
 
@@ -147,6 +147,12 @@ class PreparedReference:
             mirrored = self.describe(self.pictures, extractor, [shifts], mirrored=True, what="mirrored real pictures")
             self._copying[space] = CopyReference(own[plain], own[shifts], mirrored[shifts])
         return self._copying[space]
+
+    def nearest(self, pictures: PictureSet, space: Space) -> Nearest:
+        """Find the nearest reals of pictures in a space of the copying check, in the pictures' order."""
+        extractor, plain, _ = LAYERS_OF_SPACES[space]
+        rows = self.describe(pictures, extractor, [plain], keep=False)[plain]
+        return self.copying(space).nearest(rows)
 
     @cached_property
     def regions(self) -> RegionReference:

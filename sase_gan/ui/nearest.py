@@ -8,9 +8,8 @@ from functools import cached_property
 import torch
 
 from sase_gan.metrics.catalogue import SPACES, Space
-from sase_gan.metrics.extractors import pixel_descriptor, thumbnails
 from sase_gan.metrics.originality import CopyReference
-from sase_gan.metrics.reference import PreparedReference
+from sase_gan.metrics.reference import PictureSet, PreparedReference
 
 
 @dataclass(frozen=True)
@@ -46,19 +45,13 @@ class TrainingPictures:
     def _prepared(self) -> PreparedReference:
         return PreparedReference(self.images, self.names)
 
-    def _describe(self, image: torch.Tensor, space: Space) -> torch.Tensor:
-        if space == "pixels":
-            return pixel_descriptor(thumbnails(image[None]))
-        with torch.inference_mode():
-            return self._prepared.extractor("efflite0").describe(image[None], ("mid",))["mid"].clone()
-
     def nearest(self, image: torch.Tensor) -> list[Neighbour]:
         """The two nearest in each of the copying check's spaces, without repetitions, the nearest first."""
         found: dict[int, Neighbour] = {}
         pictures = self._prepared.pictures
         for space in SPACES:
             reference: CopyReference = self._prepared.copying(space)
-            result = reference.nearest(self._describe(image, space))
+            result = self._prepared.nearest(PictureSet(image[None]), space)
             usual = reference.own_nearest.median().item()
             for index, distance, mirrored in (
                 (int(result.first[0]), result.distance[0].item(), bool(result.mirrored[0])),
