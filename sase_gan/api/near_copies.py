@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from sase_gan.api.images import Images
-from sase_gan.datasets.images import load_image_set
+from sase_gan.datasets.images import load_as_trained
 from sase_gan.errors import DataError
 from sase_gan.metrics.catalogue import SPACES
-from sase_gan.metrics.reference import LAYERS_OF_SPACES, PictureSet, PreparedReference
+from sase_gan.metrics.reference import PictureSet, PreparedReference
 
 
-def part_near_copies(images: Images, pictures: Path | str) -> tuple[Images, Images]:
+def part_near_copies(
+    images: Images, pictures: Path | str, facts: Mapping[str, Any] | None = None
+) -> tuple[Images, Images]:
     """Part images into those that are apart from a folder's pictures, and those suspiciously near to one of them.
 
     Near is what the copying check calls so: nearer to a picture, its mirror image or a small shift of either than
@@ -22,12 +26,13 @@ def part_near_copies(images: Images, pictures: Path | str) -> tuple[Images, Imag
 
     Args:
         pictures: folder or zip of the training pictures, of the images' size, or larger.
+        facts: what the model's snapshot says of them, such as how they became square; see `load_as_trained`.
 
     Raises:
         DataError: for pictures that cannot be read, or fewer than two, of which none has a nearest other one.
     """
     height, width = images.pixels.shape[-2:]
-    reals = load_image_set(pictures, image_size=height if height == width else None)
+    reals = load_as_trained(pictures, height if height == width else None, facts or {})
     if len(reals) < 2:
         raise DataError(f"{pictures} holds one picture; near is told by how near pictures are to each other: name two")
     near = suspiciously_near(images.pixels, reals.images)
@@ -43,8 +48,5 @@ def suspiciously_near(generated: Tensor, reals: Tensor) -> Tensor:
     reference, drawn = PreparedReference(reals), PictureSet(generated)
     near = torch.zeros(len(generated), dtype=torch.bool)
     for space in SPACES:
-        extractor, plain, _ = LAYERS_OF_SPACES[space]
-        rows = reference.describe(drawn, extractor, [plain])[plain]
-        copying = reference.copying(space)
-        near[drawn.order] |= copying.nearest(rows).distance < copying.limit
+        near[drawn.order] |= reference.nearest(drawn, space).distance < reference.copying(space).limit
     return near

@@ -99,18 +99,20 @@ def sample(
     options |= {"variety": variety, "sources": sources}
     images = draw(source, seeds, size=wanted or ((height, width) if width or height else None), **options)
     if apart_from is not None:
-        images = _apart(images, apart_from)
+        images = _apart(images, apart_from, source)
     images.save(out, grid_only=grid_only)
     tell_others(out, images.text.get("snapshot"))
     typer.echo(f"{len(images)} pictures of {images.model} in {out}")
 
 
-def _apart(images: "Images", pictures: Path) -> "Images":
+def _apart(images: "Images", pictures: Path, source: str) -> "Images":
     from sase_gan.api.images import listed
+    from sase_gan.api.models import find_snapshot
     from sase_gan.api.near_copies import part_near_copies
     from sase_gan.errors import DataError
+    from sase_gan.networks.load import training_facts
 
-    apart, near = part_near_copies(images, pictures)
+    apart, near = part_near_copies(images, pictures, training_facts(find_snapshot(source)))
     if not len(apart):
         raise DataError(
             f"all {len(images)} pictures are suspiciously near to one of {pictures}; draw others with --seeds, or "

@@ -6,10 +6,11 @@ import io
 import os
 import re
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,8 +20,8 @@ from sase_gan.datasets.notes import ImageSetNotes, Loaded, make_notes
 from sase_gan.datasets.sources import ImageSource, open_images
 from sase_gan.errors import DataError, UsageError
 from sase_gan.files import write_atomically
-from sase_gan.fits import Fit
-from sase_gan.pixels import WHITE, Colour, to_pillow, to_tensor
+from sase_gan.fits import Fit, checked_fit
+from sase_gan.pixels import WHITE, Colour, parse_colour, to_pillow, to_tensor
 from sase_gan.progress import Count
 from sase_gan.resizing import at_size
 from sase_gan.seeds import generator
@@ -91,6 +92,23 @@ def load_image_set(
         raise DataError(found.broken[0] + (more if len(found.broken) > 1 else ""))
     assert found.images is not None
     return found.images
+
+
+def load_as_trained(path: Path | str, image_size: int | None, facts: Mapping[str, Any]) -> ImageSet:
+    """Read pictures as a training read them.
+
+    Args:
+        facts: what a snapshot says of its training pictures: `fit` and `background`, of others and older ones nothing.
+
+    Raises:
+        DataError, UsageError: as of `load_image_set`, and for a fit or a colour that is unknown.
+    """
+    return load_image_set(
+        path,
+        image_size=image_size,
+        fit=checked_fit(str(facts.get("fit") or "crop")),
+        background=parse_colour(str(facts.get("background") or "white")),
+    )
 
 
 def survey(

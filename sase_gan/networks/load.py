@@ -1,6 +1,7 @@
 """Opening a synthesis snapshot as the right class."""
 
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -56,8 +57,17 @@ def mirrors_served(folder: Path | str) -> bool:
     Raises:
         DataError: as `load_network`.
     """
-    provenance = read_header(Path(folder) / WEIGHTS_FILE)["provenance"]
-    return bool((provenance.get("data") or {}).get("mirror"))
+    return bool(training_facts(folder).get("mirror"))
+
+
+def training_facts(folder: Path | str) -> dict[str, Any]:
+    """Read what a snapshot says of its training pictures: their number, how they became square, and the like.
+
+    Raises:
+        DataError: for a file that is no snapshot.
+    """
+    data: dict[str, Any] | None = read_header(Path(folder) / WEIGHTS_FILE)["provenance"].get("data")
+    return data or {}
 
 
 def own_picture(network: Pyramid | Recombiner) -> Tensor:

@@ -17,7 +17,7 @@ import torch
 import yaml
 from torch import Tensor
 
-from sase_gan.datasets.images import load_image_set, split_holdout
+from sase_gan.datasets.images import load_as_trained, split_holdout
 from sase_gan.datasets.sources import bundled_data
 from sase_gan.errors import DataError, SaseGanError, UsageError
 from sase_gan.networks.generator import Generator
@@ -194,8 +194,7 @@ def _load_training_pictures(model: OpenModel) -> tuple[Tensor, tuple[str, ...]]:
     if isinstance(model.network, Recombiner):
         return model.network.pictures.cpu(), picture_names(model.network)
     path, config = pictures_of(model)
-    size, fit = model.network.config.image_size, model.data.get("fit", "crop")
-    images = load_image_set(path, image_size=size, fit=fit)
+    images = load_as_trained(path, model.network.config.image_size, model.data)
     if share := config.get("data", {}).get("holdout", 0):
         images, _ = split_holdout(images, share, config.get("seed", 0))
     if model.data.get("digest") not in (None, images.digest):

@@ -54,6 +54,16 @@ def test_images_are_parted_in_their_order_with_their_names(faces, tmp_path):
     assert torch.equal(near.pixels, images.pixels[[1, 3]])
 
 
+def test_pictures_are_read_as_the_model_read_them(faces, tmp_path):
+    wide = torch.cat([faces[:20], faces[20:40]], 3)
+    for index, picture in enumerate(wide):
+        to_pillow(picture).save(tmp_path / f"{index}.png")
+    padded = load_image_set(tmp_path, image_size=64, fit="pad", background=(0, 0, 0)).images[:3]
+    images = Images(padded, tuple(map(Recipe, range(3))), {})
+    assert len(part_near_copies(images, tmp_path, {"fit": "pad", "background": "black"})[1]) == 3
+    assert len(part_near_copies(images, tmp_path)[1]) == 0
+
+
 def test_one_picture_says_nothing_of_what_is_near(faces, tmp_path):
     to_pillow(faces[0]).save(tmp_path / "0.png")
     with pytest.raises(DataError, match="holds one picture"):
