@@ -25,7 +25,8 @@ def freed_memory_kept() -> Iterator[bool]:
     By default the GNU C library asks the system for every block of more than 32 MiB anew, and the system hands it over
     page by page, zeroed: at 256 px that takes five times as long as adding two maps. Yields whether anything was
     changed: not for another C library, and not where the user has set `MALLOC_...` variables. Blocks may lie within
-    each other, and in several threads.
+    each other, and in several threads. Only what the main thread allocates is kept: the library gives other threads,
+    and the main thread after it once ran out of memory, arenas that hold no block of more than 32 MiB.
     """
     global _blocks
     library = _settable_library()
