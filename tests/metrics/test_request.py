@@ -34,12 +34,10 @@ def test_inception_by_name_is_an_error_without_its_file() -> None:
 
 
 def test_fastgans_inception_belongs_to_its_protocol() -> None:
-    for words in (
-        {"names": ["fid_fastgan"]},
-        {"protocol": named_protocol("quick").changed(extractors=("inception-fastgan",))},
-    ):
+    quick = named_protocol("quick")
+    for protocol, names in ((quick, ["fid_fastgan"]), (quick.changed(extractors=("inception-fastgan",)), None)):
         with pytest.raises(UsageError, match="--protocol fid_fastgan"):
-            resolve(**{"protocol": named_protocol("quick"), **words})
+            resolve(protocol, names)
     protocol = named_protocol("fid_fastgan")
     assert protocol.num_fakes % 16 == 0
     request = resolve(protocol, skip_missing=True)
