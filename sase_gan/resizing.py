@@ -91,8 +91,9 @@ def at_size(picture: Tensor, size: Sequence[int], factor: float | None = None) -
     With a factor on its grid, and truncated to bytes instead of rounded, as released; a millionth is forgiven.
     """
     if factor is not None:
-        levels = resize_by_factor(picture[None].double(), size, factor)
-        return (levels + 1e-6).clamp(0, 255).to(torch.uint8)[0]
+        # One channel at a time: a photograph in float64 is large.
+        levels = [resize_by_factor(channel[None, None].double(), size, factor)[0, 0] for channel in picture]
+        return (torch.stack(levels) + 1e-6).clamp(0, 255).to(torch.uint8)
     if tuple(picture.shape[1:]) == tuple(size):
         return picture
     return resize(picture[None].float(), size).round().clamp(0, 255).to(torch.uint8)[0]

@@ -7,7 +7,8 @@ Deviations, each a switch of `PyramidConfig` (the preset `paper` sets them as re
 * `statistics="instance"`: every sample is normalised by itself. Running statistics of a batch of one picture do not
   describe a sample, and with them a sample would depend on its batch.
 * `norm="attentive"`: the release has batch normalisation.
-* `resize="bicubic"`: the release rounds pictures to bytes between stages, which stops gradients.
+* `resize="bicubic"`: the release truncates pictures to bytes between stages, which stops gradients, and lays the grid
+  by the factor between stages (`factor`) instead of by their sizes.
 * `finished_stages=2`: what a sample looks like at the last two sizes is drawn again out of patches of the training
   picture (`drawing.finish`).
 The gate follows its target's size at run time, so any output size and any aspect ratio can be drawn.
