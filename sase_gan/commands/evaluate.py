@@ -26,7 +26,7 @@ def evaluate(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the report. [default: evaluation-NAME]")] = None,
     protocol: Annotated[
-        str, typer.Option(help="quick, standard, paper-5k or clean; other settings make it custom.")
+        str, typer.Option(help="quick, standard, paper-5k, clean or fid_fastgan; other settings make it custom.")
     ] = "quick",
     count: Annotated[int | None, typer.Option(min=1, help="Pictures to generate, or to read at most.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="First seed of generated pictures.")] = 1_000_000,

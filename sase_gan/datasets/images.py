@@ -202,9 +202,9 @@ def open_picture(path: Path | str, *, background: Colour = WHITE) -> ImageSet:
     return load_image_set(source, image_size=None)
 
 
-def fitted(picture: ImageSet, size: tuple[int, int]) -> ImageSet:
-    """Bring the set's one picture to (height, width), with the digest of that."""
-    images = at_size(picture.images[0], size)[None]
+def fitted(picture: ImageSet, size: tuple[int, int], factor: float | None = None) -> ImageSet:
+    """Bring the set's one picture to (height, width), as `resizing.at_size` does, with the digest of that."""
+    images = at_size(picture.images[0], size, factor)[None]
     return dataclasses.replace(picture, images=images, digest=pixel_digest(images))
 
 

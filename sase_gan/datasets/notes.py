@@ -138,7 +138,7 @@ def losses_in_words(notes: ImageSetNotes, count: int) -> list[str]:
     if notes.squashed:
         lines.append(
             f"squashed: {_counted(len(notes.squashed), 'picture')} not square, which a generator learns distorted "
-            f"({_some(notes.squashed)}); --fit crop or pad keeps the proportions"
+            f"({_some(notes.squashed)})"
         )
     if notes.deep and notes.white < FULL_WHITE:
         lines.append(

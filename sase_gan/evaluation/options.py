@@ -12,6 +12,7 @@ from typing import Any
 import torch
 import yaml
 
+from sase_gan.drawing.training_mode import BATCH, SCORED_SIDE
 from sase_gan.errors import DataError, UsageError
 from sase_gan.fits import Fit, checked_fit
 from sase_gan.hardware import choose_hardware
@@ -95,7 +96,12 @@ class Plan:
     @property
     def fit(self) -> Fit:
         """How pictures become square."""
-        return checked_fit(self.options.fit)
+        return "squash" if self.as_fastgan else checked_fit(self.options.fit)
+
+    @property
+    def as_fastgan(self) -> bool:
+        """Whether pictures are drawn and brought to size as FastGAN's evaluation does."""
+        return self.protocol.pipeline == "fastgan"
 
 
 def resolve(options: EvaluationOptions) -> Plan:
@@ -111,7 +117,7 @@ def resolve(options: EvaluationOptions) -> Plan:
     plan = _plan(completed, protocol, request, _command(options), run)
     # A run names its own pictures, so it is known what its network learned from.
     trained = run is not None and options.real is None and network_class(completed.source) is not Recombiner
-    plan = dataclasses.replace(plan, recombine=options.baseline and trained)
+    plan = dataclasses.replace(plan, recombine=options.baseline and trained and not plan.as_fastgan)
     if plan.of_one_picture and options.count is None:
         plan = dataclasses.replace(plan, protocol=protocol.changed(num_fakes=PICTURES_OF_ONE))
     if completed.real is None and not plan.of_one_picture:
@@ -129,6 +135,8 @@ def resolve_pairs(options: EvaluationOptions) -> Plan:
     protocol, request = _checked(options)
     if options.real is None:
         raise UsageError("--pairs needs --real FOLDER with a real picture for each scene.")
+    if protocol.pipeline == "fastgan":
+        raise UsageError("--pairs scores pictures one by one, --protocol fid_fastgan a set; leave one of them out.")
     return _plan(options, protocol, request, f"{_command(options)} --pairs")
 
 
@@ -139,9 +147,12 @@ def settle_figures(options: EvaluationOptions) -> tuple[Protocol, Request]:
         UsageError: unknown names.
         WeightsError: what was asked for needs files that are missing.
     """
-    protocol = named_protocol(options.protocol).changed(
-        num_fakes=options.count, extractors=options.extractors, truncation=options.truncation
-    )
+    protocol, count = named_protocol(options.protocol), options.count
+    if protocol.pipeline == "fastgan" and count is not None:
+        if count < BATCH:
+            raise UsageError(f"count is {count}; fid_fastgan draws whole batches of {BATCH}, so at least {BATCH}.")
+        count = count // BATCH * BATCH
+    protocol = protocol.changed(num_fakes=count, extractors=options.extractors, truncation=options.truncation)
     request = resolve_request(
         protocol,
         options.metrics,
@@ -154,6 +165,8 @@ def settle_figures(options: EvaluationOptions) -> tuple[Protocol, Request]:
 
 def _checked(options: EvaluationOptions) -> tuple[Protocol, Request]:
     checked_fit(options.fit)
+    if options.image_size is not None and named_protocol(options.protocol).pipeline == "fastgan":
+        raise UsageError(f"image_size is {options.image_size}; fid_fastgan scores at {SCORED_SIDE} px: leave it out.")
     if not options.source.exists():
         raise DataError(f"{options.source} does not exist; give a folder or zip of pictures, a snapshot or a run.")
     return settle_figures(options)

@@ -19,10 +19,12 @@ from sase_gan.datasets.images import ImageSet, load_image_set, split_holdout
 from sase_gan.datasets.notes import losses_in_words
 from sase_gan.datasets.sources import ImageSource, open_images
 from sase_gan.drawing.sampling import latent_walk, sample_images
+from sase_gan.drawing.training_mode import SCORED_SIDE, sample_in_training_mode
 from sase_gan.errors import DataError, UsageError
 from sase_gan.evaluation.options import Plan
 from sase_gan.evaluation.recombination import origins_of, recombination_facts, with_maps
 from sase_gan.metrics.records import DataPart, FakesPart, ModelPart
+from sase_gan.metrics.request import NOISE_IN_TRAINING_MODE
 from sase_gan.networks.load import load_network, own_picture
 from sase_gan.progress import Count, Progress, named
 from sase_gan.recombination.model import Recombiner
@@ -86,7 +88,8 @@ def generated_pictures(plan: Plan, progress: Progress | None = None) -> Generate
         return _draw(plan, progress)
     path, count = plan.options.source, plan.protocol.num_fakes
     found = open_images(path, background=plan.background, drawn=True)
-    image_size, notes = _settled_size(found, count, path, plan.options.image_size)
+    asked = SCORED_SIDE if plan.as_fastgan else plan.options.image_size
+    image_size, notes = _settled_size(found, count, path, asked)
     told = named(progress, "reading generated pictures")
     images = load_image_set(found, image_size=image_size, fit=plan.fit, max_images=count, progress=told)
     if len(found) > count:
@@ -111,9 +114,12 @@ def _draw(plan: Plan, progress: Progress | None) -> GeneratedPictures:
     shares: list[Tensor] | None = None
     if isinstance(network, Recombiner):
         sources, shares = [], []
-    images = sample_images(
-        network, seeds, truncation=protocol.truncation, progress=told, sources=sources, shares=shares
-    )
+    if plan.as_fastgan:
+        images = sample_in_training_mode(network, seeds, truncation=protocol.truncation, progress=told)
+    else:
+        images = sample_images(
+            network, seeds, truncation=protocol.truncation, progress=told, sources=sources, shares=shares
+        )
     model, maps = _model_facts(plan, network), None
     if sources and shares:
         training, where = network.pictures.cpu(), torch.cat(sources)
@@ -123,7 +129,7 @@ def _draw(plan: Plan, progress: Progress | None) -> GeneratedPictures:
     truncated = walks = learned_from = None
     if plan.of_one_picture:
         learned_from = _own_picture(network)
-    else:
+    elif not plan.as_fastgan:
         if protocol.truncation > TRUNCATION_SHOWN:
             truncated = sample_images(network, seeds[:TRUNCATED_PICTURES], truncation=TRUNCATION_SHOWN)
         if plan.request.wants_group("smoothness"):
@@ -158,7 +164,7 @@ def _model_facts(plan: Plan, network: Any) -> ModelPart:
         averaged=provenance.get("averaged"),
         truncation=plan.protocol.truncation,
         seed=plan.options.seed,
-        noise=plan.protocol.noise,
+        noise=NOISE_IN_TRAINING_MODE if plan.as_fastgan else plan.protocol.noise,
         extractor_used_in_training=provenance.get("extractor_used_in_training"),
         taught_by=provenance.get("taught_by"),
         parameters=sum(parameter.numel() for parameter in network.parameters()),

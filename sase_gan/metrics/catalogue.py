@@ -57,6 +57,7 @@ NETWORKS: Mapping[str, FeatureNetwork] = {
     "efflite0": FeatureNetwork("EfficientNet-Lite0", "_efflite0"),
     "inception": FeatureNetwork("Inception v3", ""),
     "inception-clean": FeatureNetwork("Inception v3, clean resize", "_clean"),
+    "inception-fastgan": FeatureNetwork("Inception v3, FastGAN's evaluation", "_fastgan"),
     "inception-tv": FeatureNetwork("Inception v3, torchvision", "_tv"),
     "vgg16": FeatureNetwork("VGG16", "_vgg16"),
     "dinov2": FeatureNetwork("DINOv2", "_dinov2"),
@@ -118,8 +119,8 @@ METRICS: tuple[Metric, ...] = (
     Metric("fd", "distribution", "distance", "Fréchet distance", "lower",
         "Distance between Gaussians fitted to the two sets; read it beside the reference level, because it grows with "
         "fewer pictures. Copies get the best values.",
-        networks=(*NETWORKS_OF_SETS, "inception-clean"), literature=("fid", "FID"), in_training=("FD", ".1f"),
-        in_ladder="FD"),
+        networks=(*NETWORKS_OF_SETS, "inception-clean", "inception-fastgan"), literature=("fid", "FID"),
+        in_training=("FD", ".1f"), in_ladder="FD"),
     Metric("fd_reference", "distribution", "distance", "Reference level: halves of the real pictures", None,
         "What two random halves of your own pictures score against each other. Not a floor: lower is possible, and "
         "with few pictures often means copying.",

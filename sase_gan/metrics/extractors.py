@@ -29,10 +29,14 @@ WEIGHTS_OF = {
     "efflite0": "efflite0",
     "inception": "inception",
     "inception-clean": "inception",
+    "inception-fastgan": "inception",
     "vgg16": "lpips-vgg",
     "dinov2": "dinov2",
 }
 """Extractors that can be asked for, and the file that each needs."""
+
+POOLED_ONLY = ("inception-clean", "inception-fastgan")
+"""Ways of preparing pictures for Inception for the sake of a distance's value; everything else is measured without."""
 
 THUMBNAIL_SIDE = 32
 # Steps of the grids that are shifted: a 28th of the picture's side in "mid", a 32nd in "pixels", along and across.
@@ -121,6 +125,7 @@ class LibraryExtractor:
         self.resize = {
             "inception": "tf1-bilinear-299",
             "inception-clean": "pil-bicubic-299-float",
+            "inception-fastgan": "pil-bilinear-256-bytes-bilinear-299",
             "vgg16": "tf1-bilinear-224",
         }[name]
         self.pooled_layer = "fc2_relu" if name == "vgg16" else "2048"
@@ -141,6 +146,8 @@ class LibraryExtractor:
         images = images.to(self._device)
         if self.name == "inception-clean":
             return {"2048": clean_inception_features(self.network, images)}
+        if self.name == "inception-fastgan":
+            return {"2048": fastgan_inception_features(self.network, images)}
         found = zip(self.network.features_list, self.network(images), strict=True)
         return {layer: rows for layer, rows in found if layer in layers}
 
@@ -159,7 +166,19 @@ def clean_inception_features(network: Any, images: Tensor) -> Tensor:
     uint8 only.
     """
     x = torch.stack([_pillow_resize(image, 299) for image in images.cpu()]).to(images.device)
-    x = (x - 128) / 128
+    return _pooled((x - 128) / 128, network)
+
+
+def fastgan_inception_features(network: Any, images: Tensor) -> Tensor:
+    """Inception's 2048 features as FastGAN's evaluation takes them of bytes at 256 px: [B, 2048].
+
+    Pictures in [-1, 1] go to 299 x 299 bilinearly, half a pixel from the border, without antialiasing.
+    """
+    x = F.interpolate(images.float() / 127.5 - 1, size=(299, 299), mode="bilinear", align_corners=False)
+    return _pooled(x, network)
+
+
+def _pooled(x: Tensor, network: Any) -> Tensor:
     for stage in _INCEPTION_STAGES:
         x = getattr(network, stage)(x)
     return x.flatten(1).float()
@@ -220,7 +239,7 @@ def build_extractor(name: str, weights_dir: Path | str | None = None, device: to
     match name:
         case "efflite0":
             return EffLite0Extractor(device)
-        case "inception" | "inception-clean" | "vgg16":
+        case "inception" | "inception-clean" | "inception-fastgan" | "vgg16":
             return LibraryExtractor(name, weights_dir, device)
         case "dinov2":
             return DinoV2Extractor(weights_dir, device)

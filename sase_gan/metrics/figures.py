@@ -59,7 +59,7 @@ class Figure:
     @property
     def _literature(self) -> tuple[str, str] | None:
         """The literature's name and title, where they hold."""
-        return self.metric.literature if self.network in ("inception", "inception-clean") else None
+        return self.metric.literature if self.network in ("inception", "inception-clean", "inception-fastgan") else None
 
     @property
     def place(self) -> tuple[int, int, bool, bool, int, str]:

@@ -21,6 +21,7 @@ import sase_gan
 from sase_gan.errors import DataError
 from sase_gan.features.lpips import LpipsNetwork, lpips_network
 from sase_gan.metrics.book import NotApplicable, RecordBook, Setting
+from sase_gan.metrics.extractors import POOLED_ONLY
 from sase_gan.metrics.figures import Figure
 from sase_gan.metrics.records import (
     PATCHWORK,
@@ -37,7 +38,7 @@ from sase_gan.metrics.records import (
 )
 from sase_gan.metrics.reference import PictureSet, PreparedReference
 from sase_gan.metrics.region_search import Explained
-from sase_gan.metrics.request import LPIPS_NET, Protocol, Request, resolve
+from sase_gan.metrics.request import LPIPS_NET, NOISE_IN_TRAINING_MODE, Protocol, Request, resolve
 from sase_gan.metrics.verdicts import Verdict
 
 logger = logging.getLogger(__name__)
@@ -186,7 +187,7 @@ class Measurement:
         for name in self.request.extractors:
             network = self.reference.extractor(name)
             layers[name] = [network.pooled_layer]
-            if network.logits_layer and name != "inception-clean":
+            if network.logits_layer and name not in POOLED_ONLY:
                 layers[name].append(network.logits_layer)
             if name == "efflite0":
                 layers[name].append("mid")
@@ -288,6 +289,11 @@ def _versions() -> dict[str, str | None]:
 
 
 def _truncation(model: ModelPart | None) -> float | str | None:
-    """Tell the truncation apart from that of version 0.1, which multiplied latents and drew less typical pictures."""
+    """Tell the truncation apart from that of version 0.1, which multiplied latents and drew less typical pictures.
+
+    And pictures drawn in training mode from those drawn one by one.
+    """
     truncation = model.truncation if model else None
+    if model is not None and model.noise == NOISE_IN_TRAINING_MODE:
+        return f"{truncation} in training mode"
     return truncation if truncation in (None, 1.0) else f"{truncation} of the first map"

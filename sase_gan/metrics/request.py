@@ -21,7 +21,9 @@ from sase_gan.metrics.figures import Figure, known_figures
 logger = logging.getLogger(__name__)
 
 LPIPS_NET: LpipsNet = "alex"
-ProtocolName = Literal["quick", "standard", "paper-5k", "clean", "custom"]
+NOISE_IN_TRAINING_MODE = "random, in training mode"
+"""How a record calls the noise of pictures that are drawn by a generator in training mode."""
+ProtocolName = Literal["quick", "standard", "paper-5k", "clean", "fid_fastgan", "custom"]
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class Protocol:
         precision_neighbours: k of precision and recall.
         density_neighbours: k of density and coverage.
         reference_splits: random halves of the reals for the reference level.
+        pipeline: "fastgan" draws in training mode and brings both sets to size as `drawing.training_mode` says.
         changed_from: of a custom protocol, the named one whose other settings it has.
     """
 
@@ -50,6 +53,7 @@ class Protocol:
     density_neighbours: int = 5
     bootstrap_draws: int = 200
     reference_splits: int = 10
+    pipeline: Literal["own", "fastgan"] = "own"
     changed_from: str | None = None
 
     def changed(self, **settings: Any) -> "Protocol":
@@ -61,7 +65,10 @@ class Protocol:
 
     def to_record(self) -> dict[str, Any]:
         """Write the settings as JSON values."""
-        return {**dataclasses.asdict(self), "extractors": list(self.extractors)}
+        values = {**dataclasses.asdict(self), "extractors": list(self.extractors)}
+        if self.pipeline == "own":  # records from before there was another
+            del values["pipeline"]
+        return values
 
 
 PROTOCOLS: Mapping[str, Protocol] = {
@@ -72,6 +79,8 @@ PROTOCOLS: Mapping[str, Protocol] = {
         # The resize of the released scripts of the low-shot papers is TensorFlow 1's bilinear one, torch-fidelity's.
         Protocol("paper-5k", num_fakes=5000, extractors=("inception", "efflite0")),
         Protocol("clean", num_fakes=5000, extractors=("inception-clean", "efflite0")),
+        # 5,000 in whole batches of 16.
+        Protocol("fid_fastgan", num_fakes=4992, extractors=("inception-fastgan",), pipeline="fastgan"),
     )
 }
 
@@ -141,6 +150,8 @@ def resolve(
             f"figures such as kid_efflite0, fid, copy_share or lpips_diversity."
         )
     wanted, optional = _extractors(protocol, names)
+    if "inception-fastgan" in wanted and protocol.pipeline != "fastgan":
+        raise UsageError("inception-fastgan serves fid_fastgan alone; ask for it with --protocol fid_fastgan.")
     needed = {WEIGHTS_OF[name]: name for name in wanted}
     if any(figure.metric.needs == "lpips" for figure in _named(names or ())):
         needed[f"lpips-{LPIPS_NET}"] = "lpips"

@@ -11,6 +11,7 @@ from sase_gan.metrics import fidelity, patches
 from sase_gan.metrics.book import Level, Setting
 from sase_gan.metrics.bootstrap import Interval, mean_interval
 from sase_gan.metrics.catalogue import FEWEST_FOR_KID
+from sase_gan.metrics.extractors import POOLED_ONLY
 from sase_gan.metrics.figures import Figure, figure, figures_on
 from sase_gan.metrics.measuring import Measurement
 
@@ -22,9 +23,10 @@ def measure_distribution(work: Measurement) -> None:
             work.skip(missing, extractor)
     for extractor in work.request.extractors:
         pooled = _OnLayer(work, extractor, work.reference.extractor(extractor).pooled_layer)
-        pooled.kernel("kid")
+        if extractor != "inception-fastgan":
+            pooled.kernel("kid")
         pooled.frechet("fd", "fd_reference")
-        if extractor == "inception-clean":
+        if extractor in POOLED_ONLY:
             continue
         pooled.memorisation()
         pooled.precision_recall()

@@ -7,7 +7,8 @@ Deviations, each a switch of `PyramidConfig` (the preset `paper` sets them as re
 * `statistics="instance"`: every sample is normalised by itself. Running statistics of a batch of one picture do not
   describe a sample, and with them a sample would depend on its batch.
 * `norm="attentive"`: the release has batch normalisation.
-* `resize="bicubic"`: the release rounds pictures to bytes between stages, which stops gradients.
+* `resize="bicubic"`: the release truncates pictures to bytes between stages, which stops gradients, and lays the grid
+  by the factor between stages (`factor`) instead of by their sizes.
 * `finished_stages=2`: what a sample looks like at the last two sizes is drawn again out of patches of the training
   picture (`drawing.finish`).
 The gate follows its target's size at run time, so any output size and any aspect ratio can be drawn.
@@ -28,7 +29,7 @@ from sase_gan.errors import UsageError
 from sase_gan.networks.parts import norm_factory
 from sase_gan.networks.pyramid_sizes import Size
 from sase_gan.networks.pyramid_stages import PyramidStage
-from sase_gan.resizing import Padding, resize
+from sase_gan.resizing import Padding, resize, resize_by_factor
 from sase_gan.seeds import generator as random_generator
 from sase_gan.snapshot import SnapshotMixin
 
@@ -53,6 +54,9 @@ class PyramidConfig(FrozenRecord):
     num_components: int = Field(10, ge=1, le=1024, description="affine maps of attentive normalization")
     statistics: Literal["instance", "running"] = Field("instance", description="of norms; released: running")
     resize: Literal["bicubic", "bytes"] = Field("bicubic", description="between stages; released: through bytes")
+    factor: float | None = Field(
+        None, ge=0.5, le=1, description="of sizes, which the grid of resizing by bytes follows: from the picture"
+    )
     padding: Padding = Field("zero", description="of every stage's input")
     finished_stages: int = Field(
         2, ge=0, le=64, description="finest stages drawn again out of the picture's patches; 0: none"
@@ -209,7 +213,11 @@ class Pyramid(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-genera
         """Bring what a stage handed on to the size of the next one."""
         if self.config.resize == "bytes":
             levels = ((carried.detach() + 1) * 127.5).clamp(0, 255).floor()
-            return resize(levels / 127.5 - 1, size, padding).clamp(-1, 1)
+            truncated, factor = levels / 127.5 - 1, self.config.factor
+            # The grid of a factor does not close, as a tile must.
+            if factor is None or padding == "circular":
+                return resize(truncated, size, padding).clamp(-1, 1)
+            return resize_by_factor(truncated, size, 1 / factor).clamp(-1, 1)
         return resize(carried, size, padding)
 
     def fixed_noise(self) -> list[Tensor | None]:

@@ -150,6 +150,6 @@ class PlainOneShotModule(OneShotModule):
     def _judge(self, fake: Tensor) -> tuple[Tensor, Tensor]:
         return self.discriminator(self._real), self.discriminator(fake)
 
-    def _generator_step(self, drawn: Tensor, source: torch.Generator) -> None:
-        super()._generator_step(drawn, source)
+    def _generator_step(self, drawn: Tensor, source: torch.Generator, own: Tensor | None) -> None:
+        super()._generator_step(drawn, source, own)
         self.discriminator.zero_grad(set_to_none=True)

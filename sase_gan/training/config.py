@@ -192,6 +192,9 @@ class OneShotLossSection(FrozenRecord):
     patches: float = Field(10.0, ge=0, description="weight of the sliced distance of patches of a drawn picture")
     fixed_latent: bool = Field(True, description="one latent draws the picture; released: redrawn in every iteration")
     noise: float = Field(1.0, ge=0, description="strength of a stage's noise, times the error of the stage before")
+    shared_noise: bool = Field(
+        False, description="the newest stage's noise is drawn once an iteration, not for each picture; released: yes"
+    )
 
 
 class OneShotOptimiserSection(FrozenRecord):
@@ -203,8 +206,10 @@ class OneShotOptimiserSection(FrozenRecord):
     milestone: float = Field(0.8, gt=0, le=1, description="share of a stage's iterations before rates fall tenfold")
     discriminator_steps: int = Field(3, ge=1, description="in an iteration")
     generator_steps: int = Field(3, ge=1, description="in an iteration")
-    generator_update: Literal["repeat_step", "recompute", "single"] = Field(
-        "repeat_step", description="one gradient, stepped along repeatedly; or a new one for each step; or one step"
+    generator_update: Literal["repeat_step", "recompute", "single", "released"] = Field(
+        "repeat_step",
+        description="one gradient, stepped along repeatedly; or a new one for each step; or one step; released: one of "
+        "the drawn picture, and for each step a new one of the reconstruction",
     )
 
     @model_validator(mode="after")
@@ -237,6 +242,9 @@ class OneShotConfig(FrozenRecord):
 
     task: Literal["one_shot"] = "one_shot"
     seed: int = Field(0, ge=0)
+    precision: PrecisionSetting = Field(
+        "auto", description="of products: bf16-mixed, 32-true; auto: the former on GPUs that have it"
+    )
     data: PictureSection = PictureSection()
     pyramid: StagesSection = StagesSection()
     generator: PyramidConfig = PyramidConfig()
@@ -259,6 +267,10 @@ class OneShotConfig(FrozenRecord):
                 "stages are evaluated; set pyramid.concurrent=1 or generator.statistics=instance"
             )
         return self
+
+    def reduction(self, picture: Size) -> float | None:
+        """Return the factor by which the picture is reduced to the finest size, where the grid follows factors."""
+        return None if self.generator.factor is None else min(1.0, self.pyramid.max_size / max(picture))
 
     @property
     def num_stages(self) -> int:
@@ -302,7 +314,10 @@ def sized_for(config: OneShotConfig, picture: Size) -> OneShotConfig:
     section = config.pyramid
     rule = released_sizes if section.rule == "released" else partial(dense_sizes, stages=section.stages)
     sizes = rule(*picture, smallest_side=section.smallest_side, max_size=section.max_size)
-    return config.model_copy(update={"generator": config.generator.model_copy(update={"sizes": sizes})})
+    changes: dict[str, Any] = {"sizes": sizes}
+    if section.rule == "released" and config.generator.resize == "bytes" and len(sizes) > 1:
+        changes["factor"] = (section.smallest_side / min(sizes[-1])) ** (1 / (len(sizes) - 1))
+    return config.model_copy(update={"generator": config.generator.model_copy(update=changes)})
 
 
 class InstantDataSection(FrozenRecord):

@@ -21,6 +21,7 @@ repeats an uninterrupted one bit for bit on the same CPU and thread count.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -29,7 +30,7 @@ from torch import Tensor, nn
 from sase_gan.networks.pyramid import Pyramid
 from sase_gan.networks.pyramid_stages import PatchDiscriminator
 from sase_gan.pixels import to_float, to_uint8
-from sase_gan.resizing import resize
+from sase_gan.resizing import resize, resize_by_factor
 from sase_gan.seeds import derive_seed
 from sase_gan.seeds import generator as random_generator
 from sase_gan.training import losses
@@ -70,7 +71,11 @@ class OneShotModule(TrainingClock):
             self._published_source().load_state_dict(self.generator.state_dict())
 
     def _picture_at(self, stage: int) -> Tensor:
-        return resize(to_float(self.generator.picture)[None], self.config.generator.sizes[stage]).clamp(-1, 1)
+        config, whole = self.config.generator, to_float(self.generator.picture)[None]
+        if config.factor is None:
+            return resize(whole, config.sizes[stage]).clamp(-1, 1)
+        finer = self.config.num_stages - 1 - stage
+        return resize_by_factor(whole, config.sizes[stage], config.factor**finer).clamp(-1, 1)
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         """Build Adam for the generator, a group of parameters for each stage, and for the discriminators."""
@@ -92,14 +97,21 @@ class OneShotModule(TrainingClock):
             self._enter(phase, first=iteration == 0)
         self._set_rates(iteration)
         source = random_generator(self.config.seed, "step", self.images_seen, device=self.device)
-        section = self.config.optimiser
-        if self.config.loss.adversarial == 0:
-            drawn = self._draw(source)
+        section, loss = self.config.optimiser, self.config.loss
+        if not loss.fixed_latent and phase == 0:
+            # The last one of all reconstructs the picture at finer stages.
+            self.generator.fixed0.copy_(self._normal(self.generator.latent_shape(), source))
+        own = self._normal(self._noise_shapes()[-1], source) if loss.shared_noise else None
+        if loss.adversarial == 0:
+            drawn = self._draw(source, own)
         else:
             for step in range(section.discriminator_steps):
-                drawn = self._draw(source)
+                drawn = self._draw(source, own)
                 self._discriminator_step(drawn[:1], source, last=step == section.discriminator_steps - 1)
-        self._generator_step(drawn, source)
+        if section.generator_update == "released":
+            self._released_generator_step(drawn, source)
+        else:
+            self._generator_step(drawn, source, own)
         self.advance(1)
         if self.average is not None:
             self.average.update(self.generator, batch=1, images_seen=self.images_seen)
@@ -151,29 +163,44 @@ class OneShotModule(TrainingClock):
             group["lr"] = rate * section.rate_scale ** max(0, self.phase - index)
         self.optimiser(1).optimizer.param_groups[0]["lr"] = rate
 
-    def _draw(self, source: torch.Generator) -> Tensor:
-        """Draw a picture and the reconstruction, `[2, 3, height, width]`, through the trained stages."""
-        generator, phase = self.generator, self.phase
+    def _normal(self, shape: tuple[int, ...], source: torch.Generator) -> Tensor:
+        return torch.randn(1, *shape, generator=source, device=self.device)
 
-        def normal(shape: tuple[int, ...]) -> Tensor:
-            return torch.randn(1, *shape, generator=source, device=self.device)
+    def _noise_shapes(self) -> tuple[tuple[int, ...], ...]:
+        return (self.generator.latent_shape(), *self.generator.noise_shapes())[: self.phase + 1]
 
-        shapes = (generator.latent_shape(), *generator.noise_shapes())[: phase + 1]
-        noise = [normal(shape) for shape in shapes]
-        fixed = generator.fixed_noise()[: phase + 1]
-        if not self.config.loss.fixed_latent and phase == 0:
-            fixed[0] = normal(shapes[0])
-        return self._climb(noise, fixed)
+    def _draw(self, source: torch.Generator, own: Tensor | None = None) -> Tensor:
+        """Draw a picture and the reconstruction, `[2, 3, height, width]`, through the trained stages.
+
+        Without the reconstruction where that has forward passes of its own.
+
+        Args:
+            own: the newest stage's noise; drawn anew if None.
+        """
+        noise = [self._normal(shape, source) for shape in self._noise_shapes()[:-1]]
+        noise.append(self._normal(self._noise_shapes()[-1], source) if own is None else own)
+        if self.config.optimiser.generator_update == "released":
+            return self._draw_alone(noise)
+        return self._climb(noise, self.generator.fixed_noise()[: self.phase + 1])
+
+    def _draw_alone(self, noise: Sequence[Tensor | None]) -> Tensor:
+        first = self._first_trained
+        with torch.no_grad():
+            carried = self.generator.climb(noise, stop=first).stages[-1] if first > 0 else None
+        return self.generator.climb(noise, start=first, stop=self.phase + 1, carried=carried).big
+
+    def _rebuild(self) -> Tensor:
+        """Draw the reconstruction alone."""
+        first, fixed = self._first_trained, self.generator.fixed_noise()
+        return self.generator.climb(fixed, start=first, stop=self.phase + 1, carried=self._frozen_reconstruction).big
 
     def _climb(self, noise: list[Tensor], fixed: list[Tensor | None]) -> Tensor:
         """Climb in two passes where statistics of a batch are taken, in one where samples do not meet."""
+        if self.config.generator.released_statistics:
+            return torch.cat([self._draw_alone(noise), self._rebuild()])
         generator, first, stop = self.generator, self._first_trained, self.phase + 1
         with torch.no_grad():
             carried = generator.climb(noise, stop=first).stages[-1] if first > 0 else None
-        if self.config.generator.released_statistics:
-            fake = generator.climb(noise, start=first, stop=stop, carried=carried)
-            rebuilt = generator.climb(fixed, start=first, stop=stop, carried=self._frozen_reconstruction)
-            return torch.cat([fake.big, rebuilt.big])
         both = [torch.cat([a, torch.zeros_like(a) if b is None else b]) for a, b in zip(noise, fixed, strict=True)]
         if carried is not None:
             assert self._frozen_reconstruction is not None
@@ -205,32 +232,50 @@ class OneShotModule(TrainingClock):
             self.collect({"d_penalty": terms["d_penalty"]} if "d_penalty" in terms else {})
             self.collect({"real_logit": real_logits, "fake_logit": fake_logits})
 
-    def _generator_step(self, drawn: Tensor, source: torch.Generator) -> None:
+    def _generator_step(self, drawn: Tensor, source: torch.Generator, own: Tensor | None) -> None:
         section, optimiser = self.config.optimiser, self.optimiser(0)
         recompute = section.generator_update == "recompute"
         for step in range(section.generator_steps if recompute else 1):
             if step > 0:
-                drawn = self._draw(source)
+                drawn = self._draw(source, own)
             with self.toggled_optimizer(optimiser):
-                terms, weights = self._generator_terms(drawn, source), self.config.loss
-                total = weights.reconstruction * terms["g_reconstruction"]
-                for name, weight in (("g_adversarial", weights.adversarial), ("g_patches", weights.patches)):
-                    if weight > 0:
-                        total = total + weight * terms[name]
-                self.manual_backward(total)
+                terms = {"g_reconstruction": (drawn[1:] - self._real).square().mean()}
+                terms |= self._terms_of_drawn(drawn[:1], source)
+                self.manual_backward(self._weighted(terms))
             for _ in range(section.generator_steps if section.generator_update == "repeat_step" else 1):
                 optimiser.step()
             optimiser.zero_grad(set_to_none=True)
         self.collect({**terms, "reconstruction_rmse": terms["g_reconstruction"].detach().sqrt()})
 
-    def _generator_terms(self, drawn: Tensor, source: torch.Generator) -> losses.Terms:
-        weights = self.config.loss
-        terms = {"g_reconstruction": (drawn[1:] - self._real).square().mean()}
+    def _released_generator_step(self, drawn: Tensor, source: torch.Generator) -> None:
+        """Step repeatedly, each time along the drawn picture's one gradient and a new one of the reconstruction."""
+        optimiser = self.optimiser(0)
+        parameters = [p for p in self.generator.parameters() if p.requires_grad]
+        with self.toggled_optimizer(optimiser):
+            terms = self._terms_of_drawn(drawn, source)
+            kept = torch.autograd.grad(self._weighted(terms), parameters) if terms else ()
+            for _ in range(self.config.optimiser.generator_steps):
+                terms["g_reconstruction"] = (self._rebuild() - self._real).square().mean()
+                self.manual_backward(self._weighted({"g_reconstruction": terms["g_reconstruction"]}))
+                for parameter, gradient in zip(parameters, kept, strict=False):
+                    assert parameter.grad is not None
+                    parameter.grad.add_(gradient)
+                optimiser.step()
+                optimiser.zero_grad(set_to_none=True)
+        self.collect({**terms, "reconstruction_rmse": terms["g_reconstruction"].detach().sqrt()})
+
+    def _terms_of_drawn(self, fake: Tensor, source: torch.Generator) -> losses.Terms:
+        weights, terms = self.config.loss, losses.Terms()
         if weights.adversarial > 0:
-            terms |= losses.generator_loss(self.discriminator(drawn[:1]))
+            terms |= losses.generator_loss(self.discriminator(fake))
         if weights.patches > 0:
-            terms["g_patches"] = losses.sliced_patch_distance(drawn[:1], self._real, generator=source)
+            terms["g_patches"] = losses.sliced_patch_distance(fake, self._real, generator=source)
         return terms
+
+    def _weighted(self, terms: losses.Terms) -> Tensor:
+        section = self.config.loss
+        first, *rest = (getattr(section, name.removeprefix("g_")) * term for name, term in terms.items())
+        return sum(rest, first)
 
     def _published_source(self) -> Pyramid:
         source: Any = self.generator if self.average is None else self.average.module

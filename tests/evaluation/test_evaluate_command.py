@@ -311,3 +311,61 @@ def test_weights_commands(run: Run, tmp_path: Path, capsys: pytest.CaptureFixtur
     shutil.rmtree(damaged.parent)
     assert run("weights", "import", "inception", damaged) == 3
     assert "There is no file" in capsys.readouterr().err
+
+
+TINY = Path(__file__).parents[1] / "golden" / "tiny_snapshot"
+
+
+def test_fid_fastgan_draws_and_prepares_as_fastgans_evaluation(
+    run: Run, faces: Tensor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a stand-in for Inception: 48 means, of pictures at 256 px from either side."""
+    from sase_gan.drawing.training_mode import sample_in_training_mode
+    from sase_gan.metrics import extractors
+    from sase_gan.metrics.fidelity import frechet_distance
+    from sase_gan.metrics.measuring import _truncation
+    from sase_gan.metrics.records import ModelPart
+    from sase_gan.networks.load import load_network
+
+    seen: list[torch.Size] = []
+
+    def means(_network: object, images: Tensor) -> Tensor:
+        seen.append(images.shape[1:])
+        return torch.nn.functional.adaptive_avg_pool2d(images.float(), 4).flatten(1)
+
+    find = weights.find
+    stand_in = {"inception": TINY / "config.json"}
+    monkeypatch.setattr(weights, "find", lambda name, *_rest: stand_in.get(name) or find(name))
+    monkeypatch.setattr(extractors, "library_extractor", lambda *_args: torch.nn.Identity())
+    monkeypatch.setattr(extractors, "fastgan_inception_features", means)
+    wide = torch.nn.functional.interpolate(faces[:12], size=(48, 80))
+    words = ("--protocol", "fid_fastgan", "--count", "20", "--metrics", "fid_fastgan")
+    assert run("evaluate", TINY, "--real", save(wide, tmp_path / "reals"), "--out", "out", *words) == 0
+    found = record(tmp_path / "out")
+    assert set(seen) == {(3, 256, 256)}
+    fakes = sample_in_training_mode(load_network(TINY), range(1_000_000, 1_000_016))
+    reals = load_image_set(tmp_path / "reals", image_size=256, fit="squash").images
+    expected = frechet_distance(means(None, fakes), means(None, reals))
+    assert found["metrics"]["fid_fastgan"]["value"] == pytest.approx(expected, rel=1e-4)
+    protocol = found["protocol"]
+    assert (protocol["changed_from"], protocol["num_fakes"], protocol["pipeline"]) == ("fid_fastgan", 16, "fastgan")
+    # Beside pictures that were drawn one by one no figure of these is ranked.
+    drawn = ModelPart(truncation=1.0, noise=found["model"]["noise"])
+    assert _truncation(drawn) != _truncation(ModelPart(truncation=1.0, noise="random"))
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("--count", 15), "count is 15; fid_fastgan draws whole batches of 16"),
+        (("--image-size", 64), "fid_fastgan scores at 256 px"),
+        (("--pairs",), "--pairs scores pictures one by one"),
+    ],
+)
+def test_options_that_do_not_fit_fid_fastgan_are_refused(
+    run: Run, faces: Tensor, tmp_path: Path, capsys: pytest.CaptureFixture[str], words: tuple[Any, ...], sentence: str
+) -> None:
+    reals = save(faces[:4], tmp_path / "reals")
+    command = ("evaluate", TINY, "--real", reals, "--protocol", "fid_fastgan", "--skip-missing", *words)
+    assert run(*command) == 2
+    assert sentence in " ".join(capsys.readouterr().err.split())

@@ -174,6 +174,24 @@ def test_inception_runs_through_the_library_and_its_clean_resize(
     assert clean.resize != plain.resize
 
 
+def test_inception_as_fastgan_feeds_it(random_inception: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(weights, "find", lambda _name, _folder=None: random_inception)
+    images = torch.randint(0, 256, (2, 3, 256, 256), dtype=torch.uint8)
+    fastgan = features.LibraryExtractor("inception-fastgan")
+    # Bilinear at pixel centres, the border repeated, by hand.
+    place = ((torch.arange(299) + 0.5) * 256 / 299 - 0.5).clamp(0)
+    low, share = place.long(), place - place.long()
+    high = (low + 1).clamp_max(255)
+    x = images.float() / 127.5 - 1
+    x = x[:, :, low] * (1 - share)[:, None] + x[:, :, high] * share[:, None]
+    x = x[..., low] * (1 - share) + x[..., high] * share
+    with torch.inference_mode():
+        found = fastgan.describe(images, ["2048"])["2048"]
+        for stage in features._INCEPTION_STAGES:
+            x = getattr(fastgan.network, stage)(x)
+    torch.testing.assert_close(found, x.flatten(1), atol=1e-4, rtol=1e-4)
+
+
 def test_clean_resize_does_not_alias() -> None:
     # A fine checkerboard has no coarse structure: without antialiasing it would leave stripes.
     board = ((torch.arange(600)[:, None] + torch.arange(600)) % 2 * 255).to(torch.uint8).expand(3, 600, 600)

@@ -33,6 +33,19 @@ def test_inception_by_name_is_an_error_without_its_file() -> None:
     assert request.extractors == ("efflite0",)
 
 
+def test_fastgans_inception_belongs_to_its_protocol() -> None:
+    quick = named_protocol("quick")
+    for protocol, names in ((quick, ["fid_fastgan"]), (quick.changed(extractors=("inception-fastgan",)), None)):
+        with pytest.raises(UsageError, match="--protocol fid_fastgan"):
+            resolve(protocol, names)
+    protocol = named_protocol("fid_fastgan")
+    assert protocol.num_fakes % 16 == 0
+    request = resolve(protocol, skip_missing=True)
+    assert (request.extractors, request.missing) == ((), ("inception-fastgan",))
+    # Records of all others say what they said before there was another pipeline.
+    assert ["pipeline" in named_protocol(name).to_record() for name in ("fid_fastgan", "quick")] == [True, False]
+
+
 def test_several_missing_files_are_one_message() -> None:
     with pytest.raises(WeightsError) as caught:
         resolve(named_protocol("quick"), ["fid", "kid_vgg16", "kid_dinov2", "lpips_diversity"])

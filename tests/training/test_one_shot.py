@@ -263,7 +263,18 @@ def test_reconstruction_alone_fits_the_picture() -> None:
 
 @pytest.mark.parametrize("stop", [3, 8, 10])
 @pytest.mark.parametrize(
-    "sections", [{}, {"averaging": {"half_life": 2.0}, "pyramid": {"concurrent": 3}}], ids=["plain", "averaged"]
+    "sections",
+    [
+        {},
+        {"averaging": {"half_life": 2.0}, "pyramid": {"concurrent": 3}},
+        {
+            "pyramid": {"concurrent": 1},
+            "generator": {"norm": "batch", "statistics": "running", "resize": "bytes"},
+            "loss": {"fixed_latent": False, "shared_noise": True},
+            "optimiser": {"generator_update": "released", "generator_steps": 3},
+        },
+    ],
+    ids=["plain", "averaged", "released"],
 )
 def test_a_resumed_run_equals_an_uninterrupted_one(stop: int, sections: dict[str, Any], tmp_path: Path) -> None:
     """Stopped within a stage, between two stages, and with frozen stages."""

@@ -70,6 +70,10 @@ class OneShotTask(TrainedTask[OneShotConfig]):
         data = config.data.model_copy(update={"path": str(path.resolve())})
         return sized_for(config.model_copy(update={"data": data}), _size(open_picture(path)))
 
+    def precision(self, config: OneShotConfig, hardware: Hardware) -> str:
+        """Return what the configuration says, else what the hardware was chosen with."""
+        return hardware.precision if config.precision == "auto" else config.precision
+
     def new_end(self, request: TrainRequest) -> dict[str, Any]:
         """Give none: the schedule was settled when the run began.
 
@@ -108,7 +112,8 @@ class OneShotTask(TrainedTask[OneShotConfig]):
 
     def load(self, config: OneShotConfig) -> ImageSet:
         """Load the picture at the size of the finest stage."""
-        return fitted(open_picture(str(config.data.path), background=background_of(config)), config.generator.sizes[-1])
+        picture = open_picture(str(config.data.path), background=background_of(config))
+        return fitted(picture, config.generator.sizes[-1], config.reduction(_size(picture)))
 
     def greeting(self, config: OneShotConfig, images: ImageSet, hardware: Hardware, run: RunFolder) -> str:
         """Say where the run is written."""
