@@ -176,7 +176,9 @@ def main() -> None:
     reasons = yaml.safe_load(REASONS.read_text()) or {}
     text = table(outcomes, reasons)
     if arguments.table:
-        head = arguments.table.read_text().partition("\n\n**")[0] if arguments.table.exists() else "# Mutation testing\n"
+        head = (
+            arguments.table.read_text().partition("\n\n**")[0] if arguments.table.exists() else "# Mutation testing\n"
+        )
         arguments.table.write_text(f"{head.rstrip()}\n\n{text}")
     else:
         print(text)
