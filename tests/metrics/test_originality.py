@@ -48,6 +48,11 @@ def test_own_mirror_image_is_no_neighbour() -> None:
     assert reference.own_nearest.min() > 9
 
 
+def test_mirror_images_of_others_are_neighbours() -> None:
+    rows, mirrored = torch.tensor([[0.0], [10.0], [30.0]]), torch.tensor([[0.0], [29.0], [30.0]])
+    assert CopyReference(rows, rows[:, None], mirrored[:, None]).own_nearest.tolist() == [10, 10, 1]
+
+
 def test_blocks_do_not_change_distances(monkeypatch: pytest.MonkeyPatch) -> None:
     rows, fakes = torch.randn(40, 5), torch.randn(30, 5)
     whole = plain_reference(rows).nearest(fakes)
