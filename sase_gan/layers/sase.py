@@ -9,8 +9,10 @@ Deviations:
 * With nearest resizing, mixing and resizing commute, so the gate is mixed at the source's size and resized once. The
   tensor of groups x channels at the target's size never exists.
 * Each group keeps at least `min_width` inner channels; the release builds layers of width zero below 16 a group.
-* Options of our own, off by default: masks that are not shares of their sum (`weighting`), and styles of zero mean with
-  a learnt gain (`style_gain`).
+* Options of our own, off by default: masks that are not shares of their sum (`weighting`), styles of zero mean with a
+  learnt gain (`style_gain`), and mask logits with a learnt gain (`mask_gain`). Spectral norms bound a style vector as a
+  whole, and so each of its entries by about one over the square root of their number, and likewise the logits: without
+  gains a gate hardly differs between pictures and between places.
 """
 
 from __future__ import annotations
@@ -67,6 +69,8 @@ class SynthesisSASE(nn.Module):
             leaves its place ungated; "free": each opens and closes for itself, `S = 1 + sum_k m_k v_k`.
         style_gain: None, styles as they come; else each style loses its mean over the channels, so that a gate shifts
             no brightness as a whole, and is multiplied by a learnt number of its group that starts here.
+        mask_gain: None, masks as published; else the logits of each mask are multiplied by a learnt number of its group
+            that starts here: above 1 masks are crisper.
 
     Raises:
         ValueError: if `groups` does not divide `source_channels`, a count is below 1, a name is unknown, `norm` cannot
@@ -94,6 +98,7 @@ class SynthesisSASE(nn.Module):
         min_width: int = 2,
         weighting: Weighting = "share",
         style_gain: float | None = None,
+        mask_gain: float | None = None,
     ) -> None:
         super().__init__()
         check_counts(source_channels=source_channels, target_channels=target_channels, groups=groups)
@@ -133,6 +138,7 @@ class SynthesisSASE(nn.Module):
         self.mask_logit = grouped(inner, groups)
         self.noise_strength = nn.Parameter(torch.zeros(())) if noise else None
         self.style_gain = None if style_gain is None else nn.Parameter(torch.full((groups,), float(style_gain)))
+        self.mask_gain = None if mask_gain is None else nn.Parameter(torch.full((groups,), float(mask_gain)))
 
     def styles(self, source: Source) -> Styles:
         """Read the style vectors `v_k` from the source."""
@@ -152,6 +158,8 @@ class SynthesisSASE(nn.Module):
         for dilated, norm in zip(self.mask_dilated, self.mask_dilated_norms, strict=True):
             x = F.relu(normalise(norm, dilated(x)))
         logits = wide(self.mask_logit(x))
+        if self.mask_gain is not None:
+            logits = logits * self.mask_gain[:, None, None]
         if self.noise_strength is not None and noise is not None:
             logits = logits + self.noise_strength * noise
         return logits.softmax(1) if self.weighting == "softmax" else logits.sigmoid()

@@ -67,6 +67,9 @@ class GeneratorConfig(FrozenRecord):
     sase_style_gain: float | None = Field(
         None, gt=0, description="start of a learnt gain of styles of zero mean; None: styles as published"
     )
+    sase_mask_gain: float | None = Field(
+        None, gt=0, description="start of a learnt gain of the masks' logits; None: masks as published"
+    )
     conv: ConvName = Field("plain", description="3x3 convolutions of the blocks; aw: kernels scaled for each sample")
     attention: AttentionName = Field("none", description="attention at the end of each block from 8x8 on")
     output: Literal["raw", "tanh"] = Field("raw", description="tanh bounds the picture; raw is clamped when saved")
@@ -162,7 +165,7 @@ class Generator(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-gene
             config = self.config
             options = {"groups": config.sase_groups, "dilation": gate.dilation, "noise": gate.noise}
             options |= {"spectral": spectral, "min_width": config.sase_min_width, "weighting": config.sase_weighting}
-            options["style_gain"] = config.sase_style_gain
+            options |= {"style_gain": config.sase_style_gain, "mask_gain": config.sase_mask_gain}
         return factories.skip_factory(gate.kind)(self.channels(gate.source), self.channels(gate.target), **options)
 
     def noise_sizes(self) -> tuple[int, ...]:
