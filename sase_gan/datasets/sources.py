@@ -228,7 +228,7 @@ _CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 def bundled_data(name: str) -> Path:
-    """Find the folder of a bundled set, "emoji-faces" or "single", in the checkout that this package runs from.
+    """Find the folder of a bundled set, such as "emoji-faces", in the checkout that this package runs from.
 
     Raises:
         DataError: the package was installed without its repository (the sets are no part of it), or has no such set.

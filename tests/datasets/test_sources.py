@@ -176,6 +176,22 @@ def test_every_face_is_a_yellow_disc_in_the_middle_on_white():
     assert np.median(np.abs(centre)) < 1
 
 
+def test_fruits_and_flowers_are_what_the_readme_says_one_thing_in_the_middle_on_white(checksums):
+    things = load_image_set(bundled_data("fruits-and-flowers"), image_size=None)
+    assert things.images.shape == (70, 3, 128, 128)
+    assert things.digest == checksums["fruits-and-flowers"]
+    assert things.notes.ignored == ("LICENSE.txt",)
+    dark = (things.images < 250).any(1)
+    assert not dark[:, :, [0, -1]].any()
+    assert not dark[:, [0, -1]].any()
+    for drawn in dark:
+        rows, columns = drawn.nonzero(as_tuple=True)
+        sides = rows.max() - rows.min() + 1, columns.max() - columns.min() + 1
+        assert 112 <= max(sides) <= 118
+        assert abs(rows.max() + rows.min() - 127) <= 6
+        assert abs(columns.max() + columns.min() - 127) <= 6
+
+
 def test_single_pictures_are_what_the_readme_says(checksums):
     files = sorted(bundled_data("single").glob("*.png"))
     assert [file.name for file in files] == ["coffee.png", "hubble_deep_field.png", "rocket.png"]
@@ -185,14 +201,15 @@ def test_single_pictures_are_what_the_readme_says(checksums):
 
 
 def test_bundled_sets_are_small_and_carry_their_licence():
-    for name in ("emoji-faces", "single"):
+    for name in ("emoji-faces", "fruits-and-flowers", "single"):
         folder = bundled_data(name)
         assert sum(file.stat().st_size for file in folder.iterdir()) < 1_500_000
         assert (folder / "LICENSE.txt").read_text().strip()
 
 
 def test_an_unknown_set_is_answered_with_the_known_ones():
-    with pytest.raises(DataError, match="no bundled set 'cats'; the bundled sets are emoji-faces, single"):
+    known = "emoji-faces, fruits-and-flowers, single"
+    with pytest.raises(DataError, match=f"no bundled set 'cats'; the bundled sets are {known}"):
         bundled_data("cats")
     with pytest.raises(UsageError, match="a plain name"):
         bundled_data("../tests")
