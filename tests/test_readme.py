@@ -1,4 +1,4 @@
-"""What the README tells a newcomer to type exists and works."""
+"""What the README and the documents tell a reader to type exists and works, and what they point to is there."""
 
 import re
 import shlex
@@ -14,14 +14,16 @@ from sase_gan.config import list_presets
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
+PAGES = [ROOT / "README.md", ROOT / "data" / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
-def _blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+def _blocks(language: str, text: str = README) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
 
 
 def _shell_lines() -> list[str]:
-    return [line.split("#")[0].strip() for block in _blocks("bash") for line in block.splitlines() if line.strip()]
+    blocks = [block.replace("\\\n", " ") for page in PAGES for block in _blocks("bash", page.read_text())]
+    return sorted({line.split("#")[0].strip() for block in blocks for line in block.splitlines() if line.strip()})
 
 
 @pytest.mark.parametrize("line", [line for line in _shell_lines() if line.startswith("sase-gan")])
@@ -30,8 +32,31 @@ def test_commands_and_options_exist(line: str) -> None:
     command = get_command(cli.app)
     while hasattr(command, "commands"):
         command = command.commands[words.pop(0)]
-    known = {option for parameter in command.params for option in parameter.opts}
+    known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
     assert {word for word in words if word.startswith("--")} <= known
+
+
+def _anchors(page: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^a-z0-9 -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_what_pages_point_to_is_there(page: Path) -> None:
+    text = re.sub(r"^ *```.*?^ *```", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if target.startswith("https://"):
+            continue
+        name, _, anchor = target.partition("#")
+        path = page.parent / name if name else page
+        assert path.exists(), target
+        assert not anchor or anchor in _anchors(path), target
+
+
+def test_pictures_of_the_front_page_are_small() -> None:
+    pictures = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", README)
+    assert pictures
+    assert sum((ROOT / picture).stat().st_size for picture in pictures) < 1_500_000
 
 
 def test_make_targets_exist() -> None:
@@ -40,7 +65,8 @@ def test_make_targets_exist() -> None:
 
 
 def test_presets_in_the_table_exist() -> None:
-    rows = re.findall(r"^\| (`[a-z0-9_`, ]+`) \| ", README.split("| preset |")[1].split("\n\n")[0], re.MULTILINE)
+    table = (ROOT / "docs" / "commands.md").read_text().split("| preset |")[1].split("\n\n")[0]
+    rows = re.findall(r"^\| (`[a-z0-9_`, ]+`) \| ", table, re.MULTILINE)
     names = {name for row in rows for name in re.findall(r"`([a-z0-9_]+)`", row)}
     assert names
     assert names <= {name.split("/")[1] for task in ("low_shot", "instant") for name in list_presets(task)}

@@ -1,0 +1,63 @@
+"""Make the README's rows of pictures from what `sase-gan sample` wrote.
+
+    sase-gan train data/fruits-and-flowers --preset instant --image-size 64 --out runs/fruits
+    sase-gan sample runs/fruits --seeds 0-9 --sources --out runs/fruits/samples
+    python docs/images/make_front.py runs/fruits/samples docs/images/front_instant.jpg --enlarge 2 --sources
+
+    sase-gan sample data/snapshots/emoji-faces --seeds 0-19 --out runs/faces
+    python docs/images/make_front.py runs/faces docs/images/front_trained.jpg --enlarge 2
+
+    sase-gan train data/single/hubble_deep_field.png --preset instant --out runs/sky
+    sase-gan sample runs/sky --seeds 0-3 --out runs/sky/samples
+    python docs/images/make_front.py runs/sky/samples docs/images/front_one.jpg --first data/single/hubble_deep_field.png
+
+The first seeds are taken as they come.
+"""
+
+import argparse
+from pathlib import Path
+
+from PIL import Image
+
+GAP = 4
+WIDTH = 1320
+"""Of the whole, at most."""
+
+
+def enlarged(path: Path, times: int, size: tuple[int, int] | None = None) -> Image.Image:
+    """The picture in a file, `times` as large or of that size."""
+    with Image.open(path) as opened:
+        picture = opened.convert("RGB")
+    size = size or (picture.width * times, picture.height * times)
+    return picture.resize(size, Image.Resampling.LANCZOS)
+
+
+def main() -> None:
+    """Make one row or more."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("samples", type=Path, help="the folder that `sase-gan sample` wrote")
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--enlarge", type=int, default=1)
+    parser.add_argument("--sources", action="store_true", help="under each picture the map of where it came from")
+    parser.add_argument("--first", type=Path, help="a picture to show before them, at their size")
+    options = parser.parse_args()
+    files = sorted(options.samples.glob("seed*[0-9].png"))
+    pictures = [enlarged(file, options.enlarge) for file in files]
+    if options.first:
+        pictures.insert(0, enlarged(options.first, 1, pictures[0].size))
+    below = [enlarged(file.with_suffix(".sources.png"), 1) for file in files] if options.sources else []
+    width, height = pictures[0].size
+    columns = min(len(pictures), WIDTH // (width + GAP))
+    extra = below[0].height + GAP if below else 0
+    rows = -(-len(pictures) // columns)
+    sheet = Image.new("RGB", (columns * (width + GAP) - GAP, rows * (height + extra + GAP) - GAP), "white")
+    for index, picture in enumerate(pictures):
+        left, top = index % columns * (width + GAP), index // columns * (height + extra + GAP)
+        sheet.paste(picture, (left, top))
+        if below:
+            sheet.paste(below[index], (left, top + height + GAP))
+    sheet.save(options.out, quality=90, optimize=True)
+
+
+if __name__ == "__main__":
+    main()
