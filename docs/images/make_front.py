@@ -1,4 +1,4 @@
-"""Make the README's rows of pictures from what `sase-gan sample` wrote.
+r"""Make the README's rows of pictures from what `sase-gan sample` wrote.
 
     sase-gan train data/fruits-and-flowers --preset instant --image-size 64 --out runs/fruits
     sase-gan sample runs/fruits --seeds 0-9 --sources --out runs/fruits/samples
@@ -9,7 +9,8 @@
 
     sase-gan train data/single/hubble_deep_field.png --preset instant --out runs/sky
     sase-gan sample runs/sky --seeds 0-3 --out runs/sky/samples
-    python docs/images/make_front.py runs/sky/samples docs/images/front_one.jpg --first data/single/hubble_deep_field.png
+    python docs/images/make_front.py runs/sky/samples docs/images/front_one.jpg --first \
+        data/single/hubble_deep_field.png
 
 The first seeds are taken as they come.
 """

@@ -295,10 +295,21 @@ class TrainingDisplay(Callback):
     """Show how much is seen, speed, what the discriminator says of real and generated pictures, time left.
 
     A bar on a terminal, elsewhere a plain line every 20 s.
+
+    Args:
+        share_done: of the whole run by the images seen, or by another budget that it has.
+        minutes: after which it stops however far it is; the bar is full then too.
+        now: the time in seconds.
     """
 
-    def __init__(self, plan: RunPlan, share_done: Callable[[int], float]) -> None:
-        self.total_images, self.share_done = plan.config.total_images, share_done
+    def __init__(
+        self,
+        plan: RunPlan,
+        share_done: Callable[[int], float],
+        minutes: float | None = None,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.total_images, self._share_of, self.minutes, self._now = plan.config.total_images, share_done, minutes, now
         self.position = plan.position or (lambda seen: f"{seen / 1000:.1f}/{self.total_images / 1000:g} kimg")
         self.console = Console(stderr=True)
         self._progress: Progress | None = None
@@ -306,7 +317,8 @@ class TrainingDisplay(Callback):
 
     def on_train_start(self, trainer: Trainer, module: Any) -> None:
         """Begin the bar, in one process."""
-        self._start, self._start_share = time.monotonic(), self.share_done(module.images_seen)
+        self._start = self._now()
+        self._start_share = self.share_done(module.images_seen)
         if not (trainer.is_global_zero and sys.stderr.isatty()):
             return
         self._progress = Progress(
@@ -327,12 +339,18 @@ class TrainingDisplay(Callback):
             done, left = self.share_done(seen), self._time_left(seen)
             self._progress.update(self._task, completed=done, kimg=self.position(seen), left=left)
 
+    def share_done(self, seen: int) -> float:
+        """Return how much of the run is done, of whichever budget ends first."""
+        by_minutes = (self._now() - self._start) / (60 * self.minutes) if self.minutes else 0.0
+        return min(1.0, max(by_minutes, self._share_of(seen)))
+
     def _time_left(self, seen: int) -> str:
-        share = self.share_done(seen)
+        share, passed = self._share_of(seen), self._now() - self._start
         done = share - self._start_share
-        if done <= 0:
-            return ""
-        return f"{readable_seconds((time.monotonic() - self._start) / done * (1 - share))} left"
+        seconds = [passed / done * (1 - share)] if done > 0 else []
+        if self.minutes:
+            seconds.append(60 * self.minutes - passed)
+        return f"{readable_seconds(max(0.0, min(seconds)))} left" if seconds else ""
 
     def sheet(self, seen: int, pictures: Tensor) -> None:
         """Show no pictures: they are in the run's folder."""

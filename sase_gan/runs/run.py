@@ -176,7 +176,7 @@ def _fit(
         by_budget = module.cpu_seconds / plan.cpu_seconds if plan.cpu_seconds else 0.0
         return max(by_budget, trained_task_of(config).share_done(config, images_seen))
 
-    display = TrainingDisplay(plan, share_done)
+    display = TrainingDisplay(plan, share_done, options.minutes)
     watch = Watch(run, plan, spread(images.images) if len(images) > 1 else 0.0, options.report)
     snapshots = Snapshots(run, plan, options.measure, (display, watch), signals.was_received)
     callbacks: list[Callback] = [
