@@ -68,6 +68,32 @@ def test_styles_of_zero_mean_change_no_mean_and_follow_the_learnt_gain(maps):
     assert gate(style_gain=1.5).style_gain.tolist() == [1.5] * 4
 
 
+def test_the_gain_of_masks_multiplies_each_ones_logits(maps):
+    source, _ = maps
+    plain, crisp = gate(), gate(mask_gain=3.0)
+    gains = torch.tensor([3.0, 0.5, 1.0, 0.0]).double()
+    crisp.load_state_dict({**plain.state_dict(), "mask_gain": gains})
+    expected = (gains[:, None, None] * plain.masks(source).logit()).sigmoid()
+    torch.testing.assert_close(crisp.masks(source), expected, atol=1e-12, rtol=1e-12)
+    assert crisp.mask_gain.requires_grad
+    assert gate(mask_gain=1.5).mask_gain.tolist() == [1.5] * 4
+
+
+@pytest.mark.parametrize("channels", [32, 128])
+def test_without_gains_spectral_norms_bound_how_much_styles_differ(channels):
+    """Why gates hardly change a picture as published: the styles as a whole are bounded, so each channel's is small."""
+    source = 3 * torch.randn(256, 32, 4, 4)
+    published, gained = (SynthesisSASE(32, channels, **options) for options in ({}, {"style_gain": 3.0}))
+    with torch.no_grad():
+        for layer in (published, gained):
+            for _ in range(20):
+                layer(source, torch.zeros(256, channels, 4, 4))
+    spread, with_gain = (layer.eval().styles(source).std(0).mean() for layer in (published, gained))
+    # Two inner channels of standard deviation 0.58 at most, through a map whose norm is 1.
+    assert spread < 0.58 * 2**0.5 / channels**0.5
+    assert with_gain > 2 * spread
+
+
 def test_a_least_width_widens_narrow_branches():
     assert gate().mask_logit.in_channels == gate(min_width=2).mask_logit.in_channels
     assert gate(min_width=8).mask_squeeze.out_channels == 4 * 8

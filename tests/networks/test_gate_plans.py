@@ -51,12 +51,12 @@ def test_attentive_norms_stand_in_the_chosen_blocks_only():
 
 
 def test_options_reach_the_layers():
-    network = make(
-        sase_weighting="softmax", sase_style_gain=2.0, sase_min_width=5, attention_norm="none", init_scale="batch"
-    )
+    gains = {"sase_style_gain": 2.0, "sase_mask_gain": 3.0}
+    network = make(sase_weighting="softmax", sase_min_width=5, attention_norm="none", init_scale="batch", **gains)
     (gate,) = network.sase_gates().values()
     assert isinstance(gate, SynthesisSASE)
     assert (gate.weighting, gate.style_gain.tolist(), gate.mask_squeeze.out_channels) == ("softmax", [2.0] * 4, 20)
+    assert gate.mask_gain.tolist() == [3.0] * 4
     norms = [part for part in network.modules() if isinstance(part, AttentiveNorm)]
     assert {norm.init_scale for norm in norms} == {"batch"}
     assert all(isinstance(norm.attn_norm, nn.Identity) for norm in norms)
