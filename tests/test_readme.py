@@ -80,7 +80,7 @@ def test_the_python_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     names: dict[str, Any] = {}
     # Short settings: the example's own preset for a few images, and figures that need no feature network.
     block = block.replace('out="runs/tiny")', 'out="runs/tiny", kimg=0.008, figures=False)')
-    exec(block.replace("count=64", 'count=16, metrics=["patches"]'), names)
+    exec(block.replace("count=64", 'count=16, metrics=["patches"], baseline=False'), names)
     assert names["images"].pixels.shape == (16, 3, 32, 32)
     assert names["images"].pixels.dtype == torch.uint8
     assert len(list((tmp_path / "samples").iterdir())) == 17
