@@ -23,7 +23,7 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -41,6 +41,7 @@ from mutmut.mutation.pragma_handling import IgnoredCode
 REPOSITORY = Path(__file__).resolve().parents[1]
 OUTCOMES = REPOSITORY / "runs" / "mutation.json"
 REASONS = Path(__file__).with_name("mutation_survivors.yaml")
+PLANTED = Path(__file__).with_name("planted_bugs.yaml")
 MODULES = {
     "training/losses": ["training/test_losses.py"],
     "seeds": ["test_seeds.py"],
@@ -51,7 +52,7 @@ MODULES = {
     "layers/excitation": ["layers/test_excitation.py"],
     "layers/batch_norm_apart": ["layers/test_batch_norm_apart.py"],
     "layers/spectral_norm": ["layers/test_spectral_norm.py"],
-    "layers/primitives": ["layers/test_primitives.py"],
+    "layers/primitives": ["layers/test_primitives.py", "layers/test_map_affine.py"],
     "layers/sase": ["layers/test_sase.py", "layers/test_sase_options.py"],
     "layers/attentive_norm": ["layers/test_attentive_norm.py", "layers/test_attentive_norm_start.py"],
     "layers/aw_conv": ["layers/test_aw_conv.py"],
@@ -66,13 +67,26 @@ MODULES = {
     "metrics/fidelity": ["metrics/test_fidelity.py"],
     "metrics/originality": ["metrics/test_originality.py"],
     "metrics/single_image": ["metrics/test_single_image.py"],
-    "metrics/verdicts": ["metrics/test_verdicts.py"],
+    "metrics/verdicts": ["metrics/test_suite.py", "metrics/test_regions.py", "metrics/test_originality.py"],
     "drawing/patch_matching": ["drawing/test_patch_matching.py"],
     "drawing/injection": ["drawing/test_injection.py"],
+    "training/likelihood": ["training/test_likelihood.py"],
+    "recombination/box_sums": ["recombination/test_aligned.py"],
+    "recombination/evenness": ["recombination/test_aligned.py"],
+    "recombination/grid": ["recombination/test_aligned.py", "recombination/test_control.py"],
+    "recombination/shortlists": ["recombination/test_aligned.py"],
+    "recombination/schedules": ["recombination/test_aligned.py"],
+    "recombination/aligned": ["recombination/test_aligned.py", "recombination/test_control.py"],
+    "recombination/choice": ["recombination/test_choice.py"],
+    "recombination/free_steps": ["recombination/test_free.py", "recombination/test_free_courses.py"],
+    "recombination/free_polish": ["recombination/test_free.py", "recombination/test_free_courses.py"],
     "training/low_shot": ["training/test_low_shot.py"],
     "training/one_shot": ["training/test_one_shot.py"],
 }
 """Modules by their tests, small ones first."""
+ALWAYS = {"device": "the device, seen on a GPU alone", "strict": "equal, a guard: the lengths agree"}
+"""Arguments whose values make no difference."""
+ENDLESS = "the limit of CPU seconds or memory"
 MEMORY = 4 << 30
 """Bytes that a fork may take beyond what its parent has."""
 
@@ -103,26 +117,46 @@ def mutants_of(text: str, number: int | None, seed: str) -> tuple[list[Mutant], 
         isinstance(node, libcst.Raise) or skip(node)
     )
     wrapper.visit(visitor)
-    names = dict(_functions(wrapper.module.body))
     positions = wrapper.resolve(PositionProvider)
-    statements = sorted(_statements(ast.parse(text)), key=len)
-    inside = [one for one in visitor.mutations if one.contained_by_top_level_function in names]
-    chosen = sorted(random.Random(seed).sample(range(len(inside)), min(number or len(inside), len(inside))))
+    inside = frozenset(line for _, lines in _functions(ast.parse(text)) for line in lines)
+    found = [(one, positions[one.original_node].start.line) for one in visitor.mutations]
+    found = [(one, line) for one, line in found if line in inside]
+    chosen = sorted(random.Random(seed).sample(range(len(found)), min(number or len(found), len(found))))
     mutants = []
-    for one in (inside[place] for place in chosen):
+    for one, line in (found[place] for place in chosen):
         changed = wrapper.module.deep_replace(one.original_node, one.mutated_node).code
-        line = positions[one.original_node].start.line
-        lines = next(frozenset(lines) for lines in statements if line in lines)
-        mutants.append(Mutant(changed, names[one.contained_by_top_level_function], lines, _change(text, changed)))
-    return mutants, len(inside)
+        mutants.append(_mutant(text, changed, line))
+    return mutants, len(found)
 
 
-def _functions(body: Iterable[libcst.CSTNode], owner: str = "") -> Iterator[tuple[libcst.CSTNode, str]]:
-    for node in body:
-        if isinstance(node, libcst.FunctionDef):
-            yield node, owner + node.name.value
-        elif isinstance(node, libcst.ClassDef):
-            yield from _functions(node.body.body, f"{node.name.value}.")
+def planted(text: str, before: str, after: str) -> Mutant:
+    """A module with one part of its text replaced.
+
+    Raises:
+        ValueError: if the part is not there, or more than once.
+    """
+    if text.count(before) != 1:
+        raise ValueError(f"this text is there {text.count(before)} times, and was to be replaced once: {before}")
+    line = text[: text.index(before)].count("\n") + 1
+    return _mutant(text, text.replace(before, after), line)
+
+
+def _mutant(text: str, changed: str, line: int) -> Mutant:
+    tree = ast.parse(text)
+    name = next(name for name, lines in _functions(tree) if line in lines)
+    lines = min((lines for lines in _statements(tree) if line in lines), key=len)
+    diff = list(difflib.unified_diff(text.splitlines(), changed.splitlines(), n=0, lineterm=""))[2:]
+    change = "\n".join(part[0] + " " + part[1:].strip() for part in diff if part[0] in "+-")
+    return Mutant(changed, name, frozenset(lines), change)
+
+
+def _functions(tree: ast.Module | ast.ClassDef, owner: str = "") -> Iterator[tuple[str, range]]:
+    """The functions and methods by name, with their lines."""
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef):
+            yield owner + node.name, range(node.lineno, node.end_lineno + 1)
+        elif isinstance(node, ast.ClassDef):
+            yield from _functions(node, f"{owner}{node.name}.")
 
 
 def _statements(tree: ast.Module) -> Iterator[range]:
@@ -133,12 +167,6 @@ def _statements(tree: ast.Module) -> Iterator[range]:
         elif isinstance(node, ast.stmt | ast.ExceptHandler | ast.match_case) and hasattr(node, "lineno"):
             body = getattr(node, "body", None)
             yield range(node.lineno, max(body[0].lineno, node.lineno + 1) if body else node.end_lineno + 1)
-
-
-def _change(before: str, after: str) -> str:
-    """The changed lines."""
-    lines = list(difflib.unified_diff(before.splitlines(), after.splitlines(), n=0, lineterm=""))[2:]
-    return "\n".join(line[0] + " " + line[1:].strip() for line in lines if line[0] in "+-")
 
 
 def change_code(mutant: Mutant, path: str, functions: dict[str, list[FunctionType]]) -> None:
@@ -170,11 +198,27 @@ def _codes(code: CodeType) -> Iterator[CodeType]:
             yield from _codes(part)
 
 
+@dataclass(frozen=True)
+class Test:
+    """A collected test, the lines of the module that it reaches, and the CPU seconds that it takes."""
+
+    __test__ = False
+    item: pytest.Item
+    lines: frozenset[int]
+    seconds: float
+
+
+def _path(module: str) -> Path:
+    return REPOSITORY / "sase_gan" / f"{module}.py"
+
+
 class Mutating:
     """A plugin of pytest: what it does with the collected tests in place of running them."""
 
-    def __init__(self, modules: list[str], outcomes: dict[str, Any], number: int | None, seed: int) -> None:
-        self.modules, self.outcomes, self.number, self.seed = modules, outcomes, number, seed
+    def __init__(
+        self, modules: list[str], bugs: list[dict[str, Any]], outcomes: dict[str, Any], number: int | None, seed: int
+    ) -> None:
+        self.modules, self.bugs, self.outcomes, self.number, self.seed = modules, bugs, outcomes, number, seed
         self.functions: dict[str, dict[str, list[FunctionType]]] = {}
         self.failed: str | None = None
         self.reached: set[int] = set()
@@ -198,7 +242,21 @@ class Mutating:
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         if session.testsfailed:
             raise session.Interrupted("the tests cannot be collected")
+        self._know_functions()
         for module in self.modules:
+            self._keep(module, self._mutate(module, session))
+        traced: dict[tuple[str, ...], dict[str, Test]] = {}
+        for bug in self.bugs:
+            known = bug["module"], *bug["tests"]
+            traced[known] = tests = traced.get(known) or self._tests(bug["module"], bug["tests"], session)
+            mutant = planted(_path(bug["module"]).read_text(), bug["from"], bug["to"])
+            noticing, _ = self._try(bug["module"], mutant, tests, dict.fromkeys(tests, 0))
+            self.outcomes.setdefault("planted", {})
+            self._keep("planted", {**self.outcomes["planted"], bug["fault"]: noticing})
+        return True
+
+    def _know_functions(self) -> None:
+        for module in [*self.modules, *(bug["module"] for bug in self.bugs)]:
             importlib.import_module(f"sase_gan.{module.replace('/', '.')}")
         gc.collect()
         for one in gc.get_objects():
@@ -206,49 +264,59 @@ class Mutating:
                 named = self.functions.setdefault(one.__code__.co_filename, {})
                 named.setdefault(one.__code__.co_qualname, []).append(one)
         gc.freeze()
-        for module in self.modules:
-            path = REPOSITORY / "sase_gan" / f"{module}.py"
-            mine = tuple(f"tests/{test}::" for test in MODULES[module])
-            items = {item.nodeid: item for item in session.items if item.nodeid.startswith(mine)}
-            self.outcomes[module] = self._mutate(module, path, items)
-            OUTCOMES.parent.mkdir(exist_ok=True)
-            OUTCOMES.write_text(json.dumps(self.outcomes, indent=1))
-            print(
-                module, {key: value for key, value in self.outcomes[module].items() if key != "survivors"}, flush=True
-            )
-        return True
 
-    def _mutate(self, module: str, path: Path, items: dict[str, pytest.Item]) -> dict[str, Any]:
+    def _keep(self, name: str, outcome: dict[str, Any]) -> None:
+        self.outcomes[name] = outcome
+        OUTCOMES.parent.mkdir(exist_ok=True)
+        OUTCOMES.write_text(json.dumps(self.outcomes, indent=1))
+        shown = {key: value for key, value in outcome.items() if key != "survivors"}
+        print(name, list(shown.items())[-1] if name == "planted" else shown, flush=True)
+
+    def _tests(self, module: str, files: list[str], session: pytest.Session) -> dict[str, Test]:
+        """The tests of a module in the default run, tried as they are."""
+        mine = tuple(f"tests/{file}::" for file in files)
+        items = {item.nodeid: item for item in session.items if item.nodeid.startswith(mine)}
+        found, _ = _in_fork(partial(self._trace, str(_path(module)), items), 3600)
+        if not found or "failed" in found or "broken" in found:
+            raise RuntimeError(f"The tests of {module} fail as they are: {found}")
+        return {name: Test(items[name], frozenset(lines), seconds) for name, (lines, seconds) in found.items()}
+
+    def _mutate(self, module: str, session: pytest.Session) -> dict[str, Any]:
         """How many mutants of a module there are, were tried and were noticed, CPU seconds, and what survived."""
-        began = resource.getrusage(resource.RUSAGE_CHILDREN)
-        tests, _ = _in_fork(partial(self._trace, str(path), items), 3600)
-        if not tests or "failed" in tests or "broken" in tests:
-            raise RuntimeError(f"The tests of {module} fail as they are: {tests}")
-        functions = self.functions[str(path)]
-        mutants, made = mutants_of(path.read_text(), self.number, f"{module} {self.seed}")
-        noticing = dict.fromkeys(tests, 0)
+        began = os.times()
+        tests = self._tests(module, MODULES[module], session)
+        mutants, made = mutants_of(_path(module).read_text(), self.number, f"{module} {self.seed}")
+        order = dict.fromkeys(tests, 0)
         found: dict[str, Any] = {"made": made, "tried": len(mutants), "noticed": 0, "endless": 0, "survivors": []}
         for mutant in mutants:
-            near = [name for name, (lines, _) in tests.items() if mutant.lines & set(lines)]
-            near.sort(key=lambda name: (-noticing[name], tests[name][1]))
-            limit = int(10 + 5 * sum(tests[name][1] for name in near))
-            run = partial(self._run, mutant, path, functions, [items[one] for one in near])
-            outcome, ended = _in_fork(run, limit)
-            if outcome and "broken" in outcome:
-                raise RuntimeError(f"{module}, {mutant.function}: {outcome['broken']}\n{mutant.change}")
-            if outcome is None:
-                found["endless"] += 1
-                print(module, "ended with", ended, mutant.change.replace("\n", "   "), flush=True)
-            elif outcome.get("failed"):
-                noticing[outcome["failed"]] = max(noticing.values()) + 1
-            else:
+            noticing, near = self._try(module, mutant, tests, order)
+            found["noticed"] += noticing is not None
+            found["endless"] += noticing == ENDLESS
+            if noticing is None:
                 found["survivors"].append(("" if near else "not reached\n") + mutant.change)
                 print(module, mutant.function, found["survivors"][-1].replace("\n", "   "), flush=True)
-            found["noticed"] += outcome is None or bool(outcome.get("failed"))
-        ended = resource.getrusage(resource.RUSAGE_CHILDREN)
-        found["seconds"] = round(ended.ru_utime + ended.ru_stime - began.ru_utime - began.ru_stime)
-        found["tests"] = round(sum(seconds for _, seconds in tests.values()), 1)
+        ended = os.times()
+        found["seconds"] = round(
+            ended.children_user + ended.children_system - began.children_user - began.children_system
+        )
         return found
+
+    def _try(
+        self, module: str, mutant: Mutant, tests: dict[str, Test], order: dict[str, int]
+    ) -> tuple[str | None, bool]:
+        """Which test notices a mutant, and whether any reaches it; who noticed the last one is asked first."""
+        near = [name for name, test in tests.items() if mutant.lines & test.lines]
+        near.sort(key=lambda name: (-order[name], tests[name].seconds))
+        limit = int(10 + 5 * sum(tests[name].seconds for name in near))
+        outcome, ended = _in_fork(partial(self._run, module, mutant, [tests[name].item for name in near]), limit)
+        if outcome is None:
+            print(module, "ended with", ended, mutant.change.replace("\n", "   "), flush=True)
+            return ENDLESS, True
+        if "broken" in outcome:
+            raise RuntimeError(f"{module}, {mutant.function}: {outcome['broken']}\n{mutant.change}")
+        if outcome["failed"]:
+            order[outcome["failed"]] = max(order.values()) + 1
+        return outcome["failed"], bool(near)
 
     def _trace(self, path: str, items: dict[str, pytest.Item]) -> dict[str, Any]:
         """The lines of a file that each test reaches, and the CPU seconds that it takes."""
@@ -276,10 +344,9 @@ class Mutating:
             for name, (lines, seconds) in found.items()
         }
 
-    def _run(
-        self, mutant: Mutant, path: Path, functions: dict[str, list[FunctionType]], items: list[pytest.Item]
-    ) -> dict[str, str | None]:
-        change_code(mutant, str(path), functions)
+    def _run(self, module: str, mutant: Mutant, items: list[pytest.Item]) -> dict[str, str | None]:
+        path = str(_path(module))
+        change_code(mutant, path, self.functions[path])
         for item, after in zip(items, [*items[1:], None], strict=True) if items else ():
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=after)
             if self.failed:
@@ -312,15 +379,19 @@ def _in_fork(work: Any, seconds: int) -> tuple[Any, int]:
         return (json.loads(written) if written else None), ended
 
 
-def reason_of(diff: str, known: dict[str, str]) -> str | None:
+def reason_of(change: str, known: dict[str, str]) -> str | None:
     """Why a mutant survives, where that is known: it changes nothing that a test on a CPU can see."""
-    without = [
-        re.sub(r",? ?(device|dtype)=[\w.]+|, \)", lambda m: ")" if m[0] == ", )" else "", line[2:])
-        for line in diff.split("\n")
-    ]
-    if len(without) == 2 and without[0] == without[1] and "device" in diff and "dtype" not in diff:
-        return "the device, seen on a GPU alone"
-    return next((reason for key, reason in known.items() if key in diff), None)
+    lines = change.split("\n")
+    for argument, reason in ALWAYS.items():
+        before, after = (
+            re.sub(rf"\b{argument}=[\w.]+|[ ,]", "", "".join(line[1:] for line in lines if line[0] == sign))
+            for sign in "-+"
+        )
+        if before == after:
+            return reason
+    if [line[2:].replace("=False", "=None") for line in lines[:1]] == [line[2:] for line in lines[1:]]:
+        return "equal, None counts as False"
+    return next((reason for key, reason in known.items() if key in change), None)
 
 
 def table(outcomes: dict[str, Any], reasons: dict[str, dict[str, str]]) -> str:
@@ -351,6 +422,15 @@ def table(outcomes: dict[str, Any], reasons: dict[str, dict[str, str]]) -> str:
             re.sub(r"[^|]+", " --- ", heading),
             *rows,
             "",
+            "## Planted bugs",
+            "",
+            "| bug | noticed by |",
+            "| --- | --- |",
+            *(
+                f"| {fault} | {f'`{test}`' if test else '**no test**'} |"
+                for fault, test in outcomes.get("planted", {}).items()
+            ),
+            "",
             "## What survives",
             "",
             *lines,
@@ -364,17 +444,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("modules", nargs="*", metavar="MODULE", help="such as training/losses; all by default")
     parser.add_argument("--sample", type=int, default=60, help="mutants of a module at most; 0: all")
+    parser.add_argument(
+        "--planted", action="store_true", help="plant the bugs of planted_bugs.yaml again, and no others"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the sample")
     parser.add_argument("--table", type=Path, help="write the table there, under its first heading")
     arguments = parser.parse_args()
     outcomes = json.loads(OUTCOMES.read_text()) if OUTCOMES.exists() else {}
-    modules = arguments.modules or [one for one in MODULES if one not in outcomes]
-    tests = dict.fromkeys(str(REPOSITORY / "tests" / test) for module in modules for test in MODULES[module])
-    if modules:
+    bugs = yaml.safe_load(PLANTED.read_text())
+    if not arguments.planted:
+        bugs = [bug for bug in bugs if not arguments.modules and bug["fault"] not in outcomes.get("planted", {})]
+    modules = arguments.modules or [one for one in MODULES if one not in outcomes and not arguments.planted]
+    files = [file for module in modules for file in MODULES[module]] + [file for bug in bugs for file in bug["tests"]]
+    tests = list(dict.fromkeys(str(REPOSITORY / "tests" / file) for file in files))
+    if tests:
         with tempfile.TemporaryDirectory() as name:
             plain = ["-n", "0", "-s", "-p", "no:cacheprovider", "--basetemp", f"{name}/base"]
-            plugin = Mutating(modules, outcomes, arguments.sample, arguments.seed)
-            pytest.main([*plain, *tests], plugins=[plugin])
+            plugin = Mutating(modules, bugs, outcomes, arguments.sample, arguments.seed)
+            if ended := pytest.main([*plain, *tests], plugins=[plugin]):
+                sys.exit(ended)
     text = table(outcomes, yaml.safe_load(REASONS.read_text()) or {})
     if arguments.table:
         before = arguments.table.read_text() if arguments.table.exists() else "# Mutation testing\n"

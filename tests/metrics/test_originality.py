@@ -32,6 +32,8 @@ def test_scores_by_hand() -> None:
     assert result.scores.copy_share == 0.2  # the 5 % quantile is 1; only 0.4 is nearer
     assert result.scores.nn_ratio == pytest.approx(3)
     assert result.relative.argmin() == 2  # 1.5 of 4 is more suspicious than 0.4 of 1
+    # As far from 7 as its own neighbour: no further, so not authentic.
+    assert check_copying(torch.tensor([[11.0], [12.0]]), reference).scores.authpct == 50
 
 
 def test_mirrored_matches_are_marked() -> None:

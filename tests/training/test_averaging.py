@@ -42,7 +42,7 @@ def test_released_decay_is_a_half_life_of_5542_images_at_batch_8():
 
 
 def test_ramp_up_shortens_the_half_life_to_a_share_of_the_images_seen():
-    average = WeightAverage(network_of(0.0), half_life=1000, ramp_up=0.05)
+    average = WeightAverage(network_of(0.0), half_life=1000)
     assert average.beta(8, 0) == 0
     assert average.beta(8, 160) == pytest.approx(0.5)  # half-life 0.05 * 160 = 8 images
     assert average.beta(8, 1600) == pytest.approx(0.5 ** (8 / 80))
