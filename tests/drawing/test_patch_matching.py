@@ -142,6 +142,15 @@ def test_a_level_looks_as_the_level_before_shows_it_in_the_first_round() -> None
     assert torch.equal(first.sharp, first.blurred)
 
 
+def test_the_example_seen_through_the_level_before_is_known_in_one_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patch_matching, "ROUNDS", 1)
+    example = landscape() * 0.5
+    # Blurred, the grainy half looks more like the smooth one than like itself.
+    example[..., :16] += 0.5 * torch.randn(1, 3, 27, 16, generator=torch.Generator().manual_seed(1)).sign()
+    redrawn = PatchPainter(example, SIZES).redraw(resize(example, SIZES[0]), SIZES)
+    assert torch.allclose(redrawn, example, atol=1e-5)
+
+
 def test_the_coarsest_size_is_never_drawn_again(monkeypatch: pytest.MonkeyPatch) -> None:
     painted: list[list[tuple[int, int]]] = []
 
