@@ -26,6 +26,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import accumulate
 from pathlib import Path
 from types import CodeType, FrameType, FunctionType
 from typing import Any
@@ -59,17 +60,19 @@ MODULES = {
     "layers/efficient_multi_scale_attention": ["layers/test_efficient_multi_scale_attention.py"],
     "layers/sase_recognition": ["layers/test_sase_recognition.py"],
     "training/augment": ["training/test_augment.py"],
-    "training/checkpoint_files": ["runs/test_checkpoints.py"],
+    "training/checkpoint_files": ["training/test_checkpoint_files.py"],
     "metrics/bootstrap": ["metrics/test_bootstrap.py"],
     "metrics/structure": ["metrics/test_structure.py"],
     "metrics/diversity": ["metrics/test_diversity.py"],
     "metrics/patches": ["metrics/test_patches.py"],
     "metrics/fidelity": ["metrics/test_fidelity.py"],
     "metrics/originality": ["metrics/test_originality.py"],
-    "metrics/single_image": ["metrics/test_single_image.py"],
-    "metrics/verdicts": ["metrics/test_suite.py", "metrics/test_regions.py", "metrics/test_originality.py"],
+    "metrics/single_image": ["metrics/test_single_image.py", "metrics/test_diversity.py"],
+    "metrics/verdicts": ["metrics/test_verdicts.py"],
     "drawing/patch_matching": ["drawing/test_patch_matching.py"],
     "drawing/injection": ["drawing/test_injection.py"],
+    "training/low_shot": ["training/test_totals.py", "training/test_low_shot.py"],
+    "training/one_shot": ["training/test_one_shot.py"],
     "training/likelihood": ["training/test_likelihood.py"],
     "recombination/box_sums": ["recombination/test_aligned.py"],
     "recombination/evenness": ["recombination/test_aligned.py"],
@@ -80,13 +83,13 @@ MODULES = {
     "recombination/choice": ["recombination/test_choice.py"],
     "recombination/free_steps": ["recombination/test_free.py", "recombination/test_free_courses.py"],
     "recombination/free_polish": ["recombination/test_free.py", "recombination/test_free_courses.py"],
-    "training/low_shot": ["training/test_low_shot.py"],
-    "training/one_shot": ["training/test_one_shot.py"],
 }
-"""Modules by their tests, small ones first."""
+"""Modules by the tests that are asked about them."""
 ALWAYS = {"device": "the device, seen on a GPU alone", "strict": "equal, a guard: the lengths agree"}
 """Arguments whose values make no difference."""
 ENDLESS = "the limit of CPU seconds or memory"
+PATIENCE = 15.0
+"""CPU seconds of tests after which no other test is asked about a mutant."""
 MEMORY = 4 << 30
 """Bytes that a fork may take beyond what its parent has."""
 
@@ -307,6 +310,8 @@ class Mutating:
         """Which test notices a mutant, and whether any reaches it; who noticed the last one is asked first."""
         near = [name for name, test in tests.items() if mutant.lines & test.lines]
         near.sort(key=lambda name: (-order[name], tests[name].seconds))
+        before = accumulate(tests[name].seconds for name in near)
+        near = [name for name, seconds in zip(near, before, strict=True) if seconds - tests[name].seconds < PATIENCE]
         limit = int(10 + 5 * sum(tests[name].seconds for name in near))
         outcome, ended = _in_fork(partial(self._run, module, mutant, [tests[name].item for name in near]), limit)
         if outcome is None:
