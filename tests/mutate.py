@@ -11,33 +11,26 @@ or one that only costs time. Left alone are error messages (`raise`), and what r
 """
 
 import argparse
-import ast
-import difflib
 import gc
 import importlib
 import json
 import os
-import random
 import re
 import resource
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import accumulate
 from pathlib import Path
-from types import CodeType, FrameType, FunctionType
+from types import FrameType, FunctionType
 from typing import Any
 
-import libcst
 import pytest
 import yaml
-from libcst.metadata import MetadataWrapper, PositionProvider
-from mutmut.mutation.file_mutation import MutationVisitor
-from mutmut.mutation.mutators import mutation_operators
-from mutmut.mutation.pragma_handling import IgnoredCode
+
+from tests.mutants import Mutant, change_code, mutants_of, planted
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 OUTCOMES = REPOSITORY / "runs" / "mutation.json"
@@ -92,113 +85,6 @@ PATIENCE = 15.0
 """CPU seconds of tests after which no other test is asked about a mutant."""
 MEMORY = 4 << 30
 """Bytes that a fork may take beyond what its parent has."""
-
-
-@dataclass(frozen=True)
-class Mutant:
-    """A changed text of a module: the changed lines, the function they are in, and the lines of the statement."""
-
-    text: str
-    function: str
-    lines: frozenset[int]
-    change: str
-
-
-class Changes(MutationVisitor):
-    """mutmut's changes, in decorated functions too: their code alone is changed, so nothing is decorated twice."""
-
-    def _skip_node_and_children(self, node: libcst.CSTNode) -> bool:
-        decorated = isinstance(node, libcst.FunctionDef) and node.decorators
-        return False if decorated else super()._skip_node_and_children(node)
-
-
-def mutants_of(text: str, number: int | None, seed: str) -> tuple[list[Mutant], int]:
-    """Some or all mutants of a module in the order of its lines, and how many there are."""
-    wrapper = MetadataWrapper(libcst.parse_module(text))
-    visitor = Changes(mutation_operators, IgnoredCode(set(), set(), set()))
-    visitor._skip_node_and_children = lambda node, skip=visitor._skip_node_and_children: (  # type: ignore[method-assign]
-        isinstance(node, libcst.Raise) or skip(node)
-    )
-    wrapper.visit(visitor)
-    positions = wrapper.resolve(PositionProvider)
-    inside = frozenset(line for _, lines in _functions(ast.parse(text)) for line in lines)
-    found = [(one, positions[one.original_node].start.line) for one in visitor.mutations]
-    found = [(one, line) for one, line in found if line in inside]
-    chosen = sorted(random.Random(seed).sample(range(len(found)), min(number or len(found), len(found))))
-    mutants = []
-    for one, line in (found[place] for place in chosen):
-        changed = wrapper.module.deep_replace(one.original_node, one.mutated_node).code
-        mutants.append(_mutant(text, changed, line))
-    return mutants, len(found)
-
-
-def planted(text: str, before: str, after: str) -> Mutant:
-    """A module with one part of its text replaced.
-
-    Raises:
-        ValueError: if the part is not there, or more than once.
-    """
-    if text.count(before) != 1:
-        raise ValueError(f"this text is there {text.count(before)} times, and was to be replaced once: {before}")
-    line = text[: text.index(before)].count("\n") + 1
-    return _mutant(text, text.replace(before, after), line)
-
-
-def _mutant(text: str, changed: str, line: int) -> Mutant:
-    tree = ast.parse(text)
-    name = next(name for name, lines in _functions(tree) if line in lines)
-    lines = min((lines for lines in _statements(tree) if line in lines), key=len)
-    diff = list(difflib.unified_diff(text.splitlines(), changed.splitlines(), n=0, lineterm=""))[2:]
-    change = "\n".join(part[0] + " " + part[1:].strip() for part in diff if part[0] in "+-")
-    return Mutant(changed, name, frozenset(lines), change)
-
-
-def _functions(tree: ast.Module | ast.ClassDef, owner: str = "") -> Iterator[tuple[str, range]]:
-    """The functions and methods by name, with their lines."""
-    for node in tree.body:
-        if isinstance(node, ast.FunctionDef):
-            yield owner + node.name, range(node.lineno, node.end_lineno + 1)
-        elif isinstance(node, ast.ClassDef):
-            yield from _functions(node, f"{owner}{node.name}.")
-
-
-def _statements(tree: ast.Module) -> Iterator[range]:
-    """The lines of every statement; of one that holds others its heading, but all of a function, for its defaults."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef):
-            yield range(node.lineno, node.end_lineno + 1)
-        elif isinstance(node, ast.stmt | ast.ExceptHandler | ast.match_case) and hasattr(node, "lineno"):
-            body = getattr(node, "body", None)
-            yield range(node.lineno, max(body[0].lineno, node.lineno + 1) if body else node.end_lineno + 1)
-
-
-def change_code(mutant: Mutant, path: str, functions: dict[str, list[FunctionType]]) -> None:
-    """Give the functions of that name in this process the code and the defaults of the mutant."""
-    module = compile(mutant.text, path, "exec", dont_inherit=True)
-    code = next(part for part in _codes(module) if part.co_qualname == mutant.function)
-    tree = ast.parse(mutant.text)
-    for name in mutant.function.split(".")[:-1]:
-        tree = next(node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name)
-    name = mutant.function.rpartition(".")[2]
-    definition = next(node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == name)
-    for function in functions[mutant.function]:
-        # A method that no longer says super() has lost its class; it may keep it.
-        function.__code__ = code.replace(co_freevars=function.__code__.co_freevars)
-        for keyword, default in zip(definition.args.kwonlyargs, definition.args.kw_defaults, strict=True):
-            if isinstance(default, ast.Constant) and function.__kwdefaults__:
-                function.__kwdefaults__[keyword.arg] = default.value
-        if function.__defaults__:
-            function.__defaults__ = tuple(
-                node.value if isinstance(node, ast.Constant) else value
-                for node, value in zip(definition.args.defaults, function.__defaults__, strict=True)
-            )
-
-
-def _codes(code: CodeType) -> Iterator[CodeType]:
-    yield code
-    for part in code.co_consts:
-        if isinstance(part, CodeType):
-            yield from _codes(part)
 
 
 @dataclass(frozen=True)
@@ -365,6 +251,7 @@ def _in_fork(work: Any, seconds: int) -> tuple[Any, int]:
         child = os.fork()
         if not child:
             try:
+                gc.disable()
                 os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
                 os.dup2(1, 2)
                 used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()

@@ -89,6 +89,7 @@ def test_average_survives_a_round_trip_of_its_state_and_copies():
 def test_half_life_of_nothing_is_refused():
     with pytest.raises(ValueError, match="half_life is 0 images; it must be above 0"):
         WeightAverage(network_of(0.0), half_life=0)
+    assert WeightAverage(network_of(0.0), half_life=0.5, ramp_up=0).beta(1, 1) == 0.25
 
 
 def test_recalibrated_statistics_are_the_mean_over_the_batches():
