@@ -81,6 +81,7 @@ MODULES = {
 ALWAYS = {"device": "the device, seen on a GPU alone", "strict": "equal, a guard: the lengths agree"}
 """Arguments whose values make no difference."""
 ENDLESS = "the limit of CPU seconds or memory"
+NOT_REACHED = "not reached\n"
 PATIENCE = 15.0
 """CPU seconds of tests after which no other test is asked about a mutant."""
 MEMORY = 4 << 30
@@ -105,9 +106,16 @@ class Mutating:
     """A plugin of pytest: what it does with the collected tests in place of running them."""
 
     def __init__(
-        self, modules: list[str], bugs: list[dict[str, Any]], outcomes: dict[str, Any], number: int | None, seed: int
+        self,
+        modules: list[str],
+        bugs: list[dict[str, Any]],
+        outcomes: dict[str, Any],
+        number: int | None,
+        seed: int,
+        again: bool,
     ) -> None:
         self.modules, self.bugs, self.outcomes, self.number, self.seed = modules, bugs, outcomes, number, seed
+        self.again = again
         self.functions: dict[str, dict[str, list[FunctionType]]] = {}
         self.failed: str | None = None
         self.reached: set[int] = set()
@@ -176,13 +184,16 @@ class Mutating:
         tests = self._tests(module, MODULES[module], session)
         mutants, made = mutants_of(_path(module).read_text(), self.number, f"{module} {self.seed}")
         order = dict.fromkeys(tests, 0)
-        found: dict[str, Any] = {"made": made, "tried": len(mutants), "noticed": 0, "endless": 0, "survivors": []}
+        found: dict[str, Any] = {"made": made, "tried": len(mutants), "noticed": 0, "survivors": []}
+        if self.again:
+            before = [change.removeprefix(NOT_REACHED) for change in self.outcomes[module]["survivors"]]
+            mutants = [mutant for mutant in mutants if mutant.change in before]
+            found["noticed"] = found["tried"] - len(mutants)
         for mutant in mutants:
             noticing, near = self._try(module, mutant, tests, order)
             found["noticed"] += noticing is not None
-            found["endless"] += noticing == ENDLESS
             if noticing is None:
-                found["survivors"].append(("" if near else "not reached\n") + mutant.change)
+                found["survivors"].append(("" if near else NOT_REACHED) + mutant.change)
                 print(module, mutant.function, found["survivors"][-1].replace("\n", "   "), flush=True)
         ended = os.times()
         found["seconds"] = round(
@@ -297,7 +308,7 @@ def table(outcomes: dict[str, Any], reasons: dict[str, dict[str, str]]) -> str:
         noticed, counted = noticed + one["noticed"], counted + counts
         left = len(one["survivors"]) - equal
         share = f"{one['noticed'] / counts:.0%}" if counts else "-"
-        cells = [f"`{module}`", one["made"], one["tried"], one["noticed"], equal, left, share, one["seconds"]]
+        cells = [f"`{module}`", one["made"], one["tried"], one["noticed"], equal, left, share]
         rows.append("| " + " | ".join(map(str, cells)) + " |")
         lines += [
             f"* `{module}`, {why[diff] or 'not noticed'}:\n\n  ```diff\n"
@@ -305,7 +316,7 @@ def table(outcomes: dict[str, Any], reasons: dict[str, dict[str, str]]) -> str:
             + "  ```"
             for diff in one["survivors"]
         ]
-    heading = "| module | mutants | tried | noticed | equal | left | noticed of those not equal | CPU s |"
+    heading = "| module | mutants | tried | noticed | equal | left | noticed of those not equal |"
     share = f"{noticed / counted:.1%}" if counted else "-"
     return "\n".join(
         [
@@ -336,23 +347,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("modules", nargs="*", metavar="MODULE", help="such as training/losses; all by default")
     parser.add_argument("--sample", type=int, default=60, help="mutants of a module at most; 0: all")
-    parser.add_argument(
-        "--planted", action="store_true", help="plant the bugs of planted_bugs.yaml again, and no others"
-    )
+    parser.add_argument("--again", action="store_true", help="try what survived of the same sample with today's tests")
+    parser.add_argument("--planted", action="store_true", help="only plant the bugs of planted_bugs.yaml")
     parser.add_argument("--seed", type=int, default=0, help="of the sample")
     parser.add_argument("--table", type=Path, help="write the table there, under its first heading")
     arguments = parser.parse_args()
     outcomes = json.loads(OUTCOMES.read_text()) if OUTCOMES.exists() else {}
-    bugs = yaml.safe_load(PLANTED.read_text())
-    if not arguments.planted:
-        bugs = [bug for bug in bugs if not arguments.modules and bug["fault"] not in outcomes.get("planted", {})]
+    known = outcomes.get("planted", {})
+    bugs = (
+        [] if arguments.modules else [bug for bug in yaml.safe_load(PLANTED.read_text()) if not known.get(bug["fault"])]
+    )
     modules = arguments.modules or [one for one in MODULES if one not in outcomes and not arguments.planted]
     files = [file for module in modules for file in MODULES[module]] + [file for bug in bugs for file in bug["tests"]]
     tests = list(dict.fromkeys(str(REPOSITORY / "tests" / file) for file in files))
     if tests:
         with tempfile.TemporaryDirectory() as name:
-            plain = ["-n", "0", "-s", "-p", "no:cacheprovider", "--basetemp", f"{name}/base"]
-            plugin = Mutating(modules, bugs, outcomes, arguments.sample, arguments.seed)
+            plain = ["-n", "0", "-s", "-p", "no:cacheprovider", "--tb=native", "--basetemp", f"{name}/base"]
+            plugin = Mutating(modules, bugs, outcomes, arguments.sample, arguments.seed, arguments.again)
             if ended := pytest.main([*plain, *tests], plugins=[plugin]):
                 sys.exit(ended)
     text = table(outcomes, yaml.safe_load(REASONS.read_text()) or {})
