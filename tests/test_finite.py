@@ -1,10 +1,12 @@
 """What is no finite number is found, whatever the kind and the place of the tensor, and named."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
 from sase_gan.finite import not_finite
-from sase_gan.runs.due import crossed, figures_due
+from sase_gan.runs.due import crossed, figures_due, is_due
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
@@ -31,3 +33,11 @@ def test_a_batch_crosses_a_multiple_or_a_moment_once() -> None:
     assert [seen for seen in range(6, 60, 6) if crossed(seen, 6, 10)] == [12, 24, 30, 42, 54]
     assert [seen for seen in range(6, 60, 6) if crossed(seen, 6, (6, 13, 18))] == [6, 18]
     assert [seen for seen in range(4, 30, 4) if crossed(seen, 4, 4)] == [4, 8, 12, 16, 20, 24, 28]
+
+
+def test_a_batch_counts_in_every_process() -> None:
+    trainer, batch = SimpleNamespace(world_size=2), [None] * 3
+    due = [is_due(SimpleNamespace(images_seen=seen), trainer, batch, 10) for seen in range(6, 60, 6)]
+    assert due == [crossed(seen, 6, 10) for seen in range(6, 60, 6)]
+    assert is_due(SimpleNamespace(images_seen=12), trainer, batch, (7,))
+    assert not is_due(SimpleNamespace(images_seen=12), trainer, batch, (6,))

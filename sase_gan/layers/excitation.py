@@ -96,4 +96,4 @@ class SqueezeExcitation(nn.Module):
     def forward(self, x: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch channels height width"]:
         """Scale every channel."""
         gate = self.fc2(F.relu(self.fc1(x.mean((2, 3), keepdim=True)))).sigmoid()
-        return x * gate.to(x.dtype)
+        return x * gate

@@ -166,7 +166,7 @@ class WholeSpectralNorm(_SpectralNorm):
 
     right_first = False
 
-    def __init__(self, weight: Tensor, *, dim: int = 0) -> None:
+    def __init__(self, weight: Tensor, *, dim: int) -> None:
         super().__init__(weight, n_power_iterations=1, dim=dim, eps=EPS)
 
     def forward(self, weight: Tensor) -> Tensor:

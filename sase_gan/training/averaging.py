@@ -33,10 +33,8 @@ class WeightAverage(AveragedModel):
     def __init__(self, network: nn.Module, *, half_life: float, ramp_up: float = 0.05) -> None:
         if half_life <= 0:
             raise ValueError(f"half_life is {half_life} images; it must be above 0 (FastGAN's 0.999 a step is 5541)")
-        super().__init__(network, use_buffers=False)
+        super().__init__(network)
         self.half_life, self.ramp_up = half_life, ramp_up
-        # The copy counts as the first member of the average.
-        self.n_averaged.fill_(1)
         self.module.requires_grad_(False)
 
     def beta(self, batch: int, images_seen: int) -> float:
@@ -54,7 +52,6 @@ class WeightAverage(AveragedModel):
         torch._foreach_lerp_(list(self.module.parameters()), [p.detach() for p in network.parameters()], share)
         if buffers := list(network.buffers()):
             torch._foreach_copy_(list(self.module.buffers()), buffers)
-        self.n_averaged += 1
 
 
 @torch.no_grad()

@@ -5,12 +5,23 @@ import torch
 from torch import Tensor
 
 from sase_gan.drawing import injection as applications
-from sase_gan.drawing.injection import animate, edit, harmonise, inject, inject_strip, paint_to_image, sample, tile
+from sase_gan.drawing.injection import (
+    animate,
+    edit,
+    harmonise,
+    inject,
+    inject_strip,
+    paint_to_image,
+    sample,
+    tile,
+    walk_around,
+)
 from sase_gan.drawing.masks import blend, main_colours, move_region, nearest_colours, soft_mask
 from sase_gan.drawing.sampling import finish, latent_walk, sample_images
 from sase_gan.errors import UsageError
 from sase_gan.networks.pyramid import Pyramid, PyramidConfig
 from sase_gan.pixels import to_float, to_uint8
+from sase_gan.seeds import generator
 
 SIZES = ((12, 16), (15, 20), (18, 24))
 
@@ -172,6 +183,13 @@ def test_other_proportions_need_a_size(pyramid: Pyramid) -> None:
     with pytest.raises(UsageError, match="the picture is 40x18, the model's 24x18"):
         inject(pyramid, a_picture(18, 40), 1)
     assert inject(pyramid, a_picture(18, 40), 1, size=(18, 40)).unmasked.shape == (1, 3, 18, 40)
+    # Five in a hundred are let through, whichever side is the longer.
+    for picture, fits in (((20, 28), False), ((20, 27), True), ((20, 25), False), ((40, 51), True), ((40, 55), True)):
+        if fits:
+            applications.check_proportions(a_picture(*picture), (18, 24), None)
+        else:
+            with pytest.raises(UsageError, match="crop it to the same proportions"):
+                applications.check_proportions(a_picture(*picture), (18, 24), None)
     with pytest.raises(UsageError, match="uint8"):
         inject(pyramid, a_picture().float(), 1)
 
@@ -194,6 +212,18 @@ def test_harmonise_and_edit_differ_in_their_rim(pyramid: Pyramid) -> None:
     ]
     assert 12 <= changed[0] < changed[1] < 18 * 24
     assert harmonise(pyramid, a_picture(), mask, seeds=(0, 1)).shape == (2, 3, 18, 24)
+    # By default at the last stage, and at seven tenths of the way.
+    assert torch.equal(harmonise(pyramid, a_picture(), mask), harmonise(pyramid, a_picture(), mask, 2))
+    assert not torch.equal(harmonise(pyramid, a_picture(), mask), harmonise(pyramid, a_picture(), mask, 1))
+    assert torch.equal(edit(pyramid, a_picture(), mask), edit(pyramid, a_picture(), mask, 1))
+    assert not torch.equal(edit(pyramid, a_picture(), mask), edit(pyramid, a_picture(), mask, 2))
+    assert torch.equal(edit(pyramid, a_picture(), mask), edit(pyramid, a_picture(), mask, seeds=(0,)))
+    rims = {harmonise: applications.HARMONISE_RADIUS, edit: applications.EDIT_RADIUS}
+    for function, radius in rims.items():
+        drawn = inject(pyramid, a_picture(), 1, mask, dilate=radius).masked
+        assert torch.equal(function(pyramid, a_picture(), mask, 1), drawn)
+    plain = inject(pyramid, a_picture(), 1, mask)
+    assert torch.equal(plain.masked, blend(pyramid.picture, plain.unmasked, soft_mask(mask, (18, 24))))
 
 
 def test_paintings_may_take_the_pictures_colours(pyramid: Pyramid) -> None:
@@ -205,6 +235,14 @@ def test_paintings_may_take_the_pictures_colours(pyramid: Pyramid) -> None:
 def test_animations_wander_around_the_training_picture(pyramid: Pyramid) -> None:
     film = animate(pyramid, 5, batch_size=2)
     assert film.shape == (5, 3, 18, 24)
+    assert animate(pyramid, 1).shape == (1, 3, 18, 24)
+    # Stages before the start stand still, on the picture that they rebuild.
+    with torch.no_grad():
+        carried = pyramid.reconstruct(2).stages[-1]
+        targets = [pyramid.fixed0, *(torch.zeros(1, *shape) for shape in pyramid.noise_shapes())]
+        walk = walk_around(targets, generator(0, "animation"), 0.1, 0.9)
+        expected = [to_uint8(pyramid.climb(next(walk), start=2, carried=carried).big)[0] for _ in range(3)]
+    assert (animate(pyramid, 3, start_scale=2).int() - torch.stack(expected).int()).abs().max() <= 1
     again = animate(pyramid, 5, batch_size=5, start_scale=0)
     assert (film.int() - again.int()).abs().max() <= 1
     with torch.no_grad():
@@ -216,6 +254,24 @@ def test_animations_wander_around_the_training_picture(pyramid: Pyramid) -> None
     assert not torch.equal(film[0], film[4])
     with pytest.raises(UsageError, match="frames is 0"):
         animate(pyramid, 0)
+    for alpha, beta in ((-0.1, 0.5), (1.1, 0.5), (0.5, -0.1), (0.5, 1.1)):
+        with pytest.raises(UsageError, match=f"alpha is {alpha} and beta {beta}; both must be between 0 and 1"):
+            animate(pyramid, 3, alpha=alpha, beta=beta)
+    for alpha, beta in ((0, 0), (0, 1), (1, 0)):
+        applications.check_walk(1, alpha, beta)
+
+
+def test_walks_follow_their_formula() -> None:
+    targets = [torch.randn(1, 2, 3), torch.zeros(1, 1, 4)]
+    source = torch.Generator().manual_seed(7)
+    walk = walk_around(targets, torch.Generator().manual_seed(7), 0.3, 0.6)
+    before = targets
+    now = [0.95 * target + 0.05 * torch.randn(target.shape, generator=source) for target in targets]
+    for _ in range(4):
+        assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(next(walk), now, strict=True))
+        fresh = [torch.randn(z.shape, generator=source) for z in now]
+        after = [0.3 * targets[i] + 0.7 * (now[i] + 0.6 * (now[i] - before[i]) + 0.4 * fresh[i]) for i in range(2)]
+        before, now = now, after
 
 
 def test_tiles_have_no_seam(pyramid: Pyramid) -> None:

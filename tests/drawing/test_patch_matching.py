@@ -1,5 +1,7 @@
 """Drawing out of patches: exact search against a slow reference, fixed points, wrapping, the local search."""
 
+from typing import Any
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -80,6 +82,19 @@ def test_looking_around_mends_a_match_that_is_nearly_right() -> None:
     guess = right + torch.randint(-2, 3, right.shape, generator=torch.Generator().manual_seed(0))
     found = patch_matching._nearest_around(queries, keys, guess)
     assert (found == right).all(2).float().mean() > 0.99
+    # At the edges of the example too.
+    whole = torch.stack(torch.meshgrid(torch.arange(40), torch.arange(48), indexing="ij"), 2)
+    found = patch_matching._nearest_around(keys, keys, (whole + 1).clamp_max(torch.tensor([39, 47])))
+    assert (found == whole).all(2).float().mean() > 0.99
+    assert min((found[0] == whole[0]).float().mean(), (found[:, 0] == whole[:, 0]).float().mean()) > 0.9
+
+
+def test_a_key_that_nothing_resembles_becomes_cheaper_when_looking_around() -> None:
+    # One query between two keys, and one key's distance is large for every query: normalised, it wins.
+    queries = torch.tensor([[[0.0], [10.0]]])
+    keys = torch.tensor([[[-9.0], [10.5]]])
+    found = patch_matching._nearest_around(queries, keys, torch.zeros(1, 2, 2, dtype=torch.long))
+    assert found[..., 1].tolist() == patch_matching._nearest(queries[0], keys[0])[None].tolist() == [[0, 1]]
 
 
 def test_looking_around_improves_on_a_guess() -> None:
@@ -140,6 +155,23 @@ def test_a_level_looks_as_the_level_before_shows_it_in_the_first_round() -> None
     assert not torch.allclose(level.sharp, level.blurred, atol=0.1)
     first = patch_matching._level(example, (20, 22), None)
     assert torch.equal(first.sharp, first.blurred)
+
+
+def test_each_level_looks_at_the_blurred_example_first_and_then_at_the_sharp_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    painter = PatchPainter(landscape(), SIZES)
+    looked: list[str] = []
+    swap = PatchPainter._swap
+
+    def noting(self: PatchPainter, x: Tensor, level: Any, keys: Tensor, match: Tensor | None) -> Any:
+        which = "blurred" if keys is level.blurred else "sharp" if keys is level.sharp else "neither"
+        looked.append(f"{which} of {level.size}")
+        return swap(self, x, level, keys, match)
+
+    monkeypatch.setattr(PatchPainter, "_swap", noting)
+    painter.redraw(landscape(), SIZES)
+    assert looked == [f"{which} of {size}" for size in SIZES for which in ("blurred", "sharp", "sharp")]
 
 
 def test_the_coarsest_size_is_never_drawn_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -212,6 +212,7 @@ def test_parameter_counts(channels, components):
     for attention_norm, rest in (("batch", 2 * components), ("group", 2 * components), ("none", components)):
         layer = AttentiveNorm(channels, components, attention_norm=attention_norm)
         assert sum(p.numel() for p in layer.parameters()) == 3 * components * channels + rest
+    assert AttentiveNorm(channels).num_components == 10
 
 
 def test_projection_starts_with_kaimings_fan_out():

@@ -98,7 +98,7 @@ def test_zeroed_norm_and_convolution_halve_the_input_exactly():
 
 
 def test_one_channel_a_group_adds_both_branches():
-    with pytest.warns(UserWarning, match="one channel a group"):
+    with pytest.warns(UserWarning, match="one channel a group: both softmaxes are 1; use fewer groups"):
         layer = make(4, groups=4)
     x = torch.randn(2, 4, 3, 5, dtype=torch.float64)
     u, a, b, _, _ = layer._branches(x)
@@ -140,6 +140,15 @@ def test_fallback_takes_the_largest_divisor(channels, groups):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         assert EfficientMultiScaleAttention(channels).groups == groups
+        assert EfficientMultiScaleAttention(channels, groups, divisor_fallback=False).groups == groups
+
+
+def test_half_precision_is_near_and_keeps_its_type():
+    layer = make(8, groups=2).bfloat16()
+    x = torch.randn(2, 8, 4, 5).bfloat16()
+    y = layer(x)
+    assert y.dtype == torch.bfloat16
+    assert (layer.double()(x.double()) - y).abs().max() < 2**-5
 
 
 def test_gradients_by_finite_differences():

@@ -81,6 +81,7 @@ def test_weights_of_timm_fit_and_give_the_same(channels):
 
 def test_size_of_the_text():
     assert sum(p.numel() for p in SqueezeExcitation(64).parameters()) == 1096
+    assert sum(p.numel() for p in SqueezeExcitation(64, bias=False).parameters()) == 1096 - 8 - 64
 
 
 @pytest.mark.parametrize("wrong", [{"channels": 0}, {"reduction": 0}, {"divisor": 0}])

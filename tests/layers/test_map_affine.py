@@ -3,7 +3,7 @@ import torch
 from torch import Tensor, nn
 
 from sase_gan.layers.attentive_norm import AttentiveNorm
-from sase_gan.layers.map_affine import affine, moments
+from sase_gan.layers.map_affine import affine, moments, takes_few_passes
 from sase_gan.layers.primitives import gated_halves
 
 FORMATS = pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
@@ -17,6 +17,48 @@ def test_moments_and_affine_have_the_gradients_of_their_values_twice(layout):
     for function, inputs in ((moments, (x,)), (affine, (x, *values))):
         assert torch.autograd.gradcheck(function, inputs)
         assert torch.autograd.gradgradcheck(function, inputs)
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype", "statistics", "expected"),
+    [
+        ((2, 3, 4, 5), torch.float32, torch.float32, True),
+        ((2, 3, 1, 2), torch.bfloat16, torch.float32, True),
+        ((2, 3, 2, 1), torch.float64, torch.float64, True),
+        ((2, 3, 1, 1), torch.float32, torch.float32, False),
+        ((0, 3, 4, 5), torch.float32, torch.float32, False),
+        ((2, 3, 4, 5), torch.float32, torch.float64, False),
+        ((2, 3, 4, 5), torch.bfloat16, torch.bfloat16, False),
+    ],
+)
+def test_few_passes_are_for_maps_of_some_pixels_and_wide_statistics(shape, dtype, statistics, expected):
+    assert takes_few_passes(torch.zeros(shape, dtype=dtype), statistics) is expected
+    assert not takes_few_passes(torch.zeros(shape, dtype=dtype, device="meta"), statistics)
+
+
+@FORMATS
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_a_gradient_that_is_differentiated_again_is_the_same(layout, dtype):
+    """It takes another way, of which `gradgradcheck` sees the second derivatives alone."""
+    x = torch.randn(2, 6, 4, 5).to(dtype).contiguous(memory_format=layout)
+    values = [torch.randn(2, 6, dtype=torch.promote_types(dtype, torch.float32)) for _ in range(3)]
+    for function, inputs in ((moments, [x]), (affine, [x, *values]), (gated_halves, [x])):
+        inputs = [one.requires_grad_() for one in inputs]
+        results = function(*inputs)
+        results = results if isinstance(results, tuple) else (results,)
+        upstream = [torch.randn_like(one) for one in results]
+        plain = torch.autograd.grad(results, inputs, upstream, retain_graph=True)
+        again = torch.autograd.grad(results, inputs, upstream, create_graph=True)
+        for one, other in zip(plain, again, strict=True):
+            error = 2**-6 if one.dtype == torch.bfloat16 else 1e-12 if dtype == torch.float64 else 1e-4
+            assert (one - other).abs().max() < error * one.abs().max(), function
+
+
+def test_a_map_whose_memory_is_in_no_order_is_scaled_alike():
+    x = torch.randn(2, 3, 5, 4, dtype=torch.float64).transpose(2, 3)
+    scale, centre, shift = (torch.randn(2, 3, dtype=torch.float64)[:, :, None, None] for _ in range(3))
+    y = affine(x, *(one[:, :, 0, 0] for one in (scale, centre, shift)))
+    assert torch.allclose(y, scale * (x - centre) + shift, atol=1e-12)
 
 
 @FORMATS

@@ -2,7 +2,15 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from sase_gan.layers.primitives import GatedLinearUnit, NoiseInjection, UpsampleConv, batch_norm, conv, upsample_conv
+from sase_gan.layers.primitives import (
+    GatedLinearUnit,
+    NoiseInjection,
+    UpsampleConv,
+    batch_norm,
+    conv,
+    instance_norm,
+    upsample_conv,
+)
 from sase_gan.reference.plain import plain_upsample_conv, upsample_conv_plain
 
 
@@ -37,10 +45,16 @@ def test_convolution_starts_from_the_familys_spread_without_bias():
 
 
 def test_batch_norm_starts_near_one_without_shift():
-    norm = batch_norm(4096)
-    assert norm.weight.mean().item() == pytest.approx(1, abs=0.002)
-    assert norm.weight.std().item() == pytest.approx(0.02, abs=0.002)
-    assert not norm.bias.any()
+    for norm in (batch_norm(4096), instance_norm(4096)):
+        assert norm.weight.mean().item() == pytest.approx(1, abs=0.002)
+        assert norm.weight.std().item() == pytest.approx(0.02, abs=0.002)
+        assert not norm.bias.any()
+
+
+def test_instance_norm_is_of_each_map_by_itself():
+    norm, x = instance_norm(3).double(), torch.randn(2, 3, 4, 5, dtype=torch.float64)
+    expected = (x - x.mean((2, 3), keepdim=True)) / (x.var((2, 3), unbiased=False, keepdim=True) + 1e-5).sqrt()
+    assert torch.allclose(norm(x), expected * norm.weight[:, None, None], atol=1e-12)
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 5), (3, 2), (4, 4), (7, 5)])

@@ -265,6 +265,8 @@ def test_gradients_are_right():
     ("options", "message"),
     [
         ({"groups": 5}, "groups is 5; it must divide the 32 source channels"),
+        ({"source_channels": 0}, "source_channels is 0; it must be at least 1"),
+        ({"target_channels": 0}, "target_channels is 0; it must be at least 1"),
         ({"dilation": 0}, "dilation is 0; it must be at least 1"),
         ({"norm": "layer"}, "norm is 'layer'; choose 'batch' or 'instance'"),
         ({"norm": "instance"}, "pass style_norm=False"),
@@ -272,4 +274,12 @@ def test_gradients_are_right():
 )
 def test_impossible_arguments_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
-        SynthesisSASE(32, 6, **options)
+        SynthesisSASE(**{"source_channels": 32, "target_channels": 6, **options})
+
+
+def test_the_published_design_is_the_default():
+    gate = SynthesisSASE(128, 6)
+    assert (gate.groups, gate.mask_squeeze.out_channels, gate.noise_strength, gate.weighting) == (4, 8, None, "share")
+    assert [one.dilation for one in gate.mask_dilated] == [(2, 2)] * 2
+    assert isinstance(gate.style_norm, torch.nn.BatchNorm2d)
+    assert hasattr(gate.mask_squeeze, "parametrizations")

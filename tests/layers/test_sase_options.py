@@ -111,3 +111,4 @@ def test_wrong_options_are_refused(options, match):
 def test_a_style_of_one_channel_has_no_zero_mean():
     with pytest.raises(ValueError, match="one target channel"):
         SynthesisSASE(32, 1, style_gain=1.0)
+    assert SynthesisSASE(32, 2, style_gain=1.0).style_gain.tolist() == [1] * 4

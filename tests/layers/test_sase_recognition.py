@@ -118,6 +118,22 @@ def test_equals_the_slow_reference(stride, gate_scale, training):
         assert torch.allclose(layer(x), expected, rtol=1e-12, atol=1e-12)
 
 
+def test_branches_are_convolution_norm_rectifier_convolution():
+    # The slow reference walks through them as they are.
+    for branch, size in ((SASEConv2d(8).query, (3, 3)), (SASEConv2d(8).key, (1, 1))):
+        assert [type(part) for part in branch] == [nn.Conv2d, nn.BatchNorm2d, nn.ReLU, nn.Conv2d]
+        assert branch[0].kernel_size == branch[3].kernel_size == size
+
+
+def test_half_precision_is_near_and_keeps_its_type():
+    layer = make(8, groups=2).eval().bfloat16()
+    x = torch.randn(2, 8, 4, 5).bfloat16()
+    y = layer(x)
+    assert y.dtype == torch.bfloat16
+    exact = layer.double()(x.double())
+    assert (exact - y).abs().max() < 0.05 * exact.abs().max()
+
+
 @pytest.mark.parametrize("stride", [1, 2])
 def test_zeroed_query_leaves_the_pooled_mean_of_the_value(stride):
     layer = make(16, stride=stride)

@@ -61,6 +61,18 @@ def test_one_group_equals_torchs_parametrisation():
     assert (ours.weight - theirs.weight).abs().max() < 1e-9
 
 
+@pytest.mark.parametrize(("groups", "dim", "shape"), [(1, 0, (6, 5, 3, 3)), (3, 0, (6, 5, 3, 3)), (1, 1, (5, 6, 4))])
+def test_a_gradient_that_is_differentiated_again_is_the_same(groups, dim, shape):
+    module = nn.Module()
+    module.weight = nn.Parameter(torch.randn(shape, dtype=torch.float64))
+    spectral_norm(module, groups=groups, dim=dim)
+    raw, upstream = module.parametrizations.weight.original, torch.randn(shape, dtype=torch.float64)
+    weight = module.eval().weight
+    (plain,) = torch.autograd.grad(weight, raw, upstream, retain_graph=True)
+    (again,) = torch.autograd.grad(weight, raw, upstream, create_graph=True)
+    assert torch.allclose(plain, again, atol=1e-12)
+
+
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 @pytest.mark.parametrize(("dim", "shape"), [(0, (6, 5, 3, 3)), (0, (6, 5)), (1, (5, 6, 4))])
 def test_whole_norm_is_torchs_in_value_gradient_and_vectors(layout, dim, shape):

@@ -137,3 +137,24 @@ def test_small_tables_are_made_once_for_each_kind():
     assert constant(partial(ramp, 4, 3), torch.float64, cpu).tolist() == [0, 3, 6, 9]
     assert constant(ramp, torch.float64, cpu).tolist() == [0, 1, 2]
     assert constant(ramp, torch.float64, torch.device("meta")).device.type == "meta"
+
+
+def test_a_constant_that_was_first_made_without_gradients_serves_training():
+    def table() -> torch.Tensor:
+        return torch.tensor([2.0, 3.0])
+
+    with torch.inference_mode():
+        constant(table, torch.float64, torch.device("cpu"))
+    x = torch.ones(2, dtype=torch.float64, requires_grad=True)
+    (x * constant(table, torch.float64, torch.device("cpu"))).sum().backward()
+    assert x.grad.tolist() == [2, 3]
+
+
+def test_what_a_compiler_traces_is_equal_and_not_kept(monkeypatch):
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
+    make = partial(torch.arange, 3, 7)
+    one, other = (constant(make, torch.float64, torch.device("cpu")) for _ in range(2))
+    assert one.tolist() == [3, 4, 5, 6]
+    assert one.dtype == torch.float64
+    assert one is not other
+    assert constant(make, torch.float32, torch.device("meta")).device.type == "meta"

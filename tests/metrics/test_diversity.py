@@ -6,6 +6,7 @@ import torch
 from sase_gan.features.lpips import LpipsNetwork
 from sase_gan.metrics import diversity, single_image
 from sase_gan.metrics.book import NotApplicable
+from sase_gan.metrics.bootstrap import centred_interval, resampled_counts
 
 
 def test_relative_diversity_of_scaled_copies_is_the_scale() -> None:
@@ -138,3 +139,55 @@ def test_impossible_walks_are_told() -> None:
         diversity.path_length(torch.ones(2, 2), torch.ones(2, 2), 0)
     with pytest.raises(ValueError, match="equal numbers"):
         diversity.path_length(torch.ones(2, 2), torch.ones(3, 2), 1)
+
+
+def test_random_pairs_are_the_same_on_every_computer_and_of_all_distances() -> None:
+    pairs = diversity.diversity_pairs(21)
+    assert pairs[:4].tolist() == [[0, 9], [15, 12], [13, 15], [11, 2]]
+    assert ((pairs[:, 1] - pairs[:, 0]) % 21).unique().tolist() == list(range(1, 21))
+    within = diversity.pairs_within(torch.tensor([0] * 70 + [1] * 3))
+    assert len(within) == 1000
+    assert within[:4].tolist() == [[18, 56], [10, 63], [14, 59], [13, 34]]
+    # Of a cluster the first 64 are paired.
+    assert within.unique().tolist() == [*range(64), 70, 71, 72]
+    assert len(diversity.pairs_within(torch.tensor([0] * 45))) == 990
+
+
+def test_intervals_say_what_was_drawn_again() -> None:
+    rows = torch.randn(6, 4)
+    network = LpipsNetwork("squeeze", untrained=True)
+    images = torch.randint(0, 256, (3, 3, 32, 32), dtype=torch.uint8)
+    smooth = diversity.walk_smoothness(torch.randn(3, 4, 2), draws=7)
+    found = {
+        "fakes": diversity.relative_diversity(rows, rows[:2], draws=7),
+        "clusters": diversity.relative_diversity_within(rows, rows, torch.tensor([0, 0, 1, 1, 2, 2]), draws=7),
+        "pairs": diversity.lpips_diversity(images, diversity.diversity_pairs(3), network, draws=7),
+        "walks": smooth.evenness,
+    }
+    for what, estimate in found.items():
+        assert estimate is not None
+        assert estimate.interval is not None
+        assert estimate.interval.description == f"95 %, bootstrap over {what}, 7 draws"
+    for estimate in (smooth.largest_step, smooth.detour):
+        assert estimate.interval is not None
+        assert estimate.interval.description == "95 %, bootstrap over walks, 7 draws"
+        assert estimate.interval.low >= 1
+
+
+def test_interval_of_relative_diversity_is_that_of_real_resampling() -> None:
+    fakes, reals = torch.randn(9, 3).double(), torch.randn(5, 3).double()
+    found = diversity.relative_diversity(fakes, reals, draws=50)
+    values = []
+    for counts in resampled_counts(9, 50).long():
+        rows = fakes.repeat_interleave(counts, 0)
+        names = torch.arange(9).repeat_interleave(counts)
+        apart = names[:, None] != names
+        values.append(torch.cdist(rows, rows)[apart].mean() / torch.pdist(reals).mean())
+    expected = centred_interval(found.value, torch.stack(values), "x", lowest=0.0)
+    assert found.interval is not None
+    assert (found.interval.low, found.interval.high) == (pytest.approx(expected.low), pytest.approx(expected.high))
+
+
+def test_a_walk_that_returns_to_its_start_has_no_detour() -> None:
+    with pytest.raises(NotApplicable, match="do not change"):
+        diversity.walk_smoothness(torch.tensor([[[0.0], [1.0], [0.0]]]))

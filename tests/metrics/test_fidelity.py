@@ -12,6 +12,7 @@ from torch_fidelity.registry import FEATURE_EXTRACTORS_REGISTRY, register_featur
 
 from sase_gan.metrics import fidelity
 from sase_gan.metrics.book import NotApplicable
+from sase_gan.metrics.bootstrap import centred_interval, resampled_counts
 
 
 class TinyExtractor(FeatureExtractorBase):
@@ -265,3 +266,63 @@ def test_expected_coverage_is_that_of_equal_distributions() -> None:
     # The deviation of the mean of 60 draws is about 0.008.
     assert sum(found) / 60 == pytest.approx(fidelity.expected_coverage(30, 60, k=5), abs=0.03)
     assert fidelity.expected_coverage(1, 2, k=1) == 0.5
+
+
+def test_subsets_have_as_many_pictures_as_the_smaller_set_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    fakes, reals = torch.randn(9, 4), torch.randn(12, 4)
+    assert fidelity.kernel_distance(fakes, reals, subsets=2).subset_size == 9
+    monkeypatch.setattr(fidelity, "KID_LARGEST_SUBSET", 5)
+    assert fidelity.kernel_distance(fakes, reals, subsets=2).subset_size == 5
+    assert fidelity.kernel_distance(fakes, reals, subsets=2, subset_size=9).subset_size == 9
+
+
+def test_precision_and_recall_are_shares_inside_balls() -> None:
+    fakes, reals = torch.randn(30, 3), torch.randn(40, 3) + 0.5
+    for k in (2, 3):
+        precision = fidelity.inside_balls(fakes, reals, k).any(1).double().mean().item()
+        recall = fidelity.inside_balls(reals, fakes, k).any(1).double().mean().item()
+        assert fidelity.precision_recall(fakes, reals, k) == (pytest.approx(precision), pytest.approx(recall))
+        assert 0 < precision < 1
+
+
+def test_unequal_numbers_are_chosen_from_each_side_and_always_alike() -> None:
+    fakes, reals = torch.randn(3, 2), torch.randn(8, 2) + 100
+    assert fidelity.nearest_neighbour_accuracy(fakes, reals, draws=20).tolist() == [1.0] * 20
+    assert fidelity.nearest_neighbour_accuracy(reals, fakes, draws=20).tolist() == [1.0] * 20
+    near, far = torch.randn(5, 2), torch.randn(9, 2) + 0.5
+    torch.manual_seed(1)
+    found = fidelity.nearest_neighbour_accuracy(near, far, draws=8)
+    torch.manual_seed(2)
+    assert torch.equal(fidelity.nearest_neighbour_accuracy(near, far, draws=8), found)
+    assert found.unique().numel() > 2
+
+
+def test_interval_of_the_score_is_that_of_real_resampling() -> None:
+    logits = 3 * torch.randn(12, 4).double()
+    p, scores = logits.softmax(1), []
+    for counts in resampled_counts(12, 40).long():
+        rows = p.repeat_interleave(counts, 0)
+        scores.append((rows * (rows / rows.mean(0)).log()).sum(1).mean().exp())
+    expected = centred_interval(2.0, torch.stack(scores), "x", lowest=1.0)
+    found = fidelity.inception_score_interval(2.0, logits, 40)
+    assert found is not None
+    assert (found.low, found.high) == (pytest.approx(expected.low), pytest.approx(expected.high))
+    assert found.description == "95 %, bootstrap over fakes, 40 draws"
+    assert fidelity.inception_score_interval(1.0, logits, 40).low == 1
+    assert fidelity.inception_score_interval(2.0, logits[:1], 40) is None
+    assert fidelity.inception_score_interval(2.0, logits, 1) is None
+
+
+def test_a_feature_network_comes_from_the_file_that_was_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch_fidelity.utils
+
+    asked: list[object] = []
+
+    def create(*names: object, **more: object) -> str:
+        asked.extend([names, more])
+        return "network"
+
+    monkeypatch.setattr(torch_fidelity.utils, "create_feature_extractor", create)
+    assert fidelity.library_extractor("vgg16", ["fc2_relu"], "/weights") == "network"
+    settings = {"feature_extractor_weights_path": "/weights", "cuda": False, "save_cpu_ram": False, "verbose": False}
+    assert asked == [("vgg16", ["fc2_relu"]), settings]

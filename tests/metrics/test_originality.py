@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 from torch import Tensor
@@ -5,6 +7,7 @@ from torch import Tensor
 from sase_gan.features.efficientnet_lite0 import cell_descriptor, efficientnet_lite0
 from sase_gan.metrics import originality
 from sase_gan.metrics.book import NotApplicable
+from sase_gan.metrics.bootstrap import centred_interval, resampled_counts, share_interval
 from sase_gan.metrics.catalogue import SPACES
 from sase_gan.metrics.extractors import SHIFTS, pixel_descriptor, shifted, thumbnails
 from sase_gan.metrics.originality import CopyReference, check_copying, check_holdout
@@ -32,6 +35,8 @@ def test_scores_by_hand() -> None:
     assert result.scores.copy_share == 0.2  # the 5 % quantile is 1; only 0.4 is nearer
     assert result.scores.nn_ratio == pytest.approx(3)
     assert result.relative.argmin() == 2  # 1.5 of 4 is more suspicious than 0.4 of 1
+    # As far from 7 as its own neighbour: no further, so not authentic.
+    assert check_copying(torch.tensor([[11.0], [12.0]]), reference).scores.authpct == 50
 
 
 def test_mirrored_matches_are_marked() -> None:
@@ -195,3 +200,63 @@ def test_part_of_a_reference_is_the_reference_of_that_part() -> None:
     assert scores.copy_share == direct.scores.copy_share
     assert scores.nn_ratio == pytest.approx(direct.scores.nn_ratio)
     assert verdict.colour == direct.verdict.colour
+
+
+def test_shifts_come_before_mirror_images() -> None:
+    plain = torch.tensor([[0.0], [50.0]])
+    variants = torch.tensor([[[0.0], [1.0], [2.0]], [[50.0], [51.0], [52.0]]])
+    reference = CopyReference(plain, variants, variants + 10)
+    nearest = reference.nearest(torch.tensor([[2.2], [10.1], [51.0], [62.0]]))
+    assert nearest.mirrored.tolist() == [False, True, False, True]
+    torch.testing.assert_close(nearest.distance, torch.tensor([0.2, 0.1, 0.0, 0.0]).double(), atol=1e-6, rtol=0)
+
+
+def test_intervals_are_those_of_real_resampling() -> None:
+    reference = plain_reference(torch.randn(15, 2))
+    fakes = 0.6 * torch.randn(7, 2)
+    result = check_copying(fakes, reference, draws=60)
+    assert 0 < result.scores.copy_share < 1
+    assert 0 < result.scores.authpct < 100
+    found: list[CopyScores] = []
+    for counts in resampled_counts(7, 60).long():
+        found.append(check_copying(fakes.repeat_interleave(counts, 0), reference, draws=2).scores)
+    bounds = {"copy_share": (0.0, 1.0), "nn_ratio": (0.0, math.inf), "authpct": (0.0, 100.0)}
+    assert result.intervals.keys() == bounds.keys()
+    for name, (lowest, highest) in bounds.items():
+        values = torch.tensor([getattr(scores, name) for scores in found]).double()
+        value = getattr(result.scores, name)
+        expected = centred_interval(value, values, "x", lowest=lowest, highest=highest)
+        interval = result.intervals[name]
+        assert (interval.low, interval.high) == (pytest.approx(expected.low), pytest.approx(expected.high)), name
+        assert interval.description == "95 %, bootstrap over fakes, 60 draws"
+
+
+def test_shares_of_none_or_all_have_wilsons_interval() -> None:
+    reference = plain_reference(torch.tensor([[0.0], [1.0], [3.0], [7.0]]))
+    for place, share, authentic in ((100.0, 0, 100), (3.001, 1, 0)):
+        found = check_copying(torch.tensor([[place]]).repeat(2, 1), reference).intervals
+        expected = share_interval(2 * share, 2, "fakes")
+        assert found["copy_share"] == expected
+        of_authentic = share_interval(2 * authentic // 100, 2, "fakes")
+        assert found["authpct"].low == pytest.approx(100 * of_authentic.low)
+        assert found["authpct"].high == pytest.approx(100 * of_authentic.high)
+        assert found["authpct"].description == "95 %, Wilson score of 2 fakes"
+    assert check_copying(torch.tensor([[0.4]]), reference).intervals == {}
+
+
+def test_comparison_with_held_out_pictures_by_hand() -> None:
+    reference = plain_reference(torch.tensor([[0.0], [10.0]]))
+    distance = torch.tensor([1.0, 2.0, 4.0]).double()
+    held_out = torch.tensor([[2.0], [13.0]])  # at 2 and 3
+    found = check_holdout(distance, held_out, reference, draws=40)
+    assert found.nearer_share == pytest.approx((1 + 1 + 0.5 + 1) / 6)
+    assert found.nn_ratio == 1  # 2 over 2, the lower of the middle two
+    assert found.n == 2
+    wins = torch.tensor([[1.0, 1.0], [0.5, 1.0], [0.0, 0.0]]).double()
+    ours, theirs = resampled_counts(3, 40, seed=1) / 3, resampled_counts(2, 40, seed=2) / 2
+    expected = centred_interval(found.nearer_share, ((ours @ wins) * theirs).sum(1), "x", lowest=0.0, highest=1.0)
+    assert found.interval is not None
+    assert (found.interval.low, found.interval.high) == (expected.low, expected.high)
+    assert found.interval.description == "95 %, bootstrap over fakes and held-out pictures, 40 draws"
+    assert check_holdout(distance, held_out[:1], reference).interval is None
+    assert check_holdout(distance[:1], held_out, reference).interval is None

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -7,6 +8,7 @@ from sase_gan.features.reconstruction import EfficientNetLite0Loss
 from sase_gan.metrics import single_image
 from sase_gan.metrics.book import NotApplicable
 from sase_gan.pixels import to_float
+from sase_gan.seeds import generator
 from tests.metrics.conftest import compressed, each, shifted
 
 
@@ -58,15 +60,23 @@ def test_texture_distance_is_zero_for_copies_small_for_jpeg_and_large_for_others
     assert mild < 0.05 * far
 
 
+@pytest.mark.parametrize("source", ["torchvision", "fidelity"])
 @pytest.mark.parametrize("variant", ["sifid64", "sifid192"])
 def test_sifid_takes_unpooled_features_at_native_size(
-    variant: single_image.SifidVariant, scene: Tensor, other: Tensor, inception: torch.nn.Module
+    variant: single_image.SifidVariant,
+    source: single_image.InceptionSource,
+    scene: Tensor,
+    other: Tensor,
+    inception: torch.nn.Module,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    values = single_image.sifid([scene, other], scene, inception, variant, "torchvision")
+    monkeypatch.setattr(inception, "MaxPool_1", inception.maxpool1, raising=False)  # torch-fidelity's name
+    values = single_image.sifid([scene, other], scene, inception, variant, source)
     assert values[0].item() == pytest.approx(0, abs=1e-8)
     assert values[1] > 0
     # The definition, step by step, on the same picture.
-    x = 2 * (torch.stack([scene, other]).float() / 255) - 1
+    x = torch.stack([scene, other]).float()
+    x = 2 * (x / 255) - 1 if source == "torchvision" else (x - 128) / 128
     with torch.inference_mode():
         for name in ("Conv2d_1a_3x3", "Conv2d_2a_3x3", "Conv2d_2b_3x3"):
             x = getattr(inception, name)(x)
@@ -91,6 +101,27 @@ def test_patch_swd_closed_forms(scene: Tensor, other: Tensor) -> None:
     assert single_image.patch_swd(scene, scene) == single_image.patch_swd(scene, scene)
 
 
+def test_patch_swd_by_its_definition(scene: Tensor, other: Tensor) -> None:
+    small = other[:, 5:70, 3:90]
+    for fake in (other, small):
+        distances = []
+        for scale in (1, 2, 4):
+            kernels = torch.randn(128, 3, 7, 7, generator=generator(0, "patch-swd", scale)).double()
+            kernels /= kernels.square().sum((1, 2, 3), keepdim=True).sqrt()
+            lists = []
+            for picture in (fake, scene):
+                x = picture[None].double() / 127.5 - 1
+                if scale > 1:
+                    size = (x.shape[2] // scale, x.shape[3] // scale)
+                    x = torch.nn.functional.interpolate(x, size=size, mode="bicubic", antialias=True)
+                lists.append(torch.nn.functional.conv2d(x, kernels)[0].flatten(1).sort(1).values.numpy())
+            n = max(rows.shape[1] for rows in lists)
+            ends = np.linspace(0, 1, n)
+            a, b = (np.stack([np.interp(ends, np.linspace(0, 1, len(row)), row) for row in rows]) for rows in lists)
+            distances.append(np.abs(a - b).mean())
+        assert single_image.patch_swd(fake, scene) == pytest.approx(np.mean(distances), rel=1e-4)
+
+
 def test_patch_swd_of_unlike_sizes(scene: Tensor) -> None:
     tiled = torch.cat([scene, scene], dim=2)
     assert single_image.patch_swd(tiled, scene) < 0.02
@@ -108,6 +139,9 @@ def test_copy_rate_of_copies_and_of_others(scene: Tensor, other: Tensor) -> None
     assert mirror.rate == 1.0
     assert mirror.mirrored
     assert not single_image.copy_rate(other, scene).copied
+    assert single_image.CopyRate(single_image.COPY_RATE_LIMIT, False, exact.displacement).copied
+    symmetric = torch.cat([scene[..., :64], scene[..., :64].flip(-1)], 2)
+    assert not single_image.copy_rate(symmetric, symmetric).mirrored
 
 
 def test_copy_rate_finds_the_displacement(scene: Tensor) -> None:
@@ -126,6 +160,14 @@ def test_distance_to_train_looks_at_mirrors_and_shifts(scene: Tensor, other: Ten
     assert near[:2] == [0, 0]
     assert max(near) < 0.15
     assert far > 0.4
+    # Shifts by 5 % of the sides, and the mirror images of all.
+    rows, columns = torch.arange(96), torch.arange(128)
+    moved = [
+        to_float(other)[:, (rows + y).clamp(0, 95)][:, :, (columns + x).clamp(0, 127)]
+        for y, x in ((0, 0), (5, 0), (-5, 0), (0, 6), (0, -6))
+    ]
+    expected = torch.stack([*moved, *(one.flip(-1) for one in moved)])
+    assert torch.equal(single_image._variants(to_float(other)[None]), expected)
     # The definition, pair by pair.
     views = [view for view in single_image._variants(to_float(other)[None])]
     pairs = [network(to_float(copies[2])[None], view[None]).item() for view in views]

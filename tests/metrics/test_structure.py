@@ -5,6 +5,7 @@ from torch import Tensor
 
 from sase_gan.features.efficientnet_lite0 import EfficientNetLite0, efficientnet_lite0
 from sase_gan.metrics.structure import structure_distances
+from sase_gan.resizing import resize
 
 
 @pytest.fixture(scope="module")
@@ -50,3 +51,36 @@ def test_the_figure_is_the_unbiased_discrepancy_of_scaled_vectors(scene: Tensor)
     # All vectors of the reals are ones, those of the first fake minus ones: (1 + 1)^3 + (1 + 1)^3 - 2 (-1 + 1)^3.
     assert found.tolist() == pytest.approx([16.0, 0.0], abs=1e-5)
     assert floor == pytest.approx(0.0, abs=1e-5)
+
+
+def test_the_figure_of_a_noisy_picture_by_loops() -> None:
+    """The crops, their places, the scaling of each channel, and what overshoots when a picture is enlarged."""
+
+    class Colours(EfficientNetLite0):
+        def __init__(self) -> None:
+            torch.nn.Module.__init__(self)
+
+        def features(self, x: Tensor) -> list[Tensor]:
+            return [x[:, :, ::32, ::32] * torch.tensor([1.0, 3.0, 0.25])[:, None, None]]
+
+    source = torch.Generator().manual_seed(0)
+    real, fake = ((torch.rand(3, 100, 200, generator=source) > 0.7).to(torch.uint8) * 255 for _ in range(2))
+
+    def rows(picture: Tensor) -> Tensor:
+        large = resize(picture[None] / 127.5 - 1, (128, 256)).clamp(-1, 1)
+        return Colours().features(large)[0][0].flatten(1).T.double()
+
+    nine = [real[:, y : y + 90, x : x + 180] for y in (0, 5, 10) for x in (0, 10, 20)]
+    reals = torch.cat([rows(one) for one in (real, *nine)])
+    scale = reals.square().mean(0).sqrt()
+
+    def discrepancy(picture: Tensor) -> float:
+        a, b = rows(picture) / scale, reals / scale
+        own, across, theirs = ((one @ other.T / 3 + 1) ** 3 for one, other in ((a, a), (a, b), (b, b)))
+        unbiased = [(one.sum() - one.diagonal().sum()) / (len(one) * (len(one) - 1)) for one in (own, theirs)]
+        return float(unbiased[0] + unbiased[1] - 2 * across.mean())
+
+    found, floor = structure_distances([fake, real], real, Colours())
+    assert found.tolist() == pytest.approx([discrepancy(fake), discrepancy(real)], rel=1e-6)
+    five = [real[:, y : y + 80, x : x + 160] for y, x in ((0, 0), (0, 40), (20, 0), (20, 40), (10, 20))]
+    assert floor == pytest.approx(sum(discrepancy(one) for one in five) / 5, rel=1e-6)

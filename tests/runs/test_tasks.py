@@ -87,13 +87,24 @@ def test_a_resumed_set_takes_more_images_and_a_picture_none(tmp_path: Path) -> N
         TASKS["one_shot"].reopen(run, TrainRequest(resume=tmp_path, minutes=5.0))
 
 
-@pytest.mark.parametrize(("name", "place"), [("low_shot", FACES), ("one_shot", PICTURE), ("instant", PICTURE)])
+@pytest.mark.parametrize(
+    ("name", "place"), [("low_shot", FACES), ("one_shot", PICTURE), ("instant", PICTURE), ("instant", FACES)]
+)
 def test_a_configuration_names_its_pictures_whole(name: str, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(place.parent)
     preset = "instant" if name == "instant" else f"smoke/{name}"
     request = TrainRequest(Path(place.name), preset=preset)
     config = TASKS[name].resolve(request, choose_hardware("cpu", threads=1), print)
     assert config.data.path == str(place)
+
+
+def test_pictures_that_moved_are_named_whole_in_a_run_that_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = written(tmp_path / "run", to_yaml(LowShotConfig()))
+    monkeypatch.chdir(FACES.parent)
+    again = TASKS["low_shot"].reopen(run, TrainRequest(Path(FACES.name), resume=run.path))
+    assert again.data.path == str(FACES)
 
 
 def test_a_set_refuses_the_size_of_one_picture() -> None:

@@ -81,8 +81,11 @@ def test_cutout_blanks_a_square_of_half_the_side_around_its_centre():
     assert blank.min(0).values.tolist() == [2, 2]
     assert blank.max(0).values.tolist() == [5, 5]
     assert len(blank) == 16
-    # Centred on a corner, a quarter of it is left.
-    assert (cutout(x, torch.zeros(1, 2)) == 0).sum() == 3 * 4
+    # Centred on a corner, a quarter of it is left; of a square of five a little more, as its middle is a pixel.
+    for side, blanked in ((8, 2), (10, 3)):
+        x = torch.ones(2, 3, side, side)
+        y = cutout(x, torch.tensor([[0.0, 0.0], [1 - 2**-24, 1 - 2**-24]]))
+        assert (y == 0).sum((1, 2, 3)).tolist() == [3 * blanked**2] * 2
 
 
 @pytest.mark.parametrize("name", TRANSFORMATIONS)

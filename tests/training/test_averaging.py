@@ -42,7 +42,7 @@ def test_released_decay_is_a_half_life_of_5542_images_at_batch_8():
 
 
 def test_ramp_up_shortens_the_half_life_to_a_share_of_the_images_seen():
-    average = WeightAverage(network_of(0.0), half_life=1000, ramp_up=0.05)
+    average = WeightAverage(network_of(0.0), half_life=1000)
     assert average.beta(8, 0) == 0
     assert average.beta(8, 160) == pytest.approx(0.5)  # half-life 0.05 * 160 = 8 images
     assert average.beta(8, 1600) == pytest.approx(0.5 ** (8 / 80))
@@ -89,6 +89,7 @@ def test_average_survives_a_round_trip_of_its_state_and_copies():
 def test_half_life_of_nothing_is_refused():
     with pytest.raises(ValueError, match="half_life is 0 images; it must be above 0"):
         WeightAverage(network_of(0.0), half_life=0)
+    assert WeightAverage(network_of(0.0), half_life=0.5, ramp_up=0).beta(1, 1) == 0.25
 
 
 def test_recalibrated_statistics_are_the_mean_over_the_batches():

@@ -101,6 +101,8 @@ def test_a_share_of_the_batch_are_taken_latents_with_noise():
     expected = term.latents[index] + 0.25 * torch.randn(4, z.shape[1], generator=source)
     assert torch.equal(placed[:4], expected)
     assert torch.equal(placed[4:], z[4:])
+    # Of a batch of two, half is one.
+    assert torch.equal(term.place(z[:2], network, draw, 0, random_generator(0, "place"))[1], z[1])
 
 
 @pytest.mark.parametrize(("count", "expected"), [(5, (12, 8)), (6, (12, 8)), (30, (60, 40))])

@@ -58,14 +58,21 @@ def test_each_term_has_its_weight_and_rare_ones_that_of_the_steps_between(
 
 def test_every_process_draws_numbers_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[tuple[Any, ...]] = []
-    real = low_shot.random_generator
+    quadrants: list[tuple[Any, ...]] = []
+    real, derive = low_shot.random_generator, low_shot.derive_seed
 
     def noting(*parts: Any, **more: Any) -> Any:
         drawn.append(parts)
         return real(*parts, **more)
 
+    def deriving(*parts: Any) -> int:
+        quadrants.extend([parts] if "quadrant" in parts else [])
+        return derive(*parts)
+
     monkeypatch.setattr(low_shot, "random_generator", noting)
+    monkeypatch.setattr(low_shot, "derive_seed", deriving)
     for rank in (0, 1):
         monkeypatch.setattr(LowShotModule, "global_rank", rank)
         fit(make(), 1)
     assert drawn == [(0, "step", 0, 0), (0, "step", 0, 1)]
+    assert quadrants == [(0, "quadrant", 0, 0), (0, "quadrant", 0, 1)]
