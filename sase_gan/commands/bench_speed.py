@@ -109,11 +109,13 @@ def soak(
     compared. Ends with code 1 when memory has grown by more than 3 per cent or file handles have become more.
     """
     from sase_gan.commands.bench import print_table
-    from sase_gan.errors import UsageError
+    from sase_gan.errors import DataError, UsageError
     from sase_gan.runs.folder import RunFolder
     from sase_gan.runs.lock import owner
     from sase_gan.runs.soak import course, follow, too_much
 
+    if not run.is_dir():
+        raise DataError(f"{run} does not exist; give the folder of a run that is training, such as runs/NAME")
     folder = RunFolder(run)
     if (found := pid or owner(folder)) is None:
         raise UsageError(f"no process trains in {run}; begin the run first, or name its process by --pid")
