@@ -71,9 +71,9 @@ PLAN = (
 KINDS = ("weights", "checkpoints", "pictures", "figures", "training", "settings")
 # "sase_gan" is the version in a config.json.
 IGNORED_KEYS = {"seconds", "timing", "created", "command", "path", "versions", "sase_gan"}
-# The digest of a weights file changes with its settings; its tensors and settings are compared themselves. The clock of a
-# checkpoint holds the processor time that its run took, which is another in every run; the setting of that name, under
-# "schedule", is compared.
+# The digest of a weights file changes with its settings; its tensors and settings are compared themselves. The clock of
+# a checkpoint holds the processor time that its run took, which is another in every run; the setting of that name,
+# under "schedule", is compared.
 IGNORED_ENDS = ("model/digest", "clock/cpu_seconds")
 IGNORED_COLUMNS = {"seconds", "cpu_seconds", "images_per_second", "peak_memory_mb"}
 SENTENCES = {"meaning", "reason", "text", "rule", "notes", "disagreement", "interval"}

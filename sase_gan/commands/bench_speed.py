@@ -1,12 +1,15 @@
-"""`sase-gan bench gpu`, `history` and `soak`: figures for the record of speed, its plot, how steady a run is."""
+"""`sase-gan bench gpu`, `sample`, `history`, `soak`: figures for the record of speed, its plot, how steady a run is."""
 
 from html import escape
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sase_gan.commands.options import DeviceOption, ThreadsOption
+
+if TYPE_CHECKING:
+    from sase_gan.runs.drawing_cost import DrawingRequest
 
 RECORD = Path("results") / "speed.csv"
 
@@ -63,6 +66,70 @@ def gpu(
     if count < len(chosen):
         left = ", ".join(str(case) for case in chosen[count:])
         typer.echo(f"no time was left for: {left}")
+
+
+def sample(
+    source: Annotated[
+        str, typer.Argument(help="Snapshot or run folder, or a preset such as gpu, with untrained weights.")
+    ] = "gpu",
+    image_size: Annotated[int | None, typer.Option(help="Of a preset, instead of its own.")] = None,
+    batch_size: Annotated[list[int] | None, typer.Option(help="Pictures drawn at once. [default: 1, 8]")] = None,
+    passes: Annotated[int, typer.Option(min=1, help="Timed batches, of which the fastest counts.")] = 5,
+    device: DeviceOption = "cpu",
+    threads: ThreadsOption = 1,
+    out: Annotated[Path, typer.Option(help="The record of speed to add to.")] = RECORD,
+) -> None:
+    """Time the drawing of a picture beside the plain form of the same layers, and add the figures to the record.
+
+    Each is measured in a process of its own: CPU seconds of all threads, or the clock's on a GPU.
+    """
+    from sase_gan.commands.bench import in_own_process, print_table
+    from sase_gan.config import list_presets
+    from sase_gan.hardware import choose_hardware
+    from sase_gan.runs import speed_record
+    from sase_gan.runs.drawing_cost import DrawingRequest, measure_drawing
+
+    hardware = choose_hardware(device, "32-true", threads)
+    known = f"low_shot/{source}" in list_presets("low_shot") and not Path(source).exists()
+    request = DrawingRequest(preset=source, image_size=image_size) if known else _snapshot(source, image_size)
+    unit = "CPU s a picture" if hardware.kind == "cpu" else "s a picture"
+    table = []
+    for size in batch_size or (1, 8):
+        fast, plain = (
+            in_own_process(measure_drawing, request, hardware, batch_size=size, passes=passes, plain=form)
+            for form in (False, True)
+        )
+        case = f"drawing {source} {'x'.join(map(str, fast.image_size))} px batch {size}"
+        ratio = plain.seconds_a_picture / fast.seconds_a_picture
+        asked = "" if image_size is None else f" --image-size {image_size}"
+        row = speed_record.Measurement(
+            day=speed_record.today(),
+            commit=speed_record.commit_of(Path(__file__).parent),
+            hardware=f"{hardware.name}, {hardware.threads} threads",
+            command=f"sase-gan bench sample {source}{asked} --batch-size {size} --threads {hardware.threads}",
+            case=case,
+            value=fast.seconds_a_picture,
+            unit=unit,
+            reference=f"plain layers, {plain.seconds_a_picture:.4g} {unit}",
+            ratio=ratio,
+            share_of_peak=fast.share_of_peak,
+            memory_mb=fast.peak_memory_mb,
+        )
+        speed_record.append(out, [row])
+        share = "" if fast.share_of_peak is None else f"{fast.share_of_peak:.0%}"
+        table.append((case, f"{row.value:.3f}", f"{ratio:.2f}x", share, f"{fast.peak_memory_mb:,.0f}"))
+    print_table(f"{hardware.name}, {hardware.threads} threads", ("case", unit, "speed", "share of peak", "MB"), table)
+    typer.echo(f"speed: against plain layers, channels first; added to {out}")
+
+
+def _snapshot(source: str, image_size: int | None) -> "DrawingRequest":
+    from sase_gan.api.models import find_snapshot
+    from sase_gan.errors import UsageError
+    from sase_gan.runs.drawing_cost import DrawingRequest
+
+    if image_size is not None:
+        raise UsageError(f"--image-size is {image_size}, and {source} draws its own size; leave it out")
+    return DrawingRequest(snapshot=find_snapshot(source))
 
 
 def history(
