@@ -18,14 +18,16 @@ def gpu(
     image_size: Annotated[list[int] | None, typer.Option(help="Sides in pixels. [default: 256, 128, 512]")] = None,
     batch_size: Annotated[list[int] | None, typer.Option(help="Pictures a step. [default: 8, 32, 64]")] = None,
     steps: Annotated[int, typer.Option(min=1, help="Timed steps of each case.")] = 10,
-    minutes: Annotated[float, typer.Option(help="Begin no case that would end later.")] = 9.0,
+    minutes: Annotated[float, typer.Option(help="Begin no case that would end later, and break off what does.")] = 9.0,
+    limit: Annotated[float, typer.Option(help="Seconds after which a case is given up, and the next begins.")] = 120.0,
     device: DeviceOption = "cuda",
     threads: ThreadsOption = None,
     out: Annotated[Path, typer.Option(help="The record of speed to add to.")] = RECORD,
 ) -> None:
     """Time `gpu` in bfloat16 and float32 beside `paper_256` in float32, and add the figures to the record.
 
-    Needs nothing but the checkout: pictures are random, perceptual networks have random weights.
+    Needs nothing but the checkout: pictures are random, perceptual networks have random weights. A case that fails or
+    hangs is a row that says so, and the next goes on.
     """
     from sase_gan.commands.bench import print_table
     from sase_gan.hardware import choose_hardware
@@ -35,31 +37,32 @@ def gpu(
     chosen = list(speed_sweep.cases(tuple(image_size or (256, 128, 512)), tuple(batch_size or (8, 32, 64))))
     speeds: dict[speed_sweep.Case, float] = {}
     table, count = [], 0
-    for outcome in speed_sweep.sweep(chosen, hardware, steps=steps, seconds=60 * minutes):
+    for outcome in speed_sweep.sweep(chosen, hardware, steps=steps, seconds=60 * minutes, limit=limit):
         count += 1
         case, cost = outcome.case, outcome.cost
-        if cost is None:
-            table.append((str(case), "too little memory", "", "", ""))
-            continue
-        speeds[case] = cost.images_per_second
-        reference = speeds.get(case.reference)
-        ratio = cost.images_per_second / reference if reference else float("nan")
+        if cost is not None:
+            speeds[case] = cost.images_per_second
+        value, reference = speeds.get(case, float("nan")), speeds.get(case.reference, float("nan"))
         row = speed_record.Measurement(
             day=speed_record.today(),
             commit=speed_record.commit_of(Path(__file__).parent),
             hardware=f"{hardware.name}, {hardware.threads} threads",
             command=f"sase-gan bench gpu --device {device} --steps {steps}",
             case=str(case),
-            value=cost.images_per_second,
+            value=value,
             unit="images/s",
             reference=str(case.reference),
-            ratio=ratio,
+            ratio=value / reference,
             share_of_peak=outcome.share_of_peak,
-            memory_mb=cost.peak_memory_mb,
+            memory_mb=cost.peak_memory_mb if cost else None,
+            note=outcome.problem,
         )
         speed_record.append(out, [row])
+        if cost is None:
+            table.append((row.case, outcome.problem, "", "", ""))
+            continue
         share = f"{outcome.share_of_peak:.0%}"
-        table.append((row.case, f"{row.value:.1f}", f"{ratio:.2f}x", share, f"{cost.peak_memory_mb:,.0f}"))
+        table.append((row.case, f"{value:.1f}", f"{row.ratio:.2f}x", share, f"{cost.peak_memory_mb:,.0f}"))
     headings = ("case", "images/s", "speed", "share of peak", "peak MB")
     print_table(f"training on {hardware.name}, {steps} steps", headings, table, words=1)
     typer.echo(f"speed: against {speed_sweep.REFERENCE} in float32 at the same size and batch; added to {out}")
