@@ -18,6 +18,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False)
 app.command("gpu")(bench_speed.gpu)
 app.command("history")(bench_speed.history)
 app.command("sample")(bench_speed.sample)
+app.command("sizes")(bench_speed.sizes)
 app.command("soak")(bench_speed.soak)
 
 

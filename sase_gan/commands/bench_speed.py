@@ -1,4 +1,4 @@
-"""`sase-gan bench gpu`, `sample`, `history`, `soak`: figures for the record of speed, its plot, how steady a run is."""
+"""`sase-gan bench gpu`, `sample`, `sizes`, `history`, `soak`: the record of speed, its plots, how steady a run is."""
 
 from html import escape
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sase_gan.commands.options import DeviceOption, ThreadsOption
+from sase_gan.commands.options import DeviceOption, PrecisionOption, ThreadsOption
 
 if TYPE_CHECKING:
     from sase_gan.runs.drawing_cost import DrawingRequest
@@ -123,6 +123,45 @@ def sample(
         table.append((case, f"{row.value:.3f}", f"{ratio:.2f}x", share, f"{fast.peak_memory_mb:,.0f}"))
     print_table(f"{hardware.name}, {hardware.threads} threads", ("case", unit, "speed", "share of peak", "MB"), table)
     typer.echo(f"speed: against plain layers, channels first; added to {out}")
+
+
+def sizes(
+    presets: Annotated[list[str] | None, typer.Argument(help="Presets to time; default cpu and gpu.")] = None,
+    image_size: Annotated[list[int] | None, typer.Option(help="Sides in pixels. [default: 64, 128, 256]")] = None,
+    batch_size: Annotated[list[int] | None, typer.Option(help="Pictures a step. [default: 4, 8, 16]")] = None,
+    steps: Annotated[int, typer.Option(min=1, help="Timed steps of each case, after two to warm up.")] = 3,
+    minutes: Annotated[float, typer.Option(help="Begin no case that would end later, and break off what does.")] = 60.0,
+    device: DeviceOption = "auto",
+    threads: ThreadsOption = None,
+    precision: PrecisionOption = None,
+    out: Annotated[Path, typer.Option(help="The table; the plot is beside it, as .svg.")] = Path("sizes.md"),
+) -> None:
+    """Time the training step over image sizes and batches: a table and a plot of seconds and memory."""
+    from sase_gan.files import write_atomically
+    from sase_gan.hardware import choose_hardware
+    from sase_gan.precision import settled
+    from sase_gan.runs import speed_sweep
+    from sase_gan.runs.cost_table import markdown, plot
+
+    hardware = choose_hardware(device, precision, threads)
+    multiplied = precision or settled("auto", hardware)
+    chosen = [
+        speed_sweep.Case(preset, side, batch, multiplied)
+        for preset in presets or ("cpu", "gpu")
+        for side in image_size or (64, 128, 256)
+        for batch in batch_size or (4, 8, 16)
+    ]
+    outcomes = []
+    for outcome in speed_sweep.sweep(chosen, hardware, steps=steps, seconds=60 * minutes, limit=60 * minutes):
+        outcomes.append(outcome)
+        typer.echo(f"{outcome.case}: {outcome.problem or 'measured'}", err=True)
+        with write_atomically(out) as temporary:
+            temporary.write_text(markdown(outcomes, hardware), encoding="utf-8")
+        with write_atomically(out.with_suffix(".svg")) as temporary:
+            temporary.write_text(plot(outcomes, hardware), encoding="utf-8")
+    typer.echo(f"the table is in {out}, the plot in {out.with_suffix('.svg')}")
+    if left := chosen[len(outcomes) :]:
+        typer.echo(f"no time was left for: {', '.join(map(str, left))}")
 
 
 def _snapshot(source: str, image_size: int | None) -> "DrawingRequest":

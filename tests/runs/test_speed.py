@@ -1,6 +1,7 @@
 import math
 from pathlib import Path
 from typing import Any, cast
+from xml.etree import ElementTree
 
 import pytest
 import torch
@@ -190,3 +191,27 @@ def test_untrained_weights_draw_as_published_ones(tmp_path: Path):
     network.save_pretrained(tmp_path / "published")
     again = drawing_cost.opened(DrawingRequest(snapshot=tmp_path / "published"))
     assert torch.equal(*(sample_images(each, [0, 1]) for each in (network, again)))
+
+
+def test_cost_against_size_and_batch_is_a_table_and_a_plot(here: type[Here], tmp_path: Path):
+    table = tmp_path / "sizes.md"
+    options = ("--image-size", 64, "--image-size", 128, "--precision", "32-true", "--device", "cpu", "--out", table)
+    said = invoke("bench", "sizes", "gpu", *options, *(f"--batch-size={batch}" for batch in (8, 32, 16)))
+    assert "gpu 128 px batch 32 32-true: The memory does not suffice." in said
+    lines = table.read_text().splitlines()
+    assert lines[0].startswith("| preset | px | batch | precision | CPU s a step |")
+    assert lines[2:5] == [
+        "| gpu | 64 | 8 | 32-true | 2 | 0.25 | 0.10 |",
+        "| gpu | 64 | 32 | 32-true | The memory does not suffice. | | |",
+        "| gpu | 64 | 16 | 32-true | 2 | 0.125 | 0.10 |",
+    ]
+    plot = ElementTree.parse(table.with_suffix(".svg")).getroot()
+    headings = [text.text for text in plot.findall("{http://www.w3.org/2000/svg}text")]
+    assert headings == ["gpu: CPU s a step", "gpu: memory, GB"]
+    assert len(plot.findall("{http://www.w3.org/2000/svg}svg")) == 2
+
+
+def test_a_table_that_had_no_time_names_what_is_left(here: type[Here], tmp_path: Path):
+    options = ("--image-size", 64, "--batch-size", 8, "--batch-size", 4, "--minutes", 0.2, "--device", "cpu")
+    said = invoke("bench", "sizes", "gpu", *options, "--precision", "32-true", "--out", tmp_path / "sizes.md")
+    assert "no time was left for: gpu 64 px batch 4 32-true" in said
