@@ -5,7 +5,7 @@ as it lies here: training of both smoke presets, samples and walks of the two mo
 folders of pictures. What it left is then compared bit for bit:
 
     weights      every tensor of the snapshots
-    checkpoints  every tensor and value of the checkpoints, those of the optimisers included
+    checkpoints  every tensor and value of the checkpoints, those of the optimisers included, without processor time
     pictures     every pixel of samples, grids, sheets and walks
     figures      every value of metrics.json, results.jsonl and best.json, without times, commands, paths and versions
     training     every row of the training's metrics.csv, without times, speed and memory
@@ -71,8 +71,10 @@ PLAN = (
 KINDS = ("weights", "checkpoints", "pictures", "figures", "training", "settings")
 # "sase_gan" is the version in a config.json.
 IGNORED_KEYS = {"seconds", "timing", "created", "command", "path", "versions", "sase_gan"}
-# The digest of a weights file changes with its settings; its tensors and settings are compared themselves.
-IGNORED_ENDS = ("model/digest",)
+# The digest of a weights file changes with its settings; its tensors and settings are compared themselves. The clock of
+# a checkpoint holds the processor time that its run took, which is another in every run; the setting of that name,
+# under "schedule", is compared.
+IGNORED_ENDS = ("model/digest", "clock/cpu_seconds")
 IGNORED_COLUMNS = {"seconds", "cpu_seconds", "images_per_second", "peak_memory_mb"}
 SENTENCES = {"meaning", "reason", "text", "rule", "notes", "disagreement", "interval"}
 

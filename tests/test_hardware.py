@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from sase_gan.errors import UsageError
-from sase_gan.hardware import choose_hardware
+from sase_gan.hardware import choose_hardware, is_first_process
 
 
 @pytest.fixture
@@ -46,3 +46,23 @@ def test_threads_are_set(cpu_only):
 def test_impossible_wishes_are_refused(cpu_only, arguments, message):
     with pytest.raises(UsageError, match=message):
         choose_hardware(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("variables", "first"),
+    [
+        ({}, True),
+        ({"LOCAL_RANK": "0"}, True),
+        ({"LOCAL_RANK": "1"}, False),
+        ({"SLURM_PROCID": "0"}, True),
+        ({"SLURM_PROCID": "2"}, False),
+        # Started by Lightning or torchrun within one task of a SLURM job.
+        ({"SLURM_PROCID": "0", "LOCAL_RANK": "1"}, False),
+    ],
+)
+def test_one_process_of_a_run_is_the_first_whoever_started_them(variables, first, monkeypatch):
+    for name in ("LOCAL_RANK", "SLURM_PROCID"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert is_first_process() is first

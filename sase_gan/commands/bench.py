@@ -17,6 +17,8 @@ FirstOption = Annotated[int | None, typer.Option("--max-images", min=40, help="O
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 app.command("gpu")(bench_speed.gpu)
 app.command("history")(bench_speed.history)
+app.command("sample")(bench_speed.sample)
+app.command("sizes")(bench_speed.sizes)
 app.command("soak")(bench_speed.soak)
 
 
@@ -54,7 +56,7 @@ def train(
         untrained = config.loss.reconstruction.startswith("lpips")
         for form in ("fast", "plain") if plain else ("fast",):
             settings = {"steps": steps, "plain": form == "plain", "untrained_perceptual": untrained}
-            cost = _in_own_process(measure_training, config, hardware, **settings)
+            cost = in_own_process(measure_training, config, hardware, **settings)
             reference = reference or cost.seconds_per_step
             times = f"{cost.seconds_per_step:.3f}", f"{cost.cpu_seconds_per_step:.3f}", f"{cost.images_per_second:.2f}"
             speed = f"{reference / cost.seconds_per_step:.2f}x"
@@ -113,7 +115,7 @@ def layers(
     _tell([layers_table(costs), f"{note}; ratio: how many times faster than the loop"], out, end="\n")
 
 
-def _in_own_process(measure: Any, config: Any, hardware: Any, **settings: Any) -> Any:
+def in_own_process(measure: Any, config: Any, hardware: Any, **settings: Any) -> Any:
     """Peak memory is a property of a process, so each measurement has its own, with as many threads."""
     from concurrent.futures import ProcessPoolExecutor
     from multiprocessing import get_context
@@ -256,7 +258,7 @@ def one_shot(
     config = sized_for(resolve(OneShotConfig, preset=preset, flags=flags, task="one_shot"), picture)
     settings = {"steps": steps, "budget": float("inf")}
     fast, plain = (
-        _in_own_process(measure_picture_training, config, hardware, plain=form, **settings) for form in (False, True)
+        in_own_process(measure_picture_training, config, hardware, plain=form, **settings) for form in (False, True)
     )
     rows = []
     found = zip(config.generator.sizes, fast.seconds_per_iteration, plain.seconds_per_iteration, strict=True)
@@ -291,7 +293,7 @@ def instant(
     for count in _whole_numbers(counts, "--counts"):
         for side in _whole_numbers(sides, "--sides"):
             request = InstantRequest(pictures, count, side)
-            cost = _in_own_process(measure_instant, request, hardware, drawn=drawn)
+            cost = in_own_process(measure_instant, request, hardware, drawn=drawn)
             memory = f"{cost.peak_memory_mb / 1000:.2f} GB"
             times = f"{cost.seconds_to_make:.1f} | {cost.seconds_a_picture:.2f}"
             lines.append(f"| {count:,} | {side} px | {cost.form} | {times} | {memory} |")

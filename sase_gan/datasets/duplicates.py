@@ -28,6 +28,8 @@ differs by 18 to 48 and is not found.
 
 _BLOCK = 256
 """Thumbnails whose candidates are held at once."""
+_CONVERTED = 4096
+"""Thumbnails that are float32 at once."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +43,9 @@ class DuplicatePair:
 
 
 def thumbnail(image: Image.Image) -> Tensor:
-    """Shrink an 8-bit RGB picture to a grey thumbnail, float32 [256] (16 x 16 cells, each the average of its area)."""
+    """Shrink an 8-bit RGB picture to a grey thumbnail, uint8 [256] (16 x 16 cells, each the average of its area)."""
     small = image.convert("L").resize((THUMBNAIL_SIZE, THUMBNAIL_SIZE), Image.Resampling.BOX)
-    return torch.from_numpy(np.asarray(small, dtype=np.float32).flatten())
+    return torch.from_numpy(np.asarray(small).flatten())
 
 
 def find_duplicates(
@@ -55,7 +57,7 @@ def find_duplicates(
     pictures that belong together can be read, even if the whole set is one picture a thousand times.
 
     Args:
-        thumbnails: float32 [N, 256] of `thumbnail`.
+        thumbnails: uint8 [N, 256] of `thumbnail`.
         digests: one a picture, equal for equal pixels.
     """
     # Equal thumbnails are searched for once, else a set of one picture a thousand times would have a million pairs.
@@ -181,7 +183,7 @@ def _near(
     """Compare a thumbnail with candidates: those that are near, with both largest differences."""
     if len(candidates) == 0:
         return []
-    others = thumbnails[torch.from_numpy(candidates)]
+    others = thumbnails[torch.from_numpy(candidates)].float()
     straight = (others - cells.flatten()).abs().amax(1)
     flipped = (others - mirrored.flatten()).abs().amax(1)
     near = torch.minimum(straight, flipped) <= threshold
@@ -191,4 +193,4 @@ def _near(
 
 def _averages(cells: Tensor) -> NDArray[np.float32]:
     """Average blocks of 4 x 4 cells: [N, 16]."""
-    return F.avg_pool2d(cells[:, None], 4).flatten(1).numpy()
+    return torch.cat([F.avg_pool2d(part[:, None].float(), 4).flatten(1) for part in cells.split(_CONVERTED)]).numpy()

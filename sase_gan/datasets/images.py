@@ -17,6 +17,7 @@ from torch import Tensor
 
 from sase_gan.datasets.fitting import fit_square
 from sase_gan.datasets.notes import ImageSetNotes, Loaded, make_notes
+from sase_gan.datasets.room import Room
 from sase_gan.datasets.sources import ImageSource, open_images
 from sase_gan.errors import DataError, UsageError
 from sase_gan.files import write_atomically
@@ -26,10 +27,14 @@ from sase_gan.progress import Count
 from sase_gan.resizing import at_size
 from sase_gan.seeds import generator
 
+_BLOCK = 1024
+"""Pictures after which a large set's memory is let go."""
+_NO_PIXELS = torch.empty(0, dtype=torch.uint8)
+
 
 @dataclass(frozen=True)
 class ImageSet:
-    """A set holds pictures of one size in memory.
+    """A set holds pictures of one size, in memory or, where they are many, in a mapped file (`room`).
 
     Attributes:
         images: uint8 [N, 3, H, W].
@@ -139,7 +144,7 @@ def survey(
         except DataError as error:
             return error
 
-    images: Tensor | None = None
+    room: Room | None = None
     loaded: list[tuple[str, Loaded]] = []
     broken: list[str] = list(source.broken)
     # Decoding releases Python's lock: two threads are twice as fast, more would multiply the memory of huge pictures.
@@ -148,20 +153,22 @@ def survey(
             if isinstance(result, DataError):
                 broken.append(str(result))
             else:
-                if images is None:
-                    images = torch.empty(len(names), *result.pixels.shape, dtype=torch.uint8)
-                elif result.pixels.shape != images.shape[1:]:
-                    raise DataError(_unequal(source, loaded[0][0], images.shape, name, result.pixels.shape))
-                images[len(loaded)] = result.pixels
-                loaded.append((name, dataclasses.replace(result, pixels=torch.empty(0))))
+                if room is None:
+                    room = Room((len(names), *result.pixels.shape))
+                elif result.pixels.shape != room.images.shape[1:]:
+                    raise DataError(_unequal(source, loaded[0][0], room.images.shape, name, result.pixels.shape))
+                room.images[len(loaded)] = result.pixels
+                loaded.append((name, dataclasses.replace(result, pixels=_NO_PIXELS)))
+                if len(loaded) % _BLOCK == 0:
+                    room.let_go()
             if progress is not None:
                 progress(done, len(names))
     sizes = tuple((item.width, item.height) for _, item in loaded)
-    if images is None:
+    if room is None:
         return Survey(None, sizes, tuple(broken))
-    images, kept = images[: len(loaded)], tuple(name for name, _ in loaded)
+    images, kept = room.images[: len(loaded)], tuple(name for name, _ in loaded)
     notes = make_notes(source, kept, [item for _, item in loaded], image_size, fit)
-    return Survey(ImageSet(images, kept, pixel_digest(images), notes), sizes, tuple(broken))
+    return Survey(ImageSet(images, kept, pixel_digest(images, room), notes), sizes, tuple(broken))
 
 
 def _load(source: ImageSource, index: int, image_size: int | None, fit: Fit) -> Loaded:
@@ -173,12 +180,18 @@ def _load(source: ImageSource, index: int, image_size: int | None, fit: Fit) -> 
     return Loaded.of(picture, image, pixels, pixel_digest(pixels[None]))
 
 
-def pixel_digest(images: Tensor) -> str:
-    """Return the SHA-256, in hexadecimal, over the shape and the pixel bytes of uint8 [N, 3, H, W] in order."""
+def pixel_digest(images: Tensor, room: Room | None = None) -> str:
+    """Return the SHA-256, in hexadecimal, over the shape and the pixel bytes of uint8 [N, 3, H, W] in order.
+
+    Args:
+        room: where they lie, whose memory is let go again on the way.
+    """
     digest = hashlib.sha256(repr(tuple(images.shape)).encode())
     # One picture at a time, so that a slice of a large set is never copied as a whole.
-    for image in images:
+    for index, image in enumerate(images, start=1):
         digest.update(image.contiguous().numpy().data)
+        if room is not None and (index % _BLOCK == 0 or index == len(images)):
+            room.let_go()
     return digest.hexdigest()
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from sase_gan.allocator import freed_memory_kept
 from sase_gan.evaluation.folder import write_evaluation
 from sase_gan.evaluation.options import EvaluationOptions, Plan, resolve
 from sase_gan.evaluation.pictures import GeneratedPictures, RealPictures, generated_pictures, real_pictures
@@ -46,7 +47,8 @@ def run_evaluation(options: EvaluationOptions, progress: Progress | None = None)
     else:
         assert generated.learned_from is not None
         real = generated.learned_from
-    evaluation, recombined = _measure(plan, generated, real, progress)
+    with freed_memory_kept():
+        evaluation, recombined = _measure(plan, generated, real, progress)
     record = write_evaluation(plan.folder, evaluation, generated, real, plan.options.seed, recombined=recombined)
     if plan.run is not None and plan.run.resolve() not in plan.folder.resolve().parents:
         _keep_run_records(plan.run, plan.folder)

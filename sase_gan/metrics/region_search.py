@@ -49,7 +49,7 @@ _TRUST_IN_UNLIKE = 0.1
 # A shift reaches an eighth of the short side, or farther while there are no more places than this for a window.
 _REACH_SHARE = 8
 _PLACES = 60_000
-_BLOCK_PICTURES = 32
+_BLOCK_PICTURES = 64
 _BLOCK_PLACES = 60_000
 
 
@@ -127,6 +127,7 @@ class RegionSearch:
     def __init__(self, images: Tensor) -> None:
         self.count = len(images)
         self._plain = windows_of(images)
+        self._mirrored = self._plain.mirrored
         self._places = self._plain.energy.shape[-2:]
         self.reach = _reach(self.count, min(self._plain.pixels.shape[-2:]))
         self._basis = principal_components(self._plain)
@@ -191,7 +192,7 @@ class RegionSearch:
         size = max(1, _BLOCK_PLACES // (2 * places))
         for start in range(0, self.count, size):
             part = self._plain[start : start + size]
-            both = torch.cat([self._describe(part), self._describe(part.mirrored)])
+            both = torch.cat([self._describe(part), self._describe(self._mirrored[start : start + size])])
             # Windows that are compared with the same one lie together.
             yield start, both.permute(2, 3, 0, 1).contiguous()
 
@@ -230,18 +231,16 @@ class RegionSearch:
     def _explained_windows(self, query: Windows, candidates: Tensor) -> Tensor:
         """Tell which windows each candidate explains: bool [K, p, q]."""
         pixels, sums, energy = query.pixels[0], query.sums[0], query.energy[0]
-        moved = torch.zeros(len(candidates), *pixels.shape)
-        moved_sums = torch.zeros(len(candidates), *sums.shape)
-        moved_energy = torch.full((len(candidates), *energy.shape), -1.0)
+        squares, means = torch.zeros(len(candidates), *pixels.shape[1:]), torch.zeros(len(candidates), *energy.shape)
+        moved_energy = torch.full_like(means, -1.0)
         for index, (source, mirrored, down, right) in enumerate(candidates.tolist()):
-            picture = self._plain[source : source + 1]
-            picture = picture.mirrored if mirrored else picture
+            picture = (self._mirrored if mirrored else self._plain)[source : source + 1]
             here, there = _overlap(pixels.shape[-2:], down, right)
-            moved[index][(..., *here)] = picture.pixels[0][(..., *there)]
+            squares[index][here] = (picture.pixels[0][(..., *there)] * pixels[(..., *here)]).sum(0)
             here, there = _overlap(energy.shape[-2:], down, right)
-            moved_sums[index][(..., *here)] = picture.sums[0][(..., *there)]
+            means[index][here] = (picture.sums[0][(..., *there)] * sums[(..., *here)]).sum(0)
             moved_energy[index][here] = picture.energy[0][there]
-        products = box_sums((moved * pixels).sum(1)) - (moved_sums * sums).sum(1) / WINDOW**2
+        products = box_sums(squares) - means / WINDOW**2
         gain = (products / moved_energy.clamp_min(1e-3)).clamp(*_GAINS)
         rest = energy - 2 * gain * products + gain.square() * moved_energy
         return (rest <= _REST * energy + _ROUNDING**2 * VALUES) & (moved_energy >= 0)

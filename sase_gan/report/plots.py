@@ -17,7 +17,7 @@ carries a text alternative.
 import io
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any
@@ -267,6 +267,21 @@ _STYLE: Any = {
     "ytick.color": ROLES["muted"],
     "axes.unicode_minus": True,
 }
+
+
+def panels_svg(panels: Mapping[str, str], *, columns: int = 2) -> str:
+    """Put panels, each under its heading, into one SVG document that stands alone, in rows of `columns`."""
+    width, height, line = 380, 232, 22
+    parts = []
+    for place, (heading, panel) in enumerate(panels.items()):
+        left, top = place % columns * width, place // columns * (height + line)
+        parts.append(f'<text x="{left + 10}" y="{top + 15}" font-size="13">{escape(heading)}</text>')
+        where = f'x="{left}" y="{top + line}" width="{width - 20}" height="{height - 16}"'
+        parts.append(f"<svg {where} {panel.removeprefix('<svg ')}")
+    size = width * min(columns, len(panels)), (height + line) * -(-len(panels) // columns)
+    opening = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size[0]} {size[1]}" font-family="sans-serif">'
+    ground = '<rect width="100%" height="100%" fill="#ffffff"/>'
+    return f"{opening}{ground}{''.join(parts)}</svg>\n"
 
 
 def _panel(width: int = 360, height: int = 216) -> tuple[Figure, Axes]:

@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import date
+from math import isnan
 from pathlib import Path
 
 from sase_gan.errors import DataError
@@ -26,6 +27,7 @@ class Measurement:
         ratio: how many times as fast as the reference.
         share_of_peak: of this device's matrix product in the same precision, in [0, 1]; None where not measured.
         memory_mb: peak; None where not measured.
+        note: where nothing could be measured, a sentence that says why; `value` and `ratio` are NaN then.
     """
 
     day: str
@@ -39,6 +41,7 @@ class Measurement:
     ratio: float
     share_of_peak: float | None = None
     memory_mb: float | None = None
+    note: str = ""
 
 
 HEADER = tuple(field.name for field in fields(Measurement))
@@ -81,9 +84,9 @@ def read(path: Path) -> list[Measurement]:
 
 
 def by_case(rows: Sequence[Measurement]) -> dict[str, list[Measurement]]:
-    """Sort rows by hardware and case, each in the order of measurement."""
+    """Sort the rows that measured something by hardware and case, each in the order of measurement."""
     cases: dict[str, list[Measurement]] = {}
-    for row in rows:
+    for row in (row for row in rows if not row.note):
         cases.setdefault(f"{row.case}, {row.hardware}", []).append(row)
     return cases
 
@@ -104,10 +107,12 @@ def commit_of(folder: Path) -> str:
 
 def _measurement(line: list[str]) -> Measurement:
     values = dict(zip(HEADER, line, strict=True))
-    numbers = {name: float(values.pop(name)) for name in ("value", "ratio")}
+    numbers = {name: float(values.pop(name) or "nan") for name in ("value", "ratio")}
     optional = {name: float(text) if (text := values.pop(name)) else None for name in ("share_of_peak", "memory_mb")}
     return Measurement(**values, **numbers, **optional)  # type: ignore[arg-type]
 
 
 def _text(value: str | float | None) -> str:
-    return "" if value is None else f"{value:.4g}" if isinstance(value, float) else value
+    if isinstance(value, float):
+        return "" if isnan(value) else f"{value:.4g}"
+    return value or ""

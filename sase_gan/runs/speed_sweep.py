@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import product
 
 import torch
 
 from sase_gan.config import resolve
-from sase_gan.hardware import Hardware
+from sase_gan.hardware import Hardware, choose_hardware
+from sase_gan.runs.apart import Apart, GivenUp
 from sase_gan.runs.cost import TrainingCost, measure_training
 from sase_gan.training.config import LowShotConfig
 
@@ -38,11 +40,12 @@ class Case:
 
 @dataclass(frozen=True)
 class Outcome:
-    """An outcome is a case's cost; None where the device has too little memory for it."""
+    """An outcome is a case's cost; or, where there is none, a sentence that says why."""
 
     case: Case
     cost: TrainingCost | None
     share_of_peak: float | None = None
+    problem: str = ""
 
 
 def cases(image_sizes: tuple[int, ...], batch_sizes: tuple[int, ...]) -> Iterator[Case]:
@@ -52,49 +55,73 @@ def cases(image_sizes: tuple[int, ...], batch_sizes: tuple[int, ...]) -> Iterato
             yield Case(preset, image_size, batch_size, precision)
 
 
-def sweep(chosen: list[Case], hardware: Hardware, *, steps: int, seconds: float) -> Iterator[Outcome]:
-    """Measure case by case until the time is over, judged by what the cases before have taken."""
+def sweep(
+    chosen: Sequence[Case],
+    hardware: Hardware,
+    *,
+    steps: int,
+    seconds: float,
+    limit: float = 120.0,
+    measure: Callable[[Case, Hardware, int], Outcome] | None = None,
+) -> Iterator[Outcome]:
+    """Measure case by case in a process apart until the time is over, judged by what the cases before have taken.
+
+    A case that fails, runs out of memory or hangs costs its own time and no other case's.
+
+    Args:
+        seconds: for all together, by the clock; none goes on after it.
+        limit: seconds for one case.
+        measure: what measures a case, in place of a training.
+    """
     start, longest = time.monotonic(), 0.0
-    peaks: dict[str, float] = {}
-    for case in chosen:
-        begun = time.monotonic()
-        if begun - start + longest > seconds:
-            return
-        if case.precision not in peaks:
-            peaks[case.precision] = peak_flops(hardware, case.precision)
-        yield _measured(case, replace(hardware, precision=case.precision), steps, peaks[case.precision])
-        longest = max(longest, time.monotonic() - begun)
+    # In a process apart threads are as many as in this one. Of a CPU peak memory is a process's, so each case has one.
+    with Apart(choose_hardware, hardware.kind, hardware.precision, hardware.threads) as process:
+        for case in chosen:
+            begun = time.monotonic()
+            left = seconds - (begun - start)
+            if left < max(longest, 1.0):
+                return
+            try:
+                outcome = process.call(measure or measured, case, hardware, steps, seconds=min(limit, left))
+                longest = max(longest, time.monotonic() - begun)
+            except GivenUp as why:
+                outcome = Outcome(case, None, problem=str(why))
+            if hardware.kind == "cpu":
+                process.end()
+            yield outcome
 
 
-def _measured(case: Case, hardware: Hardware, steps: int, peak: float) -> Outcome:
+def measured(case: Case, hardware: Hardware, steps: int) -> Outcome:
+    """Measure one case in this process."""
     changes = {"image_size": case.image_size, "optimiser": {"batch_size": case.batch_size}}
     config = resolve(LowShotConfig, preset=case.preset, flags=changes, task="low_shot")
     untrained = config.loss.reconstruction.startswith("lpips")
-    try:
-        cost = measure_training(config, hardware, steps=steps, untrained_perceptual=untrained, count_flops=True)
-    except torch.OutOfMemoryError:
-        torch.cuda.empty_cache()
-        return Outcome(case, None)
+    hardware = replace(hardware, precision=case.precision)
+    cost = measure_training(config, hardware, steps=steps, untrained_perceptual=untrained, count_flops=True)
     assert cost.flops_per_step is not None
-    return Outcome(case, cost, cost.flops_per_step / cost.seconds_per_step / peak)
+    seconds = cost.cpu_seconds_per_step if hardware.kind == "cpu" else cost.seconds_per_step
+    return Outcome(case, cost, cost.flops_per_step / seconds / peak_flops(hardware, case.precision))
 
 
+@cache
 def peak_flops(hardware: Hardware, precision: str) -> float:
     """Measure the operations a second of a large matrix product: the fastest of five, after one to warm up.
 
+    On a CPU by the seconds of its processors, of which a neighbour takes none.
     A multiplication and an addition count as two. float32 is torch's own, without the shortened mantissa of TF32.
     """
     side = 1024 if hardware.kind == "cpu" else 8192
+    clock = time.process_time if hardware.kind == "cpu" else time.perf_counter
     dtype = torch.bfloat16 if precision == "bf16-mixed" else torch.float32
     a = torch.randn(side, side, device=hardware.device).to(dtype)
 
     def seconds(work: Callable[[], object]) -> float:
         if hardware.kind == "cuda":
             torch.cuda.synchronize()
-        start = time.perf_counter()
+        start = clock()
         work()
         if hardware.kind == "cuda":
             torch.cuda.synchronize()
-        return time.perf_counter() - start
+        return clock() - start
 
     return float(2 * side**3 / min([seconds(lambda: a @ a) for _ in range(6)][1:]))

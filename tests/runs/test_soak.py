@@ -88,3 +88,10 @@ def test_one_look_is_too_few_and_a_run_that_nobody_trains_is_refused(tmp_path: P
     with pytest.raises(DataError, match="1 looks"):
         course(tmp_path / "soak.csv", RunFolder(tmp_path))
     assert "no process trains" in invoke("bench", "soak", tmp_path, code=2)
+
+
+def test_a_folder_that_is_not_there_is_named_whatever_process_is_given(tmp_path: Path):
+    for process in ((), ("--pid", os.getpid())):
+        said = invoke("bench", "soak", tmp_path / "nowhere", *process, code=4)
+        assert "nowhere does not exist; give the folder of a run" in said
+    assert not list(tmp_path.iterdir())
