@@ -111,7 +111,8 @@ def layers(
 
     hardware = choose_hardware(device, "32-true", threads)
     costs = bench_layers(channels=channels, size=side, batch_size=batch_size, device=hardware.kind, repeats=repeats)
-    note = f"forward and backward, median of {repeats}, on {hardware.name}, {hardware.threads} threads"
+    clock = "seconds of the processors" if hardware.kind == "cpu" else "by the clock"
+    note = f"forward and backward, median of {repeats}, {clock}, on {hardware.name}, {hardware.threads} threads"
     _tell([layers_table(costs), f"{note}; ratio: how many times faster than the loop"], out, end="\n")
 
 

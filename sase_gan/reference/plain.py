@@ -9,12 +9,13 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 from sase_gan.layers.attentive_norm import AttentiveNorm
 from sase_gan.layers.aw_conv import AWConv2d
 from sase_gan.layers.efficient_multi_scale_attention import EfficientMultiScaleAttention
 from sase_gan.layers.primitives import UpsampleConv
-from sase_gan.layers.sase import SynthesisSASE
+from sase_gan.layers.sase import MASK_EPS, SynthesisSASE
 from sase_gan.layers.sase_recognition import SASEConv2d
 from sase_gan.networks.generator import Pictures
 from sase_gan.training.low_shot import LowShotModule
@@ -45,6 +46,26 @@ def upsample_conv_plain(x: Tensor, weight: Tensor) -> Tensor:
 def plain_gate(layer: SynthesisSASE, masks: Tensor, styles: Tensor, target: Tensor) -> Tensor:
     """Resize the masks to the target, and mix the styles there."""
     return target * layer.gate(F.interpolate(masks, target.shape[2:]), styles).to(target.dtype)
+
+
+def loop_gate(layer: SynthesisSASE, source: Tensor, target: Tensor) -> Tensor:
+    """Compute a synthesis gate group by group, each mask resized to the target and mixed there.
+
+    For layers as published, with statistics of the batch and without noise. Spectral norms are the layer's own, in one
+    iteration for all groups: a loop over them too would be slower.
+    """
+    to_style = nn.Sequential(layer.style_squeeze, layer.style_norm, nn.ReLU(), layer.style_excite)
+    steps: list[nn.Module] = [layer.mask_squeeze, layer.mask_squeeze_norm, nn.ReLU()]
+    for dilated, norm in zip(layer.mask_dilated, layer.mask_dilated_norms, strict=True):
+        steps += [dilated, norm, nn.ReLU()]
+    to_mask = nn.Sequential(*steps, layer.mask_logit)
+    numerator, denominator = torch.zeros_like(target), torch.full_like(target[:, :1], MASK_EPS)
+    with parametrize.cached():
+        for g, part in enumerate(source.chunk(layer.groups, 1)):
+            style = _branch_of_group(to_style, part.mean((2, 3), keepdim=True), g, layer.groups)
+            mask = F.interpolate(_branch_of_group(to_mask, part, g, layer.groups).sigmoid(), target.shape[2:])
+            numerator, denominator = numerator + mask * style, denominator + mask
+    return target * (1 + numerator / denominator)
 
 
 def loop_attentive_norm(layer: AttentiveNorm, x: Tensor) -> Tensor:
@@ -92,7 +113,7 @@ def loop_multi_scale(layer: EfficientMultiScaleAttention, x: Tensor) -> Tensor:
 def _conv_of_group(conv: Any, x: Tensor, group: int, groups: int) -> Tensor:
     weight = conv.weight.chunk(groups)[group]
     bias = None if conv.bias is None else conv.bias.chunk(groups)[group]
-    return F.conv2d(x, weight, bias, conv.stride, conv.padding)
+    return F.conv2d(x, weight, bias, conv.stride, conv.padding, conv.dilation)
 
 
 def _branch_of_group(branch: nn.Module, x: Tensor, group: int, groups: int) -> Tensor:

@@ -9,9 +9,11 @@ from sase_gan.errors import UsageError
 from sase_gan.layers.attentive_norm import AttentiveNorm
 from sase_gan.layers.aw_conv import AWConv2d
 from sase_gan.layers.efficient_multi_scale_attention import EfficientMultiScaleAttention
+from sase_gan.layers.sase import SynthesisSASE
 from sase_gan.layers.sase_recognition import SASEConv2d
+from sase_gan.layers.spectral_norm import frozen_power_iteration
 from sase_gan.recognition.backbones import cost as bench
-from sase_gan.reference.plain import loop_attentive_norm, loop_aw, loop_multi_scale, loop_sase
+from sase_gan.reference.plain import loop_attentive_norm, loop_aw, loop_gate, loop_multi_scale, loop_sase
 
 
 @pytest.mark.parametrize("training", [True, False])
@@ -26,6 +28,20 @@ def test_loops_equal_the_layers(training):
     for layer, loop in pairs:
         layer.train(training)
         assert torch.allclose(layer(x), loop(layer, x), atol=1e-12), type(layer).__name__
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_loop_over_groups_equals_the_gate_and_its_gradients(training):
+    layer = SynthesisSASE(32, 6).double().train(training)
+    inputs = [torch.randn(*shape, dtype=torch.float64, requires_grad=True) for shape in ((3, 32, 4, 3), (3, 6, 12, 15))]
+    weights = torch.randn(3, 6, 12, 15, dtype=torch.float64)
+    found = []
+    for form in (layer, lambda *maps: loop_gate(layer, *maps)):
+        with frozen_power_iteration(layer):
+            result = form(*inputs)
+        found.append([result, *torch.autograd.grad(result, [*inputs, *layer.parameters()], weights)])
+    for layers, loops in zip(*found, strict=True):
+        assert torch.allclose(layers, loops, atol=1e-12)
 
 
 def test_multiply_adds_count_folded_groups_in_full():
@@ -52,9 +68,9 @@ def test_tables_tell_ours_from_published():
 
 def test_layers_are_timed_against_their_loops():
     costs = bench.bench_layers(channels=16, size=6, batch_size=2, repeats=1)
-    assert len(costs) == 5
+    assert len(costs) == 6
     assert all(cost.ratio > 0 for cost in costs)
-    assert len(bench.layers_table(costs).splitlines()) == 7
+    assert len(bench.layers_table(costs).splitlines()) == 8
 
 
 def test_an_unknown_name_is_refused():
@@ -75,7 +91,7 @@ def test_commands_print_the_tables_and_write_them(tmp_path):
         cli.app, ["bench", "layers", "--channels", "16", "--side", "4", "--batch-size", "2", "--repeats", "1"]
     )
     assert result.exit_code == 0
-    assert result.output.count("| 2x16x4x4 |") == 5
+    assert result.output.count("| 2x16x4x4 |") == 6
     assert "ratio: how many times faster than the loop" in result.output
 
 

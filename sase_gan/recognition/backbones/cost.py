@@ -5,21 +5,22 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from sase_gan.allocator import freed_memory_kept
 from sase_gan.errors import UsageError
 from sase_gan.layers.attentive_norm import AttentiveNorm
 from sase_gan.layers.aw_conv import AWConv2d
 from sase_gan.layers.efficient_multi_scale_attention import EfficientMultiScaleAttention
+from sase_gan.layers.sase import SynthesisSASE
 from sase_gan.layers.sase_recognition import SASEConv2d
 from sase_gan.recognition.backbones.backbone import create_backbone, offered_layers
 from sase_gan.recognition.backbones.choices import LAYERS, place
 from sase_gan.recognition.settings import BackboneSection
-from sase_gan.reference.plain import loop_attentive_norm, loop_aw, loop_multi_scale, loop_sase
+from sase_gan.reference.plain import loop_attentive_norm, loop_aw, loop_gate, loop_multi_scale, loop_sase
 
 _AN = "Li, Sun, Wu 2020, authors' repository; "
 _AN_AGAIN = f"{_AN}authors' re-evaluation"
@@ -152,7 +153,7 @@ def bench_models(
                 built = create_backbone(backbone, num_classes=classes, device=device, **choice).eval()
                 x = torch.zeros(batch_size, 3, size, size, device=device)
                 with torch.no_grad():
-                    speed = batch_size / _median_seconds(partial(built, x), x.device, repeats=3)
+                    speed = batch_size / _median_seconds([partial(built, x)], x.device, repeats=3)[0]
             adds = count_multiply_adds(model, size)
             costs.append(ModelCost(backbone, name, size, count_parameters(model), adds, speed))
     return costs
@@ -182,25 +183,33 @@ def bench_layers(
 ) -> list[LayerCost]:
     """Time each layer against a plain loop over samples, groups or components that computes the same.
 
+    On a CPU by the seconds of its processors, of which a neighbour takes none. A gate's source has 8 times the channels
+    and a 16th of the side, as in the generator. All inputs take gradients.
+
     Args:
         size: side of the maps.
-        repeats: timed passes, of which the median counts.
+        repeats: timed passes of layer and loop in turn, of which the medians count.
     """
-    x = torch.randn(batch_size, channels, size, size, device=device)
+    x = torch.randn(batch_size, channels, size, size, device=device, requires_grad=True)
+    small = max(1, size // 16)
+    source = torch.randn(batch_size, 8 * channels, small, small, device=device, requires_grad=True)
     groups = max(1, min(32, channels // 2))
     aw = partial(AWConv2d, channels, channels, 3, padding=1)
-    layers: dict[str, tuple[nn.Module, Callable[[Any, Tensor], Tensor]]] = {
-        "AttentiveNorm": (AttentiveNorm(channels), loop_attentive_norm),
-        "SASEConv2d": (SASEConv2d(channels), loop_sase),
-        "AWConv2d grouped": (aw(backend="grouped"), loop_aw),
-        "AWConv2d taps": (aw(backend="taps"), loop_aw),
-        "EfficientMultiScaleAttention": (EfficientMultiScaleAttention(channels, groups=groups), loop_multi_scale),
+    layers: dict[str, tuple[nn.Module, Callable[..., Tensor], tuple[Tensor, ...]]] = {
+        "AttentiveNorm": (AttentiveNorm(channels), loop_attentive_norm, (x,)),
+        "SynthesisSASE": (SynthesisSASE(8 * channels, channels), loop_gate, (source, x)),
+        "SASEConv2d": (SASEConv2d(channels), loop_sase, (x,)),
+        "AWConv2d grouped": (aw(backend="grouped"), loop_aw, (x,)),
+        "AWConv2d taps": (aw(backend="taps"), loop_aw, (x,)),
+        "EfficientMultiScaleAttention": (EfficientMultiScaleAttention(channels, groups=groups), loop_multi_scale, (x,)),
     }
     costs = []
-    for name, (layer, loop) in layers.items():
-        layer.to(device)
-        seconds = _seconds(layer, x, repeats), _seconds(partial(loop, layer), x, repeats)
-        costs.append(LayerCost(name, tuple(x.shape), *seconds))
+    with freed_memory_kept():
+        for name, (layer, loop, inputs) in layers.items():
+            layer.to(device)
+            passes = [_both_ways(layer, inputs), _both_ways(partial(loop, layer), inputs)]
+            seconds, loop_seconds = _median_seconds(passes, x.device, repeats, processors=x.device.type == "cpu")
+            costs.append(LayerCost(name, tuple(x.shape), seconds, loop_seconds))
     return costs
 
 
@@ -214,19 +223,26 @@ def layers_table(costs: Sequence[LayerCost]) -> str:
     return "\n".join(lines)
 
 
-def _seconds(function: Callable[[Tensor], Tensor], x: Tensor, repeats: int) -> float:
+def _both_ways(function: Callable[..., Tensor], inputs: tuple[Tensor, ...]) -> Callable[[], None]:
     # A weighted sum: the plain one would let some layers skip work in the backward pass.
-    return _median_seconds(lambda: (function(x) * x).sum().backward(), x.device, repeats)
+    weights = inputs[-1].detach()
+    return lambda: (function(*inputs) * weights).sum().backward()
 
 
-def _median_seconds(step: Callable[[], object], device: torch.device, repeats: int) -> float:
+def _median_seconds(
+    steps: Sequence[Callable[[], object]], device: torch.device, repeats: int, *, processors: bool = False
+) -> list[float]:
+    """Time several steps in turn, by the clock or by the seconds of the processors."""
     wait: Callable[[], None] = torch.cuda.synchronize if device.type == "cuda" else lambda: None
-    step()
-    times = []
-    for _ in range(repeats):
-        wait()
-        started = time.perf_counter()
+    clock = time.process_time if processors else time.perf_counter
+    for step in steps:
         step()
-        wait()
-        times.append(time.perf_counter() - started)
-    return statistics.median(times)
+    times: list[list[float]] = [[] for _ in steps]
+    for _ in range(repeats):
+        for step, found in zip(steps, times, strict=True):
+            wait()
+            started = clock()
+            step()
+            wait()
+            found.append(clock() - started)
+    return [statistics.median(found) for found in times]
