@@ -33,6 +33,7 @@ MAX_PIXELS = 120_000_000
 Colour = tuple[int, int, int]
 """Red, green, blue, 0 to 255."""
 WHITE: Colour = (255, 255, 255)
+_A_COLOUR = "write a name such as black, or #rrggbb such as #ff8000"
 
 _TRANSPOSE = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -116,17 +117,20 @@ def parse_colour(text: str) -> Colour:
     try:
         red, green, blue = ImageColor.getrgb(text)[:3]
     except ValueError:
-        raise UsageError(f"the colour is {text!r}; write a name such as black, or #rrggbb such as #ff8000") from None
+        raise UsageError(f"the colour is {text!r}; {_A_COLOUR}") from None
     return red, green, blue
 
 
 def checked_colour(text: str) -> str:
-    """Return a colour's text as it is.
+    """Return a colour's text as it is, for a record: whoever reads that says where in it which text stands.
 
     Raises:
-        UsageError: as `parse_colour`.
+        ValueError: for what is no colour; it says only how one is written.
     """
-    parse_colour(text)
+    try:
+        parse_colour(text)
+    except UsageError:
+        raise ValueError(_A_COLOUR) from None
     return text
 
 

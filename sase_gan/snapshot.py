@@ -9,9 +9,7 @@ written nor read, and a snapshot is written beside its place and renamed.
 
 from __future__ import annotations
 
-import html
 import json
-import re
 from copy import deepcopy
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -25,6 +23,7 @@ from torch import Tensor
 from sase_gan import __version__
 from sase_gan.errors import DataError
 from sase_gan.files import file_digest, write_folder_atomically
+from sase_gan.markdown import escaped
 from sase_gan.snapshot_checks import check_finite, check_shapes, printable, read_header
 
 __all__ = ["CONFIG_FILE", "WEIGHTS_FILE", "SnapshotMixin", "is_snapshot", "read_header", "snapshot_digest"]
@@ -87,9 +86,13 @@ class SnapshotMixin(
             data.license, data.license_name = "other", licence
         count = sum(parameter.numel() for parameter in self.parameters())  # type: ignore[attr-defined]
         facts = {"kind": self.kind.replace("_", " "), "parameters": f"{count:,}", **_flat(self.provenance)}
-        rows = "\n".join(f"| {plain(name)} | {plain(value)} |" for name, value in facts.items() if value is not None)
+        rows = "\n".join(
+            f"| {escaped(name, quote=False)} | {escaped(value, quote=False)} |"
+            for name, value in facts.items()
+            if value is not None
+        )
         unstated = "of a licence that was not stated (`--set data.licence=...`)"
-        rights = f"licensed as: {plain(licence)}" if licence else unstated
+        rights = f"licensed as: {escaped(licence, quote=False)}" if licence else unstated
         usage = f"```bash\n{self.card_usage}\n```\n\n" if self.card_usage else ""
         return ModelCard(
             f"---\n{data.to_yaml()}\n---\n\n# {self.card_title} with sase_gan {__version__}\n\n{usage}"
@@ -164,17 +167,6 @@ def _short(value: object) -> str:
     """
     text = value if isinstance(value, str) and value.replace(".", "").isalnum() and "." in value else repr(value)
     return printable(text, longest=80)
-
-
-def plain(value: object) -> str:
-    """Write a value so that Markdown shows it as it is, on one line: names of files and licences are anybody's text.
-
-    Example:
-        >>> plain("<img> of (cats)")
-        '&lt;img&gt; of (cats)'
-    """
-    text = html.escape(" ".join(str(value).split()), quote=False)
-    return re.sub(r"([\\`*_\[\]|~])", r"\\\1", text)
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:

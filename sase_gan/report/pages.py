@@ -22,6 +22,7 @@ from PIL import Image
 
 from sase_gan import __version__
 from sase_gan.files import write_atomically
+from sase_gan.markdown import escaped
 
 logger = logging.getLogger(__name__)
 
@@ -46,18 +47,7 @@ def _environment(is_html: bool) -> Environment:
 
 
 def _finalize_markdown(value: object) -> object:
-    return value if isinstance(value, Markup) or not isinstance(value, str) else escape_markdown(value)
-
-
-def escape_markdown(text: str) -> str:
-    r"""Make a piece of text mean itself in Markdown, in a table cell too: one line, no markup, no HTML.
-
-    Example:
-        >>> escape_markdown("a|b <img> *c*")
-        'a\\|b &lt;img&gt; \\*c\\*'
-    """
-    text = re.sub(r"\s+", " ", text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return re.sub(r"([\\`*_\[\]|#~$])", r"\\\1", text)
+    return value if isinstance(value, Markup) or not isinstance(value, str) else escaped(value, quote=False)
 
 
 def write_page(path: Path, template: str, **context: Any) -> None:

@@ -210,6 +210,7 @@ class Snapshots(Callback):
 
     def on_train_start(self, trainer: Trainer, module: Any) -> None:
         """Publish the untrained generator once: the level that training starts from."""
+        self._published_at = module.images_seen
         if module.images_seen == 0:
             self._publish(trainer, module, must_measure=True)
         else:
@@ -220,13 +221,20 @@ class Snapshots(Callback):
         due = is_due(module, trainer, batch, self.plan.snapshot_images)
         finished = module.images_seen >= self.plan.config.total_images
         if due or trainer.should_stop:
-            asked = finished or (trainer.should_stop and not self.hurried())
-            self._publish(trainer, module, must_measure=asked, regular=due or finished)
+            ends = finished or (trainer.should_stop and not self.hurried())
+            if due or ends:
+                self._publish(trainer, module, must_measure=ends, regular=due or finished)
+                self._published_at = module.images_seen
             # Here and not a step later, so that the run ends with the snapshot that used its patience up.
             stop = self.out_of_patience
             if trainer.world_size > 1:  # only the first process measures
                 stop = trainer.strategy.reduce_boolean_decision(stop, all=False)
             trainer.should_stop = trainer.should_stop or stop
+
+    def on_train_end(self, trainer: Trainer, module: Any) -> None:
+        """Publish where a signal stopped the run, without figures; the checkpoint is written by then."""
+        if self.hurried() and self._published_at != module.images_seen:
+            self._publish(trainer, module, must_measure=False, regular=False)
 
     def _publish(self, trainer: Trainer, module: Any, *, must_measure: bool, regular: bool = True) -> None:
         """Publish, measure and tidy; with `regular` what an uninterrupted run would publish too."""

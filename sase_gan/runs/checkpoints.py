@@ -36,8 +36,11 @@ class Checkpoints(Callback):
         if is_due(module, trainer, batch, self.interval):
             self._save(trainer, module)
 
-    def on_train_end(self, trainer: Trainer, module: Any) -> None:
-        """Save the end, or the place where the run was stopped."""
+    def on_train_epoch_end(self, trainer: Trainer, module: Any) -> None:
+        """Save the end, or the place where the run was stopped: before anything that is only published there.
+
+        What a run learns from is one epoch without end.
+        """
         if self._saved_at != module.images_seen:
             self._save(trainer, module)
 

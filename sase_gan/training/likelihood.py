@@ -12,6 +12,7 @@ rejected is a share of the candidates, the nearest ones, rather than all within 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -26,6 +27,8 @@ from sase_gan.networks.generator import Generator
 from sase_gan.pixels import to_float
 from sase_gan.seeds import generator as random_generator
 from sase_gan.training.config import LikelihoodSection
+
+logger = logging.getLogger(__name__)
 
 _CANDIDATES = 50
 """Drawn at once: enough for the statistics of batch normalisation."""
@@ -64,8 +67,19 @@ class LikelihoodTerm:
         return {"latents": self.latents, "assigned_at": self.assigned_at}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take over what a checkpoint holds."""
+        """Take over what a checkpoint holds; after `show`.
+
+        Versions before 0.2 pulled no mirror images: their latents are too few, and all are taken anew.
+        """
         self.latents, self.assigned_at = state["latents"], state["assigned_at"]
+        if self.latents is not None and self.pictures is not None and len(self.latents) != len(self.pictures):
+            logger.warning(
+                "the checkpoint holds latents of %d pictures, and %d pull here, mirror images among them; "
+                "all take theirs anew",
+                len(self.latents),
+                len(self.pictures),
+            )
+            self.latents = None
 
     def place(self, z: Tensor, network: Generator, draw: Draw, images_seen: int, source: torch.Generator) -> Tensor:
         """Put taken latents at the head of a batch `[B, latent]`, after taking anew where that is due.

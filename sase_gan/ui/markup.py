@@ -7,7 +7,6 @@ what the attention of a recognition network looked at, laid exactly over the pic
 from __future__ import annotations
 
 import base64
-import html
 import io
 import math
 import re
@@ -19,6 +18,7 @@ import torch
 from torch import Tensor
 
 from sase_gan.drawing.gates import GateEdit, LayerView, block_size, mask_overlay
+from sase_gan.markdown import escaped, unmarked
 from sase_gan.pixels import to_float, to_pillow
 from sase_gan.resizing import at_size
 from sase_gan.ui.entries import CLASSIFIER
@@ -26,24 +26,12 @@ from sase_gan.ui.entries import CLASSIFIER
 MOST_SHOWN = 8
 OVERLAY_SIDE = 160
 _STAGES = re.compile(r"(?:layer(\d+)|(?:blocks|stages|layers|features)\.(\d+))\.(?:blocks\.)?(\d+)\.(.+)")
-# A low line within a word is none, and a number sign may be an escape's.
-_MARKS = re.compile(r"[*~`\\\\@\[\]$]|^#|(?<![^\W_])_|_(?![^\W_])|(?<=:)/(?=/)|(?<=www)\.")
 _WRAPPERS = ("network", "backbone", "body")
-
-
-def escaped(text: object) -> str:
-    """Escape a text for HTML and for Markdown: names are other people's, and read as they are written."""
-    return _unmarked(html.escape(" ".join(str(text).split())))
-
-
-def _unmarked(text: str) -> str:
-    """Let what Markdown would take for a mark, a link or an address of mail stand for itself."""
-    return _MARKS.sub(lambda mark: f"&#{ord(mark[0])};", text)
 
 
 def refusal(message: str) -> str:
     """Show why something was refused, a text for HTML, in Markdown or HTML."""
-    return f'<span class="refused" role="alert">{_unmarked(message)}</span>'
+    return f'<span class="refused" role="alert">{unmarked(message)}</span>'
 
 
 def quiet(text: str) -> str:

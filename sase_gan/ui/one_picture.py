@@ -14,6 +14,7 @@ from torch import Tensor
 from sase_gan.datasets.sources import bundled_data
 from sase_gan.drawing.applications import last_scale
 from sase_gan.drawing.masks import main_colours
+from sase_gan.markdown import escaped
 from sase_gan.networks.load import own_picture
 from sase_gan.networks.pyramid import Pyramid
 from sase_gan.pixels import to_pillow
@@ -21,7 +22,6 @@ from sase_gan.recombination.model import Recombiner
 from sase_gan.ui.checks import chosen, sentences, time_limit, whole_number
 from sase_gan.ui.entries import OF_ONE_PICTURE
 from sase_gan.ui.events import relisted
-from sase_gan.ui.markup import escaped
 from sase_gan.ui.models import Models
 from sase_gan.ui.picture_drawing import NUM_COLOURS, PictureDrawing
 from sase_gan.ui.pictures import ENLARGED_SIDE, canvas, picture

@@ -11,9 +11,10 @@ from torch import Tensor
 
 from sase_gan.api.control import make_control
 from sase_gan.errors import UsageError
+from sase_gan.markdown import escaped
 from sase_gan.recombination.control import Control
 from sase_gan.recombination.model import Recombiner
-from sase_gan.ui.markup import escaped, figure, quiet
+from sase_gan.ui.markup import figure, quiet
 from sase_gan.ui.models import picture_names
 
 SERVES = ("only", "without")

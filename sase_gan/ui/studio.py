@@ -12,10 +12,11 @@ import gradio as gr
 
 from sase_gan.drawing.recipes import Recipe
 from sase_gan.errors import SaseGanError
+from sase_gan.markdown import escaped
 from sase_gan.recombination.model import Recombiner
 from sase_gan.ui.checks import sentence, sentences
 from sase_gan.ui.events import Action, at_once, forget, in_turn, open_tab, relisted
-from sase_gan.ui.markup import escaped, refusal
+from sase_gan.ui.markup import refusal
 from sase_gan.ui.models import Models
 from sase_gan.ui.pictures import Sheet
 from sase_gan.ui.suited import PROMPT, InTurn, holds_no_pictures, in_sight, lacks, suited

@@ -9,9 +9,9 @@ from typing import Any
 import gradio as gr
 
 from sase_gan.errors import SaseGanError
+from sase_gan.markdown import escaped
 from sase_gan.ui.entries import GENERATOR, INSTANT, INSTANT_OF_ONE, Entry
 from sase_gan.ui.events import Action, Trigger, at_once, in_turn
-from sase_gan.ui.markup import escaped
 from sase_gan.ui.models import Models, without_network
 
 Refusal = Callable[[Entry], str]

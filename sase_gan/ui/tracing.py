@@ -14,10 +14,11 @@ from torch import Tensor
 
 from sase_gan.colouring import part_colour
 from sase_gan.errors import UsageError
+from sase_gan.markdown import escaped
 from sase_gan.recombination.model import Recombiner
 from sase_gan.recombination.sources import LEGEND, Origin, Piece, coloured_sources, origin_of, piece_at
 from sase_gan.ui.checks import sentences, whole_number
-from sase_gan.ui.markup import escaped, figure, quiet
+from sase_gan.ui.markup import figure, quiet
 from sase_gan.ui.models import Models, OpenModel, picture_names
 from sase_gan.ui.pictures import Gallery, picture
 

@@ -11,13 +11,14 @@ from typing import Any
 import gradio as gr
 
 from sase_gan.datasets.images import Survey
+from sase_gan.markdown import escaped
 from sase_gan.pixels import read_image
 from sase_gan.progress import readable_seconds
 from sase_gan.runs.presets import ADVISED_IMAGES, FEWEST_IMAGES
 from sase_gan.ui.checks import without_folders
 from sase_gan.ui.entries import OF_ONE_PICTURE
 from sase_gan.ui.events import AT_ONCE, Action, Trigger
-from sase_gan.ui.markup import escaped, quiet
+from sase_gan.ui.markup import quiet
 from sase_gan.ui.models import Models
 from sase_gan.ui.pictures import enlarged, picture
 from sase_gan.ui.trainings import Job, Trainings, TrainingState

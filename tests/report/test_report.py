@@ -15,11 +15,12 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from sase_gan.errors import DataError, UsageError
+from sase_gan.markdown import escaped
 from sase_gan.metrics.catalogue import METRICS
 from sase_gan.metrics.figures import identify
 from sase_gan.metrics.records import parse_record
 from sase_gan.report.numbers import format_number
-from sase_gan.report.pages import GRID_SIDE, THUMBNAIL_SIDE, escape_markdown
+from sase_gan.report.pages import GRID_SIDE, THUMBNAIL_SIDE
 from sase_gan.report.write import write_report
 from sase_gan.runs.history import best_record, read_run
 from tests.report import report_fixture as fixture
@@ -283,7 +284,7 @@ def test_hostile_names_stay_text_in_markdown(tmp_path: Path) -> None:
 
 
 def test_markdown_escape_keeps_a_cell_on_one_line() -> None:
-    assert escape_markdown("a\nb|c") == "a b\\|c"
+    assert escaped("a\nb|c") == "a b&#124;c"
 
 
 def test_unknown_schema_is_refused_with_what_to_do(tmp_path: Path) -> None:

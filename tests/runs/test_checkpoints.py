@@ -309,6 +309,47 @@ def test_a_run_stopped_by_a_signal_and_by_minutes_goes_on_to_the_same(
     assert_equal_runs(whole, run)
 
 
+@pytest.mark.parametrize("images", [20, 32])
+def test_what_a_signal_stopped_is_saved_before_pictures_of_it_are_drawn(
+    images: int, whole: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between two snapshots, and where one is due: there it comes first, as in every run."""
+    from sase_gan.runs.callbacks import Snapshots, StopOnSignal
+    from sase_gan.runs.checkpoints import Checkpoints
+
+    seen: list[int] = []
+    saved: list[int] = []
+    real_save, real_publish = Checkpoints._save, Snapshots._publish
+
+    def save(self: Any, trainer: Any, module: Any) -> None:
+        real_save(self, trainer, module)
+        saved.append(module.images_seen)
+
+    def publish(self: Any, trainer: Any, module: Any, **more: Any) -> None:
+        if module.images_seen == images and images in saved:
+            raise Cut
+        real_publish(self, trainer, module, **more)
+
+    def step(self: Any, trainer: Any, module: Any, *more: Any) -> None:
+        seen.append(module.images_seen)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoints, "_save", save)
+        patch.setattr(Snapshots, "_publish", publish)
+        patch.setattr(StopOnSignal, "on_train_batch_end", step)
+        patch.setattr(StopOnSignal, "was_received", lambda self: images in seen)
+        if images == 20:
+            with pytest.raises(Cut):
+                begin(tmp_path / "run")
+        else:
+            begin(tmp_path / "run")
+    run = RunFolder(tmp_path / "run")
+    assert max(seen) == images == saved[-1]
+    assert (images in run.snapshots()) == (images == 32)
+    train(TrainRequest(resume=run.path, device="cpu", threads=1))
+    assert_equal_runs(whole, run)
+
+
 def test_damaged_small_files_lose_only_what_is_damaged(whole: RunFolder, tmp_path: Path) -> None:
     run = RunFolder(shutil.copytree(whole.path, tmp_path / "run"))
     run.results.write_text(run.results.read_text() + '{"model": {"images_s')

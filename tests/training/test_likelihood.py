@@ -181,3 +181,20 @@ def test_without_pictures_a_step_is_refused():
     term = LikelihoodTerm(LikelihoodSection(**ON), 0)
     with pytest.raises(RuntimeError, match="show"):
         term.place(torch.zeros(4, 16), Generator(configuration().generator), make()._latents, 0, random_generator(0))
+
+
+def test_latents_of_before_mirror_images_pulled_are_taken_anew_and_said(caplog):
+    term = LikelihoodTerm(LikelihoodSection(weight=1.0, pool=12, every=1000), seed=3)
+    shown = pictures(2, 64)
+    term.show(torch.cat([shown, shown.flip(-1)]))
+    term.restore({"latents": torch.zeros(2, 16), "assigned_at": 8})
+    assert caplog.messages == [
+        "the checkpoint holds latents of 2 pictures, and 4 pull here, mirror images among them; all take theirs anew"
+    ]
+    network, draw = Generator(configuration().generator), make()._latents
+    term.place(draw(4, random_generator(0))[0], network, draw, 16, random_generator(0, "place"))
+    assert (len(term.latents), term.assigned_at) == (4, 16)
+    # As many as there are pictures are kept.
+    kept = torch.ones(4, 16)
+    term.restore({"latents": kept, "assigned_at": 8})
+    assert term.latents is kept

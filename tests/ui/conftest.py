@@ -144,3 +144,14 @@ def server(models_folder, tmp_path_factory):
     found = Server(models_folder, tmp_path_factory.mktemp("studio") / "runs")
     yield found
     found.stop()
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    from playwright import sync_api  # tests that have no use for it need not have it
+
+    with sync_api.sync_playwright() as running:
+        # Without a sandbox of its own: containers forbid it. The pages are ours.
+        browser = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()

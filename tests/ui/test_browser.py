@@ -1,60 +1,16 @@
 """Every tab in a real browser, against the real server: clicks, results, no request beyond this machine, no error."""
 
 import re
-from urllib.parse import urlsplit
 
 import pytest
 
 from sase_gan.pixels import read_png_text
-from tests import processes
 from tests.processes import until
-from tests.ui.conftest import CHROMIUM
+from tests.ui.browsing import BROWSED, PATIENCE, Watched, choose_model, text_of
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
-pytestmark = [
-    pytest.mark.browser,
-    # One visit: what a test leaves on the page, the next one finds.
-    pytest.mark.random_order(disabled=True),
-    pytest.mark.skipif(CHROMIUM is None, reason="no chromium is found; install it, or name it in CHROMIUM"),
-]
-
-# In milliseconds, as the browser counts.
-PATIENCE = 1000 * processes.PATIENCE
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with playwright.sync_playwright() as running:
-        # Without a sandbox of its own: containers forbid it. The pages are ours.
-        browser = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-class Watched:
-    """A page that notes what it asks for and what goes wrong."""
-
-    def __init__(self, page) -> None:
-        self.page = page
-        self.requests: list[str] = []
-        self.errors: list[str] = []
-        page.set_default_timeout(PATIENCE)
-        page.on("request", lambda request: self.requests.append(request.url))
-        page.on("pageerror", lambda error: self.errors.append(str(error)))
-        # The answer to a field that does not take its value is no mistake, though the browser logs it.
-        page.on(
-            "console",
-            lambda said: self.errors.append(said.text) if said.type == "error" and " 422 " not in said.text else None,
-        )
-
-    def tab(self, name: str) -> None:
-        self.page.get_by_role("tab", name=name, exact=True).first.click()
-
-    def check(self) -> None:
-        hosts = {urlsplit(url).hostname for url in self.requests if url.startswith(("http", "ws"))}
-        assert hosts <= {"127.0.0.1", "localhost"}, hosts
-        assert self.errors == []
+pytestmark = BROWSED
 
 
 @pytest.fixture(scope="module")
@@ -80,10 +36,6 @@ def nothing_went_wrong(request):
     yield
     if "desktop" in request.fixturenames:
         request.getfixturevalue("desktop").check()
-
-
-def text_of(page, selector: str):
-    return playwright.expect(page.locator(selector))
 
 
 def test_generate(desktop, tmp_path):
@@ -169,11 +121,6 @@ def test_layers(desktop):
     page.get_by_label("Where I paint").click()
     paint(page, "#painting")
     press_until(page, page.get_by_role("button", name="Take the styles"), "#layer-verdict :text('Pixels changed by')")
-
-
-def choose_model(page, name: str) -> None:
-    page.locator("#model input").click()
-    page.get_by_role("option", name=name, exact=True).click()
 
 
 def paint(page, editor: str) -> None:
@@ -273,6 +220,7 @@ def test_train_and_find_the_run_in_the_list(desktop, server, few_pictures):
     page.get_by_role("option", name="A try-out of seconds").click()
     # A thousand million: only the stop can end it.
     page.get_by_label("Thousand images at most").fill("1000000")
+    page.get_by_label("Minutes").locator("visible=true").first.fill("60")
     page.locator("#train-start").click()
     text_of(page, "#train-note").to_contain_text("by-browser-001 has started", timeout=PATIENCE)
     text_of(page, "#train-status").to_contain_text("by-browser-001 is being trained", timeout=PATIENCE)
@@ -281,6 +229,8 @@ def test_train_and_find_the_run_in_the_list(desktop, server, few_pictures):
     page.locator("#sheet img").first.wait_for()
     desktop.tab("Train")
     text_of(page, "#train-status").to_contain_text("by-browser-001 is being trained", timeout=PATIENCE)
+    # Its images alone would not fill a thousandth of it in an hour: what fills the bar are the minutes that end it.
+    until(lambda: page.wait_for_timeout(500) or bar_share(page) > 0)
     page.get_by_role("button", name="Stop and save").locator("visible=true").click()
     text_of(page, "#train-status").to_contain_text("by-browser-001 was stopped after", timeout=PATIENCE)
     page.locator("#train-samples img").wait_for()
@@ -290,6 +240,12 @@ def test_train_and_find_the_run_in_the_list(desktop, server, few_pictures):
     desktop.tab("Generate")
     text_of(page, "#sheet-note").to_contain_text("of by-browser-001", timeout=PATIENCE)
     assert (server.runs / "pictures" / "by-browser-001").is_dir()
+
+
+def bar_share(page) -> float:
+    """How much of the training's bar is filled, in per cent."""
+    style = page.locator("#train-status .progress i").first.get_attribute("style")
+    return float(re.search(r"width:\s*([\d.]+)%", style)[1])
 
 
 def test_evaluate(desktop):

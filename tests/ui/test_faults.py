@@ -12,11 +12,11 @@ from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
+from sase_gan.markdown import escaped
 from sase_gan.ui.checks import UsageError, sentences, without_folders
 from sase_gan.ui.events import RESULTS, Action, blank
 from sase_gan.ui.fields import looked_at_first
 from sase_gan.ui.guards import TRIES, FewTries, Unframed
-from sase_gan.ui.markup import escaped
 from sase_gan.ui.models import Models
 from sase_gan.ui.one_picture import PictureHandlers
 from sase_gan.ui.studio import build_blocks

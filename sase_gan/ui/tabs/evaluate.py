@@ -12,12 +12,13 @@ from typing import Any
 import gradio as gr
 
 from sase_gan.errors import UsageError
+from sase_gan.markdown import escaped
 from sase_gan.metrics.records import RECORD_FILE, EvaluationRecord
 from sase_gan.runs.folder import RESULTS_FILE, is_run, next_free
 from sase_gan.ui import widgets
 from sase_gan.ui.checks import chosen, sentences, whole_number
 from sase_gan.ui.events import AT_ONCE, BAR, LONG, Action, at_once, relisted
-from sase_gan.ui.markup import escaped, quiet
+from sase_gan.ui.markup import quiet
 from sase_gan.ui.models import Models, pictures_of
 from sase_gan.ui.pictures import scratch_folder
 

@@ -12,12 +12,13 @@ from torch import Tensor
 from sase_gan.drawing.latents import DIRECTION_METHODS, closed_walk, directions
 from sase_gan.drawing.recipes import MAP_SIDE, Move, Recipe, parse_recipes
 from sase_gan.drawing.sampling import MAX_SEED, draw_latents
+from sase_gan.markdown import escaped
 from sase_gan.networks.generator import Generator
 from sase_gan.ui import widgets
 from sase_gan.ui.checks import chosen, number, seed_number, sentences, switch, whole_number
 from sase_gan.ui.events import BAR, Action, Trigger, at_once, clicked, in_turn, moved_by_hand, open_tab, reporter
 from sase_gan.ui.fields import checked
-from sase_gan.ui.markup import escaped, figures
+from sase_gan.ui.markup import figures
 from sase_gan.ui.models import Models, Opened
 from sase_gan.ui.pictures import Drawn, Film, Sheet, draw_sheet, picture, recipe_at, write_film
 from sase_gan.ui.suited import InTurn, OpenTabs, in_sight, lacks, suited

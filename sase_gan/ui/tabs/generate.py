@@ -13,12 +13,13 @@ from torch import Tensor
 from sase_gan.drawing.recipes import Move, Recipe, draw_recipes
 from sase_gan.drawing.sampling import MAX_SEED, NoiseMode
 from sase_gan.errors import SaseGanError, UsageError
+from sase_gan.markdown import escaped
 from sase_gan.recombination.model import Recombiner
 from sase_gan.ui import widgets
 from sase_gan.ui.checks import chosen, number, seed_number, sentence, sentences, whole_number
 from sase_gan.ui.entries import INSTANT_OF_ONE
 from sase_gan.ui.events import BAR, Action, at_once, clicked, reporter
-from sase_gan.ui.markup import escaped, figures
+from sase_gan.ui.markup import figures
 from sase_gan.ui.models import Models
 from sase_gan.ui.pictures import Drawn, Sheet, draw_sheet, picture, recipe_at
 from sase_gan.ui.tracing import show_sources

@@ -15,13 +15,13 @@ from sase_gan.drawing.latents import mix
 from sase_gan.drawing.recipes import Recipe, draw_recipes, parse_recipes
 from sase_gan.drawing.sampling import Inputs
 from sase_gan.errors import UsageError
+from sase_gan.markdown import escaped
 from sase_gan.networks.channel_tables import generator_sizes
 from sase_gan.networks.generator import Generator
 from sase_gan.ui import widgets
 from sase_gan.ui.checks import chosen, sentences
 from sase_gan.ui.events import BAR, Action
 from sase_gan.ui.fields import checked
-from sase_gan.ui.markup import escaped
 from sase_gan.ui.models import Models
 from sase_gan.ui.pictures import picture
 

@@ -17,13 +17,14 @@ from sase_gan.datasets.sources import bundled_data
 from sase_gan.drawing.gates import rewired
 from sase_gan.layers.attentive_norm import AttentiveNorm
 from sase_gan.layers.sase_recognition import SASEConv2d
+from sase_gan.markdown import escaped
 from sase_gan.pixels import read_image
 from sase_gan.resizing import at_size
 from sase_gan.ui import widgets
 from sase_gan.ui.checks import chosen, number, sentences
 from sase_gan.ui.entries import CLASSIFIER, DETECTOR
 from sase_gan.ui.events import Action, forget, relisted
-from sase_gan.ui.markup import attention_html, escaped, framing, quiet, weights_html
+from sase_gan.ui.markup import attention_html, framing, quiet, weights_html
 from sase_gan.ui.models import Models
 from sase_gan.ui.pictures import enlarged, picture
 from sase_gan.ui.uploads import read_upload

@@ -12,13 +12,13 @@ import gradio as gr
 from PIL import Image
 
 from sase_gan.datasets.sources import bundled_data, open_images
+from sase_gan.markdown import escaped
 from sase_gan.networks.channel_tables import IMAGE_SIZES
 from sase_gan.runs.presets import ADVISED_IMAGES, FEWEST_IMAGES
 from sase_gan.sheets import grid
 from sase_gan.ui import widgets
 from sase_gan.ui.checks import chosen, number, seed_number, sentences, time_limit
 from sase_gan.ui.events import BAR, READING, Action, at_once, reporter
-from sase_gan.ui.markup import escaped
 from sase_gan.ui.pictures import picture
 from sase_gan.ui.training_view import TrainingPlace, describe_survey, start_sentence, status_html, status_sentence
 from sase_gan.ui.trainings import Trainings, checked_name
