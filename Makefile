@@ -8,7 +8,7 @@ WORKERS := -n 2 --no-loadscope-reorder
 DEMO := runs/demo-$(shell date +%Y%m%d-%H%M%S)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test test-shuffled test-slow mutate same demo bench bench-gpu studio clean
+.PHONY: help setup check test test-shuffled test-slow mutate docs same demo bench bench-gpu studio clean
 
 help: ## Show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,12 @@ mutate: $(STAMP) ## Change the code that decides results, bit by bit: do its tes
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group mutation
 	$(BIN)/python -m tests.mutate --table docs/results/mutation.md
+
+docs: $(STAMP) ## Build the documents as a site into build/site; a warning is an error
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
+	@echo "build/site/index.html"
 
 same: $(STAMP) ## Prove that no result changed since BASE=COMMIT
 	@test -n "$(BASE)" || { echo "BASE is empty; name the commit to compare with: make same BASE=main"; exit 1; }
