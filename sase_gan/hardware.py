@@ -119,5 +119,5 @@ def peak_memory_mb(device: torch.device) -> float:
 
 
 def is_first_process() -> bool:
-    """Tell whether this process speaks and writes: of those that Lightning, torchrun or SLURM's srun start, one does."""
+    """Tell whether this process speaks and writes: one does of those that Lightning, torchrun or srun start."""
     return os.environ.get("LOCAL_RANK", os.environ.get("SLURM_PROCID", "0")) == "0"

@@ -140,8 +140,8 @@ def sizes(
     from sase_gan.files import write_atomically
     from sase_gan.hardware import choose_hardware
     from sase_gan.precision import settled
+    from sase_gan.report.cost_table import markdown, plot
     from sase_gan.runs import speed_sweep
-    from sase_gan.runs.cost_table import markdown, plot
 
     hardware = choose_hardware(device, precision, threads)
     multiplied = precision or settled("auto", hardware)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from sase_gan.hardware import Hardware
 from sase_gan.report.plots import Line, lines_svg, panels_svg
-from sase_gan.runs.cost import TrainingCost
-from sase_gan.runs.speed_sweep import Outcome
+
+if TYPE_CHECKING:
+    from sase_gan.hardware import Hardware
+    from sase_gan.runs.cost import TrainingCost
+    from sase_gan.runs.speed_sweep import Outcome
 
 
 def seconds_of(cost: TrainingCost, hardware: Hardware) -> float:
