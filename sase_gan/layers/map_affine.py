@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sase_gan.layers.statistics import is_channels_last
+
 Moments = tuple[Tensor, Tensor]
 
 
@@ -85,17 +87,13 @@ class _MapAffine(torch.autograd.Function):
         return back, weighted, -scale * summed, summed
 
 
-def _channels_last(x: Tensor) -> bool:
-    return x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
-
-
 def _like(gradient: Tensor, x: Tensor) -> Tensor:
-    return gradient.contiguous(memory_format=torch.channels_last if _channels_last(x) else torch.contiguous_format)
+    return gradient.contiguous(memory_format=torch.channels_last if is_channels_last(x) else torch.contiguous_format)
 
 
 def _slices(x: Tensor) -> list[Tensor]:
     """View a map as maps of a single sample whose channels have values of their own."""
-    if _channels_last(x):
+    if is_channels_last(x):
         return list(x.split(1))
     return [x.contiguous().view(1, -1, *x.shape[2:])]
 
@@ -103,7 +101,7 @@ def _slices(x: Tensor) -> list[Tensor]:
 def _moments(x: Tensor) -> Moments:
     count, channels = x.shape[:2]
     pixels = x.shape[2] * x.shape[3]
-    if x.dtype in (torch.float32, torch.float64) and not _channels_last(x):
+    if x.dtype in (torch.float32, torch.float64) and not is_channels_last(x):
         # The kernel below is six times slower for float32 channels first.
         mean = x.mean((2, 3))
         return mean, _sums(x, x, mean)[0] / pixels
@@ -117,9 +115,9 @@ def _moments(x: Tensor) -> Moments:
 
 def _affine(x: Tensor, scale: Tensor, centre: Tensor, shift: Tensor) -> Tensor:
     shift = torch.addcmul(shift, scale, centre, value=-1)
-    if _channels_last(x) and x.dtype == scale.dtype:
+    if is_channels_last(x) and x.dtype == scale.dtype:
         return torch.addcmul(shift[:, :, None, None], scale[:, :, None, None], x)
-    result = torch.empty_like(x) if _channels_last(x) else torch.empty_like(x, memory_format=torch.contiguous_format)
+    result = torch.empty_like(x) if is_channels_last(x) else torch.empty_like(x, memory_format=torch.contiguous_format)
     parts = _slices(x)
     nothing, unit = torch.zeros_like(scale), torch.ones_like(scale)
     rows = (values.reshape(len(parts), -1) for values in (scale, shift, nothing, unit))

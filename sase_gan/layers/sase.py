@@ -7,7 +7,8 @@ Deviations:
 * All groups are computed in one pass by grouped convolutions, with one spectral norm for each group, which equals the
   loop over groups to rounding.
 * With nearest resizing, mixing and resizing commute, so the gate is mixed at the source's size and resized once. The
-  tensor of groups x channels at the target's size never exists.
+  tensor of groups x channels at the target's size never exists; nor, where the height grows by a whole factor, does the
+  resized gate.
 * Each group keeps at least `min_width` inner channels; the release builds layers of width zero below 16 a group.
 * Options of our own, off by default: masks that are not shares of their sum (`weighting`), styles of zero mean with a
   learnt gain (`style_gain`), and mask logits with a learnt gain (`mask_gain`). Spectral norms bound a style vector as a
@@ -26,9 +27,11 @@ from torch import Tensor, nn
 
 from sase_gan.layers.primitives import WEIGHT_STD, batch_norm
 from sase_gan.layers.spectral_norm import spectral_norm
-from sase_gan.layers.statistics import check_choice, check_counts, like, normalise, wide
+from sase_gan.layers.statistics import check_choice, check_counts, is_channels_last, like, normalise, wide
 
 MASK_EPS = 1e-6
+LARGEST_FACTOR = 32
+"""Up to here torch's nearest resizing by a whole factor repeats every row; from 41 on its rounding misses some."""
 Weighting = Literal["share", "softmax", "free"]
 
 Source = Float[Tensor, "batch source_channels source_height source_width"]
@@ -178,8 +181,26 @@ class SynthesisSASE(nn.Module):
         """Scale `target` by the gate of given masks and styles, which a caller may have changed."""
         # In the target's memory format while it is small, so that the resized gate has it too.
         gate = like(self.gate(masks, styles).to(target.dtype), target)
-        return target * F.interpolate(gate, size=target.shape[2:], mode="nearest")
+        (height, width), rows = target.shape[2:], gate.shape[2]
+        factor, rest = divmod(height, rows)
+        if rest or not 1 <= factor <= LARGEST_FACTOR:
+            return target * F.interpolate(gate, size=(height, width), mode="nearest")
+        return _by_rows(F.interpolate(gate, size=(rows, width), mode="nearest"), target, factor)
 
     def extra_repr(self) -> str:
         """Name groups and target channels in a printed model."""
         return f"target_channels={self.target_channels}, groups={self.groups}"
+
+
+def _by_rows(gate: Tensor, target: Tensor, factor: int) -> Tensor:
+    """Multiply so many rows of the target by each row of the gate.
+
+    The gate at the target's height never exists, and its gradient is a plain sum, which is fast where the order of the
+    axes is that of the memory; the scattered additions of a resizing are not.
+    """
+    axis = 1 if is_channels_last(target) else 2
+    if axis == 1:
+        gate, target = gate.permute(0, 2, 3, 1), target.permute(0, 2, 3, 1)
+    scaled = target.unflatten(axis, (gate.shape[axis], factor)) * gate.unsqueeze(axis + 1)
+    scaled = scaled.flatten(axis, axis + 1)
+    return scaled.permute(0, 3, 1, 2) if axis == 1 else scaled

@@ -73,8 +73,12 @@ def without_autocast(x: Tensor) -> AbstractContextManager[object]:
 
 def like(result: Tensor, x: Tensor) -> Tensor:
     """Keep a result channels-last where `x` is."""
-    channels_last = x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
-    return result.contiguous(memory_format=torch.channels_last) if channels_last else result
+    return result.contiguous(memory_format=torch.channels_last) if is_channels_last(x) else result
+
+
+def is_channels_last(x: Tensor) -> bool:
+    """Tell whether a map lies channels last in memory, and not both ways, as one of 1x1 or a single channel does."""
+    return x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
 
 
 def constant(make: Callable[[], Tensor], dtype: torch.dtype, device: torch.device) -> Tensor:

@@ -128,6 +128,19 @@ def test_gating_at_source_resolution_equals_the_literal_form(size):
     assert (literal - fast).abs().max() < 1e-12
 
 
+@pytest.mark.parametrize("channels_last", [False, True])
+@pytest.mark.parametrize("size", [(12, 12), (6, 6), (192, 20), (246, 6), (3, 2), (13, 4)])
+def test_gating_by_rows_equals_resizing_bit_for_bit_in_the_format_of_the_target(size, channels_last):
+    gate = make_gate().float().eval()
+    source, target = (x.float() for x in inputs(2, target=(6, *size)))
+    if channels_last:
+        target = target.contiguous(memory_format=torch.channels_last)
+    masks, styles = gate.masks(source), gate.styles(source)
+    found = gate.apply_gate(masks, styles, target)
+    assert torch.equal(found, target * F.interpolate(gate.gate(masks, styles), target.shape[2:], mode="nearest"))
+    assert found.stride() == target.stride()
+
+
 def test_zero_styles_leave_the_target_alone():
     gate = make_gate(noise=True)
     with torch.no_grad():
