@@ -101,6 +101,9 @@ def serve(
         "state_session_capacity": 200,
         "app_kwargs": {"middleware": middleware},
         "prevent_thread_lock": True,
+        # The page is not asked for once more at the start: a machine that is busy answers later than the three seconds
+        # that gradio waits, and ended there. That the server answers is known by then, from a request without a limit.
+        "_frontend": False,
     }
     try:
         _, address, _ = blocks.queue(max_size=MAX_WAITING, default_concurrency_limit=4).launch(**options)

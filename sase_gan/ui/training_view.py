@@ -100,8 +100,8 @@ def status_sentence(state: TrainingState) -> str:
     words = {
         "preparing": "is being prepared: pictures are read, and the untrained networks measured.",
         "running": running,
-        "stopping": "stops after this step and saves everything, with pictures of where it is: up to a minute. "
-        "Stop now ends it at once, with what was saved before.",
+        "stopping": "stops after this step and saves everything; pictures of where it is follow, which takes some "
+        "seconds. Stop now ends it at once, with what is saved by then.",
         "finished": f"is finished after {seen} images; it is in the list of models.",
         "stopped": f"was stopped {saved}.",
         "failed": f"failed: {without_folders(state.message)}",

@@ -99,6 +99,7 @@ def test_explore(desktop):
     page.locator("#map img").nth(24).wait_for()
     page.locator("#map button img").nth(3).click()
     text_of(page, "#explore-note").to_contain_text(re.compile(r"0@60\.0\.3 is in the middle"), timeout=PATIENCE)
+    assert page.locator("a[href^=mailto]").count() == 0
     desktop.tab("Directions")
     page.locator("#strips figure").nth(29).wait_for()
     desktop.tab("Walk")
@@ -303,20 +304,23 @@ def test_ones_own_photograph_is_varied_where_it_was_painted(desktop, few_picture
     press_until(page, page.locator("#recombine-photograph"), "#recombine-note :text('Only the painted part')")
 
 
-def test_a_handful_of_pictures_draws_at_once(desktop, few_pictures):
+def test_a_handful_of_pictures_draws_at_once_without_what_cannot_be_read(desktop, few_pictures, tmp_path):
     page = desktop.page
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"\x89PNG and no more")
     desktop.tab("Train")
     page.get_by_label("My pictures").click()
     if page.locator("#train-files").get_by_label("Clear").count():
         page.locator("#train-files").get_by_label("Clear").first.click()
-    page.locator("#train-files input[type=file]").set_input_files([str(path) for path in few_pictures[:5]])
-    text_of(page, "#train-advice").to_contain_text("5 pictures draw best at once", timeout=PATIENCE)
+    page.locator("#train-files input[type=file]").set_input_files([str(path) for path in (*few_pictures[:5], broken)])
+    text_of(page, "#train-advice").to_contain_text("6 pictures draw best at once", timeout=PATIENCE)
     page.locator("#train-name input, #train-name textarea").first.fill("handful")
     page.locator("#train-start").click()
     text_of(page, "#train-status").to_contain_text("handful-001 is made, without training", timeout=PATIENCE)
     page.locator("#train-samples img").wait_for()
     desktop.tab("Generate")
     text_of(page, "#sheet-note").to_contain_text("of handful-001", timeout=PATIENCE)
+    text_of(page, "#model-facts").to_contain_text("made of 5 pictures", timeout=PATIENCE)
     page.locator("#sheet button img").nth(7).wait_for()
 
 

@@ -37,8 +37,7 @@ def test_names_are_read_as_they_are_written(visit, server):
     page.get_by_role("button", name="More like this").click()
     text_of(page, "#sheet-note").to_contain_text("Like", timeout=PATIENCE)
     page.locator("#sheet button img").nth(2).click()
-    # The name of a variation has an @ in it.
-    text_of(page, "#about").to_contain_text(re.compile(r"\d+@\d+\.\d+\.\d+"), timeout=PATIENCE)
+    text_of(page, "#about").to_contain_text(re.compile(r"\d+~\d+\.\d+\.\d+"), timeout=PATIENCE)
     shutil.copytree(server.models / "plain", server.models / ODD)
     try:
         choose_model(page, ODD)
