@@ -117,7 +117,7 @@ class EfficientMultiScaleAttention(nn.Module):
         b = wide(self.conv3x3(u))
         p = (e if self.variant == "pre_norm_pool" else a).mean((2, 3)).softmax(1)
         q = b.mean((2, 3)).softmax(1)
-        return u, a, b.to(a.dtype), p, q.to(p.dtype)
+        return u, a, b, p, q
 
     def extra_repr(self) -> str:
         """Name what the submodules do not show."""

@@ -1,5 +1,7 @@
 """What a one-shot pyramid does with pictures: exact where nothing may change, alike where paths must agree."""
 
+import inspect
+
 import pytest
 import torch
 from torch import Tensor
@@ -21,6 +23,7 @@ from sase_gan.drawing.sampling import finish, latent_walk, sample_images
 from sase_gan.errors import UsageError
 from sase_gan.networks.pyramid import Pyramid, PyramidConfig
 from sase_gan.pixels import to_float, to_uint8
+from sase_gan.resizing import resize
 from sase_gan.seeds import generator
 
 SIZES = ((12, 16), (15, 20), (18, 24))
@@ -171,6 +174,22 @@ def test_the_picture_enters_at_the_size_of_the_stage_before(pyramid: Pyramid) ->
     flat = torch.full((3, 18, 24), 90, dtype=torch.uint8)
     small = torch.full((3, 9, 12), 90, dtype=torch.uint8)
     assert torch.equal(inject(pyramid, flat, 1).unmasked, inject(pyramid, small, 1).unmasked)
+
+
+def test_the_picture_is_brought_to_the_size_of_the_result_before(
+    pyramid: Pyramid, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entered: list[Tensor] = []
+    draw = applications._draw
+    monkeypatch.setattr(
+        applications,
+        "_draw",
+        lambda model, seeds, x, *rest, **more: entered.append(x) or draw(model, seeds, x, *rest, **more),
+    )
+    inject(pyramid, a_picture(36, 48), 1)
+    expected = resize(resize(to_float(a_picture(36, 48))[None], (18, 24)), (12, 16)).clamp(-1, 1)
+    assert torch.equal(entered[0], expected)
+    assert inspect.signature(inject).parameters["dilate"].default == 0
 
 
 @pytest.mark.parametrize("scale", [0, -1, 3])

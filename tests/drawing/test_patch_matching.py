@@ -90,11 +90,11 @@ def test_looking_around_mends_a_match_that_is_nearly_right() -> None:
 
 
 def test_a_key_that_nothing_resembles_becomes_cheaper_when_looking_around() -> None:
-    # One query between two keys, and one key's distance is large for every query: normalised, it wins.
-    queries = torch.tensor([[[0.0], [10.0]]])
-    keys = torch.tensor([[[-9.0], [10.5]]])
+    # The first query is nearer to the first key, which the second query is equal to; nothing is like the second key.
+    queries = torch.tensor([[[0.0], [-3.0]]])
+    keys = torch.tensor([[[-3.0], [4.0]]])
     found = patch_matching._nearest_around(queries, keys, torch.zeros(1, 2, 2, dtype=torch.long))
-    assert found[..., 1].tolist() == patch_matching._nearest(queries[0], keys[0])[None].tolist() == [[0, 1]]
+    assert found[..., 1].tolist() == patch_matching._nearest(queries[0], keys[0])[None].tolist() == [[1, 0]]
 
 
 def test_looking_around_improves_on_a_guess() -> None:
@@ -144,6 +144,11 @@ def test_a_match_is_carried_to_the_next_level() -> None:
     carried = patch_matching._carried(same, before, level, level.places)
     here = torch.stack(torch.meshgrid(*(torch.arange(side) for side in level.places), indexing="ij"), 2)
     assert torch.equal(carried, here)
+    # What lies at the far edge is carried no farther.
+    edge = torch.tensor([rows - 1, columns - 1]).expand_as(same)
+    assert patch_matching._carried(edge, before, level, level.places).flatten(0, 1).amax(0).tolist() == [
+        side - 1 for side in level.places
+    ]
 
 
 def test_a_level_looks_as_the_level_before_shows_it_in_the_first_round() -> None:

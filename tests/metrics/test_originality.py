@@ -234,13 +234,13 @@ def test_intervals_are_those_of_real_resampling() -> None:
 def test_shares_of_none_or_all_have_wilsons_interval() -> None:
     reference = plain_reference(torch.tensor([[0.0], [1.0], [3.0], [7.0]]))
     for place, share, authentic in ((100.0, 0, 100), (3.001, 1, 0)):
-        found = check_copying(torch.tensor([[place]]).repeat(2, 1), reference).intervals
-        expected = share_interval(2 * share, 2, "fakes")
+        found = check_copying(torch.tensor([[place]]).repeat(60, 1), reference).intervals
+        expected = share_interval(60 * share, 60, "fakes")
         assert found["copy_share"] == expected
-        of_authentic = share_interval(2 * authentic // 100, 2, "fakes")
+        of_authentic = share_interval(60 * authentic // 100, 60, "fakes")
         assert found["authpct"].low == pytest.approx(100 * of_authentic.low)
         assert found["authpct"].high == pytest.approx(100 * of_authentic.high)
-        assert found["authpct"].description == "95 %, Wilson score of 2 fakes"
+        assert found["authpct"].description == "95 %, Wilson score of 60 fakes"
     assert check_copying(torch.tensor([[0.4]]), reference).intervals == {}
 
 

@@ -76,7 +76,7 @@ class InstantTask(Task[InstantConfig]):
             "max_size": request.max_size,
             "seed": request.seed,
             "data": {
-                "path": str(request.path.resolve()),
+                "path": str(request.path),
                 "fit": request.fit,
                 "holdout": request.holdout,
                 "background": request.background,
