@@ -29,6 +29,8 @@ from sase_gan.seeds import generator
 
 _BLOCK = 1024
 """Pictures after which a large set's memory is let go."""
+_AHEAD = 128
+"""Pictures that threads may have read before one is taken from them."""
 _NO_PIXELS = torch.empty(0, dtype=torch.uint8)
 
 
@@ -149,7 +151,10 @@ def survey(
     broken: list[str] = list(source.broken)
     # Decoding releases Python's lock: two threads are twice as fast, more would multiply the memory of huge pictures.
     with ThreadPoolExecutor(min(2, os.cpu_count() or 1)) as pool:
-        for done, (name, result) in enumerate(zip(names, pool.map(load, range(len(names))), strict=True), start=1):
+        # In parts: what threads have read ahead lies in memory.
+        parts = (range(start, min(start + _AHEAD, len(names))) for start in range(0, len(names), _AHEAD))
+        results = (result for part in parts for result in pool.map(load, part))
+        for done, (name, result) in enumerate(zip(names, results, strict=True), start=1):
             if isinstance(result, DataError):
                 broken.append(str(result))
             else:

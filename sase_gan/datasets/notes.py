@@ -60,7 +60,9 @@ class Loaded:
     """A picture that was read, at the size of its set, with what its file was like."""
 
     pixels: Tensor
-    thumbnail: Tensor
+    # Bytes, which Python keeps apart: a small tensor of each picture would sit in the hole that its pixels left, where
+    # the pixels of the next picture no longer fit.
+    thumbnail: bytes
     digest: str
     width: int
     height: int
@@ -77,7 +79,7 @@ class Loaded:
         """Note what a picture is like: as it was decoded, and as `image` and its pixels uint8 [3, H, W]."""
         return cls(
             pixels=pixels,
-            thumbnail=thumbnail(image),
+            thumbnail=thumbnail(image).numpy().tobytes(),
             digest=digest,
             width=picture.width,
             height=picture.height,
@@ -95,7 +97,8 @@ def make_notes(
     source: ImageSource, names: tuple[str, ...], items: Sequence[Loaded], image_size: int | None, fit: Fit
 ) -> ImageSetNotes:
     """Gather the notes of a set from its source and its pictures, of which there is at least one."""
-    count, thumbnails = len(items), torch.stack([item.thumbnail for item in items])
+    count = len(items)
+    thumbnails = torch.frombuffer(bytearray(b"".join(item.thumbnail for item in items)), dtype=torch.uint8)
     sides = [(min(item.width, item.height), max(item.width, item.height)) for item in items]
 
     def those(*flags: bool) -> tuple[str, ...]:
@@ -105,7 +108,7 @@ def make_notes(
         ignored=source.ignored,
         jpeg_sources=sum(item.jpeg for item in items),
         upscaled=those(*(short < (image_size or 0) for short, _ in sides)),
-        duplicates=find_duplicates(names, thumbnails, [item.digest for item in items]),
+        duplicates=find_duplicates(names, thumbnails.view(count, -1), [item.digest for item in items]),
         grey_share=sum(item.grey for item in items) / count,
         transparent_share=sum(item.transparent for item in items) / count,
         non_square_share=sum(short != long for short, long in sides) / count,
