@@ -207,7 +207,7 @@ def bench_layers(
     with freed_memory_kept():
         for name, (layer, loop, inputs) in layers.items():
             layer.to(device)
-            passes = [_both_ways(layer, inputs), _both_ways(partial(loop, layer), inputs)]
+            passes = [_both_ways(form, inputs, [*layer.parameters()]) for form in (layer, partial(loop, layer))]
             seconds, loop_seconds = _median_seconds(passes, x.device, repeats, processors=x.device.type == "cpu")
             costs.append(LayerCost(name, tuple(x.shape), seconds, loop_seconds))
     return costs
@@ -223,10 +223,12 @@ def layers_table(costs: Sequence[LayerCost]) -> str:
     return "\n".join(lines)
 
 
-def _both_ways(function: Callable[..., Tensor], inputs: tuple[Tensor, ...]) -> Callable[[], None]:
-    # A weighted sum: the plain one would let some layers skip work in the backward pass.
-    weights = inputs[-1].detach()
-    return lambda: (function(*inputs) * weights).sum().backward()
+def _both_ways(
+    function: Callable[..., Tensor], inputs: tuple[Tensor, ...], parameters: Sequence[Tensor]
+) -> Callable[[], object]:
+    # The last input serves as a gradient too: one of ones would let some layers skip work in the backward pass.
+    wanted, gradient = [*inputs, *parameters], inputs[-1].detach()
+    return lambda: torch.autograd.grad(function(*inputs), wanted, gradient)
 
 
 def _median_seconds(
