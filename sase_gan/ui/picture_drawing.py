@@ -28,9 +28,9 @@ from sase_gan.ui.uploads import read_upload
 
 LONGEST_SIDE = 1024
 MOST_DRAWN, MOST_FRAMES = 8, 200
-# Of a million pixels: an instant model takes about a fifth of a second a thousand on one core; four pictures of 1024 px
-# of a trained one took over ten minutes, two at a time 7.6 GB.
-INSTANT_SECONDS, PYRAMID_SECONDS, GIGABYTES = 200.0, 150.0, 3.6
+# Of a million pixels, on one core; docs/results/studio.md has the measurements. A trained model takes more of each for
+# larger pictures: 52 s at 256 px, 66 at 512.
+INSTANT_SECONDS, PYRAMID_SECONDS, GIGABYTES = 170.0, 80.0, 4.0
 MOST_SECONDS = 160.0
 NUM_COLOURS = 6
 WAYS = ("edit", "harmonise")

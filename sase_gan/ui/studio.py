@@ -116,7 +116,7 @@ def build_blocks(models: Models, trainings: Trainings) -> gr.Blocks:
         in_turn(evaluating.select, reports)
         recognisers.on(recognising.select, show_progress="hidden")
         parts: list[tuple[gr.Tab, InTurn, list[Action]]] = [
-            (generating, in_sight, [Action(_is_blank, [sheet], [], PROMPT), redraw]),
+            (generating, in_sight, [redraw]),
             (exploring, draw_explored, []),
             (looking, begin_layers, look),
             (mixing, begin_mix, mixed),
@@ -124,8 +124,9 @@ def build_blocks(models: Models, trainings: Trainings) -> gr.Blocks:
         ]
         # A tab draws when it is opened, and when another model is chosen while it is.
         opened = open_tab([*(tab for tab, _, _ in parts), single, training, evaluating, recognising])
+        undrawn = Action(_is_undrawn, [model, sheet], [], PROMPT)
         for tab, begin, actions in parts:
-            begin(tab.select, [], *actions)
+            begin(tab.select, [], *([undrawn] if tab is generating else []), *actions)
         changed = forget(model)
         told.on(changed)
         for tab, begin, actions in parts:
@@ -141,9 +142,12 @@ def _add_station(picked: Recipe | None, stations: str) -> str:
     return f"{stations.rstrip(', ')}, {name}".lstrip(", ")
 
 
-def _is_blank(sheet: Sheet | None) -> None:
-    """Go on only where nothing is drawn."""
-    if sheet is not None:
+def _is_undrawn(model: str, sheet: Sheet | None) -> None:
+    """Go on only where nothing of the model is drawn.
+
+    A drawing of the former model that was cancelled when it was all but done is remembered after all.
+    """
+    if sheet is not None and sheet.model == model:
         raise gr.Error("This is drawn already.", visible=False, print_exception=False)
 
 

@@ -19,7 +19,8 @@ from sase_gan.ui.fields import looked_at_first
 from sase_gan.ui.guards import TRIES, FewTries, Unframed
 from sase_gan.ui.models import Models
 from sase_gan.ui.one_picture import PictureHandlers
-from sase_gan.ui.studio import build_blocks
+from sase_gan.ui.pictures import Sheet
+from sase_gan.ui.studio import _is_undrawn, build_blocks
 from sase_gan.ui.sweeping import KEPT_SECONDS, sweep
 from sase_gan.ui.trainings import Trainings
 from tests.ui.test_handlers import refused
@@ -45,6 +46,17 @@ def test_another_model_clears_all_that_was_made_of_the_former(page, elem_id):
     values = clearing[0].fn()
     assert len(values) == len(clearing[0].outputs)
     assert not any(value for value, o in zip(values, clearing[0].outputs, strict=True) if isinstance(o, gr.Gallery))
+
+
+def test_a_former_model_that_is_remembered_late_keeps_no_picture_from_being_drawn(page):
+    """Its cancelled drawing may end after the page was cleared: the new model is drawn all the same."""
+    _is_undrawn("new", None)
+    _is_undrawn("new", Sheet("former", ()))
+    with pytest.raises(gr.Error):
+        _is_undrawn("new", Sheet("new", ()))
+    # A change asks nothing of the kind: what it clears is drawn anew.
+    asked = [event for event in page.fns.values() if event.fn and getattr(event.fn, "__name__", "") == "_is_undrawn"]
+    assert len(asked) == 1
 
 
 def test_a_refusal_stands_in_the_first_text_and_leaves_the_rest_as_it_is():
