@@ -1,7 +1,7 @@
 """Prove that a release is whole: `python -m tests.release` builds wheel and sdist into dist/ and looks into both.
 
-One version stands in the package, in CITATION.cff and in CHANGELOG.md; the wheel has the presets, templates and licence and nothing
-besides the package; the sdist has what a packager needs and nothing that git ignores.
+One version stands in the package, in CITATION.cff and in CHANGELOG.md; the wheel has the presets, templates and licence
+and nothing besides the package; the sdist has what a packager needs and nothing that git ignores.
 """
 
 import re
