@@ -44,7 +44,7 @@ docs: $(STAMP) ## Build the documents as a site into build/site; a warning is an
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
-	@echo "build/site/index.html"
+	@echo "look at it with: $(BIN)/python -m http.server --directory build/site"
 
 release-check: $(STAMP) ## Build wheel and sdist into dist/, look into both, and compare the places that name the version
 	$(BIN)/python -m tests.release
