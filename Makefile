@@ -8,10 +8,10 @@ WORKERS := -n 2 --no-loadscope-reorder
 DEMO := runs/demo-$(shell date +%Y%m%d-%H%M%S)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test test-shuffled test-slow mutate docs same demo bench bench-gpu studio clean
+.PHONY: help setup check test test-shuffled test-slow mutate docs release-check same demo bench bench-gpu studio clean
 
 help: ## Show this help
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## Make .venv and install everything with the tested versions
 
@@ -44,7 +44,10 @@ docs: $(STAMP) ## Build the documents as a site into build/site; a warning is an
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
-	@echo "build/site/index.html"
+	@echo "look at it with: $(BIN)/python -m http.server --directory build/site"
+
+release-check: $(STAMP) ## Build wheel and sdist into dist/, look into both, and compare the places that name the version
+	$(BIN)/python -m tests.release
 
 same: $(STAMP) ## Prove that no result changed since BASE=COMMIT
 	@test -n "$(BASE)" || { echo "BASE is empty; name the commit to compare with: make same BASE=main"; exit 1; }
