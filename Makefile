@@ -35,7 +35,7 @@ test-shuffled: $(STAMP) ## Run the tests in a random order
 test-slow: $(STAMP) ## Run the tests that take minutes each
 	$(BIN)/python -m pytest $(WORKERS) -m slow
 
-mutate: $(STAMP) ## Change the code that decides results, bit by bit: do its tests notice? Hours; goes on where it was
+mutate: $(STAMP) ## Change the code that decides results, bit by bit: do its tests notice? An hour or more; goes on where it was
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group mutation
 	$(BIN)/python -m tests.mutate --table docs/results/mutation.md

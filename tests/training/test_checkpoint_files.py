@@ -12,7 +12,7 @@ from sase_gan.training.checkpoint_files import CheckpointFiles, PlainCheckpointI
 
 
 def written(files: CheckpointFiles, number: int) -> None:
-    PlainCheckpointIO().save_checkpoint({"number": number}, files.writing)
+    PlainCheckpointIO().save_checkpoint({"number": number, "weights": torch.tensor([number])}, files.writing)
 
 
 def published(folder: Path, *numbers: int) -> CheckpointFiles:
@@ -40,7 +40,8 @@ def test_the_newest_and_the_one_before_are_kept_with_their_digests(tmp_path: Pat
     files = published(tmp_path, 2, 3, 4)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["last.ckpt", "last.sha256", "previous.ckpt"]
     assert found(files) == ("last.ckpt", 4, ())
-    assert torch.load(files.previous, weights_only=True) == {"number": 3}
+    assert torch.load(files.previous, weights_only=True) == {"number": 3, "weights": torch.tensor([3])}
+    assert (files.writing.name, files.writing.parent) == (".writing.ckpt", tmp_path)
     lines = files.digests.read_text().splitlines()
     assert lines[:2] == [digest(files.last), digest(files.previous)]
     assert len(lines) == 3
@@ -67,7 +68,7 @@ def test_a_damaged_newest_gives_way_to_the_previous_and_is_said(tmp_path: Path) 
     assert one is not None
     files.adopt(one)
     assert found(files) == ("last.ckpt", 1, ())
-    assert torch.load(files.previous, weights_only=True) == {"number": 1}
+    assert torch.load(files.previous, weights_only=True)["number"] == 1
     assert not (tmp_path / ".previous.ckpt").exists()
 
 
@@ -86,7 +87,7 @@ def test_what_was_written_and_not_yet_renamed_is_the_newest_if_it_is_whole(tmp_p
     (tmp_path / ".previous.ckpt").write_bytes(b"left over")
     one = files.find(lambda content: None)
     assert one is not None
-    assert (one.path, one.content) == (files.writing, {"number": 2})
+    assert (one.path, one.content["weights"].tolist()) == (files.writing, [2])
     files.adopt(one)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["last.ckpt", "last.sha256"]
     assert found(files) == ("last.ckpt", 2, ())
