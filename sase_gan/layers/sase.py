@@ -181,19 +181,23 @@ class SynthesisSASE(nn.Module):
         """Scale `target` by the gate of given masks and styles, which a caller may have changed."""
         # In the target's memory format while it is small, so that the resized gate has it too.
         gate = like(self.gate(masks, styles).to(target.dtype), target)
-        (height, width), rows = target.shape[2:], gate.shape[2]
-        factor, rest = divmod(height, rows)
-        if rest or not 1 <= factor <= LARGEST_FACTOR:
+        height, width = target.shape[2:]
+        # Sides that an export leaves free have no whole factor, and compilers fuse the plain expression themselves.
+        if torch.compiler.is_compiling() or not _whole_factor(gate.shape[2], height):
             return target * F.interpolate(gate, size=(height, width), mode="nearest")
-        return _by_rows(F.interpolate(gate, size=(rows, width), mode="nearest"), target, factor)
+        return _by_rows(F.interpolate(gate, size=(gate.shape[2], width), mode="nearest"), target)
 
     def extra_repr(self) -> str:
         """Name groups and target channels in a printed model."""
         return f"target_channels={self.target_channels}, groups={self.groups}"
 
 
-def _by_rows(gate: Tensor, target: Tensor, factor: int) -> Tensor:
-    """Multiply so many rows of the target by each row of the gate.
+def _whole_factor(rows: int, height: int) -> bool:
+    return height % rows == 0 and rows <= height <= LARGEST_FACTOR * rows
+
+
+def _by_rows(gate: Tensor, target: Tensor) -> Tensor:
+    """Multiply the target by a gate of its width, each row of which serves as many of the target.
 
     The gate at the target's height never exists, and its gradient is a plain sum, which is fast where the order of the
     axes is that of the memory; the scattered additions of a resizing are not.
@@ -201,6 +205,6 @@ def _by_rows(gate: Tensor, target: Tensor, factor: int) -> Tensor:
     axis = 1 if is_channels_last(target) else 2
     if axis == 1:
         gate, target = gate.permute(0, 2, 3, 1), target.permute(0, 2, 3, 1)
-    scaled = target.unflatten(axis, (gate.shape[axis], factor)) * gate.unsqueeze(axis + 1)
+    scaled = target.unflatten(axis, (gate.shape[axis], -1)) * gate.unsqueeze(axis + 1)
     scaled = scaled.flatten(axis, axis + 1)
     return scaled.permute(0, 3, 1, 2) if axis == 1 else scaled
