@@ -32,7 +32,7 @@ APART = (("metrics", "networks"), ("metrics", "layers"), ("training", "datasets"
 STRANGERS = ("ui/tabs",)
 
 # The plain forms serve comparisons: nothing that draws, trains or measures a model may come to need them.
-IMPORTERS_OF_REFERENCE = ("runs/cost.py", "recognition/backbones/cost.py", "commands/bench.py")
+IMPORTERS_OF_REFERENCE = ("runs/cost.py", "runs/drawing_cost.py", "recognition/backbones/cost.py", "commands/bench.py")
 
 # Where the heavy packages live; elsewhere they are not imported, not even inside a function.
 HOMES = {
