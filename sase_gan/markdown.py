@@ -10,6 +10,8 @@ _MARKS = re.compile(r"[*~`\\@\[\]$|]|^#|(?<![^\W_])_|_(?![^\W_])|(?<=:)/(?=/)|(?
 def escaped(text: object, *, quote: bool = True) -> str:
     """Escape a text for HTML and for Markdown, on one line, in a cell of a table too.
 
+    A space at either end stays: templates put texts together.
+
     Args:
         quote: escapes quotation marks as well, for attributes.
 
@@ -17,7 +19,7 @@ def escaped(text: object, *, quote: bool = True) -> str:
         >>> escaped("a|b <img> *c* of a_b", quote=False)
         'a&#124;b &lt;img&gt; &#42;c&#42; of a_b'
     """
-    return unmarked(html.escape(" ".join(str(text).split()), quote=quote))
+    return unmarked(html.escape(re.sub(r"\s+", " ", str(text)), quote=quote))
 
 
 def unmarked(text: str) -> str:

@@ -54,6 +54,7 @@ def extended(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
+@pytest.mark.slow
 def test_a_layer_a_metric_and_a_preset_of_the_page_work_together(extended: Path) -> None:
     ratio = float(_run(extended, sys.executable, "together.py").splitlines()[-1])
     assert 0 < ratio < 10
