@@ -309,7 +309,7 @@ def test_a_run_stopped_by_a_signal_and_by_minutes_goes_on_to_the_same(
     assert_equal_runs(whole, run)
 
 
-@pytest.mark.parametrize("images", [20, 32])
+@pytest.mark.parametrize("images", [20, pytest.param(32, marks=pytest.mark.slow)])
 def test_what_a_signal_stopped_is_saved_before_pictures_of_it_are_drawn(
     images: int, whole: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

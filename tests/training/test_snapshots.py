@@ -93,7 +93,14 @@ def test_a_run_stops_after_so_many_snapshots_without_a_better_one(tmp_path, monk
     assert run.measured() == [0, 8, 16, 24]
 
 
-@pytest.mark.parametrize(("images", "measured"), [(4, [0, 8, 16, 24, 32, 40]), (8, [0, 16, 32, 40]), (20, [0, 40])])
+@pytest.mark.parametrize(
+    ("images", "measured"),
+    [
+        (8, [0, 16, 32, 40]),
+        pytest.param(4, [0, 8, 16, 24, 32, 40], marks=pytest.mark.slow),
+        pytest.param(20, [0, 40], marks=pytest.mark.slow),
+    ],
+)
 def test_figures_are_taken_by_images_seen_and_of_the_last(tmp_path, monkeypatch, images, measured):
     """Two pictures are drawn for figures, a snapshot is 8 images: a tenth of the work would be every 20 images."""
     monkeypatch.setattr(due, "IMAGES_A_PICTURE", images)
