@@ -2,6 +2,8 @@
 
 import gc
 import os
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -31,6 +33,19 @@ class Hardware:
     def device(self) -> torch.device:
         """Name the device as torch does."""
         return torch.device(self.kind)
+
+    @property
+    def clock(self) -> Callable[[], float]:
+        """The clock of work, in seconds: a CPU's counts what its processors do, of which a neighbour takes none.
+
+        A process that waits for another device does nothing: there it is the clock of the wall.
+        """
+        return time.process_time if self.kind == "cpu" else time.perf_counter
+
+    @property
+    def unit(self) -> str:
+        """The unit of `clock`, for tables."""
+        return "CPU s" if self.kind == "cpu" else "s"
 
 
 def choose_hardware(

@@ -43,10 +43,8 @@ def gpu(
         if cost is not None:
             speeds[case] = cost.images_per_second
         value, reference = speeds.get(case, float("nan")), speeds.get(case.reference, float("nan"))
-        row = speed_record.Measurement(
-            day=speed_record.today(),
-            commit=speed_record.commit_of(Path(__file__).parent),
-            hardware=f"{hardware.name}, {hardware.threads} threads",
+        row = speed_record.measured_now(
+            hardware,
             command=f"sase-gan bench gpu --device {device} --steps {steps}",
             case=str(case),
             value=value,
@@ -95,7 +93,7 @@ def sample(
     hardware = choose_hardware(device, "32-true", threads)
     known = f"low_shot/{source}" in list_presets("low_shot") and not Path(source).exists()
     request = DrawingRequest(preset=source, image_size=image_size) if known else _snapshot(source, image_size)
-    unit = "CPU s a picture" if hardware.kind == "cpu" else "s a picture"
+    unit = f"{hardware.unit} a picture"
     table = []
     for size in batch_size or (1, 8):
         fast, plain = (
@@ -105,10 +103,8 @@ def sample(
         case = f"drawing {source} {'x'.join(map(str, fast.image_size))} px batch {size}"
         ratio = plain.seconds_a_picture / fast.seconds_a_picture
         asked = "" if image_size is None else f" --image-size {image_size}"
-        row = speed_record.Measurement(
-            day=speed_record.today(),
-            commit=speed_record.commit_of(Path(__file__).parent),
-            hardware=f"{hardware.name}, {hardware.threads} threads",
+        row = speed_record.measured_now(
+            hardware,
             command=f"sase-gan bench sample {source}{asked} --batch-size {size} --threads {hardware.threads}",
             case=case,
             value=fast.seconds_a_picture,

@@ -9,18 +9,12 @@ from sase_gan.report.plots import Line, lines_svg, panels_svg
 
 if TYPE_CHECKING:
     from sase_gan.hardware import Hardware
-    from sase_gan.runs.cost import TrainingCost
     from sase_gan.runs.speed_sweep import Outcome
-
-
-def seconds_of(cost: TrainingCost, hardware: Hardware) -> float:
-    """Seconds of a step: of all processors on a CPU, of the clock on another device."""
-    return cost.cpu_seconds_per_step if hardware.kind == "cpu" else cost.seconds_per_step
 
 
 def markdown(outcomes: Sequence[Outcome], hardware: Hardware) -> str:
     """Write a line a case; what could not be measured says why."""
-    unit = _unit(hardware)
+    unit = hardware.unit
     lines = [f"| preset | px | batch | precision | {unit} a step | {unit} a picture | memory, GB |", "|" + " --- |" * 7]
     for outcome in outcomes:
         case, cost = outcome.case, outcome.cost
@@ -28,7 +22,7 @@ def markdown(outcomes: Sequence[Outcome], hardware: Hardware) -> str:
         if cost is None:
             lines.append(f"{start} {outcome.problem} | | |")
             continue
-        seconds = seconds_of(cost, hardware)
+        seconds = cost.work_per_step(hardware)
         own = f" {seconds:.3g} | {seconds / case.batch_size:.3g} | {cost.peak_memory_mb / 1000:.2f} |"
         lines.append(start + own)
     return "\n".join(lines) + "\n"
@@ -36,7 +30,7 @@ def markdown(outcomes: Sequence[Outcome], hardware: Hardware) -> str:
 
 def plot(outcomes: Sequence[Outcome], hardware: Hardware) -> str:
     """Draw seconds a step and memory over the image size, a panel for each preset, a line for each of four batches."""
-    unit, panels = _unit(hardware), {}
+    unit, panels = hardware.unit, {}
     for preset in dict.fromkeys(outcome.case.preset for outcome in outcomes):
         points = [
             (outcome.case.batch_size, outcome.case.image_size, outcome.cost)
@@ -51,14 +45,10 @@ def plot(outcomes: Sequence[Outcome], hardware: Hardware) -> str:
             for batch, role in zip(batches, ("fake", "real", "third", "mark"), strict=False):
                 own = [(side, cost) for size, side, cost in points if size == batch]
                 values = [
-                    cost.peak_memory_mb / 1000 if what.startswith("memory") else seconds_of(cost, hardware)
+                    cost.peak_memory_mb / 1000 if what.startswith("memory") else cost.work_per_step(hardware)
                     for _, cost in own
                 ]
                 lines.append(Line(f"batch {batch}", [side for side, _ in own], values, role=role))
             alt = f"{preset}: {what} against the image size"
             panels[f"{preset}: {what}"] = lines_svg(lines, alt=alt, x_label="image size, px")
     return panels_svg(panels)
-
-
-def _unit(hardware: Hardware) -> str:
-    return "CPU s" if hardware.kind == "cpu" else "s"

@@ -36,6 +36,10 @@ class TrainingCost:
     flops_per_step: float | None = None
     """Of convolutions and matrix products, a multiplication and an addition being two; None where not counted."""
 
+    def work_per_step(self, hardware: Hardware) -> float:
+        """Return the seconds of a step by the clock of the hardware that it ran on."""
+        return self.cpu_seconds_per_step if hardware.kind == "cpu" else self.seconds_per_step
+
 
 class _Watch(Callback):
     def __init__(self, warm_up: int, steps: int, *, count_flops: bool = False) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,13 +67,11 @@ def measure_drawing(
     if plain:
         use_plain_layers(network)
         network.to(memory_format=torch.contiguous_format)
-    # GPUs work while the process waits; on a CPU the seconds of waiting are a neighbour's.
-    clock = time.process_time if hardware.kind == "cpu" else time.perf_counter
     seconds = []
     for index in range(passes + 1):
-        start = clock()
+        start = hardware.clock()
         images = sample_images(network, range(index * batch_size, (index + 1) * batch_size), batch_size=batch_size)
-        seconds.append((clock() - start) / batch_size)
+        seconds.append((hardware.clock() - start) / batch_size)
     fastest = min(seconds[1:])
     share = None
     if isinstance(network, Generator):

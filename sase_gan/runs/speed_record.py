@@ -9,8 +9,12 @@ from dataclasses import asdict, dataclass, fields
 from datetime import date
 from math import isnan
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from sase_gan.errors import DataError
+
+if TYPE_CHECKING:
+    from sase_gan.hardware import Hardware
 
 
 @dataclass(frozen=True)
@@ -103,6 +107,12 @@ def commit_of(folder: Path) -> str:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return ""
+
+
+def measured_now(hardware: Hardware, **figures: Any) -> Measurement:
+    """Make the row of what was measured today, by this commit of the package, on this hardware."""
+    of = f"{hardware.name}, {hardware.threads} threads"
+    return Measurement(day=today(), commit=commit_of(Path(__file__).parent), hardware=of, **figures)
 
 
 def _measurement(line: list[str]) -> Measurement:

@@ -99,19 +99,18 @@ def measured(case: Case, hardware: Hardware, steps: int) -> Outcome:
     hardware = replace(hardware, precision=case.precision)
     cost = measure_training(config, hardware, steps=steps, untrained_perceptual=untrained, count_flops=True)
     assert cost.flops_per_step is not None
-    seconds = cost.cpu_seconds_per_step if hardware.kind == "cpu" else cost.seconds_per_step
-    return Outcome(case, cost, cost.flops_per_step / seconds / peak_flops(hardware, case.precision))
+    speed = cost.flops_per_step / cost.work_per_step(hardware)
+    return Outcome(case, cost, speed / peak_flops(hardware, case.precision))
 
 
 @cache
 def peak_flops(hardware: Hardware, precision: str) -> float:
     """Measure the operations a second of a large matrix product: the fastest of five, after one to warm up.
 
-    On a CPU by the seconds of its processors, of which a neighbour takes none.
     A multiplication and an addition count as two. float32 is torch's own, without the shortened mantissa of TF32.
     """
     side = 1024 if hardware.kind == "cpu" else 8192
-    clock = time.process_time if hardware.kind == "cpu" else time.perf_counter
+    clock = hardware.clock
     dtype = torch.bfloat16 if precision == "bf16-mixed" else torch.float32
     a = torch.randn(side, side, device=hardware.device).to(dtype)
 

@@ -69,7 +69,7 @@ class LikelihoodTerm:
     def restore(self, state: dict[str, Any]) -> None:
         """Take over what a checkpoint holds; after `show`.
 
-        Versions before 0.2 pulled no mirror images: their latents are too few, and all are taken anew.
+        The term once pulled no mirror images: a checkpoint of that time has too few latents, and all are taken anew.
         """
         self.latents, self.assigned_at = state["latents"], state["assigned_at"]
         if self.latents is not None and self.pictures is not None and len(self.latents) != len(self.pictures):

@@ -1,5 +1,6 @@
 """What tests in a real browser share: a page that is watched, patience, and what visitors do everywhere."""
 
+import re
 from urllib.parse import urlsplit
 
 import pytest
@@ -52,3 +53,16 @@ def text_of(page, selector: str):
 def choose_model(page, name: str, where: str = "#model") -> None:
     page.locator(f"{where} input").click()
     page.get_by_role("option", name=name, exact=True).click()
+
+
+def put(page, paths, advice: str) -> None:
+    """Choose files in the place of those before, and wait until the page has them."""
+    from playwright import sync_api
+
+    files = page.locator("#train-files")
+    if files.get_by_label("Clear").count():
+        files.get_by_label("Clear").first.click()
+        files.locator("input[type=file]").wait_for(state="attached")
+    files.locator("input[type=file]").set_input_files([str(path) for path in paths])
+    sync_api.expect(files.get_by_text(paths[-1].stem).first).to_be_visible(timeout=PATIENCE)
+    text_of(page, "#train-advice").to_contain_text(re.compile(advice), timeout=PATIENCE)

@@ -6,7 +6,7 @@ import pytest
 
 from sase_gan.pixels import read_png_text
 from tests.processes import until
-from tests.ui.browsing import BROWSED, PATIENCE, Watched, choose_model, text_of
+from tests.ui.browsing import BROWSED, PATIENCE, Watched, choose_model, put, text_of
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
@@ -310,10 +310,7 @@ def test_a_handful_of_pictures_draws_at_once_without_what_cannot_be_read(desktop
     broken.write_bytes(b"\x89PNG and no more")
     desktop.tab("Train")
     page.get_by_label("My pictures").click()
-    if page.locator("#train-files").get_by_label("Clear").count():
-        page.locator("#train-files").get_by_label("Clear").first.click()
-    page.locator("#train-files input[type=file]").set_input_files([str(path) for path in (*few_pictures[:5], broken)])
-    text_of(page, "#train-advice").to_contain_text("6 pictures draw best at once", timeout=PATIENCE)
+    put(page, [*few_pictures[:5], broken], "6 pictures draw best at once")
     page.locator("#train-name input, #train-name textarea").first.fill("handful")
     page.locator("#train-start").click()
     text_of(page, "#train-status").to_contain_text("handful-001 is made, without training", timeout=PATIENCE)

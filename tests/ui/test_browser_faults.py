@@ -8,7 +8,7 @@ import shutil
 
 import pytest
 
-from tests.ui.browsing import BROWSED, PATIENCE, Watched, choose_model, text_of
+from tests.ui.browsing import BROWSED, PATIENCE, Watched, choose_model, put, text_of
 from tests.ui.conftest import Server
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -102,17 +102,6 @@ def test_one_broken_picture_among_ten_is_named_and_the_next_check_replaces_the_l
     text_of(page, "#train-checked").not_to_contain_text("8 pictures", timeout=PATIENCE)
     text_of(page, "#train-checked .refused").to_be_visible(timeout=PATIENCE)
     playwright.expect(page.locator("#train-preview img")).to_have_count(0, timeout=PATIENCE)
-
-
-def put(page, paths, advice: str) -> None:
-    """Choose files in the place of those before, and wait until the page has them."""
-    files = page.locator("#train-files")
-    if files.get_by_label("Clear").count():
-        files.get_by_label("Clear").first.click()
-        files.locator("input[type=file]").wait_for(state="attached")
-    files.locator("input[type=file]").set_input_files([str(path) for path in paths])
-    playwright.expect(files.get_by_text(paths[-1].stem).first).to_be_visible(timeout=PATIENCE)
-    text_of(page, "#train-advice").to_contain_text(re.compile(advice), timeout=PATIENCE)
 
 
 def test_no_other_site_shows_the_studio_in_a_frame(chromium, server):
