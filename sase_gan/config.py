@@ -227,6 +227,7 @@ def _explain(record: type[BaseModel], error: ValidationError) -> str:
     message = first["msg"].removeprefix("Value error, ")
     if not where or isinstance(first["input"], Mapping):  # a rule about several keys names them itself
         return f"config: {where}: {message}" if where else f"config: {message}"
+    message = message.removeprefix(f"{first['loc'][-1]} is {first['input']!r}; ")  # said already, with its section
     return f"config: {where} is {first['input']!r}; {message[0].lower()}{message[1:]}"
 
 

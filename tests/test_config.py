@@ -131,6 +131,7 @@ def test_wrong_values_are_named_with_their_place():
     ("assignments", "message"),
     [
         (["generator=3"], "config: generator is 3; input should be"),
+        (["image_size=7"], "^config: generator.image_size is 7; choose one of 32, 64, "),
         (["generator.widht=3"], "config: generator.widht is not a known key; known there: .*width"),
         (["generator.width=2"], "config: generator.width is 2; input should be greater than or equal to 4"),
         (["image_size=100"], "image_size is 100; choose one of 32, 64, 128, 256, 512, 1024"),

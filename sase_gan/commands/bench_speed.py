@@ -74,7 +74,7 @@ def sample(
         str, typer.Argument(help="Snapshot or run folder, or a preset such as gpu, with untrained weights.")
     ] = "gpu",
     image_size: Annotated[int | None, typer.Option(help="Of a preset, instead of its own.")] = None,
-    batch_size: Annotated[list[int] | None, typer.Option(help="Pictures drawn at once. [default: 1, 8]")] = None,
+    batch_size: Annotated[list[int] | None, typer.Option(min=1, help="Pictures drawn at once. [default: 1, 8]")] = None,
     passes: Annotated[int, typer.Option(min=1, help="Timed batches, of which the fastest counts.")] = 5,
     device: DeviceOption = "cpu",
     threads: ThreadsOption = 1,

@@ -72,7 +72,12 @@ def sweep(
         seconds: for all together, by the clock; none goes on after it.
         limit: seconds for one case.
         measure: what measures a case, in place of a training.
+
+    Raises:
+        UsageError: for a case that no settings give, before any is measured.
     """
+    for case in chosen:
+        settings_of(case)
     start, longest = time.monotonic(), 0.0
     # In a process apart threads are as many as in this one. Of a CPU peak memory is a process's, so each case has one.
     with Apart(choose_hardware, hardware.kind, hardware.precision, hardware.threads) as process:
@@ -91,10 +96,19 @@ def sweep(
             yield outcome
 
 
+def settings_of(case: Case) -> LowShotConfig:
+    """Return the settings that a case trains with.
+
+    Raises:
+        UsageError: for an unknown preset, or a size or batch that it cannot have.
+    """
+    changes = {"image_size": case.image_size, "optimiser": {"batch_size": case.batch_size}}
+    return resolve(LowShotConfig, preset=case.preset, flags=changes, task="low_shot")
+
+
 def measured(case: Case, hardware: Hardware, steps: int) -> Outcome:
     """Measure one case in this process."""
-    changes = {"image_size": case.image_size, "optimiser": {"batch_size": case.batch_size}}
-    config = resolve(LowShotConfig, preset=case.preset, flags=changes, task="low_shot")
+    config = settings_of(case)
     untrained = config.loss.reconstruction.startswith("lpips")
     hardware = replace(hardware, precision=case.precision)
     cost = measure_training(config, hardware, steps=steps, untrained_perceptual=untrained, count_flops=True)

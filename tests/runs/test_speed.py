@@ -11,7 +11,7 @@ from sase_gan.cli import app
 from sase_gan.commands import bench
 from sase_gan.config import build, load_preset
 from sase_gan.drawing.sampling import sample_images
-from sase_gan.errors import DataError
+from sase_gan.errors import DataError, UsageError
 from sase_gan.hardware import Hardware
 from sase_gan.networks.generator import Generator
 from sase_gan.runs import drawing_cost, speed_record, speed_sweep
@@ -110,6 +110,20 @@ def test_a_sweep_goes_on_after_what_fails_or_hangs(here: type[Here]):
         "",
     ]
     assert here.now == 120
+
+
+@pytest.mark.parametrize(
+    ("case", "match"),
+    [
+        (Case("nowhere", 64, 8, "32-true"), "preset is 'nowhere'; choose one of"),
+        (Case("gpu", 7, 8, "32-true"), "image_size is 7; choose one of 32"),
+        (Case("gpu", 64, 0, "32-true"), "batch_size is 0"),
+    ],
+)
+def test_a_case_that_cannot_be_is_refused_before_any_is_measured(here: type[Here], case: Case, match: str):
+    with pytest.raises(UsageError, match=match):
+        list(speed_sweep.sweep([Case("gpu", 64, 8, "32-true"), case], CPU, steps=1, seconds=600))
+    assert here.begun == 0
 
 
 @pytest.mark.parametrize("batches", [(8,) * 9, (64,) * 9, (8, 64, 8, 64, 8)])
