@@ -64,9 +64,15 @@ def without_folders(text: str) -> str:
 
 
 def sentence(error: object) -> str:
-    """Put an error into a sentence without folders."""
+    """Put an error into a sentence without folders.
+
+    Example:
+        >>> sentence("nothing was chosen"), sentence("/home/jane/model.safetensors is damaged")
+        ('Nothing was chosen.', 'model.safetensors is damaged.')
+    """
     text = without_folders(str(error))
-    text = text[:1].upper() + text[1:]
+    if "." not in text.partition(" ")[0]:  # a file's name stays as it is
+        text = text[:1].upper() + text[1:]
     return text if text.endswith((".", "!", "?")) else f"{text}."
 
 

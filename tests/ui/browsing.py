@@ -41,7 +41,7 @@ class Watched:
     def check(self) -> None:
         hosts = {urlsplit(url).hostname for url in self.requests if url.startswith(("http", "ws"))}
         assert hosts <= {"127.0.0.1", "localhost"}, hosts
-        assert self.errors == []
+        assert self.errors == [], self.errors
 
 
 def text_of(page, selector: str):

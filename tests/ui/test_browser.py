@@ -285,10 +285,10 @@ def test_an_instant_model_draws_tells_its_sources_and_is_bound(desktop):
     press_until(page, page.locator("#recombine-regions"), "#recombine-note :text('1 region bound')")
     page.locator("#recombine-sheet button img").first.click()
     page.locator("#recombine-sources-map img").wait_for()
-    # What is refused stands beside the work, which stays.
+    # What is refused stands beside its field, and the work stays.
     page.locator("#recombine-seed input").fill("-5")
     page.locator("#recombine-regions").click()
-    text_of(page, "#recombine-note").to_contain_text("The seed is -5", timeout=PATIENCE)
+    text_of(page, "#recombine-seed").to_contain_text("Seed is -5; it must be between 0", timeout=PATIENCE)
     assert page.locator("#recombine-sheet button img").count() == 8
 
 

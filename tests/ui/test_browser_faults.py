@@ -16,6 +16,7 @@ playwright = pytest.importorskip("playwright.sync_api", reason="playwright is no
 pytestmark = BROWSED
 
 ODD = "*loud* _x_ me@home.org"
+DAMAGED = "damaged"
 
 
 @pytest.fixture(scope="module")
@@ -25,8 +26,10 @@ def visit(chromium, server):
     page.goto(server.address)
     page.locator("#sheet img").first.wait_for()
     yield watched
-    watched.check()
     page.close()
+    # Not before: where a list of models grows shorter while it is open, gradio's own script fails, unseen.
+    shutil.rmtree(server.models / DAMAGED, ignore_errors=True)
+    watched.check()
 
 
 def test_names_are_read_as_they_are_written(visit, server):
@@ -50,15 +53,12 @@ def test_names_are_read_as_they_are_written(visit, server):
 
 def test_a_damaged_model_tells_no_folder_of_the_server(visit, server):
     page = visit.page
-    damaged = server.models / "damaged"
+    damaged = server.models / DAMAGED
     shutil.copytree(server.models / "plain", damaged)
     (damaged / "model.safetensors").write_bytes((damaged / "model.safetensors").read_bytes()[:-100])
-    try:
-        choose_model(page, "damaged")
-        text_of(page, "#model-facts .refused").to_contain_text("model.safetensors", timeout=PATIENCE)
-        assert str(server.models) not in page.content()
-    finally:
-        shutil.rmtree(damaged)
+    choose_model(page, DAMAGED)
+    text_of(page, "#model-facts .refused").to_contain_text("model.safetensors", timeout=PATIENCE)
+    assert str(server.models) not in page.content()
     choose_model(page, "tiny")
     text_of(page, "#model-facts").to_contain_text("64 × 64 px", timeout=PATIENCE)
 
@@ -100,7 +100,7 @@ def test_one_broken_picture_among_ten_is_named_and_the_next_check_replaces_the_l
     put(page, [broken], "1 picture draws|One picture draws|^$")
     page.get_by_role("button", name="Check the pictures").click()
     text_of(page, "#train-checked").not_to_contain_text("8 pictures", timeout=PATIENCE)
-    text_of(page, "#train-checked .refused").to_be_visible(timeout=PATIENCE)
+    text_of(page, "#train-checked").to_contain_text("broken.png cannot be read", timeout=PATIENCE)
     playwright.expect(page.locator("#train-preview img")).to_have_count(0, timeout=PATIENCE)
 
 
