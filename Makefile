@@ -26,7 +26,7 @@ check: $(STAMP) ## Format, lint and type check
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-test: check ## Check, then run the tests (about four minutes on two quiet cores)
+test: check ## Check, then run the tests (about eight minutes on two quiet cores)
 	$(BIN)/python -m pytest $(WORKERS)
 
 test-shuffled: $(STAMP) ## Run the tests in a random order
