@@ -6,10 +6,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from sase_gan.config import build, load_preset, merge
 from sase_gan.pixels import to_float
+from sase_gan.resizing import resize_by_factor
 from sase_gan.training import losses, one_shot
+from sase_gan.training.config import OneShotConfig, sized_for
 from sase_gan.training.one_shot import OneShotModule
-from tests.training.test_one_shot import configuration, fit, module_of
+from tests.training.test_one_shot import configuration, fit, module_of, picture
 
 
 @pytest.mark.parametrize(("shared", "update"), [(True, "recompute"), (False, "repeat_step")])
@@ -93,3 +96,17 @@ def test_the_picture_of_every_stage_stays_in_range() -> None:
         assert image.abs().max() <= 1
     assert torch.equal(module._picture_at(2)[0], to_float(edges))
     assert module._picture_at(0).min() == -1  # there was something to clip
+
+
+def test_the_released_pyramid_shrinks_the_picture_by_powers_of_one_factor() -> None:
+    values = merge(load_preset("one_shot/paper"), {"generator": {"width": 4}})
+    config = sized_for(build(OneShotConfig, values), (40, 40))
+    module = OneShotModule(config.model_dump(mode="json"))
+    module.show(shown := picture(40, 40))
+    factor, finest = config.generator.factor, config.num_stages - 1
+    assert factor is not None
+    assert torch.equal(module._picture_at(finest)[0], to_float(shown))
+    for stage in range(finest):
+        size = config.generator.sizes[stage]
+        expected = resize_by_factor(to_float(shown)[None], size, factor ** (finest - stage)).clamp(-1, 1)
+        assert torch.equal(module._picture_at(stage), expected)
