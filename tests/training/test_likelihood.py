@@ -4,10 +4,10 @@ import copy
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from sase_gan.features.efficientnet_lite0 import efficientnet_lite0
-from sase_gan.networks.generator import Generator
+from sase_gan.networks.generator import Generator, Pictures
 from sase_gan.pixels import to_float
 from sase_gan.seeds import generator as random_generator
 from sase_gan.training import likelihood
@@ -131,6 +131,34 @@ def test_latents_are_those_of_the_pool_whose_pictures_are_nearest():
         rows = describe(term.distance.network, network(z, noise).big.clamp(-1, 1))
     chosen = slow_choice(describe(term.distance.network, to_float(term.pictures)), rows, 0.0)
     assert torch.equal(term.latents, z[chosen])
+
+
+class Loud(nn.Module):
+    """Draws far beyond what a picture can show, from the latent and from the noise alike."""
+
+    def forward(self, z: Tensor, noise: list[Tensor]) -> Pictures:
+        big = 3 * (z[:, :3, None, None] + noise[0])
+        return Pictures(big, big)
+
+
+def test_candidates_are_described_as_pictures_show_them(monkeypatch):
+    """Clipped to both ends, and drawn with the noise of their own."""
+    term = LikelihoodTerm(LikelihoodSection(**ON), 0)
+    term.show(pictures(5))
+    given: list[Tensor] = []
+    monkeypatch.setattr(likelihood, "choose", lambda a, b, c: given.append(b) or choose(a, b, c))
+
+    def draw(count: int, source: torch.Generator) -> tuple[Tensor, list[Tensor]]:
+        z = torch.randn(count, 16, generator=source)
+        return z, [torch.randn(count, 3, 32, 32, generator=source)]
+
+    term.assign(Loud(), draw, 16, torch.device("cpu"))
+    z, noise = draw(12, random_generator(0, "likelihood", 16))
+    drawn = Loud()(z, noise).big
+    assert drawn.min() < -3
+    assert drawn.max() > 3
+    shown = torch.where(drawn > 1, torch.ones(()), torch.where(drawn < -1, -torch.ones(()), drawn))
+    torch.testing.assert_close(given[0], describe(term.distance.network, shown), atol=1e-6, rtol=0)
 
 
 def test_assignments_are_renewed_every_so_many_images():

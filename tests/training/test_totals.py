@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from sase_gan.networks.generator import Pictures
-from sase_gan.training import augment, low_shot
+from sase_gan.training import augment, likelihood, low_shot
 from sase_gan.training.low_shot import LowShotModule
 from tests.training.test_low_shot import fit, make, pictures
 
@@ -107,8 +107,9 @@ def test_augmentations_are_drawn_from_the_steps_own_generator(
 
 
 def test_pictures_that_are_both_sizes_are_augmented_once() -> None:
-    grey = torch.zeros(4, 3, 8, 8)
-    out = make()._augmented(Pictures(grey, grey), torch.Generator().manual_seed(0))
+    grey, module = torch.zeros(4, 3, 8, 8), make()
+    assert module.likelihood is None
+    out = module._augmented(Pictures(grey, grey), torch.Generator().manual_seed(0))
     assert out.small is out.big
     assert not torch.equal(out.big, grey)
 
@@ -127,8 +128,8 @@ def test_rates_fall_with_the_budget_that_is_used_up_first(
     assert [group[0]["lr"] for group in groups] == pytest.approx([1e-3 * factor, 4e-3 * factor])
 
 
-def test_a_term_of_any_weight_gets_the_pictures_as_they_are_shown() -> None:
-    assert make(likelihood={"weight": 0.0}).likelihood is None
+def test_a_term_of_any_weight_gets_the_pictures_as_they_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(likelihood, "EfficientNetLite0Loss", lambda: None)  # quick
     module, shown = make(likelihood={"weight": 0.5}), pictures(3)
     module.show(shown, mirror=True)
     assert module.likelihood is not None
