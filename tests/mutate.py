@@ -65,7 +65,7 @@ MODULES = {
     "drawing/patch_matching": ["drawing/test_patch_matching.py"],
     "drawing/injection": ["drawing/test_injection.py"],
     "training/low_shot": ["training/test_totals.py", "training/test_low_shot.py"],
-    "training/one_shot": ["training/test_one_shot.py"],
+    "training/one_shot": ["training/test_one_shot_step.py", "training/test_one_shot.py"],
     "training/likelihood": ["training/test_likelihood.py"],
     "recombination/box_sums": ["recombination/test_aligned.py"],
     "recombination/evenness": ["recombination/test_aligned.py"],

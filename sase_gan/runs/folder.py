@@ -6,6 +6,7 @@ are `last.ckpt` and `previous.ckpt`, each with its SHA-256 beside it.
 
 import json
 import re
+import shlex
 import shutil
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
@@ -39,11 +40,11 @@ _EXPLANATION = """# A training run of sase_gan
 | `snapshots/` | published models (safetensors); each is complete in itself |
 | `checkpoints/` | to go on with the run |
 
-Go on with it, draw from it, measure it:
+Go on with it, draw from it, measure it, from the folder in which it was begun:
 
-    sase-gan train --resume {name}
-    sase-gan sample {name} --seeds 0-63
-    sase-gan evaluate {name} --out evaluation
+    sase-gan train --resume {run}
+    sase-gan sample {run} --seeds 0-63
+    sase-gan evaluate {run} --out evaluation
 """
 
 _INSTANT = """# Pictures without training, made by sase_gan
@@ -55,10 +56,11 @@ _INSTANT = """# Pictures without training, made by sase_gan
 | `grids/` | pictures of the first seeds; `reals.png` shows the prepared training pictures |
 | `snapshots/` | the model (safetensors), complete in itself: it **contains the training pictures**, losslessly |
 
-Every region of what it draws comes from one of them: new arrangements, not new matter. Draw from it, measure it:
+Every region of what it draws comes from one of them: new arrangements, not new matter. Draw from it, measure it,
+from the folder in which it was begun:
 
-    sase-gan sample {name} --seeds 0-63
-    sase-gan evaluate {name} --out evaluation
+    sase-gan sample {run} --seeds 0-63
+    sase-gan evaluate {run} --out evaluation
 """
 
 
@@ -116,7 +118,9 @@ class RunFolder:
         for name in ("grids", "snapshots", *(("checkpoints",) if trained else ())):
             (self.path / name).mkdir(parents=True, exist_ok=True)
         with write_atomically(self.path / "README.md") as temporary:
-            temporary.write_text((_EXPLANATION if trained else _INSTANT).format(name=self.path.name))
+            explanation = _EXPLANATION if trained else _INSTANT
+            text = explanation.format(run=shlex.quote(str(self.path)))
+            temporary.write_text(text, encoding="utf-8", errors="replace")
 
     def forget_after(
         self, images_seen: int, extra: Collection[int] = (), unmeasured: Collection[int] = ()

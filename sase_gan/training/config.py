@@ -62,7 +62,7 @@ class LikelihoodSection(FrozenRecord):
 
     weight: float = Field(0.0, ge=0, description="of the term; 0: there is none; 1 to 3 are measured")
     every: int = Field(400, ge=1, description="images between two assignments; more where the pool must be larger")
-    pool: int = Field(600, ge=2, description="latents drawn for an assignment; at least two for each picture")
+    pool: int = Field(600, ge=2, description="latents drawn for an assignment; at least two for each that pulls")
     share: float = Field(0.5, gt=0, le=1, description="of every batch that is pulled")
     noise: float = Field(0.05, ge=0, description="strength of the noise on an assigned latent")
     squared: float = Field(0.1, ge=0, description="weight of the squared error beside the feature distance")

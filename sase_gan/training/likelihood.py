@@ -7,7 +7,8 @@ drawn of them is pulled to their pictures. The discriminator judges the same pic
 generator is paid.
 
 Deviations: nearest by features and layout together (see `describe`) rather than by a random projection of pixels;
-rejected is a share of the candidates, the nearest ones, rather than all within a radius.
+rejected is a share of the candidates, the nearest ones, rather than all within a radius. Of a set of more than `MOST`
+pictures other ones pull after each assignment, so that neither the first step nor memory waits for the whole set.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ from sase_gan.training.config import LikelihoodSection
 
 logger = logging.getLogger(__name__)
 
+MOST = 2048
+"""Pictures of a set that pull between two assignments, each with its mirror image where those pull too."""
 _CANDIDATES = 50
 """Drawn at once: enough for the statistics of batch normalisation."""
 
@@ -48,14 +51,21 @@ class LikelihoodTerm:
         self.section, self.seed = section, seed
         self.distance = EfficientNetLite0Loss()
         self.pictures: Tensor | None = None
+        self.mirror = False
         self.latents: Tensor | None = None
         self.assigned_at = 0
+        self._pulling: Tensor | None = None
         self._rows: Tensor | None = None
         self._chosen: Tensor | None = None
 
-    def show(self, pictures: Tensor) -> None:
-        """Hand over the pictures that pull, uint8 `[N, 3, side, side]`."""
-        self.pictures, self._rows = pictures, None
+    def show(self, pictures: Tensor, *, mirror: bool = False) -> None:
+        """Hand over the pictures that pull, uint8 `[N, 3, side, side]`; with `mirror` their mirror images pull too."""
+        self.pictures, self.mirror, self._pulling, self._rows = pictures, mirror, None, None
+
+    def __len__(self) -> int:
+        """How many pictures pull between two assignments, mirror images counted."""
+        assert self.pictures is not None
+        return min(len(self.pictures), MOST) * (2 if self.mirror else 1)
 
     def to(self, device: torch.device) -> None:
         """Bring what computes to a device."""
@@ -72,12 +82,12 @@ class LikelihoodTerm:
         The term once pulled no mirror images: a checkpoint of that time has too few latents, and all are taken anew.
         """
         self.latents, self.assigned_at = state["latents"], state["assigned_at"]
-        if self.latents is not None and self.pictures is not None and len(self.latents) != len(self.pictures):
+        if self.latents is not None and self.pictures is not None and len(self.latents) != len(self):
             logger.warning(
                 "the checkpoint holds latents of %d pictures, and %d pull here, mirror images among them; "
                 "all take theirs anew",
                 len(self.latents),
-                len(self.pictures),
+                len(self),
             )
             self.latents = None
 
@@ -92,19 +102,17 @@ class LikelihoodTerm:
         if self.latents is None or images_seen - self.assigned_at >= self.schedule()[1]:
             self.assign(network, draw, images_seen, z.device)
         assert self.latents is not None
-        self.pictures = self.pictures.to(z.device)  # once; so no step waits for a device
         count = max(1, round(self.section.share * len(z)))
-        index = torch.randint(len(self.pictures), (count,), generator=source, device=z.device)
+        index = torch.randint(len(self), (count,), generator=source, device=z.device)
         noise = torch.randn(count, *z.shape[1:], generator=source, device=z.device)
         self._chosen = index
         return torch.cat([self.latents[index] + self.section.noise * noise, z[count:]])
 
     def pull(self, drawn: Tensor) -> dict[str, Tensor]:
         """Return the weighted distance of what was drawn of the last placed latents to their pictures."""
-        assert self.pictures is not None
         assert self._chosen is not None
         chosen, section = self._chosen, self.section
-        target = to_float(self.pictures[chosen])
+        target = to_float(self._pictures(chosen))
         own = drawn[: len(chosen)].float()
         distance = self.distance(own, target).mean() + section.squared * (own - target).square().mean()
         return {"g_likelihood": section.weight * distance}
@@ -120,26 +128,38 @@ class LikelihoodTerm:
                 z, noise = draw(min(_CANDIDATES, pool - start), source)
                 rows.append(describe(self.distance.network, network(z, noise).big.float().clamp(-1, 1)))
                 latents.append(z)
+        self.assigned_at = images_seen
+        assert self.pictures is not None
+        if len(self.pictures) > MOST:
+            self._pulling, self._rows = None, None
         nearest = choose(self._real_rows(device), torch.cat(rows), self.section.reject)
-        self.latents, self.assigned_at = torch.cat(latents)[nearest], images_seen
+        self.latents = torch.cat(latents)[nearest]
 
     def schedule(self) -> tuple[int, int]:
         """Return how many latents an assignment draws, and after how many images the next one is due.
 
         Every picture needs candidates of its own; what an image costs stays the same.
         """
-        assert self.pictures is not None
-        pool = max(self.section.pool, 2 * len(self.pictures))
+        pool = max(self.section.pool, 2 * len(self))
         return pool, round(self.section.every * pool / self.section.pool)
 
     def _real_rows(self, device: torch.device) -> Tensor:
         if self._rows is None:
-            assert self.pictures is not None
-            parts = [
-                describe(self.distance.network, to_float(part.to(device))) for part in self.pictures.split(_CANDIDATES)
-            ]
-            self._rows = torch.cat(parts)
+            parts = torch.arange(len(self), device=device).split(_CANDIDATES)
+            self._rows = torch.cat([describe(self.distance.network, to_float(self._pictures(part))) for part in parts])
         return self._rows
+
+    def _pictures(self, index: Tensor) -> Tensor:
+        """Look up pictures of those that pull now; the second half are mirror images where these pull too."""
+        if self._pulling is None:
+            assert self.pictures is not None
+            pictures = self.pictures
+            if len(pictures) > MOST:
+                source = random_generator(self.seed, "likelihood pictures", self.assigned_at)
+                pictures = pictures[torch.randperm(len(pictures), generator=source)[:MOST]]
+            self._pulling = pictures.to(index.device)  # once; so no step waits for a device
+        found = self._pulling[index % len(self._pulling)]
+        return torch.where((index >= len(self._pulling))[:, None, None, None], found.flip(-1), found)
 
 
 def describe(network: EfficientNetLite0, x: Tensor) -> Tensor:

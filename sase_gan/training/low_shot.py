@@ -95,10 +95,10 @@ class LowShotModule(TrainingClock):
         if self.likelihood is not None:
             self.likelihood.restore(checkpoint["likelihood"])
 
-    def show(self, pictures: Tensor) -> None:
+    def show(self, pictures: Tensor, *, mirror: bool = False) -> None:
         """Hand over the pictures that pull latents, uint8 `[N, 3, side, side]`, before the first step."""
         if self.likelihood is not None:
-            self.likelihood.show(pictures)
+            self.likelihood.show(pictures, mirror=mirror)
 
     def training_step(self, batch: Tensor, batch_idx: int) -> None:
         """Take a step of both players on a uint8 batch `[batch, 3, image_size, image_size]`."""

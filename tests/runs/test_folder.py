@@ -1,4 +1,5 @@
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,18 @@ def test_created_folder_explains_itself(run):
     assert all((run.path / name).is_dir() for name in ("grids", "snapshots", "checkpoints"))
     assert is_run(run.path)
     assert open_run(str(run.path)).path == run.path
+
+
+@pytest.mark.parametrize("trained", [True, False])
+def test_commands_of_the_explanation_name_the_run_from_where_it_was_begun(trained, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run = RunFolder(Path("my runs") / "faces {1}")
+    run.create(trained=trained)
+    text = (tmp_path / "my runs" / "faces {1}" / "README.md").read_text(encoding="utf-8")
+    commands = [shlex.split(line) for line in text.splitlines() if line.startswith("    sase-gan ")]
+    verbs = ["train", "sample", "evaluate"] if trained else ["sample", "evaluate"]
+    assert [words[1] for words in commands] == verbs
+    assert all(str(run.path) in words for words in commands)
 
 
 def test_a_second_run_is_not_begun_in_the_same_folder(run):

@@ -4,12 +4,13 @@ import copy
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from sase_gan.features.efficientnet_lite0 import efficientnet_lite0
-from sase_gan.networks.generator import Generator
+from sase_gan.networks.generator import Generator, Pictures
 from sase_gan.pixels import to_float
 from sase_gan.seeds import generator as random_generator
+from sase_gan.training import likelihood
 from sase_gan.training.config import LikelihoodSection
 from sase_gan.training.likelihood import LikelihoodTerm, choose, describe
 from tests.training.test_low_shot import BATCH, configuration, differing, fit, make, pictures
@@ -132,6 +133,34 @@ def test_latents_are_those_of_the_pool_whose_pictures_are_nearest():
     assert torch.equal(term.latents, z[chosen])
 
 
+class Loud(nn.Module):
+    """Draws far beyond what a picture can show, from the latent and from the noise alike."""
+
+    def forward(self, z: Tensor, noise: list[Tensor]) -> Pictures:
+        big = 3 * (z[:, :3, None, None] + noise[0])
+        return Pictures(big, big)
+
+
+def test_candidates_are_described_as_pictures_show_them(monkeypatch):
+    """Clipped to both ends, and drawn with the noise of their own."""
+    term = LikelihoodTerm(LikelihoodSection(**ON), 0)
+    term.show(pictures(5))
+    given: list[Tensor] = []
+    monkeypatch.setattr(likelihood, "choose", lambda a, b, c: given.append(b) or choose(a, b, c))
+
+    def draw(count: int, source: torch.Generator) -> tuple[Tensor, list[Tensor]]:
+        z = torch.randn(count, 16, generator=source)
+        return z, [torch.randn(count, 3, 32, 32, generator=source)]
+
+    term.assign(Loud(), draw, 16, torch.device("cpu"))
+    z, noise = draw(12, random_generator(0, "likelihood", 16))
+    drawn = Loud()(z, noise).big
+    assert drawn.min() < -3
+    assert drawn.max() > 3
+    shown = torch.where(drawn > 1, torch.ones(()), torch.where(drawn < -1, -torch.ones(()), drawn))
+    torch.testing.assert_close(given[0], describe(term.distance.network, shown), atol=1e-6, rtol=0)
+
+
 def test_assignments_are_renewed_every_so_many_images():
     module = make(likelihood=ON)
     module.show(pictures(5))
@@ -175,6 +204,56 @@ def test_checkpoint_resumes_bit_for_bit_with_the_term(tmp_path):
     assert differing(whole.state_dict(), resumed.state_dict()) == []
     assert torch.equal(whole.likelihood.latents, resumed.likelihood.latents)
     assert not torch.equal(first.likelihood.latents, resumed.likelihood.latents)
+
+
+def test_mirror_images_pull_as_if_they_were_pictures_of_their_own():
+    """As the term was before it looked mirror images up: equal to the bit."""
+    module, shown = make(likelihood=ON), pictures(5)
+    pulls = []
+    for given, mirror in ((shown, True), (torch.cat([shown, shown.flip(-1)]), False)):
+        term = LikelihoodTerm(LikelihoodSection(**ON), 0)
+        term.show(given, mirror=mirror)
+        z, noise = module._latents(16, random_generator(0, "z"))
+        network = copy.deepcopy(module.generator)
+        placed = term.place(z, network, module._latents, 0, random_generator(0, "place"))
+        assert {index >= 5 for index in term._chosen.tolist()} == {False, True}
+        pulls.append((term.latents, placed, *term.pull(network(placed, noise).big).values()))
+    assert len(pulls[0][0]) == 10
+    assert all(torch.equal(one, other) for one, other in zip(*pulls, strict=True))
+
+
+@pytest.mark.parametrize("mirror", [False, True])
+def test_of_a_large_set_other_pictures_pull_after_each_assignment(mirror, monkeypatch):
+    """What the term draws, describes and keeps follows from MOST, however many pictures there are."""
+    monkeypatch.setattr(likelihood, "MOST", 3)
+    module, shown = make(likelihood={**ON, "pool": 8}), pictures(40)
+    term = module.likelihood
+    module.show(shown, mirror=mirror)
+    count = 6 if mirror else 3
+    assert term.schedule() == ((12, 12) if mirror else (8, 8))
+    drawn = []
+    monkeypatch.setattr(likelihood, "choose", lambda a, b, c: drawn.append((len(a), len(b))) or choose(a, b, c))
+    seen = []
+    for moment in range(4):
+        z, _ = module._latents(4, random_generator(moment, "z"))
+        term.place(z, module.generator, module._latents, 100 * moment, random_generator(moment))
+        found = term._pictures(torch.arange(count))
+        # The pictures are some of the set, each once, and then their mirror images in the same order.
+        places = [[k for k, one in enumerate(shown) if torch.equal(one, picture)] for picture in found[:3]]
+        assert all(len(place) == 1 for place in places)
+        seen.append(frozenset(place[0] for place in places))
+        assert len(seen[-1]) == 3
+        assert torch.equal(found[3:], found[:3].flip(-1) if mirror else found[3:])
+        assert torch.equal(term._real_rows(z.device), describe(term.distance.network, to_float(found)))
+        assert len(term.latents) == count
+    assert drawn == [(count, 12 if mirror else 8)] * 4
+    assert len(set(seen)) > 2
+    # A term that goes on from a checkpoint looks at the same ones.
+    other = LikelihoodTerm(term.section, 0)
+    other.show(shown, mirror=mirror)
+    other.restore(term.state())
+    assert other.latents is term.latents
+    assert torch.equal(other._pictures(torch.arange(count)), term._pictures(torch.arange(count)))
 
 
 def test_without_pictures_a_step_is_refused():

@@ -251,9 +251,9 @@ def power_iterations(module: LowShotModule) -> Iterator[tuple[str, Tensor]]:
                 yield f"{name}.{key}", buffer
 
 
-@pytest.mark.parametrize("mode", ["step", "forward"])
-def test_power_iterations_of_the_discriminator_run_once_a_step_or_in_every_pass(mode, monkeypatch):
-    module = make(optimiser={"power_iteration": mode})
+@pytest.mark.parametrize(("mode", "r1"), [("step", 0.0), ("step", 1.0), ("forward", 0.0)])
+def test_power_iterations_of_the_discriminator_run_once_a_step_or_in_every_pass(mode, r1, monkeypatch):
+    module = make(optimiser={"power_iteration": mode}, loss={"r1": r1, "r1_every": 1})
     watched = module.discriminator.head[0].parametrizations["weight"][0]
     count = 0
     original = spectral_norm._iterate

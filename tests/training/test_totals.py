@@ -1,13 +1,16 @@
 """What a player of a set's training minimises is the sum of its terms, each with its weight; and what seeds a step."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 from torch import Tensor
 
-from sase_gan.training import low_shot
+from sase_gan.networks.generator import Pictures
+from sase_gan.training import augment, likelihood, low_shot
 from sase_gan.training.low_shot import LowShotModule
-from tests.training.test_low_shot import fit, make
+from tests.training.test_low_shot import fit, make, pictures
 
 WEIGHTS = {
     "lecam": 0.3,
@@ -76,3 +79,59 @@ def test_every_process_draws_numbers_of_its_own(monkeypatch: pytest.MonkeyPatch)
         fit(make(), 1)
     assert drawn == [(0, "step", 0, 0), (0, "step", 0, 1)]
     assert quadrants == [(0, "quadrant", 0, 0), (0, "quadrant", 0, 1)]
+
+
+@pytest.mark.parametrize("changes", [{"same_fakes": True}, {"same_fakes": False, "shared": False}], ids=str)
+def test_augmentations_are_drawn_from_the_steps_own_generator(
+    changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """None of any other: a step must follow from the clock alone."""
+    made: list[torch.Generator] = []
+    used: list[Any] = []
+    real, draw = low_shot.random_generator, augment.draw
+
+    def noting(*parts: Any, **more: Any) -> torch.Generator:
+        made.append(real(*parts, **more))
+        return made[-1]
+
+    def drawing(*arguments: Any, generator: Any, **more: Any) -> Any:
+        used.append(generator)
+        return draw(*arguments, generator=generator, **more)
+
+    monkeypatch.setattr(low_shot, "random_generator", noting)
+    monkeypatch.setattr(augment, "draw", drawing)
+    fit(make(augment=changes), 1)
+    # Real pictures once; generated ones once for both players, or for each, and each of their sizes.
+    assert len(used) == (2 if changes["same_fakes"] else 5)
+    assert all(one is made[-1] for one in used)
+
+
+def test_pictures_that_are_both_sizes_are_augmented_once() -> None:
+    grey, module = torch.zeros(4, 3, 8, 8), make()
+    assert module.likelihood is None
+    out = module._augmented(Pictures(grey, grey), torch.Generator().manual_seed(0))
+    assert out.small is out.big
+    assert not torch.equal(out.big, grey)
+
+
+@pytest.mark.parametrize(("seen", "spent", "factor"), [(0, 3.0, 0.5), (0, 1.0, 1.0), (900, 3.0, 0.2), (900, 4.0, 0.0)])
+def test_rates_fall_with_the_budget_that_is_used_up_first(
+    seen: int, spent: float, factor: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last half of a run of 1,000 images or 4 CPU seconds."""
+    rates = {"generator_rate": 1e-3, "discriminator_rate": 4e-3, "decay": 0.5}
+    module = make(optimiser=rates, schedule={"total_images": 1000, "cpu_seconds": 4.0})
+    groups = [[{"lr": 1.0}], [{"lr": 1.0}]]
+    monkeypatch.setattr(module, "optimiser", lambda index: SimpleNamespace(param_groups=groups[index]))
+    module.images_seen, module.cpu_seconds = seen, spent
+    module._set_rates()
+    assert [group[0]["lr"] for group in groups] == pytest.approx([1e-3 * factor, 4e-3 * factor])
+
+
+def test_a_term_of_any_weight_gets_the_pictures_as_they_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(likelihood, "EfficientNetLite0Loss", lambda: None)  # quick
+    module, shown = make(likelihood={"weight": 0.5}), pictures(3)
+    module.show(shown, mirror=True)
+    assert module.likelihood is not None
+    assert module.likelihood.pictures is shown
+    assert len(module.likelihood) == 6

@@ -193,7 +193,6 @@ def _prepare(config: LowShotConfig, images: ImageSet, module: Any, options: RunO
         module.cpu_seconds += spent if module.images_seen == 0 else 0.0
         options.report(f"{section.count} recombinations of the pictures serve as real ones too, {spent:.0f} CPU s")
         pictures = torch.cat([pictures, drawn])
-    pulling = pictures if section.pull else images.images
     # Where mirror images are shown to the discriminator, they are as real as the others, and pull too.
-    module.show(torch.cat([pulling, pulling.flip(-1)]) if config.data.mirror else pulling)
+    module.show(pictures if section.pull else images.images, mirror=config.data.mirror)
     return pictures
