@@ -87,10 +87,12 @@ def test_the_chosen_picture_goes_along(desktop):
         assert page.url.endswith(f"tab={button.split(':')[0].lower().replace('map', 'explore')}")
         desktop.tab("Generate")
     assert page.locator("#layer-picture input, #layer-picture textarea").first.input_value() == "50"
-    assert page.locator("#stations textarea, #stations input").first.input_value() == "0, 5, 12, 50"
-    for tab in ("Layers", "Generate"):
-        desktop.tab(tab)
+    desktop.tab("Explore")
     page.locator("#centre textarea, #centre input").first.fill("0")
+    desktop.tab("Walk")
+    assert page.locator("#stations textarea, #stations input").first.input_value() == "0, 5, 12, 50"
+    desktop.tab("Neighbours")
+    desktop.tab("Generate")
 
 
 def test_the_keyboard_reaches_the_tabs_and_draws(desktop):
