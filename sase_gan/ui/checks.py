@@ -16,6 +16,7 @@ from typing import Any, ParamSpec, TypeGuard, TypeVar
 
 import gradio as gr
 
+from sase_gan.drawing.recipes import Recipe, parse_recipes
 from sase_gan.drawing.sampling import MAX_SEED, parse_seeds
 from sase_gan.errors import SaseGanError, UsageError
 
@@ -137,15 +138,27 @@ def switch(value: object, what: str) -> bool:
     return value
 
 
-def seed_number(value: object, *, randomise: object = False) -> int:
-    """The seed that is used: the given one, or a random one of six digits, which is easily written down.
+def seed_number(value: object) -> int:
+    """Check a seed.
 
     Raises:
-        UsageError: if the given one is no seed.
+        UsageError: if it is none.
     """
-    if switch(randomise, "The choice of a random seed"):
-        return secrets.randbelow(1_000_000)
     return whole_number(value, 0, MAX_SEED, "The seed")
+
+
+def surprising_seed() -> int:
+    """Draw a seed of six digits at random, which is easily written down."""
+    return secrets.randbelow(1_000_000)
+
+
+def named_picture(value: object) -> Recipe:
+    """Read the picture that a field names: a seed, as a number or written, or the name of a variation.
+
+    Raises:
+        UsageError: if it names none, or several.
+    """
+    return Recipe(seed_number(value)) if _is_number(value) else parse_recipes(value, most=1)[0]
 
 
 def seed_numbers(text: object, most: int) -> list[int]:

@@ -153,13 +153,14 @@ def blank(place: Place) -> Any:
     return copy.deepcopy(place.value)
 
 
-def forget(source: Place, *more: Place) -> Trigger:
+def forget(source: Place, *more: Place, lasting: Sequence[Place] = ()) -> Trigger:
     """Clear all that was made of a component's value, directly or of what was made of it, as soon as it changes.
 
     What is under way with the former value is cancelled.
 
     Args:
         more: is cleared too, though what makes it of the value comes later.
+        lasting: stays all the same, with what is made of it alone.
 
     Returns:
         A trigger for what is to be done after that.
@@ -173,7 +174,8 @@ def forget(source: Place, *more: Place) -> Trigger:
         for number, event in page.fns.items():
             if event.fn is not None and made.intersection(event.inputs):
                 events[number] = event
-                found += [each for each in event.outputs if isinstance(each, RESULTS) and each not in made]
+                results = [each for each in event.outputs if isinstance(each, RESULTS) and each not in lasting]
+                found += [each for each in results if each not in made]
                 made.update(found)
     places = sorted({*made, *more} - {source}, key=lambda place: place._id)
     waiting = [event.get_config() for event in events.values() if event.queue]

@@ -20,6 +20,7 @@ class Neighbour:
         image: uint8 [3, S, S], mirrored if that is how it was found.
         distance: in descriptor units; `usual` is the median distance of training pictures from each other.
         near: whether it is nearer than nineteen in twenty training pictures are to their own nearest.
+        far: whether it is farther than nineteen in twenty are.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Neighbour:
     usual: float
     mirrored: bool
     near: bool
+    far: bool
 
 
 class TrainingPictures:
@@ -53,12 +55,13 @@ class TrainingPictures:
             reference: CopyReference = self._prepared.copying(space)
             result = self._prepared.nearest(PictureSet(image[None]), space)
             usual = reference.own_nearest.median().item()
+            most = reference.own_nearest.quantile(0.95).item()
             for index, distance, mirrored in (
                 (int(result.first[0]), result.distance[0].item(), bool(result.mirrored[0])),
                 (int(result.second[0]), result.second_distance[0].item(), False),
             ):
                 shown = pictures.images[index].flip(-1) if mirrored else pictures.images[index]
-                near = distance < reference.limit
-                neighbour = Neighbour(pictures.names[index], shown, space, distance, usual, mirrored, near)
+                near, far = distance < reference.limit, distance > most
+                neighbour = Neighbour(pictures.names[index], shown, space, distance, usual, mirrored, near, far)
                 found.setdefault(index, neighbour)
         return sorted(found.values(), key=lambda item: item.distance / max(item.usual, 1e-9))

@@ -1,5 +1,5 @@
-// The arrow keys go from tab to tab, as users of the keyboard expect; gradio leaves that out.
 () => {
+  // The arrow keys go from tab to tab, as users of the keyboard expect; gradio leaves that out.
   document.addEventListener("keydown", (event) => {
     const tab = event.target.closest?.('[role="tab"]');
     if (!tab || event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
@@ -12,4 +12,15 @@
     next.focus();
     next.click();
   });
+  // What is shown stands in the address; Back and a sent link begin the page anew with it.
+  window.inAddress = (key, value) => {
+    const query = new URLSearchParams(location.search);
+    if (key === "tab" && value === "generate") query.delete(key);
+    else query.set(key, value);
+    const address = `?${query}`;
+    if (address === (location.search || "?")) return;
+    // A seed is typed digit by digit, and Back is not to go through them.
+    history[key === "seed" ? "replaceState" : "pushState"](null, "", address);
+  };
+  window.addEventListener("popstate", () => location.reload());
 };

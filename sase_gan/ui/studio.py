@@ -10,11 +10,13 @@ from typing import Any
 
 import gradio as gr
 
-from sase_gan.drawing.recipes import Recipe
 from sase_gan.errors import SaseGanError
 from sase_gan.markdown import escaped
 from sase_gan.recombination.model import Recombiner
-from sase_gan.ui.checks import sentence, sentences
+from sase_gan.ui import close_up
+from sase_gan.ui.address import from_address, written
+from sase_gan.ui.carrying import Destination, carry
+from sase_gan.ui.checks import sentence
 from sase_gan.ui.events import Action, at_once, forget, in_turn, open_tab, relisted
 from sase_gan.ui.markup import refusal
 from sase_gan.ui.models import Models
@@ -79,17 +81,17 @@ def build_blocks(models: Models, trainings: Trainings) -> gr.Blocks:
             with gr.Column(min_width=300, elem_id="model-column"):
                 model = open_list(models.names(), "Model", "model", interactive=True)
                 facts = gr.Markdown("", elem_id="model-facts")
-        with gr.Tabs(elem_id="tabs", overflow_behavior="wrap"):
+        with gr.Tabs(elem_id="tabs", overflow_behavior="wrap") as tabs:
             with gr.Tab("Generate", id="generate", elem_id="tab-generate") as generating:
-                redraw, sheet, picked, to_walk = generate.build(models, model)
+                generated = generate.build(models, model)
             with gr.Tab("Explore", id="explore", elem_id="tab-explore") as exploring:
-                draw_explored, stations = explore.build(models, model)
+                explored = explore.build(models, model)
             looking = gr.Tab("Layers", id="layers", elem_id="tab-layers")
             with looking, suited(models, model, lacks("layers")) as begin_layers:
-                look = layers.build(models, model)
+                layer_picture, look = layers.build(models, model)
             mixing = gr.Tab("Mix", id="mix", elem_id="tab-mix")
             with mixing, suited(models, model, lacks("layers to mix")) as begin_mix:
-                mixed = mix.build(models, model)
+                rows, columns, mixed = mix.build(models, model)
             recombining = gr.Tab("Recombine", id="recombine", elem_id="tab-recombine")
             with recombining, suited(models, model, holds_no_pictures) as begin_recombine:
                 held = recombine.build(models, model)
@@ -110,36 +112,46 @@ def build_blocks(models: Models, trainings: Trainings) -> gr.Blocks:
         told = Action(partial(_facts, models), [model], facts)
         # The list as it is on disk, whenever it is opened: trainings end while the page is open.
         at_once(model.focus, refresh, [model], [model])
-        redraw.on(at_once(blocks.load, refresh, [model], [model]).then)
+        every = (generating, exploring, looking, mixing, recombining, single, training, evaluating, recognising)
+
+        def begin_page(name: str | None, request: gr.Request) -> list[Any]:
+            return from_address(request.query_params, models.names(), name, [str(tab.id) for tab in every])
+
+        generated.redraw.on(at_once(blocks.load, begin_page, [model], [model, generated.seed, tabs]).then)
+        written(model.change, "model", model)
+        written(generated.seed.change, "seed", generated.seed)
+        for tab in every:
+            written(tab.select, "tab", value=str(tab.id))
         told.on(blocks.load)
         in_turn(single.select, show_picture)
         in_turn(evaluating.select, reports)
         recognisers.on(recognising.select, show_progress="hidden")
         parts: list[tuple[gr.Tab, InTurn, list[Action]]] = [
-            (generating, in_sight, [redraw]),
-            (exploring, draw_explored, []),
+            (generating, in_sight, [generated.redraw]),
+            (exploring, explored.draw, []),
             (looking, begin_layers, look),
             (mixing, begin_mix, mixed),
             (recombining, begin_recombine, held),
         ]
         # A tab draws when it is opened, and when another model is chosen while it is.
-        opened = open_tab([*(tab for tab, _, _ in parts), single, training, evaluating, recognising])
-        undrawn = Action(_is_undrawn, [model, sheet], [], PROMPT)
+        opened = open_tab(every)
+        undrawn = Action(_is_undrawn, [model, generated.sheet], [], PROMPT)
         for tab, begin, actions in parts:
             begin(tab.select, [], *([undrawn] if tab is generating else []), *actions)
-        changed = forget(model)
+        changed = forget(model, lasting=generated.lasting)
         told.on(changed)
         for tab, begin, actions in parts:
             begin(changed, [(opened, tab.id)], *actions)
-        at_once(to_walk.click, _add_station, [picked, stations], [stations])
+        places = (
+            Destination(close_up.MAP, "explore", explored.centre, within=(explored.tabs, "neighbours")),
+            Destination(close_up.LAYERS, "layers", layer_picture),
+            Destination(close_up.SHAPES, "mix", rows, mix.MOST_ROWS),
+            Destination(close_up.APPEARANCE, "mix", columns, mix.MOST_ROWS),
+            Destination(close_up.WALK, "explore", explored.stations, explore.MOST_STATIONS, collects=True),
+        )
+        close = generated.close
+        carry((close.picked, close.model), model, tabs, close.buttons, places)
     return blocks
-
-
-@sentences
-def _add_station(picked: Recipe | None, stations: str) -> str:
-    name = generate.check_picked(picked).name
-    gr.Info(f"Picture {escaped(name)} is part of the walk now: see the tab Explore, Walk.")
-    return f"{stations.rstrip(', ')}, {name}".lstrip(", ")
 
 
 def _is_undrawn(model: str, sheet: Sheet | None) -> None:

@@ -10,8 +10,9 @@ import gradio as gr
 from sase_gan.datasets.sources import bundled_data
 from sase_gan.drawing.sampling import MAX_SEED
 from sase_gan.errors import DataError
-from sase_gan.ui.checks import LONGEST_MINUTES
+from sase_gan.ui.checks import LONGEST_MINUTES, named_picture
 from sase_gan.ui.events import at_once
+from sase_gan.ui.fields import checked
 
 BOTH_BUTTONS = ("download", "fullscreen")
 
@@ -52,6 +53,13 @@ def thin_slider(low: float, high: float, value: float, label: str, elem_id: str,
 def seed_field(value: int = 0, label: str = "Seed", **more: Any) -> gr.Number:
     """A seed to type."""
     return gr.Number(value, label=label, precision=0, minimum=0, maximum=MAX_SEED, **more)
+
+
+def picture_field(value: str = "0", **more: Any) -> gr.Textbox:
+    """A picture to name."""
+    words = "A seed, or the name under any picture."
+    made = gr.Textbox(value, label="Picture", info=words, max_length=200, lines=1, **more)
+    return checked(made, named_picture)
 
 
 def minutes_field(value: float, **more: Any) -> gr.Number:

@@ -56,6 +56,45 @@ def test_generate(desktop, tmp_path):
     text_of(page, "#sheet-note").to_contain_text("Like 34", timeout=PATIENCE)
 
 
+def test_pages_favourites_and_the_address(desktop):
+    page = desktop.page
+    page.get_by_label("Seed", exact=True).first.fill("30")
+    page.locator("#page-forth").click()
+    text_of(page, "#sheet-note").to_contain_text("Seeds 48 to 65", timeout=PATIENCE)
+    playwright.expect(page).to_have_url(re.compile(r"\?.*seed=48"))
+    page.locator("#sheet button img").nth(2).click()
+    text_of(page, "#about").to_contain_text("Seed 50", timeout=PATIENCE)
+    page.locator("#keep").click()
+    text_of(page, "#favourites-note").to_contain_text("1 kept", timeout=PATIENCE)
+    page.get_by_role("button", name="Contact sheet and zip").click()
+    page.locator("#favourites-files a").first.wait_for()
+    page.locator("#surprise").click()
+    text_of(page, "#sheet-note").not_to_contain_text("Seeds 48", timeout=PATIENCE)
+    page.locator("#kept button img").first.click()
+    text_of(page, "#about").to_contain_text("Seed 50", timeout=PATIENCE)
+
+
+def test_the_chosen_picture_goes_along(desktop):
+    page = desktop.page
+    page.get_by_role("button", name="Walk", exact=True).click()
+    for button, place, words in (
+        ("Map", "#explore-note", "50 is in the middle"),
+        ("Mix: look", "#mix-note", "(50, 2, 6"),
+        ("Layers", "#layer-verdict", "Pixels changed by"),
+    ):
+        page.get_by_role("button", name=button, exact=True).click()
+        text_of(page, place).to_contain_text(words, timeout=PATIENCE)
+        assert page.url.endswith(f"tab={button.split(':')[0].lower().replace('map', 'explore')}")
+        desktop.tab("Generate")
+    assert page.locator("#layer-picture input, #layer-picture textarea").first.input_value() == "50"
+    desktop.tab("Explore")
+    page.locator("#centre textarea, #centre input").first.fill("0")
+    desktop.tab("Walk")
+    assert page.locator("#stations textarea, #stations input").first.input_value() == "0, 5, 12, 50"
+    desktop.tab("Neighbours")
+    desktop.tab("Generate")
+
+
 def test_the_keyboard_reaches_the_tabs_and_draws(desktop):
     page = desktop.page
     seed = page.get_by_label("Seed", exact=True).first
@@ -77,7 +116,10 @@ def test_arrow_keys_change_tabs_and_move_sliders(desktop):
     playwright.expect(layers).to_have_attribute("aria-selected", "true")
     assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
     page.locator("#layer-after img").wait_for()
+    text_of(page, "#layer-verdict").to_contain_text("Pixels changed by", timeout=PATIENCE)  # one mask is off
+    page.get_by_role("button", name="All at 1").press("Enter")
     text_of(page, "#layer-verdict").to_contain_text("Nothing is changed yet", timeout=PATIENCE)
+    layers.focus()
     # From tab to slider by Tab alone, and the picture follows its keys.
     slider = page.locator("#mask-1 input[type=range]")
     for _ in range(40):

@@ -16,7 +16,7 @@ from sase_gan.drawing.gates import GateEdit, draw_edited, view_layers
 from sase_gan.drawing.recipes import Move, Recipe, draw_recipes, parse_recipes
 from sase_gan.drawing.sampling import draw_inputs, sample_images
 from sase_gan.pixels import read_image, read_png_text, to_tensor
-from sase_gan.ui import checks
+from sase_gan.ui import checks, close_up
 from sase_gan.ui.events import DEVICE, Action
 from sase_gan.ui.models import Models
 from sase_gan.ui.tabs import explore, generate, layers, mix
@@ -197,21 +197,12 @@ def test_drawing_shows_consecutive_seeds_with_their_facts_in_the_files(models):
     assert [recipe.seed for recipe in drawn.sheet.recipes] == [40, 41, 42]
 
 
-def test_a_random_seed_is_written_back_and_repeats_the_picture(models):
-    handlers = generate.GenerateHandlers(models)
-    drawn = handlers.sample("tiny", seed=0, randomise=True, count=1)
-    again = handlers.sample("tiny", seed=drawn.seed, count=1)
-    assert torch.equal(to_tensor(drawn.gallery[0][0]), to_tensor(again.gallery[0][0]))
-
-
 def test_another_model_leaves_a_typed_seed_alone(models):
     handlers = generate.GenerateHandlers(models)
     drawn = handlers.redraw("tiny", seed=40, count=2)
     assert len(drawn.gallery) == 2
     assert drawn.seed == gr.skip()
     assert "Seeds 40 to 41" in drawn.note
-    drawn = handlers.redraw("tiny", seed=40, randomise=True, count=2)
-    assert f"Seeds {drawn.seed} to {drawn.seed + 1}" in drawn.note
 
 
 def test_the_last_seeds_are_drawn_without_running_over(models):
@@ -238,7 +229,8 @@ def test_values_out_of_range_are_refused(models, arguments, message):
 def test_a_picture_is_chosen_varied_and_compared(models):
     handlers = generate.GenerateHandlers(models)
     sheet = handlers.sample("tiny", seed=3, count=2).sheet
-    chosen = handlers.choose(sheet, 1)
+    close = close_up.CloseUpHandlers(models)
+    chosen = close.choose(sheet, 1)
     assert chosen.recipe == Recipe(4)
     assert "Seed 4" in chosen.about
     assert chosen.model == "tiny"
@@ -247,17 +239,17 @@ def test_a_picture_is_chosen_varied_and_compared(models):
     assert torch.equal(to_tensor(more.gallery[0][0]), to_tensor(chosen.large))
     assert more.sheet.recipes[1].name == "4~40.0.0"
     assert "Like 4" in more.note
-    near, near_note = handlers.nearest(chosen.recipe, chosen.model)
+    near, near_note = close.nearest(chosen.recipe, chosen.model)
     assert near.count("<figure>") == 2
     assert "Among the 8 training pictures" in near_note
     with refused("no longer there; draw again"):
-        handlers.choose(sheet, 2)
+        close.choose(sheet, 2)
     with refused("No picture is chosen"):
-        handlers.nearest(None, chosen.model)
+        close.nearest(None, chosen.model)
 
 
 def test_a_model_without_its_pictures_says_so_instead_of_comparing(models):
-    near, near_note = generate.GenerateHandlers(models).nearest(Recipe(1), "plain")
+    near, near_note = close_up.CloseUpHandlers(models).nearest(Recipe(1), "plain")
     assert near == ""
     assert "none can be compared" in near_note
 

@@ -16,9 +16,11 @@ from sase_gan.recombination.drawn import NOWHERE
 from sase_gan.recombination.model import Recombiner, RecombinerConfig
 from sase_gan.recombination.sources import coloured_sources, origin_of, piece_at
 from sase_gan.resizing import at_size
+from sase_gan.ui.close_up import CloseUpHandlers
 from sase_gan.ui.entries import GENERATOR, INSTANT, INSTANT_OF_ONE, PYRAMID, Entry
 from sase_gan.ui.models import Models
 from sase_gan.ui.one_picture import PictureHandlers
+from sase_gan.ui.pictures import Drawn
 from sase_gan.ui.recombining import Recombined, RecombineHandlers
 from sase_gan.ui.rules import picture_numbers
 from sase_gan.ui.suited import holds_no_pictures, lacks
@@ -107,9 +109,9 @@ def test_what_the_run_of_an_instant_model_drew_is_not_drawn_again(few_pictures, 
 
 def test_of_one_picture_no_more_than_eight_are_drawn_unasked(models, monkeypatch):
     handlers, asked = GenerateHandlers(models), []
-    monkeypatch.setattr(handlers, "sample", lambda model, seed, randomise, count, *more: asked.append(count))
-    handlers.redraw("one", randomise=True, count=18)
-    handlers.redraw("faces", randomise=True, count=18)
+    monkeypatch.setattr(handlers, "sample", lambda model, seed, count, *more: asked.append(count) or Drawn([], ""))
+    handlers.redraw("one", count=18)
+    handlers.redraw("faces", count=18)
     assert asked == [8, 18]
 
 
@@ -134,7 +136,7 @@ def test_what_needs_a_network_is_refused_in_one_sentence(models):
 def test_a_close_look_shows_the_map_of_sources_and_a_click_the_training_picture(models, few_pictures):
     generate, network = GenerateHandlers(models), models.open("faces").network
     sheet = generate.sample("faces", 3, count=2).sheet
-    panel, words, coloured, legend, _, trace = generate.choose(sheet, 1).sources
+    panel, words, coloured, legend, _, trace = CloseUpHandlers(models).choose(sheet, 1).sources
     maps: list = []
     image = sample_images(network, [4], sources=maps)[0]
     origin = origin_of(maps[0][0], network.pictures)
@@ -161,7 +163,7 @@ def test_a_close_look_shows_the_map_of_sources_and_a_click_the_training_picture(
 def test_a_trained_model_has_no_map(models_folder):
     models = Models([models_folder])
     generate = GenerateHandlers(models)
-    panel, *_, trace = generate.choose(generate.sample("tiny", count=1).sheet, 0).sources
+    panel, *_, trace = CloseUpHandlers(models).choose(generate.sample("tiny", count=1).sheet, 0).sources
     assert panel["visible"] is False
     assert trace is None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache, partial
 
 import gradio as gr
@@ -15,7 +16,7 @@ from sase_gan.drawing.sampling import MAX_SEED, draw_latents
 from sase_gan.markdown import escaped
 from sase_gan.networks.generator import Generator
 from sase_gan.ui import widgets
-from sase_gan.ui.checks import chosen, number, seed_number, sentences, switch, whole_number
+from sase_gan.ui.checks import chosen, named_picture, number, sentences, switch, whole_number
 from sase_gan.ui.events import BAR, Action, Trigger, at_once, clicked, in_turn, moved_by_hand, open_tab, reporter
 from sase_gan.ui.fields import checked
 from sase_gan.ui.markup import figures
@@ -49,7 +50,7 @@ class ExploreHandlers:
             reach: How far the edge is from the middle, 0.05 to 1.4 radians.
             plane: Which two random directions the map lies in, 0 to 2147483647.
         """
-        centre = parse_recipes(picture_name, most=1)[0]
+        centre = named_picture(picture_name)
         far = round(number(reach, 0.05, 1.4, "The reach") * 100)
         which = whole_number(plane, 0, MAX_SEED, "The plane")
         recipes = [centre.moved(Move("@", far, which, place)) for place in range(MAP_SIDE**2)]
@@ -64,18 +65,19 @@ class ExploreHandlers:
 
     @sentences
     def move(
-        self, model: str, seed: float = 0, method: str = "factorisation", first: float = 0,
+        self, model: str, picture_name: str = "0", method: str = "factorisation", first: float = 0,
         second: float = 0, third: float = 0, fourth: float = 0, fifth: float = 0, sixth: float = 0,
     ) -> tuple[Image.Image, Image.Image]:  # fmt: skip
         """Move a picture along directions found without labels; returns it before and after.
 
         Args:
+            picture_name: A seed such as 17, or the name of a variation such as 17~40.0.3.
             method: "factorisation" of the first layer, or principal "components" of early features.
             first: How far along the strongest direction, -5 to 5; the others along those that follow.
         """
         values = (first, second, third, fourth, fifth, sixth)
         steps = [number(value, -REACH_OF_DIRECTION, REACH_OF_DIRECTION, "A direction's slider") for value in values]
-        recipe, opened, found = self._directions(model, seed, method)
+        recipe, opened, found = self._directions(model, picture_name, method)
         start = recipe.inputs(opened.network)
         z = start.z[0] + torch.tensor(steps) @ found
         before, after = draw_latents(opened.network, torch.stack([start.z[0], z]), start.noise)
@@ -84,9 +86,9 @@ class ExploreHandlers:
         return picture(before, text), picture(after, {**text, "directions": f"{method}: {words}"})
 
     @sentences
-    def strips(self, model: str, seed: float, method: str, progress: gr.Progress = BAR) -> str:
+    def strips(self, model: str, picture_name: str, method: str, progress: gr.Progress = BAR) -> str:
         """Show what each direction does to a picture: a row of pictures from -5 to 5 for each."""
-        recipe, opened, found = self._directions(model, seed, method)
+        recipe, opened, found = self._directions(model, picture_name, method)
         start = recipe.inputs(opened.network)
         steps = torch.linspace(-REACH_OF_DIRECTION, REACH_OF_DIRECTION, 5)
         rows = []
@@ -97,8 +99,8 @@ class ExploreHandlers:
             progress((index + 1, len(found)), desc="drawing what each direction does")
         return "".join(rows)
 
-    def _directions(self, model: str, seed: float, method: str) -> tuple[Recipe, Opened[Generator], Tensor]:
-        recipe = Recipe(seed_number(seed))
+    def _directions(self, model: str, name: str, method: str) -> tuple[Recipe, Opened[Generator], Tensor]:
+        recipe = named_picture(name)
         how = chosen(method, DIRECTION_METHODS, "The method")
         opened = self.models.open_generator(model, "directions")
         return recipe, opened, _directions(opened.network, how, NUM_DIRECTIONS)
@@ -130,12 +132,22 @@ class ExploreHandlers:
         return write_film(torch.cat(parts), "walk", note, most_large=MOST_LARGE_FRAMES)
 
 
-def build(models: Models, model: gr.Dropdown) -> tuple[InTurn, gr.Textbox]:
-    """Lay the tab out; returns what draws the part that is in sight, and the stations of the walk."""
+@dataclass(frozen=True)
+class Explored:
+    """What draws the part of the tab that is in sight, its inner tabs, and the fields that take pictures."""
+
+    draw: InTurn
+    tabs: gr.Tabs
+    centre: gr.Textbox
+    stations: gr.Textbox
+
+
+def build(models: Models, model: gr.Dropdown) -> Explored:
+    """Lay the tab out."""
     handlers = ExploreHandlers(models)
-    with gr.Tabs(elem_classes="inner-tabs", overflow_behavior="wrap"):
+    with gr.Tabs(elem_classes="inner-tabs", overflow_behavior="wrap") as tabs:
         with gr.Tab("Neighbours", id="neighbours", elem_id="tab-neighbours") as neighbours:
-            draw_map = _build_neighbours(handlers, model)
+            centre, draw_map = _build_neighbours(handlers, model)
         directions = gr.Tab("Directions", id="directions", elem_id="tab-directions")
         with directions, suited(models, model, lacks("directions")) as begin:
             move, strips = _build_directions(handlers, model)
@@ -149,17 +161,15 @@ def build(models: Models, model: gr.Dropdown) -> tuple[InTurn, gr.Textbox]:
 
     for tab in (neighbours, directions):
         draw(tab.select, [])
-    return draw, stations
+    return Explored(draw, tabs, centre, stations)
 
 
-def _build_neighbours(handlers: ExploreHandlers, model: gr.Dropdown) -> Action:
+def _build_neighbours(handlers: ExploreHandlers, model: gr.Dropdown) -> tuple[gr.Textbox, Action]:
     sheet = gr.State(None)
     with gr.Row():
         with gr.Column(scale=1, min_width=260):
             with gr.Group():
-                words = "A seed, or the name under any picture."
-                centre = gr.Textbox("0", label="Picture", info=words, max_length=200, lines=1)
-                checked(centre, partial(parse_recipes, most=1))
+                centre = widgets.picture_field(elem_id="centre")
                 reach = gr.Slider(0.05, 1.4, 0.6, step=0.05, label="Reach", info="How different the edges are.")
                 plane = gr.Number(0, label="Plane", info="Which two directions the map shows.", precision=0, minimum=0)
             draw = gr.Button("Draw the map", variant="primary")
@@ -177,14 +187,14 @@ def _build_neighbours(handlers: ExploreHandlers, model: gr.Dropdown) -> Action:
         return handlers.name_at(current, clicked(event))
 
     draw_map.on(at_once(gallery.select, go, [sheet], [centre]).success)
-    return draw_map
+    return centre, draw_map
 
 
 def _build_directions(handlers: ExploreHandlers, model: gr.Dropdown) -> tuple[Action, Action]:
     with gr.Row():
         with gr.Column(scale=1, min_width=280):
             with gr.Group():
-                seed = widgets.seed_field()
+                start = widgets.picture_field()
                 methods = [("First layer", "factorisation"), ("Components", "components")]
                 words = "The first layer's strongest directions, or the principal components of early features."
                 method = gr.Radio(methods, value="factorisation", label="Found by", info=words)
@@ -200,12 +210,12 @@ def _build_directions(handlers: ExploreHandlers, model: gr.Dropdown) -> tuple[Ac
                 after = widgets.image_view("After", "direction-after", "pictures", "large", min_width=140)
             gr.Markdown("### What each direction does\nFrom -5 on the left to 5 on the right, all others at 0.")
             shown = gr.HTML("", elem_id="strips")
-    move = Action(handlers.move, [model, seed, method, *sliders], [before, after])
-    strips = Action(handlers.strips, [model, seed, method], shown)
+    move = Action(handlers.move, [model, start, method, *sliders], [before, after])
+    strips = Action(handlers.strips, [model, start, method], shown)
     # The public event first: gradio numbers those that follow under the same name.
     move.on(at_once(reset.click, lambda: [0] * NUM_DIRECTIONS, [], sliders).then, api="move")
     moved_by_hand(sliders, move)
-    for trigger in (seed.submit, method.change):
+    for trigger in (start.submit, method.change):
         in_turn(trigger, move, strips)
     return move, strips
 

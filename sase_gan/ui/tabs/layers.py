@@ -14,7 +14,7 @@ from sase_gan.drawing.recipes import Recipe
 from sase_gan.errors import UsageError
 from sase_gan.networks.generator import Generator
 from sase_gan.ui import widgets
-from sase_gan.ui.checks import chosen, number, seed_number, sentences
+from sase_gan.ui.checks import chosen, named_picture, number, seed_number, sentences
 from sase_gan.ui.events import Action, at_once, moved_by_hand
 from sase_gan.ui.markup import edit_words, explain_change, gate_words, masks_html, mixtures_html, styles_html
 from sase_gan.ui.models import Models, Opened
@@ -63,17 +63,21 @@ class LayerHandlers:
         self.models = models
 
     @sentences
-    def look(self, model: str, seed: float = 0) -> Looked:
-        """Show masks, styles and mixture weights of a picture."""
+    def look(self, model: str, picture_name: str = "0") -> Looked:
+        """Show masks, styles and mixture weights of a picture.
+
+        Args:
+            picture_name: A seed such as 17, or the name of a variation such as 17~40.0.3.
+        """
         opened = self.models.open_generator(model, "layers")
-        view = view_layers(opened.network, Recipe(seed_number(seed)).inputs(opened.network))
+        view = view_layers(opened.network, named_picture(picture_name).inputs(opened.network))
         return Looked(masks_html(view), styles_html(view), mixtures_html(view))
 
     @sentences
     def edit(
         self,
         model: str,
-        seed: float = 0,
+        picture_name: str = "0",
         gate: str = "",
         donor: float = 1,
         where: str = "nowhere",
@@ -85,6 +89,7 @@ class LayerHandlers:
         """Change one SASE block and draw again: the picture before, after, and the change enlarged.
 
         Args:
+            picture_name: A seed such as 17, or the name of a variation such as 17~40.0.3.
             gate: Which SASE block, such as gate8to64.
             borrowed: Numbers of the masks that take the other picture's styles, from 1.
             mask_1: Strength of the first mask, 0 (off) to 4; 1 changes nothing; the others of those that follow.
@@ -93,7 +98,7 @@ class LayerHandlers:
         opened = self.models.open_generator(model, "layers")
         name = _gate(opened, gate)
         groups = opened.network.sase_gates()[name].groups
-        recipe = Recipe(seed_number(seed))
+        recipe = named_picture(picture_name)
         factors = tuple(number(value, 0, STRONGEST, "A mask's strength") for value in strengths)[:groups]
         edit = _gate_edit(opened, name, factors, donor, where, borrowed or [], painting)
         inputs = recipe.inputs(opened.network)
@@ -108,10 +113,10 @@ class LayerHandlers:
         )
 
     @sentences
-    def canvas(self, model: str, seed: float) -> dict[str, Any]:
+    def canvas(self, model: str, picture_name: str) -> dict[str, Any]:
         """The picture, enlarged, for the brush."""
         opened = self.models.open_generator(model, "layers")
-        image = draw_edited(opened.network, Recipe(seed_number(seed)).inputs(opened.network), {})[0]
+        image = draw_edited(opened.network, named_picture(picture_name).inputs(opened.network), {})[0]
         return canvas(enlarged(picture(image), ENLARGED_SIDE))
 
     @sentences
@@ -127,7 +132,8 @@ class LayerHandlers:
             gr.update(choices=[(gate_words(name), name) for name in gates], value=next(reversed(gates), None)),
             "" if gates else none,
             gr.update(choices=list(range(1, groups + 1)), value=[1] if groups else []),
-            [gr.update(visible=index < groups, value=1) for index in range(MOST_MASKS)],
+            # One is off, so that the tab opens with something to see.
+            [gr.update(visible=index < groups, value=min(index, 1)) for index in range(MOST_MASKS)],
         )
 
 
@@ -165,26 +171,30 @@ def _gate_edit(
     return GateEdit(strengths, styles, masks)
 
 
-def build(models: Models, model: gr.Dropdown) -> list[Action]:
-    """Lay the tab out and connect its events; returns what is done in turn when it is opened.
+def build(models: Models, model: gr.Dropdown) -> tuple[gr.Textbox, list[Action]]:
+    """Lay the tab out and connect its events; returns the field for a picture, and what is done when it is opened.
 
     Reads straight down, as the tab looks.
     """
     handlers = LayerHandlers(models)
     gr.Markdown(
-        "A SASE block reads **masks** and **style vectors** from a small early map: where a mask is high, its style "
-        "decides how strongly each channel of a large late map counts. Here both are seen, and moved by hand.",
+        "The network lays a picture out first and paints it last. In between it decides, by soft **masks**, what "
+        "counts where. Turn a mask down or up, and see what it does; one is turned off to begin with. (A SASE block "
+        "reads masks and **style vectors** from a small early map: where a mask is high, its style decides how "
+        "strongly each channel of a large late map counts.)",
         elem_classes="intro",
     )
     with gr.Row():
         with gr.Column(scale=1, min_width=280):
             with gr.Group():
-                seed = widgets.seed_field(5, elem_id="layer-seed")
+                shown = widgets.picture_field("5", elem_id="layer-picture")
                 gate = widgets.open_list([], "SASE block", "gate")
             none = gr.Markdown("")
             with gr.Group():
                 strengths = [
-                    widgets.thin_slider(0, STRONGEST, 1, f"Strength of mask {k}", f"mask-{k}", visible=k <= 4)
+                    widgets.thin_slider(
+                        0, STRONGEST, min(k - 1, 1), f"Strength of mask {k}", f"mask-{k}", visible=k <= 4
+                    )
                     for k in range(1, MOST_MASKS + 1)
                 ]
             with gr.Row():
@@ -220,23 +230,23 @@ def build(models: Models, model: gr.Dropdown) -> list[Action]:
                     words = "Weights of its affine maps, 0 to 1, computed from this picture."
                     gr.Markdown(f"### Attentive normalization\n{words}")
                     mixtures = gr.HTML("", elem_id="mixtures")
-    look = Action(handlers.look, [model, seed], {"masks": masks, "styles": styles, "mixtures": mixtures})
-    wishes = [model, seed, gate, donor, where, borrowed, painting, *strengths]
+    look = Action(handlers.look, [model, shown], {"masks": masks, "styles": styles, "mixtures": mixtures})
+    wishes = [model, shown, gate, donor, where, borrowed, painting, *strengths]
     edit = Action(handlers.edit, wishes, {"before": before, "after": after, "change": change, "verdict": verdict})
     edit.on(apply.click, api="edit_layers")
     moved_by_hand(strengths, edit)
     edit.on(at_once(reset.click, lambda: [1] * MOST_MASKS, [], strengths).then)
     edit.on(at_once(off.click, lambda: [0] * MOST_MASKS, [], strengths).then)
     edit.on(gate.input)
-    edit.on(at_once(look.on(seed.submit, api="layers").success, lambda: "nowhere", [], [where]).success)
+    edit.on(at_once(look.on(shown.submit, api="layers").success, lambda: "nowhere", [], [where]).success)
 
     def show(how: str) -> tuple[Any, Any]:
         return gr.update(visible=how == "masks"), gr.update(visible=how == "region")
 
-    def paint(how: str, name: str, now: float) -> Any:
+    def paint(how: str, name: str, now: str) -> Any:
         return handlers.canvas(name, now) if how == "region" else gr.skip()
 
     at_once(where.change, show, [where], [borrowed, painting_column])
-    Action(paint, [where, model, seed], painting).on(where.input)
+    Action(paint, [where, model, shown], painting).on(where.input)
     gates = {"gate": gate, "note": none, "borrowed": borrowed, "strengths": strengths}
-    return [Action(handlers.gates, [model], gates), look, edit]
+    return shown, [Action(handlers.gates, [model], gates), look, edit]

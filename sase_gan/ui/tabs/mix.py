@@ -118,8 +118,8 @@ def contact_table(
     return canvas
 
 
-def build(models: Models, model: gr.Dropdown) -> list[Action]:
-    """Lay the tab out and connect its events; returns what is done in turn when it is opened."""
+def build(models: Models, model: gr.Dropdown) -> tuple[gr.Textbox, gr.Textbox, list[Action]]:
+    """Lay the tab out and connect its events; returns rows, columns, and what is done in turn when it is opened."""
     handlers = MixHandlers(models)
     with gr.Row():
         with gr.Column(scale=1, min_width=280):
@@ -146,4 +146,4 @@ def build(models: Models, model: gr.Dropdown) -> list[Action]:
     mix.on(start.click, api="mix")
     for trigger in (rows.submit, columns.submit, size.input):
         mix.on(trigger)
-    return [Action(handlers.sizes, [model], size), mix]
+    return rows, columns, [Action(handlers.sizes, [model], size), mix]
