@@ -22,6 +22,16 @@ def train(
         float | None, typer.Option(help="Stop after so many minutes; one picture: fit into them.")
     ] = None,
     batch_size: Annotated[int | None, typer.Option(help="Pictures a step on each device.")] = None,
+    start: Annotated[
+        str | None, typer.Option("--from", metavar="MODEL", help="Start from this snapshot, run or hub name.")
+    ] = None,
+    freeze: Annotated[
+        int | None, typer.Option(help="With --from: so many first layers of the discriminator do not learn.")
+    ] = None,
+    rate_factor: Annotated[float | None, typer.Option(help="With --from: both learning rates times this.")] = None,
+    publish_discriminator: Annotated[
+        bool, typer.Option("--publish-discriminator", help="Beside each snapshot, for others to start from.")
+    ] = False,
     seed: Annotated[int | None, typer.Option(help="Everything random follows from it.")] = None,
     fit: Annotated[str | None, typer.Option(help=f"{FIT_HELP} [default: the preset's]")] = None,
     background: options.BackgroundOption = None,
@@ -64,6 +74,10 @@ def train(
         kimg=kimg,
         minutes=minutes,
         batch_size=batch_size,
+        start=None if start is None else Path(start),
+        freeze=freeze,
+        rate_factor=rate_factor,
+        publish_discriminator=publish_discriminator or None,
         seed=seed,
         fit=fit,
         background=background,

@@ -167,6 +167,7 @@ def _model_facts(plan: Plan, network: Any) -> ModelPart:
         noise=NOISE_IN_TRAINING_MODE if plan.as_fastgan else plan.protocol.noise,
         extractor_used_in_training=provenance.get("extractor_used_in_training"),
         taught_by=provenance.get("taught_by"),
+        started_from=provenance.get("started_from"),
         parameters=sum(parameter.numel() for parameter in network.parameters()),
     )
 

@@ -225,6 +225,19 @@ def start_as_released(network: nn.Module, source: torch.Generator) -> None:
             vector.copy_(F.normalize(torch.randn(vector.shape, generator=source), dim=-1, eps=EPS))
 
 
+@torch.no_grad()
+def converge_spectral_norms(network: nn.Module, iterations: int = 30) -> None:
+    """Find the singular vectors of weights that were put in place of others; each iteration is one of training."""
+    modules = (module for module in network.modules() if parametrize.is_parametrized(module, "weight"))
+    for module in modules:
+        for norm in module.parametrizations["weight"]:  # type: ignore[index]
+            training = norm.training
+            norm.train()
+            for _ in range(iterations):
+                norm(module.parametrizations["weight"].original)  # type: ignore[union-attr, index]
+            norm.train(training)
+
+
 def _norms(network: nn.Module) -> list[Any]:
     modules: list[Any] = [m for m in network.modules() if parametrize.is_parametrized(m, "weight")]
     return [parametrization for module in modules for parametrization in module.parametrizations["weight"]]

@@ -53,6 +53,16 @@ def small_image_size(image_size: int) -> int:
     return min(128, image_size // 2)
 
 
+def small_branch_sides(small_size: int) -> tuple[int, ...]:
+    """List the sides of the maps of the discriminator's branch for the small picture, from the picture on."""
+    return tuple(side for side in SMALL_BRANCH_CHANNELS if side < small_size)
+
+
+def discriminator_sides(image_size: int) -> tuple[int, ...]:
+    """List the sides of the maps of the discriminator's main branch, from the picture on: the stem's, then blocks'."""
+    return tuple(side for side in DISCRIMINATOR_CHANNELS if side <= image_size)
+
+
 @dataclass(frozen=True)
 class Gate:
     """A skip gate of the generator lets a map of `source` size scale the map of `target` size."""

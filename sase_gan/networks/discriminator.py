@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from sase_gan.config import FrozenRecord
+from sase_gan.errors import UsageError
 from sase_gan.layers.batch_norm_apart import BatchNormApart, batches_apart
 from sase_gan.layers.excitation import SkipExcitation
 from sase_gan.layers.primitives import GatedLinearUnit, UpsampleConv, batch_norm, conv
@@ -43,8 +44,10 @@ class DiscriminatorConfig(FrozenRecord):
     """A discriminator is built from this record."""
 
     image_size: ImageSize = Field(256, description="side of the picture in pixels: 32, 64, 128, 256, 512 or 1024")
-    width: int = Field(64, ge=4, description="64 is FastGAN's width; the decoders have their own")
-    decoder_width: int = Field(64, ge=2, description="64 is FastGAN's; in narrow networks the decoders cost most")
+    width: int = Field(64, ge=4, le=1024, description="64 is FastGAN's width; the decoders have their own")
+    decoder_width: int = Field(
+        64, ge=2, le=1024, description="64 is FastGAN's; in narrow networks the decoders cost most"
+    )
     downsample: Literal["area", "nearest"] = Field("area", description="how real pictures are made smaller")
     conv: ConvName = Field("plain", description="3x3 convolutions of the down blocks; aw: scaled for each sample")
     attention: AttentionName = Field("none", description="attention at the end of the convolved way of a down block")
@@ -75,7 +78,7 @@ class Discriminator(nn.Module):
         size = config.image_size
         self.reconstruction_size, self.top = min(128, size), min(256, size)
         self.stem = _stem(size, self.channels(self.top))
-        self.sizes = tuple(side for side in tables.DISCRIMINATOR_CHANNELS if side < self.top)
+        self.sizes = tables.discriminator_sides(size)[1:]
         parts = factories.conv_factory(config.conv, spectral=True), factories.attention_factory(config.attention)
         for side in self.sizes:
             self.add_module(f"b{side}", _DownBlock(self.channels(side * 2), self.channels(side), *parts))
@@ -126,6 +129,27 @@ class Discriminator(nn.Module):
             return Judgement(real_logits, {}), fake_logits
         maps, small = {side: maps[side].chunk(2)[0] for side in (8, 16)}, small.chunk(2)[0]
         return Judgement(real_logits, self._reconstruct(real.big, maps, small, quadrant)), fake_logits
+
+    def freeze(self, count: int) -> None:
+        """Let the first layers learn no longer, so many of each branch, counted from the picture on.
+
+        FreezeD: Mo, Cho and Shin 2020, arXiv 2002.10964. Only weights and biases stand still: the statistics of batch
+        normalisation stay those of the batch.
+
+        Raises:
+            UsageError: for more layers than there are.
+        """
+        main = [self.stem, *(self.get_submodule(f"b{side}") for side in self.sizes)]
+        if count > len(main):
+            raise UsageError(
+                f"{count} layers of the discriminator are to be frozen, which has {len(main)} at "
+                f"{self.config.image_size} px; freeze at most so many"
+            )
+        halvings = list(self.small_branch)
+        # The first is a convolution and an activation, the others have a norm too.
+        small = halvings[: 3 * count - 1] if count else []
+        for layer in (*main[:count], *small):
+            layer.requires_grad_(False)
 
     @property
     def keeps_batches_apart(self) -> bool:
@@ -190,7 +214,7 @@ def _stem(image_size: int, width: int) -> nn.Sequential:
 
 def _small_branch(image_size: int, width: int) -> tuple[nn.Sequential, int]:
     """Build four, or below 256 px fewer, halvings from the small picture to an 8x8 map; return its channels too."""
-    sides = [side for side in tables.SMALL_BRANCH_CHANNELS if side < image_size]
+    sides = tables.small_branch_sides(image_size)
     widths = [scaled(tables.SMALL_BRANCH_CHANNELS[side], width) for side in sides]
     layers = _halving(3, widths[0], norm=False)
     for before, after in pairwise(widths):

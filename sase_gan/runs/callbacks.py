@@ -247,6 +247,8 @@ class Snapshots(Callback):
             raise Diverged(seen, [f"{name} of the average" for name in wrong])
         network.provenance = {**self.plan.provenance, "images_seen": seen}
         network.save_pretrained(self.run.snapshot(seen))
+        if self.plan.beside is not None:
+            self.plan.beside(module, self.run.snapshot(seen))
         pictures = sample_images(network, self.plan.seeds)
         write_sheet(self.run.grid(seen), pictures)
         figures = self._figures(network, seen) if must_measure or (regular and self._is_turn(seen)) else None

@@ -170,6 +170,9 @@ def _fit(
 ) -> RunResult:
     module.data_digest, module.images_seen = images.digest, position.images_seen
     config = plan.config
+    checkpoint = run.checkpoint if run.checkpoint.exists() else None
+    if checkpoint is None and plan.begin is not None:
+        plan.begin(module, options.report)
     shown = images.images if plan.prepare is None else plan.prepare(module, options)
 
     def share_done(images_seen: int) -> float:
@@ -206,7 +209,6 @@ def _fit(
         world_size=trainer.world_size,
         mirror=plan.mirror,
     )
-    checkpoint = run.checkpoint if run.checkpoint.exists() else None
     with quiet_lightning(), freed_memory_kept():
         loader = DataLoader(batches, batch_size=None, pin_memory=options.hardware.kind == "cuda")
         trainer.fit(module, loader, ckpt_path=checkpoint, weights_only=True)

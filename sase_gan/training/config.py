@@ -1,4 +1,4 @@
-"""The configurations of all kinds of run: every default stands here, once. Presets and flags state deviations only."""
+"""The configurations of trained runs: every default stands here, once. Presets and flags state deviations only."""
 
 from __future__ import annotations
 
@@ -110,9 +110,25 @@ class ScheduleSection(FrozenRecord):
     log_images: int = Field(400, ge=1, description="between two rows of metrics.csv")
     evaluation_count: int = Field(500, ge=0, description="pictures drawn for the figures of a snapshot; 0: no figures")
     patience: int | None = Field(None, ge=1, description="stop after so many snapshots without a better one")
+    publish_discriminator: bool = Field(
+        False, description="a snapshot has the discriminator beside it, for others to start from"
+    )
     baseline_images: int = Field(
         64, ge=0, le=256, description="drawn without training before the first step, to be beaten; 0: none"
     )
+
+
+class StartSection(FrozenRecord):
+    """The model that a run starts from; without one from random weights."""
+
+    path: str | None = Field(None, description="snapshot or run whose weights are taken over; also a name")
+    digest: str | None = Field(None, description="SHA-256 of its weights; settled when a run begins")
+    licence: str | None = Field(None, description="of the pictures behind it; settled when a run begins")
+    discriminator: bool = Field(False, description="whether it came with one; settled when a run begins")
+    frozen_layers: int = Field(
+        0, ge=0, le=8, description="layers of the discriminator, from the picture on, that do not learn"
+    )
+    rate_factor: float = Field(0.5, gt=0, le=10, description="both learning rates times this, where there is a start")
 
 
 class LowShotConfig(FrozenRecord):
@@ -125,6 +141,7 @@ class LowShotConfig(FrozenRecord):
         "auto", description="of products: bf16-mixed, 32-true; settled by the device when a run begins"
     )
     data: DataSection = DataSection()
+    start: StartSection = StartSection()
     generator: GeneratorConfig = GeneratorConfig()
     discriminator: DiscriminatorConfig = DiscriminatorConfig()
     augment: AugmentSection = AugmentSection()
@@ -318,70 +335,3 @@ def sized_for(config: OneShotConfig, picture: Size) -> OneShotConfig:
     if section.rule == "released" and config.generator.resize == "bytes" and len(sizes) > 1:
         changes["factor"] = (section.smallest_side / min(sizes[-1])) ** (1 / (len(sizes) - 1))
     return config.model_copy(update={"generator": config.generator.model_copy(update=changes)})
-
-
-class InstantDataSection(FrozenRecord):
-    """The pictures, one or more."""
-
-    path: str | None = Field(None, description="folder or zip of pictures, or one picture")
-    fit: Fit = Field("crop", description=f"{FIT_HELP} Of a set.")
-    mirror: bool | None = Field(None, description="mirror images serve too; by itself where pictures are aligned")
-    holdout: float = Field(0.0, ge=0, le=0.5, description="share of the pictures kept out")
-    background: Colour = Field("white", description="behind transparent pixels, and of padding")
-    licence: str | None = Field(None, description="licence of the pictures, carried into snapshots and reports")
-
-
-class RecombinationSection(FrozenRecord):
-    """How pictures are recombined."""
-
-    form: Literal["auto", "aligned", "free"] = Field(
-        "auto", description="from where pixels may come: same position, or any; auto: by the pictures"
-    )
-    variety: float | None = Field(
-        None,
-        gt=0,
-        le=LARGEST_VARIETY,
-        description="below 1 larger pieces stay together, above 1 smaller ones do; by itself: by their number",
-    )
-    shift: int | None = Field(
-        None,
-        ge=0,
-        le=4,
-        description="aligned: pictures serve shifted too, by up to so many 32nds; by itself a few only",
-    )
-    even: bool = Field(True, description="calibrate how readily each picture serves, until all are used alike")
-
-
-class InstantScheduleSection(FrozenRecord):
-    """How much is drawn when such a model is made."""
-
-    grid_images: int | None = Field(None, ge=1, description="pictures of the grid; settled when a run begins")
-    evaluation_count: int | None = Field(
-        None, ge=0, description="pictures drawn for the figures; settled when a run begins; 0: no figures"
-    )
-
-
-class InstantConfig(FrozenRecord):
-    """Everything that pictures without training depend on; `image_size` is a set's and `max_size` one picture's."""
-
-    task: Literal["instant"] = "instant"
-    seed: int = Field(0, ge=0)
-    image_size: int | None = Field(
-        None, ge=16, le=1024, description="side of a set's pictures; settled when a run begins"
-    )
-    max_size: int | None = Field(
-        None, ge=16, le=1024, description="longer side of one picture, at most its own; settled when a run begins"
-    )
-    data: InstantDataSection = InstantDataSection()
-    recombination: RecombinationSection = RecombinationSection()
-    schedule: InstantScheduleSection = InstantScheduleSection()
-
-    @property
-    def total_images(self) -> int:
-        """Count the images that are learnt from: none."""
-        return 0
-
-    @property
-    def of_one_picture(self) -> bool:
-        """Tell whether it is one picture, kept as a rectangle, or a set of squares."""
-        return self.image_size is None

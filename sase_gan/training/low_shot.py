@@ -55,6 +55,7 @@ class LowShotModule(TrainingClock):
         if not self._reads_weights_once:
             for name in ("generator", "discriminator"):
                 start_as_released(getattr(self, name), random_generator(self.config.seed, "power iteration", name))
+        self.discriminator.freeze(self.config.start.frozen_layers)
         averaging = self.config.averaging
         self.average = WeightAverage(self.generator, half_life=averaging.half_life, ramp_up=averaging.ramp_up)
         self.real_logit_average: Tensor
@@ -207,7 +208,7 @@ class LowShotModule(TrainingClock):
         factor = rate_factor(self.images_seen, schedule.total_images, section.decay)
         if schedule.cpu_seconds is not None:
             factor = min(factor, rate_factor(self.cpu_seconds, schedule.cpu_seconds, section.decay))
-        factor *= self.caution
+        factor *= self.caution * (1.0 if self.config.start.path is None else self.config.start.rate_factor)
         for index, rate in enumerate((section.generator_rate, section.discriminator_rate)):
             for group in self.optimiser(index).param_groups:
                 group["lr"] = rate * factor

@@ -19,7 +19,7 @@ from sase_gan.runs.folder import RunFolder
 from sase_gan.runs.presets import choose_free_side, choose_instant_side, choose_kind, recombinable
 from sase_gan.runs.request import Report, TrainRequest, refuse_given
 from sase_gan.runs.tasks.base import Task, background_of
-from sase_gan.training.config import InstantConfig
+from sase_gan.training.instant_config import InstantConfig
 
 if TYPE_CHECKING:
     from sase_gan.runs.options import RunOptions, RunResult
@@ -56,6 +56,8 @@ class InstantTask(Task[InstantConfig]):
             batch_size=_NOTHING_TRAINED,
             devices="one device draws",
             logger="nothing is trained that could be logged",
+            start=_NOTHING_TRAINED,
+            publish_discriminator=_NOTHING_TRAINED,
         )
         source = open_images(request.path)
         alone = len(source) == 1
