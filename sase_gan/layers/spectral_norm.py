@@ -169,6 +169,10 @@ class WholeSpectralNorm(_SpectralNorm):
     def __init__(self, weight: Tensor, *, dim: int) -> None:
         super().__init__(weight, n_power_iterations=1, dim=dim, eps=EPS)
 
+    def _power_method(self, weight_mat: Tensor, n_power_iterations: int) -> None:
+        if not weight_mat.is_meta:  # which has shapes only: what is built there is compared with a file
+            super()._power_method(weight_mat, n_power_iterations)
+
     def forward(self, weight: Tensor) -> Tensor:
         """Return the normalised weight, of the same shape; differentiable in `weight`."""
         layout = _Layout(1, self.dim)
