@@ -32,7 +32,8 @@ def part_near_copies(
         DataError: for pictures that cannot be read, or fewer than two, of which none has a nearest other one.
     """
     height, width = images.pixels.shape[-2:]
-    reals = load_as_trained(pictures, height if height == width else None, facts or {})
+    fitted = height == width or (facts or {}).get("fit")
+    reals = load_as_trained(pictures, (height, width) if fitted else None, facts or {})
     if len(reals) < 2:
         raise DataError(f"{pictures} holds one picture; near is told by how near pictures are to each other: name two")
     near = suspiciously_near(images.pixels, reals.images)

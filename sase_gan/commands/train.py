@@ -15,7 +15,9 @@ def train(
     out: Annotated[Path | None, typer.Option(help="Run folder; default runs/NAME-001.")] = None,
     preset: Annotated[str | None, typer.Option(help="Preset; default chosen from pictures and hardware.")] = None,
     config: options.ConfigOption = None,
-    image_size: Annotated[int | None, typer.Option(help="32, 64, 128, 256, 512 or 1024 px.")] = None,
+    image_size: Annotated[
+        str | None, typer.Option(help="32, 64, 128, 256, 512 or 1024 px, or WIDTHxHEIGHT such as 64x96.")
+    ] = None,
     max_size: Annotated[int | None, typer.Option(help="Longer side in px, for one picture.")] = None,
     kimg: Annotated[float | None, typer.Option(help="Train for so many thousand images.")] = None,
     minutes: Annotated[

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sase_gan.datasets.fitting import fit_square
+from sase_gan.datasets.fitting import fit_size
 from sase_gan.datasets.notes import ImageSetNotes, Loaded, make_notes
 from sase_gan.datasets.room import Room
 from sase_gan.datasets.sources import ImageSource, open_images
@@ -27,6 +27,8 @@ from sase_gan.progress import Count
 from sase_gan.resizing import at_size
 from sase_gan.seeds import generator
 
+Wanted = int | tuple[int, int] | None
+"""The side of squares, height and width, or None for pictures as they are."""
 _BLOCK = 1024
 """Pictures after which a large set's memory is let go."""
 _AHEAD = 128
@@ -72,7 +74,7 @@ class Survey:
 def load_image_set(
     path: Path | str | ImageSource,
     *,
-    image_size: int | None,
+    image_size: Wanted,
     fit: Fit = "crop",
     max_images: int | None = None,
     background: Colour = WHITE,
@@ -81,8 +83,8 @@ def load_image_set(
     """Read a folder, zip or picture into memory.
 
     Args:
-        image_size: side of the square pictures; None keeps all as they are, rectangles too, all of one size.
-        fit: how pictures that are not square become so, see `fit_square`.
+        image_size: side of square pictures, or height and width; None keeps all as they are, all of one size.
+        fit: how pictures of other proportions get these, see `fit_size`.
         max_images: takes the first ones by name.
         background: the colour behind transparent pixels, and of padding; of an open source its own counts.
 
@@ -101,7 +103,7 @@ def load_image_set(
     return found.images
 
 
-def load_as_trained(path: Path | str, image_size: int | None, facts: Mapping[str, Any]) -> ImageSet:
+def load_as_trained(path: Path | str, image_size: Wanted, facts: Mapping[str, Any]) -> ImageSet:
     """Read pictures as a training read them.
 
     Args:
@@ -121,7 +123,7 @@ def load_as_trained(path: Path | str, image_size: int | None, facts: Mapping[str
 def survey(
     path: Path | str | ImageSource,
     *,
-    image_size: int | None,
+    image_size: Wanted,
     fit: Fit = "crop",
     max_images: int | None = None,
     background: Colour = WHITE,
@@ -133,7 +135,8 @@ def survey(
         DataError: nothing to read, or different sizes when `image_size` is None.
         UsageError: an image size or a number of images below 1.
     """
-    if image_size is not None and image_size < 1:
+    size = (image_size, image_size) if isinstance(image_size, int) else image_size
+    if size is not None and min(size) < 1:
         raise UsageError(f"image_size is {image_size}; it must be at least 1 (usual values are 64, 128 and 256)")
     if max_images is not None and max_images < 1:
         raise UsageError(f"max_images is {max_images}; it must be at least 1")
@@ -142,7 +145,7 @@ def survey(
 
     def load(index: int) -> Loaded | DataError:
         try:
-            return _load(source, index, image_size, fit)
+            return _load(source, index, size, fit)
         except DataError as error:
             return error
 
@@ -172,15 +175,15 @@ def survey(
     if room is None:
         return Survey(None, sizes, tuple(broken))
     images, kept = room.images[: len(loaded)], tuple(name for name, _ in loaded)
-    notes = make_notes(source, kept, [item for _, item in loaded], image_size, fit)
+    notes = make_notes(source, kept, [item for _, item in loaded], size, fit)
     return Survey(ImageSet(images, kept, pixel_digest(images, room), notes), sizes, tuple(broken))
 
 
-def _load(source: ImageSource, index: int, image_size: int | None, fit: Fit) -> Loaded:
+def _load(source: ImageSource, index: int, size: tuple[int, int] | None, fit: Fit) -> Loaded:
     # Twice the size is left for the good filter; the decoder's own reduction is a plain average. Released loops squash
     # what they find in the file.
-    picture = source.decode(index, at_least=None if image_size is None or fit == "squash" else 2 * image_size)
-    image = picture.rgb if image_size is None else fit_square(picture.rgb, image_size, fit, source.background)
+    picture = source.decode(index, at_least=None if size is None or fit == "squash" else 2 * max(size))
+    image = picture.rgb if size is None else fit_size(picture.rgb, size, fit, source.background)
     pixels = to_tensor(image)
     return Loaded.of(picture, image, pixels, pixel_digest(pixels[None]))
 

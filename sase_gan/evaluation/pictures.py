@@ -240,7 +240,8 @@ def at_size(path: Path, size: tuple[int, int], plan: Plan, progress: Count | Non
     height, width = size
     found = load_image_set(
         path,
-        image_size=height if height == width else None,
+        # A model of a set draws what its pictures were fitted to; other rectangles are compared as they are.
+        image_size=size if height == width or (plan.snapshot and not plan.of_one_picture) else None,
         fit=plan.fit,
         background=plan.background,
         progress=progress,

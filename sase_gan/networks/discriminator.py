@@ -30,12 +30,12 @@ from sase_gan.layers.excitation import SkipExcitation
 from sase_gan.layers.primitives import GatedLinearUnit, UpsampleConv, batch_norm, conv
 from sase_gan.networks import channel_tables as tables
 from sase_gan.networks import parts as factories
-from sase_gan.networks.channel_tables import ImageSize, scaled
+from sase_gan.networks.channel_tables import FirstMap, ImageSize, map_size, scaled
 from sase_gan.networks.generator import Pictures
 from sase_gan.networks.parts import AttentionFactory, AttentionName, ConvFactory, ConvName
 
 PART_SIZE = 8
-"""Side of the quadrant of the 16x16 map from which a quarter of the picture is rebuilt."""
+"""Side of the quadrant of the 16x16 map from which a quarter of the picture is rebuilt; of the map that has it all."""
 
 QUADRANTS = ((0, 0), (0, 1), (1, 0), (1, 1))
 
@@ -44,6 +44,7 @@ class DiscriminatorConfig(FrozenRecord):
     """A discriminator is built from this record."""
 
     image_size: ImageSize = Field(256, description="side of the picture in pixels: 32, 64, 128, 256, 512 or 1024")
+    first_map: FirstMap = Field(None, description="as the generator's, for pictures that are no squares")
     width: int = Field(64, ge=4, le=1024, description="64 is FastGAN's width; the decoders have their own")
     decoder_width: int = Field(
         64, ge=2, le=1024, description="64 is FastGAN's; in narrow networks the decoders cost most"
@@ -54,7 +55,10 @@ class DiscriminatorConfig(FrozenRecord):
 
 
 class Reconstruction(NamedTuple):
-    """What a decoder rebuilt stands beside its target, both `[batch, 3, side, side]`, side = min(128, image_size)."""
+    """What a decoder rebuilt stands beside its target, both `[batch, 3, side, side]`, side = min(128, image_size).
+
+    All sides are those of squares; other proportions are those of the first map.
+    """
 
     rebuilt: Tensor
     target: Tensor
@@ -64,7 +68,7 @@ class Judgement(NamedTuple):
     """A judgement holds what the discriminator says of a batch."""
 
     logits: Tensor
-    """`[batch, 50]`: 5x5 patches of the big and of the small picture; high for real."""
+    """`[batch, 50]`: 5x5 patches, of squares, of the big and of the small picture; high for real."""
     reconstructions: dict[str, Reconstruction]
     """By decoder (`big`, `small`, `part`); empty unless asked for."""
 
@@ -90,10 +94,10 @@ class Discriminator(nn.Module):
         self.head = nn.Sequential(*head)
         self.small_branch, small_channels = _small_branch(tables.small_image_size(size), config.width)
         self.small_head = conv(small_channels, 1, 4)
-        side, width = self.reconstruction_size, config.decoder_width
-        self.decode_big = _Decoder(self.channels(8), side, width)
-        self.decode_small = _Decoder(small_channels, side, width)
-        self.decode_part = _Decoder(self.channels(16), side, width)
+        options = self.reconstruction_size, config.decoder_width, map_size(PART_SIZE, config.first_map)
+        self.decode_big = _Decoder(self.channels(8), *options)
+        self.decode_small = _Decoder(small_channels, *options)
+        self.decode_part = _Decoder(self.channels(16), *options)
 
     def channels(self, size: int) -> int:
         """Return the channels of the main branch's map of this size."""
@@ -176,9 +180,7 @@ class Discriminator(nn.Module):
         self, images: Tensor, maps: dict[int, Tensor], small: Tensor, quadrant: int
     ) -> dict[str, Reconstruction]:
         row, column = QUADRANTS[quadrant]
-        half = self.config.image_size // 2
-        part = maps[16].narrow(2, row * PART_SIZE, PART_SIZE).narrow(3, column * PART_SIZE, PART_SIZE)
-        quarter = images.narrow(2, row * half, half).narrow(3, column * half, half)
+        part, quarter = (_quarter(whole, row, column) for whole in (maps[16], images))
         whole = self._reduce(images, self.reconstruction_size)
         return {
             "big": Reconstruction(self.decode_big(maps[8]), whole),
@@ -188,13 +190,19 @@ class Discriminator(nn.Module):
 
     def _reduce(self, images: Tensor, size: int) -> Tensor:
         """Bring pictures to `size`: reduced as configured; a quarter that is too small is enlarged bilinearly."""
-        if images.shape[-1] == size:
+        wanted = map_size(size, self.config.first_map)
+        if images.shape[-2:] == wanted:
             return images
         if self.config.downsample == "nearest":
-            return F.interpolate(images, size=(size, size), mode="nearest")
-        if images.shape[-1] < size:
-            return F.interpolate(images, size=(size, size), mode="bilinear", align_corners=False)
-        return F.avg_pool2d(images, images.shape[-1] // size)
+            return F.interpolate(images, size=wanted, mode="nearest")
+        if images.shape[-1] < wanted[-1]:
+            return F.interpolate(images, size=wanted, mode="bilinear", align_corners=False)
+        return F.avg_pool2d(images, images.shape[-1] // wanted[-1])
+
+
+def _quarter(whole: Tensor, row: int, column: int) -> Tensor:
+    height, width = (side // 2 for side in whole.shape[2:])
+    return whole.narrow(2, row * height, height).narrow(3, column * width, width)
 
 
 def _halving(in_channels: int, out_channels: int, *, norm: bool = True) -> list[nn.Module]:
@@ -238,18 +246,18 @@ class _DownBlock(nn.Module):
             nn.AvgPool2d(2), conv(in_channels, out_channels, 1), batch_norm(out_channels), nn.LeakyReLU(0.2)
         )
 
-    def forward(self, x: Float[Tensor, "batch _ size size"]) -> Float[Tensor, "batch _ size//2 size//2"]:
+    def forward(self, x: Float[Tensor, "batch _ height width"]) -> Float[Tensor, "batch _ height//2 width//2"]:
         return (self.attention(self.main(x)) + self.direct(x)) / 2
 
 
 class _Decoder(nn.Module):
-    """Draw a picture in [-1, 1] from an 8x8 map; its widths do not follow the discriminator's."""
+    """Draw a picture in [-1, 1] from an 8x8 map, or one of `shape`; its widths do not follow the discriminator's."""
 
-    def __init__(self, in_channels: int, image_size: int, width: int) -> None:
+    def __init__(self, in_channels: int, image_size: int, width: int, shape: tuple[int, int]) -> None:
         super().__init__()
         num_doublings = (image_size // PART_SIZE).bit_length() - 1
         widths = (in_channels, 2 * width, width, width, width // 2)[: num_doublings + 1]
-        layers: list[nn.Module] = [nn.AdaptiveAvgPool2d(PART_SIZE)]
+        layers: list[nn.Module] = [nn.AdaptiveAvgPool2d(shape)]
         for before, after in pairwise(widths):
             layers += [UpsampleConv(before, 2 * after), batch_norm(2 * after), GatedLinearUnit()]
         self.layers = nn.Sequential(*layers, conv(widths[-1], 3, 3, padding=1), nn.Tanh())

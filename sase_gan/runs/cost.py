@@ -101,7 +101,7 @@ def measure_training(
         use_plain_layers(module)
     batch_size = config.optimiser.batch_size
     watch = _Watch(warm_up, steps, count_flops=count_flops)
-    images = _random_images(2 * batch_size, config.image_size, config.image_size)
+    images = _random_images(2 * batch_size, *config.picture_size)
     module.show(images)
     _train_under(watch, module, EndlessBatches(images, batch_size=batch_size, seed=0), hardware)
     return TrainingCost(

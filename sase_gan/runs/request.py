@@ -20,7 +20,7 @@ class TrainRequest:
         out: the run folder; None takes the next free name in `runs`.
         config: a YAML file, laid over the preset.
         settings: texts such as `loss.r1=0.1`, laid over everything else.
-        image_size: side of a set's pictures in pixels.
+        image_size: side of a set's pictures in pixels, or a text WIDTHxHEIGHT such as "64x96".
         max_size: longer side of one picture in pixels.
         kimg: train for so many thousand images.
         minutes: stop after so many minutes; a new run on one picture is fitted into them.
@@ -46,7 +46,7 @@ class TrainRequest:
     preset: str | None = None
     config: Path | None = None
     settings: tuple[str, ...] = ()
-    image_size: int | None = None
+    image_size: int | str | None = None
     max_size: int | None = None
     kimg: float | None = None
     minutes: float | None = None

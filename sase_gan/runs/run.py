@@ -51,7 +51,7 @@ def start_run(config: TrainedConfig, images: ImageSet, run: RunFolder, options: 
     """Train from the beginning.
 
     Args:
-        images: prepared as the configuration says: `image_size` squares, or one picture at the pyramid's finest size.
+        images: prepared as the configuration says: of the configured size, or one picture at the pyramid's finest size.
 
     Raises:
         UsageError: if the folder holds a run already.

@@ -16,6 +16,7 @@ from torch import Tensor
 from sase_gan.config import FrozenRecord
 from sase_gan.errors import DataError, UsageError
 from sase_gan.files import file_digest
+from sase_gan.fits import checked_size, size_words
 from sase_gan.networks.channel_tables import generator_sizes
 from sase_gan.networks.discriminator import DiscriminatorConfig
 from sase_gan.networks.discriminator_file import DISCRIMINATOR_FILE, load_discriminator
@@ -27,7 +28,7 @@ from sase_gan.runs.folder import RunFolder, images_of, is_run
 from sase_gan.snapshot import WEIGHTS_FILE, snapshot_digest
 from sase_gan.training.config import LowShotConfig
 
-_MAY_DIFFER = {"image_size", "spectral_norm", "gates", "attentive_sizes", "downsample"}
+_MAY_DIFFER = {"image_size", "first_map", "spectral_norm", "gates", "attentive_sizes", "downsample"}
 """Settings of networks between which weights pass nevertheless."""
 
 States = Mapping[str, Mapping[str, Tensor]]
@@ -52,14 +53,19 @@ class Start:
     discriminator: DiscriminatorConfig | None
     states: States
 
+    @property
+    def image_size(self) -> int | str:
+        """The size of its pictures, as it is asked for."""
+        return checked_size(size_words(*self.generator.picture_size))
+
     def sections(self) -> dict[str, Any]:
         """Give the settings that a training from here has where nothing else is asked for."""
         found: dict[str, Any] = {
-            "image_size": self.generator.image_size,
+            "image_size": self.image_size,
             "generator": self.generator.model_dump(exclude=_MAY_DIFFER),
         }
         if self.discriminator is not None:
-            found["discriminator"] = self.discriminator.model_dump(exclude={"image_size"})
+            found["discriminator"] = self.discriminator.model_dump(exclude={"image_size", "first_map"})
         return found
 
 

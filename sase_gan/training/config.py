@@ -10,7 +10,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, Field, model_validator
 
 from sase_gan.config import FrozenRecord
-from sase_gan.fits import FIT_HELP, Fit
+from sase_gan.fits import FIT_HELP, Fit, sides
+from sase_gan.networks.channel_tables import FirstMap, check_first_map, size_of_network
 from sase_gan.networks.discriminator import DiscriminatorConfig
 from sase_gan.networks.generator import GeneratorConfig
 from sase_gan.networks.pyramid import PyramidConfig
@@ -136,7 +137,10 @@ class LowShotConfig(FrozenRecord):
 
     task: Literal["low_shot"] = "low_shot"
     seed: int = Field(0, ge=0)
-    image_size: int = Field(256, description="side of the picture in pixels; both networks take it from here")
+    image_size: int = Field(
+        256, description="side of the pictures in pixels, or WIDTHxHEIGHT; both networks take it from here"
+    )
+    first_map: FirstMap = Field(None, description="of pictures that are no squares, see the generator; by their size")
     precision: PrecisionSetting = Field(
         "auto", description="of products: bf16-mixed, 32-true; settled by the device when a run begins"
     )
@@ -155,20 +159,36 @@ class LowShotConfig(FrozenRecord):
     @model_validator(mode="before")
     @classmethod
     def _one_image_size(cls, data: Any) -> Any:
-        """Hand the image size down, so that it is stated once; refuse a network of another size."""
+        """Hand the image size down, so that it is stated once; refuse a network of another size.
+
+        A size such as 64x96 is settled as that of the square with the same blocks, beside a first map.
+        """
         if not isinstance(data, dict):
             return data
-        size = data.get("image_size", cls.model_fields["image_size"].default)
         data = dict(data)
+        if isinstance(asked := data.get("image_size"), str):
+            height, width = sides(asked)
+            if height == width:
+                data["image_size"] = height
+            else:
+                data["image_size"], data["first_map"] = size_of_network(height, width)
+        size = data.get("image_size", cls.model_fields["image_size"].default)
         for name in ("generator", "discriminator"):
             section = data.get(name, {})
             section = section.model_dump() if isinstance(section, BaseModel) else copy(section)
             if not isinstance(section, dict):
                 continue  # refused afterwards, with its place named
-            if (own := section.setdefault("image_size", size)) != size:
-                raise ValueError(f"{name}.image_size is {own}, image_size {size}; set image_size only")
+            for key, value in (("image_size", size), ("first_map", check_first_map(data.get("first_map")))):
+                own = section.setdefault(key, value)
+                if own != value and not (value and list(own or ()) == list(value)):
+                    raise ValueError(f"{name}.{key} is {own}, {key} {value}; set image_size only")
             data[name] = section
         return data
+
+    @property
+    def picture_size(self) -> tuple[int, int]:
+        """Height and width of the pictures."""
+        return self.generator.picture_size
 
     @property
     def total_images(self) -> int:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from sase_gan.config import FrozenRecord
-from sase_gan.fits import FIT_HELP, Fit
+from sase_gan.fits import FIT_HELP, Fit, sides, size_words
 from sase_gan.recombination.model import LARGEST_VARIETY
 from sase_gan.training.config import Colour
+
+
+def _checked(size: int | str) -> int | str:
+    height, width = sides(size)
+    if not 16 <= min(height, width) <= max(height, width) <= 1024:
+        raise ValueError(f"image_size is {size_words(height, width)}; each side must be 16 to 1024 px")
+    return height if height == width else size_words(height, width)
 
 
 class InstantDataSection(FrozenRecord):
@@ -58,8 +65,8 @@ class InstantConfig(FrozenRecord):
 
     task: Literal["instant"] = "instant"
     seed: int = Field(0, ge=0)
-    image_size: int | None = Field(
-        None, ge=16, le=1024, description="side of a set's pictures; settled when a run begins"
+    image_size: Annotated[int | str, AfterValidator(_checked)] | None = Field(
+        None, description="side of a set's pictures, 16 to 1024, or WIDTHxHEIGHT; settled when a run begins"
     )
     max_size: int | None = Field(
         None, ge=16, le=1024, description="longer side of one picture, at most its own; settled when a run begins"
@@ -72,6 +79,11 @@ class InstantConfig(FrozenRecord):
     def total_images(self) -> int:
         """Count the images that are learnt from: none."""
         return 0
+
+    @property
+    def picture_size(self) -> tuple[int, int] | None:
+        """Height and width of a set's pictures; None for one picture."""
+        return None if self.image_size is None else sides(self.image_size)
 
     @property
     def of_one_picture(self) -> bool:

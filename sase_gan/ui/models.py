@@ -194,7 +194,7 @@ def _load_training_pictures(model: OpenModel) -> tuple[Tensor, tuple[str, ...]]:
     if isinstance(model.network, Recombiner):
         return model.network.pictures.cpu(), picture_names(model.network)
     path, config = pictures_of(model)
-    images = load_as_trained(path, model.network.config.image_size, model.data)
+    images = load_as_trained(path, model.network.config.picture_size, model.data)
     if share := config.get("data", {}).get("holdout", 0):
         images, _ = split_holdout(images, share, config.get("seed", 0))
     if model.data.get("digest") not in (None, images.digest):

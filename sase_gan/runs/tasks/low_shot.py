@@ -13,6 +13,7 @@ from sase_gan.config import merge, resolve
 from sase_gan.datasets.images import ImageSet, load_image_set, split_holdout
 from sase_gan.datasets.sources import open_images
 from sase_gan.errors import DataError
+from sase_gan.fits import checked_size, size_words
 from sase_gan.hardware import Hardware
 from sase_gan.metrics.records import Measure
 from sase_gan.networks.discriminator_file import save_discriminator
@@ -52,12 +53,12 @@ class LowShotTask(TrainedTask[LowShotConfig]):
                 f"{request.path} holds {len(source)} pictures; at least {FEWEST_IMAGES} are required to train on a set"
             )
         refuse_given(request, "one picture", max_size="--image-size sets the side of a set's pictures")
-        preset, image_size = request.preset, request.image_size
+        preset, image_size = request.preset, None if request.image_size is None else checked_size(request.image_size)
         start = None if request.start is None else open_start(request.start)
         if preset is None:
             # The first pictures are enough to choose an image size, without decoding a whole set twice.
             smallest = min(min(source.read(i).shape[1:]) for i in range(min(len(source), 16)))
-            wish = start.generator.image_size if start is not None and image_size is None else image_size
+            wish = image_size if start is None or image_size is not None else start.image_size
             choice = choose_preset(len(source), smallest, gpu=hardware.kind != "cpu", image_size=wish)
             preset, image_size = choice.preset, choice.image_size if start is None else image_size
             report(f"preset {preset}: {choice.reason}")
@@ -108,7 +109,7 @@ class LowShotTask(TrainedTask[LowShotConfig]):
         """Load the set without the pictures that the configuration holds out."""
         images = load_image_set(
             Path(str(config.data.path)),
-            image_size=config.image_size,
+            image_size=config.picture_size,
             fit=config.data.fit,
             background=background_of(config),
         )
@@ -116,7 +117,10 @@ class LowShotTask(TrainedTask[LowShotConfig]):
 
     def greeting(self, config: LowShotConfig, images: ImageSet, hardware: Hardware, run: RunFolder) -> str:
         """Say how many pictures are trained on, and where."""
-        what, where = f"{len(images)} pictures at {config.image_size} px", f"{hardware.name}, {hardware.precision}"
+        what, where = (
+            f"{len(images)} pictures at {size_words(*config.picture_size)} px",
+            f"{hardware.name}, {hardware.precision}",
+        )
         return f"{what} on {where}; writing to {run.path}"
 
     def plan(self, config: LowShotConfig, images: ImageSet, *, weights_dir: Path | None = None) -> RunPlan:
@@ -129,7 +133,7 @@ class LowShotTask(TrainedTask[LowShotConfig]):
             raise DataError(
                 f"{config.data.path} holds {len(images)} usable pictures; at least {FEWEST_IMAGES} are required"
             )
-        check_size(images, (config.image_size, config.image_size))
+        check_size(images, config.picture_size)
 
         def build() -> Any:
             from sase_gan.training.low_shot import LowShotModule
@@ -199,7 +203,7 @@ def _settled(request: TrainRequest, preset: str, flags: dict[str, Any], start: S
     if start is None:
         return resolved({})
     # The image size that is asked for is known only when everything was merged.
-    size = resolved({"image_size": start.generator.image_size}).image_size
+    size = resolved({"image_size": start.image_size}).image_size
     sections = merge(start.sections(), {"generator": fitting_sections(start, size)})
     return settled_start(resolved(sections), start)
 
