@@ -20,6 +20,7 @@ from torch.nn.utils import parametrize
 from torch.utils import _pytree as pytree
 
 import sase_gan.layers
+from sase_gan.colours import CHANNELS
 from sase_gan.layers.attentive_norm import AttentiveNorm
 from sase_gan.layers.aw_conv import AWUpsampleConv
 from sase_gan.layers.excitation import SkipExcitation
@@ -105,10 +106,11 @@ def generator(**options: Any) -> Case:
 
 def discriminator(**options: Any) -> Case:
     config = DiscriminatorConfig(**{"image_size": 32, "width": 4, "decoder_width": 4, **options})
+    channels = CHANNELS[config.colours]
     big, small = (map_size(side, config.first_map) for side in (config.image_size, min(128, config.image_size // 2)))
 
     def pictures(shape: Shape) -> tuple[Any, ...]:
-        return Pictures(torch.randn(shape[0], 3, *big), torch.randn(shape[0], 3, *small)), 1
+        return Pictures(torch.randn(shape[0], channels, *big), torch.randn(shape[0], channels, *small)), 1
 
     return Case(lambda: Discriminator(config), pictures)
 
@@ -120,11 +122,13 @@ NETWORKS = {
     "generator_64": generator(image_size=64, init_scale="paper"),
     "generator_published": generator(spectral_norm=False),
     "generator_wide": generator(first_map=(4, 6)),
+    "generator_rgba": generator(colours="rgba"),
     "generator_aw_multi_scale": generator(conv="aw", attention="efficient_multi_scale"),
     "generator_se": generator(attention="se", spectral_norm=False),
     "discriminator": discriminator(),
     "discriminator_aw_multi_scale": discriminator(conv="aw", attention="efficient_multi_scale"),
     "discriminator_se": discriminator(attention="se"),
+    "discriminator_grey": discriminator(colours="grey"),
     "discriminator_tall": discriminator(first_map=(7, 4), downsample="nearest"),
     "discriminator_64": discriminator(image_size=64, width=8, downsample="nearest"),
 }

@@ -18,6 +18,9 @@ def train(
     image_size: Annotated[
         str | None, typer.Option(help="32, 64, 128, 256, 512 or 1024 px, or WIDTHxHEIGHT such as 64x96.")
     ] = None,
+    colours: Annotated[
+        str | None, typer.Option(help="Of a set: rgb, grey, or rgba, which learns transparency too. [default: rgb]")
+    ] = None,
     max_size: Annotated[int | None, typer.Option(help="Longer side in px, for one picture.")] = None,
     kimg: Annotated[float | None, typer.Option(help="Train for so many thousand images.")] = None,
     minutes: Annotated[
@@ -72,6 +75,7 @@ def train(
         config=config,
         settings=tuple(settings or ()),
         image_size=image_size,
+        colours=colours,
         max_size=max_size,
         kimg=kimg,
         minutes=minutes,

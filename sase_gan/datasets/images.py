@@ -13,8 +13,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import torch
+from PIL import Image
 from torch import Tensor
 
+from sase_gan.colours import CHANNELS, Colours
 from sase_gan.datasets.fitting import fit_size
 from sase_gan.datasets.notes import ImageSetNotes, Loaded, make_notes
 from sase_gan.datasets.room import Room
@@ -41,7 +43,7 @@ class ImageSet:
     """A set holds pictures of one size, in memory or, where they are many, in a mapped file (`room`).
 
     Attributes:
-        images: uint8 [N, 3, H, W].
+        images: uint8 [N, 3, H, W]; of other colours with other channels, see `sase_gan.colours`.
         names: posix paths below the folder or zip, sorted.
         digest: SHA-256 over the shape and the pixel bytes in order (`pixel_digest`).
     """
@@ -78,6 +80,7 @@ def load_image_set(
     fit: Fit = "crop",
     max_images: int | None = None,
     background: Colour = WHITE,
+    colours: Colours = "rgb",
     progress: Count | None = None,
 ) -> ImageSet:
     """Read a folder, zip or picture into memory.
@@ -87,6 +90,7 @@ def load_image_set(
         fit: how pictures of other proportions get these, see `fit_size`.
         max_images: takes the first ones by name.
         background: the colour behind transparent pixels, and of padding; of an open source its own counts.
+        colours: what is kept: with "grey" one channel, with "rgba" four, see `sase_gan.colours`.
 
     Raises:
         DataError: nothing to read, unreadable pictures (all are counted, the first are named), or different sizes when
@@ -94,7 +98,13 @@ def load_image_set(
         UsageError: an image size or a number of images below 1.
     """
     found = survey(
-        path, image_size=image_size, fit=fit, max_images=max_images, background=background, progress=progress
+        path,
+        image_size=image_size,
+        fit=fit,
+        max_images=max_images,
+        background=background,
+        colours=colours,
+        progress=progress,
     )
     if found.broken:
         more = f" (and {len(found.broken) - 1} more unreadable pictures: 'data check' lists all)"
@@ -107,16 +117,19 @@ def load_as_trained(path: Path | str, image_size: Wanted, facts: Mapping[str, An
     """Read pictures as a training read them.
 
     Args:
-        facts: what a snapshot says of its training pictures: `fit` and `background`, of others and older ones nothing.
+        facts: what a snapshot says of its training pictures: `fit`, `background` and `colours`, of others and older
+            ones nothing.
 
     Raises:
         DataError, UsageError: as of `load_image_set`, and for a fit or a colour that is unknown.
     """
+    colours: Any = facts.get("colours")
     return load_image_set(
         path,
         image_size=image_size,
         fit=checked_fit(str(facts.get("fit") or "crop")),
         background=parse_colour(str(facts.get("background") or "white")),
+        colours=colours if colours in CHANNELS else "rgb",
     )
 
 
@@ -127,6 +140,7 @@ def survey(
     fit: Fit = "crop",
     max_images: int | None = None,
     background: Colour = WHITE,
+    colours: Colours = "rgb",
     progress: Count | None = None,
 ) -> Survey:
     """Read as `load_image_set` does, but report pictures that cannot be read in the result instead of raising.
@@ -145,7 +159,7 @@ def survey(
 
     def load(index: int) -> Loaded | DataError:
         try:
-            return _load(source, index, size, fit)
+            return _load(source, index, size, fit, colours)
         except DataError as error:
             return error
 
@@ -179,12 +193,16 @@ def survey(
     return Survey(ImageSet(images, kept, pixel_digest(images, room), notes), sizes, tuple(broken))
 
 
-def _load(source: ImageSource, index: int, size: tuple[int, int] | None, fit: Fit) -> Loaded:
+def _load(source: ImageSource, index: int, size: tuple[int, int] | None, fit: Fit, colours: Colours) -> Loaded:
     # Twice the size is left for the good filter; the decoder's own reduction is a plain average. Released loops squash
     # what they find in the file.
     picture = source.decode(index, at_least=None if size is None or fit == "squash" else 2 * max(size))
     image = picture.rgb if size is None else fit_size(picture.rgb, size, fit, source.background)
-    pixels = to_tensor(image)
+    pixels = to_tensor(image.convert("L") if colours == "grey" else image)
+    if colours == "rgba":
+        alpha = picture.alpha or Image.new("L", picture.rgb.size, 255)
+        alpha = alpha if size is None else fit_size(alpha, size, fit)
+        pixels = torch.cat([pixels, to_tensor(alpha)])
     return Loaded.of(picture, image, pixels, pixel_digest(pixels[None]))
 
 

@@ -85,7 +85,7 @@ class Loaded:
             height=picture.height,
             jpeg=picture.file_format == "JPEG",
             transparent=picture.transparent,
-            grey=bool((pixels == pixels[:1]).all()),
+            grey=bool((pixels[:3] == pixels[:1]).all()),
             cut=picture.frames_left,
             deep=picture.deep,
             flat=bool((pixels == pixels[:, :1, :1]).all()),

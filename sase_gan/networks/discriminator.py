@@ -23,6 +23,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from sase_gan.colours import CHANNELS, Colours
 from sase_gan.config import FrozenRecord
 from sase_gan.errors import UsageError
 from sase_gan.layers.batch_norm_apart import BatchNormApart, batches_apart
@@ -45,6 +46,7 @@ class DiscriminatorConfig(FrozenRecord):
 
     image_size: ImageSize = Field(256, description="side of the picture in pixels: 32, 64, 128, 256, 512 or 1024")
     first_map: FirstMap = Field(None, description="as the generator's, for pictures that are no squares")
+    colours: Colours = Field("rgb", description="of the pictures: rgb, grey, or rgba with transparency")
     width: int = Field(64, ge=4, le=1024, description="64 is FastGAN's width; the decoders have their own")
     decoder_width: int = Field(
         64, ge=2, le=1024, description="64 is FastGAN's; in narrow networks the decoders cost most"
@@ -81,7 +83,8 @@ class Discriminator(nn.Module):
         self.config = config
         size = config.image_size
         self.reconstruction_size, self.top = min(128, size), min(256, size)
-        self.stem = _stem(size, self.channels(self.top))
+        colours = CHANNELS[config.colours]
+        self.stem = _stem(size, self.channels(self.top), colours)
         self.sizes = tables.discriminator_sides(size)[1:]
         parts = factories.conv_factory(config.conv, spectral=True), factories.attention_factory(config.attention)
         for side in self.sizes:
@@ -92,9 +95,9 @@ class Discriminator(nn.Module):
         widest = scaled(1024, config.width)
         head = conv(self.channels(8), widest, 1), batch_norm(widest), nn.LeakyReLU(0.2), conv(widest, 1, 4)
         self.head = nn.Sequential(*head)
-        self.small_branch, small_channels = _small_branch(tables.small_image_size(size), config.width)
+        self.small_branch, small_channels = _small_branch(tables.small_image_size(size), config.width, colours)
         self.small_head = conv(small_channels, 1, 4)
-        options = self.reconstruction_size, config.decoder_width, map_size(PART_SIZE, config.first_map)
+        options = self.reconstruction_size, config.decoder_width, map_size(PART_SIZE, config.first_map), colours
         self.decode_big = _Decoder(self.channels(8), *options)
         self.decode_small = _Decoder(small_channels, *options)
         self.decode_part = _Decoder(self.channels(16), *options)
@@ -210,21 +213,21 @@ def _halving(in_channels: int, out_channels: int, *, norm: bool = True) -> list[
     return [*layers, *([batch_norm(out_channels)] if norm else []), nn.LeakyReLU(0.2)]
 
 
-def _stem(image_size: int, width: int) -> nn.Sequential:
+def _stem(image_size: int, width: int, colours: int) -> nn.Sequential:
     """Build the way from the picture to the widest map: 256x256, or the picture's own size below."""
     if image_size <= 256:
-        return nn.Sequential(conv(3, width, 3, padding=1), nn.LeakyReLU(0.2))
+        return nn.Sequential(conv(colours, width, 3, padding=1), nn.LeakyReLU(0.2))
     if image_size == 512:
-        return nn.Sequential(*_halving(3, width, norm=False))
+        return nn.Sequential(*_halving(colours, width, norm=False))
     half = max(1, width // 2)
-    return nn.Sequential(*_halving(3, half, norm=False), *_halving(half, width))
+    return nn.Sequential(*_halving(colours, half, norm=False), *_halving(half, width))
 
 
-def _small_branch(image_size: int, width: int) -> tuple[nn.Sequential, int]:
+def _small_branch(image_size: int, width: int, colours: int) -> tuple[nn.Sequential, int]:
     """Build four, or below 256 px fewer, halvings from the small picture to an 8x8 map; return its channels too."""
     sides = tables.small_branch_sides(image_size)
     widths = [scaled(tables.SMALL_BRANCH_CHANNELS[side], width) for side in sides]
-    layers = _halving(3, widths[0], norm=False)
+    layers = _halving(colours, widths[0], norm=False)
     for before, after in pairwise(widths):
         layers += _halving(before, after)
     return nn.Sequential(*layers), widths[-1]
@@ -253,14 +256,14 @@ class _DownBlock(nn.Module):
 class _Decoder(nn.Module):
     """Draw a picture in [-1, 1] from an 8x8 map, or one of `shape`; its widths do not follow the discriminator's."""
 
-    def __init__(self, in_channels: int, image_size: int, width: int, shape: tuple[int, int]) -> None:
+    def __init__(self, in_channels: int, image_size: int, width: int, shape: tuple[int, int], colours: int) -> None:
         super().__init__()
         num_doublings = (image_size // PART_SIZE).bit_length() - 1
         widths = (in_channels, 2 * width, width, width, width // 2)[: num_doublings + 1]
         layers: list[nn.Module] = [nn.AdaptiveAvgPool2d(shape)]
         for before, after in pairwise(widths):
             layers += [UpsampleConv(before, 2 * after), batch_norm(2 * after), GatedLinearUnit()]
-        self.layers = nn.Sequential(*layers, conv(widths[-1], 3, 3, padding=1), nn.Tanh())
+        self.layers = nn.Sequential(*layers, conv(widths[-1], colours, 3, padding=1), nn.Tanh())
 
-    def forward(self, x: Float[Tensor, "batch _ _ _"]) -> Float[Tensor, "batch 3 _ _"]:
+    def forward(self, x: Float[Tensor, "batch _ _ _"]) -> Float[Tensor, "batch colours _ _"]:
         return self.layers(x)

@@ -23,6 +23,7 @@ from jaxtyping import Float
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
+from sase_gan.colours import CHANNELS, Colours
 from sase_gan.config import FrozenRecord
 from sase_gan.errors import UsageError
 from sase_gan.layers.primitives import WEIGHT_STD, GatedLinearUnit, NoiseInjection, NormFactory, conv
@@ -46,6 +47,7 @@ class GeneratorConfig(FrozenRecord):
     first_map: FirstMap = Field(
         None, description="height and width of the first map, for pictures that are no squares; None: 4x4"
     )
+    colours: Colours = Field("rgb", description="of the pictures: rgb, grey, or rgba with transparency")
     latent_size: int = Field(256, ge=1, le=8192, description="length of the latent z")
     width: int = Field(64, ge=4, le=1024, description="64 is FastGAN's width; channels grow with it")
     norm: Literal["attentive", "batch"] = Field("attentive", description="normalisation of every block")
@@ -118,7 +120,7 @@ class Pictures(NamedTuple):
     """Pictures at both sizes leave the generator and enter the discriminator, float in about [-1, 1]."""
 
     big: Tensor
-    """`[batch, 3, image_size, image_size]`, or in the proportions of the first map"""
+    """`[batch, 3, image_size, image_size]`, or in the proportions of the first map; other channels see `colours`"""
     small: Tensor
     """`[batch, 3, small, small]`, small = min(128, image_size / 2), likewise"""
 
@@ -161,8 +163,9 @@ class Generator(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-gene
         for gate in self.gates:
             self.add_module(f"gate{gate.source}to{gate.target}", self._make_gate(gate))
         self.small_size = tables.small_image_size(config.image_size)
-        self.to_small = conv(self.channels(self.small_size), 3, 1, spectral=spectral)
-        self.to_big = conv(self.channels(config.image_size), 3, 3, padding=1, spectral=spectral)
+        self.to_small = conv(self.channels(self.small_size), CHANNELS[config.colours], 1, spectral=spectral)
+        finest = self.channels(config.image_size)
+        self.to_big = conv(finest, CHANNELS[config.colours], 3, padding=1, spectral=spectral)
 
     def channels(self, size: int) -> int:
         """Return the channels of the map of this size."""

@@ -271,7 +271,7 @@ class Snapshots(Callback):
         start = time.monotonic()
         # Seeds far from those of the grid and of `sample`, so that figures and pictures are independent.
         count = self.plan.config.schedule.evaluation_count
-        figures = self.measure(sample_images(network, range(1_000_000, 1_000_000 + count)))
+        figures = self.measure(sample_images(network, range(1_000_000, 1_000_000 + count), ground="white"))
         if seen > 0:
             self.measuring_seconds += time.monotonic() - start
         names = {"snapshot": kimg(seen), "images_seen": seen}

@@ -21,6 +21,7 @@ class TrainRequest:
         config: a YAML file, laid over the preset.
         settings: texts such as `loss.r1=0.1`, laid over everything else.
         image_size: side of a set's pictures in pixels, or a text WIDTHxHEIGHT such as "64x96".
+        colours: of a trained set's pictures: rgb, grey or rgba.
         max_size: longer side of one picture in pixels.
         kimg: train for so many thousand images.
         minutes: stop after so many minutes; a new run on one picture is fitted into them.
@@ -47,6 +48,7 @@ class TrainRequest:
     config: Path | None = None
     settings: tuple[str, ...] = ()
     image_size: int | str | None = None
+    colours: str | None = None
     max_size: int | None = None
     kimg: float | None = None
     minutes: float | None = None
@@ -92,6 +94,7 @@ class TrainRequest:
             "preset",
             "config",
             "image_size",
+            "colours",
             "max_size",
             "seed",
             "fit",

@@ -5,10 +5,11 @@ from __future__ import annotations
 from copy import copy
 from functools import partial
 from itertools import accumulate
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, Field, model_validator
 
+from sase_gan.colours import Colours
 from sase_gan.config import FrozenRecord
 from sase_gan.fits import FIT_HELP, Fit, sides
 from sase_gan.networks.channel_tables import FirstMap, check_first_map, size_of_network
@@ -141,6 +142,7 @@ class LowShotConfig(FrozenRecord):
         256, description="side of the pictures in pixels, or WIDTHxHEIGHT; both networks take it from here"
     )
     first_map: FirstMap = Field(None, description="of pictures that are no squares, see the generator; by their size")
+    colours: Colours = Field("rgb", description="of the pictures: rgb, grey, or rgba, whose transparency is learnt")
     precision: PrecisionSetting = Field(
         "auto", description="of products: bf16-mixed, 32-true; settled by the device when a run begins"
     )
@@ -178,12 +180,29 @@ class LowShotConfig(FrozenRecord):
             section = section.model_dump() if isinstance(section, BaseModel) else copy(section)
             if not isinstance(section, dict):
                 continue  # refused afterwards, with its place named
-            for key, value in (("image_size", size), ("first_map", check_first_map(data.get("first_map")))):
+            shared = {"image_size": size, "first_map": check_first_map(data.get("first_map"))}
+            for key, value in (*shared.items(), ("colours", data.get("colours", "rgb"))):
                 own = section.setdefault(key, value)
                 if own != value and not (value and list(own or ()) == list(value)):
-                    raise ValueError(f"{name}.{key} is {own}, {key} {value}; set image_size only")
+                    raise ValueError(
+                        f"{name}.{key} is {own}, {key} {value}; set {'image_size' if key == 'first_map' else key} only"
+                    )
             data[name] = section
         return data
+
+    @model_validator(mode="after")
+    def _colours_are_possible(self) -> Self:
+        if self.colours != "rgb" and self.recombinations.count:
+            raise ValueError(
+                f"colours is {self.colours!r}, recombinations.count {self.recombinations.count}; pictures are "
+                "recombined in rgb only: set recombinations.count=0"
+            )
+        if self.colours == "rgba" and self.data.background != "white":
+            raise ValueError(
+                f"colours is 'rgba', data.background {self.data.background!r}; transparency is kept, and nothing laid "
+                "behind it: leave the background out"
+            )
+        return self
 
     @property
     def picture_size(self) -> tuple[int, int]:

@@ -20,6 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from sase_gan.colours import seen
 from sase_gan.features.efficientnet_lite0 import EfficientNetLite0
 from sase_gan.features.reconstruction import EfficientNetLite0Loss
 from sase_gan.layers.spectral_norm import frozen_power_iteration
@@ -106,7 +107,7 @@ class LikelihoodTerm:
         chosen, section = self._chosen, self.section
         target = to_float(self.pictures[chosen])
         own = drawn[: len(chosen)].float()
-        distance = self.distance(own, target).mean() + section.squared * (own - target).square().mean()
+        distance = self.distance(seen(own), seen(target)).mean() + section.squared * (own - target).square().mean()
         return {"g_likelihood": section.weight * distance}
 
     @torch.no_grad()
@@ -118,7 +119,7 @@ class LikelihoodTerm:
             pool, _ = self.schedule()
             for start in range(0, pool, _CANDIDATES):
                 z, noise = draw(min(_CANDIDATES, pool - start), source)
-                rows.append(describe(self.distance.network, network(z, noise).big.float().clamp(-1, 1)))
+                rows.append(describe(self.distance.network, seen(network(z, noise).big).float().clamp(-1, 1)))
                 latents.append(z)
         nearest = choose(self._real_rows(device), torch.cat(rows), self.section.reject)
         self.latents, self.assigned_at = torch.cat(latents)[nearest], images_seen
@@ -136,7 +137,8 @@ class LikelihoodTerm:
         if self._rows is None:
             assert self.pictures is not None
             parts = [
-                describe(self.distance.network, to_float(part.to(device))) for part in self.pictures.split(_CANDIDATES)
+                describe(self.distance.network, to_float(part.to(device)))
+                for part in seen(self.pictures).split(_CANDIDATES)
             ]
             self._rows = torch.cat(parts)
         return self._rows

@@ -9,8 +9,8 @@ from sase_gan.networks.channel_tables import (
     check_image_size,
     generator_gates,
     generator_sizes,
-    scaled,
     map_size,
+    scaled,
     size_of_network,
     small_image_size,
 )

@@ -57,6 +57,7 @@ class InstantTask(Task[InstantConfig]):
             batch_size=_NOTHING_TRAINED,
             devices="one device draws",
             logger="nothing is trained that could be logged",
+            colours="pictures are recombined in rgb",
             start=_NOTHING_TRAINED,
             publish_discriminator=_NOTHING_TRAINED,
         )

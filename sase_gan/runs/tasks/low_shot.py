@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from sase_gan import precision
+from sase_gan.colours import seen
 from sase_gan.config import merge, resolve
 from sase_gan.datasets.images import ImageSet, load_image_set, split_holdout
 from sase_gan.datasets.sources import open_images
@@ -64,6 +65,7 @@ class LowShotTask(TrainedTask[LowShotConfig]):
             report(f"preset {preset}: {choice.reason}")
         flags = {
             "image_size": image_size,
+            "colours": request.colours,
             "seed": request.seed,
             "precision": request.precision,
             "data": {
@@ -112,6 +114,7 @@ class LowShotTask(TrainedTask[LowShotConfig]):
             image_size=config.picture_size,
             fit=config.data.fit,
             background=background_of(config),
+            colours=config.colours,
         )
         return split_holdout(images, config.data.holdout, config.seed)[0] if config.data.holdout else images
 
@@ -143,7 +146,7 @@ class LowShotTask(TrainedTask[LowShotConfig]):
 
         provenance = {
             "averaged": True,
-            "data": {**facts(config, images), "fit": config.data.fit, "mirror": config.data.mirror},
+            "data": {**facts(config, images), "fit": config.data.fit, "mirror": config.data.mirror, **_colours(config)},
             "seed": config.seed,
             "extractor_used_in_training": _trains_with_the_extractor(config),
             "reconstruction": config.loss.reconstruction,
@@ -173,7 +176,7 @@ class LowShotTask(TrainedTask[LowShotConfig]):
 
         data = config.data
         return prepare_measure(
-            images.images,
+            seen(images.images),
             device=hardware.device,
             extractor_used_in_training=_trains_with_the_extractor(config),
             taught_by=_teachers(config),
@@ -215,6 +218,10 @@ def _publish_discriminator(provenance: dict[str, Any], module: Any, folder: Path
 def _trains_with_the_extractor(config: LowShotConfig) -> bool:
     """Tell whether the network that measures snapshots also judges in training, which flatters its figures."""
     return config.loss.reconstruction == "efflite0" or config.likelihood.weight > 0
+
+
+def _colours(config: LowShotConfig) -> dict[str, str]:
+    return {} if config.colours == "rgb" else {"colours": config.colours}
 
 
 def _teachers(config: LowShotConfig) -> dict[str, float] | None:

@@ -205,7 +205,10 @@ def build(trainings: Trainings) -> TrainingPlace:
                 check = gr.Button("Check the pictures", min_width=160)
                 start = gr.Button("Start", variant="primary", min_width=160, elem_id="train-start")
             with gr.Accordion("More", open=False, elem_id="train-more"):
-                sizes = [("Automatic", AUTOMATIC), *((f"{size} px", size) for size in IMAGE_SIZES)]
+                sizes: list[tuple[str, int | str]] = [
+                    ("Automatic", AUTOMATIC),
+                    *((f"{size} px", size) for size in IMAGE_SIZES),
+                ]
                 sizes += [(f"{size.replace('x', ' × ')} px", size) for size in RECTANGLES]
                 image_size = gr.Dropdown(sizes, value=AUTOMATIC, label="Image size", filterable=False)
                 fits = [("Crop the middle", "crop"), ("Pad with white", "pad")]
