@@ -24,7 +24,8 @@ def train(
     max_size: Annotated[int | None, typer.Option(help="Longer side in px, for one picture.")] = None,
     kimg: Annotated[float | None, typer.Option(help="Train for so many thousand images.")] = None,
     minutes: Annotated[
-        float | None, typer.Option(help="Stop after so many minutes; one picture: fit into them.")
+        float | None,
+        typer.Option(help="Stop after so many minutes, rates falling by then; one picture: fit into them."),
     ] = None,
     batch_size: Annotated[int | None, typer.Option(help="Pictures a step on each device.")] = None,
     start: Annotated[

@@ -22,11 +22,7 @@ from sase_gan.memory import out_of_memory
 from sase_gan.runs.callbacks import (
     MetricsTable,
     Snapshots,
-    StopNow,
-    StopOnSignal,
-    Stopping,
     TrainingDisplay,
-    signals_given_back,
 )
 from sase_gan.runs.checkpoints import Checkpoints, adopt_checkpoint, find_checkpoint
 from sase_gan.runs.folder import RunFolder
@@ -38,6 +34,7 @@ from sase_gan.runs.options import RunOptions, RunResult
 from sase_gan.runs.resuming import Position, in_recorded_order, record_pictures, restore
 from sase_gan.runs.retreat import Cautious, go_back, halve_batch
 from sase_gan.runs.space import COPIES_OF_STATE, check_room, disk_error, size_of_state, words_of_safety
+from sase_gan.runs.stopping import StopNow, StopOnSignal, Stopping, signals_given_back
 from sase_gan.runs.tasks import trained_task_of
 from sase_gan.runs.tasks.base import RunPlan, TrainedConfig
 from sase_gan.runs.together import lost_error, lost_process

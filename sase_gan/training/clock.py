@@ -20,6 +20,8 @@ class TrainingClock(LightningModule):
         data_digest: hash of the training pictures, which the clock belongs to.
         retreats: how often the run went back because it had diverged; each divides the rates by ten.
         step_images: of the last step, on all devices together.
+        time_share: of the minutes that this part of the run may take, 0 to 1; 0 where none are given. Not kept: a run
+            that goes on is given minutes anew.
     """
 
     def __init__(self) -> None:
@@ -27,7 +29,7 @@ class TrainingClock(LightningModule):
         self.automatic_optimization = False
         self.images_seen, self.steps, self.data_digest, self.retreats = 0, 0, "", 0
         self.step_images = 0
-        self.cpu_seconds = 0.0
+        self.cpu_seconds = self.time_share = 0.0
         self._sums: dict[str, Tensor] = {}
         self._sum_counts: dict[str, int] = {}
 

@@ -214,6 +214,7 @@ class LowShotModule(TrainingClock):
         factor = rate_factor(self.images_seen, schedule.total_images, section.decay)
         if schedule.cpu_seconds is not None:
             factor = min(factor, rate_factor(self.cpu_seconds, schedule.cpu_seconds, section.decay))
+        factor = min(factor, rate_factor(self.time_share, 1.0, section.decay))
         factor *= self.caution * (1.0 if self.config.start.path is None else self.config.start.rate_factor)
         for index, rate in enumerate((section.generator_rate, section.discriminator_rate)):
             for group in self.optimiser(index).param_groups:
@@ -240,8 +241,8 @@ class LowShotModule(TrainingClock):
 def rate_factor(images_seen: float, total_images: float, decay: float) -> float:
     """Return what the learning rates are multiplied by: 1, and in the last share `decay` of the run linearly down to 0.
 
-    A budget of CPU seconds counts likewise. The released loops keep their rates; that is decay = 0. Falling rates let
-    short runs take large steps first: see the preset `demo`.
+    A budget of CPU seconds or of minutes counts likewise. The released loops keep their rates; that is decay = 0.
+    Falling rates let short runs take large steps first: see the preset `demo`.
     """
     return 1.0 if decay == 0 else min(1.0, max(0.0, (1 - images_seen / total_images) / decay))
 

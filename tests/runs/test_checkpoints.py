@@ -292,7 +292,7 @@ def test_a_killed_run_that_goes_on_leaves_all_that_an_uninterrupted_one_does(
 def test_a_run_stopped_by_a_signal_and_by_minutes_goes_on_to_the_same(
     images: int, whole: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from sase_gan.runs.callbacks import Stopping
+    from sase_gan.runs.stopping import Stopping
 
     real = Stopping.on_train_batch_end
 
@@ -314,8 +314,9 @@ def test_what_a_signal_stopped_is_saved_before_pictures_of_it_are_drawn(
     images: int, whole: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Between two snapshots, and where one is due: there it comes first, as in every run."""
-    from sase_gan.runs.callbacks import Snapshots, StopOnSignal
+    from sase_gan.runs.callbacks import Snapshots
     from sase_gan.runs.checkpoints import Checkpoints
+    from sase_gan.runs.stopping import StopOnSignal
 
     seen: list[int] = []
     saved: list[int] = []

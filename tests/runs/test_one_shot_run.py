@@ -206,7 +206,7 @@ def test_signals_at_once_count_as_one() -> None:
     """`timeout` signals the process and its group; only a later signal means to stop at once."""
     import signal
 
-    from sase_gan.runs.callbacks import StopNow, StopOnSignal
+    from sase_gan.runs.stopping import StopNow, StopOnSignal
 
     watch = StopOnSignal()
     watch._note(signal.SIGTERM, None)

@@ -2,6 +2,7 @@
 
 from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from sase_gan.config import load_preset, merge, resolve
 from sase_gan.datasets.images import load_image_set
 from sase_gan.hardware import choose_hardware
 from sase_gan.networks.load import load_generator
-from sase_gan.runs import callbacks
+from sase_gan.runs import stopping
 from sase_gan.runs.folder import RunFolder
 from sase_gan.runs.instant import FIGURES_FROM, MATERIAL_FROM, draw_material
 from sase_gan.runs.options import RunOptions
@@ -40,7 +41,7 @@ def configuration(**changes) -> LowShotConfig:
 def seconds_pass(monkeypatch):
     """Every look at the process's clock is a second later than the one before: a step costs one."""
     ticks = count()
-    monkeypatch.setattr(callbacks.time, "process_time", lambda: float(next(ticks)))
+    monkeypatch.setattr(stopping.time, "process_time", lambda: float(next(ticks)))
 
 
 def options() -> RunOptions:
@@ -66,6 +67,35 @@ def test_rates_fall_with_the_budget_of_cpu_seconds(images, tmp_path, seconds_pas
     start_run(configuration(schedule={"cpu_seconds": 4}, optimiser=section), images, run, options())
     state = torch.load(run.checkpoint, weights_only=True)["optimizer_states"][0]
     assert state["param_groups"][0]["lr"] == pytest.approx(1e-3 / 4)  # the fourth step begins with three seconds gone
+
+
+@pytest.mark.parametrize(("processes", "share"), [(1, 0.75), (2, 0.0)])
+def test_the_share_of_the_minutes_is_counted_where_one_clock_counts(processes, share, monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(stopping, "time", SimpleNamespace(monotonic=lambda: now[0], process_time=lambda: 0.0))
+    strategy = SimpleNamespace(reduce_boolean_decision=lambda stop, all: stop)
+    trainer = SimpleNamespace(world_size=processes, should_stop=False, strategy=strategy)
+    module = SimpleNamespace(time_share=0.5, images_seen=8, cpu_seconds=0.0)
+    watch = stopping.Stopping(1000, 2.0)
+    watch.on_train_start(trainer, module)
+    for seconds, stops in ((90.0, False), (120.0, True)):
+        now[0] = 100 + seconds
+        watch.on_train_batch_start(trainer, module, None, 0)
+        watch.on_train_batch_end(trainer, module, None, None, 0)
+        assert trainer.should_stop is stops
+        if not stops:
+            assert module.time_share == share
+
+
+@pytest.mark.parametrize(("share", "images_seen", "factor"), [(0.0, 0, 1), (0.75, 0, 0.5), (0.5, 0, 1), (0.5, 24, 0.5)])
+def test_rates_fall_with_the_minutes_or_the_images_whichever_end_first(share, images_seen, factor, images):
+    section = {"decay": 0.5, "generator_rate": 1e-3}
+    module = LowShotTask().plan(configuration(optimiser=section, schedule={"total_images": 32}), images).build()
+    optimisers = [SimpleNamespace(param_groups=[{}]) for _ in range(2)]
+    module.optimizers = lambda: optimisers
+    module.time_share, module.images_seen = share, images_seen
+    module._set_rates()
+    assert optimisers[0].param_groups[0]["lr"] == pytest.approx(1e-3 * factor)
 
 
 def test_a_checkpoint_without_cpu_seconds_counts_from_none(images, tmp_path):
