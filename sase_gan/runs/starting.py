@@ -62,10 +62,11 @@ class Start:
         """Give the settings that a training from here has where nothing else is asked for."""
         found: dict[str, Any] = {
             "image_size": self.image_size,
-            "generator": self.generator.model_dump(exclude=_MAY_DIFFER),
+            "colours": self.generator.colours,
+            "generator": self.generator.model_dump(exclude=_MAY_DIFFER | {"colours"}),
         }
         if self.discriminator is not None:
-            found["discriminator"] = self.discriminator.model_dump(exclude={"image_size", "first_map"})
+            found["discriminator"] = self.discriminator.model_dump(exclude={"image_size", "first_map", "colours"})
         return found
 
 

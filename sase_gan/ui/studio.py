@@ -163,7 +163,8 @@ def _facts(models: Models, name: str) -> str:
         what = "one picture" if count == 1 else f"{count} pictures"
         return f"{width} × {height} px · instant, made of {what} without training. {CONTAINS}"
     height, width = network.config.picture_size
-    parts = [f"{width} × {height} px"]
+    words = {"grey": ", grey", "rgba": ", with transparency"}.get(network.config.colours, "")
+    parts = [f"{width} × {height} px{words}"]
     if data.get("count"):
         parts.append(f"trained on {data['count']} pictures ({escaped(data.get('name') or 'unnamed')})")
     seen = opened.network.provenance.get("images_seen")

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from sase_gan.api.train import train as train_from_python
+from sase_gan.config import load_preset, merge
 from sase_gan.drawing.sampling import sample_images
 from sase_gan.errors import DataError, UsageError
 from sase_gan.hardware import choose_hardware
@@ -20,7 +21,7 @@ from sase_gan.networks.taking_over import renamed_for, take_over
 from sase_gan.report.view import _setup_sections
 from sase_gan.runs.folder import RunFolder
 from sase_gan.runs.request import TrainRequest
-from sase_gan.runs.starting import begin_from, open_start
+from sase_gan.runs.starting import Start, begin_from, open_start, settled_start
 from sase_gan.runs.tasks.low_shot import LowShotTask
 from sase_gan.runs.train import train
 from sase_gan.training.config import LowShotConfig
@@ -114,6 +115,22 @@ def test_a_snapshot_gives_the_discriminator_beside_it(pictures: Path, origin: Ru
         torch.equal(value, state[f"discriminator.{key}"]) for key, value in module.discriminator.state_dict().items()
     )
     assert lines[0].startswith("starting from fruits/000000.008kimg (")
+
+
+def test_proportions_and_colours_are_the_models_unless_asked_for_otherwise() -> None:
+    own = GeneratorConfig(image_size=32, first_map=(4, 6), width=4, latent_size=16, num_components=2, colours="rgba")
+    judge = DiscriminatorConfig(image_size=32, first_map=(4, 6), width=4, decoder_width=4, colours="rgba")
+    start = Start(Path("model"), "abc", None, own, judge, {})
+    assert start.image_size == "48x32"
+
+    def settled(**asked: Any) -> LowShotConfig:
+        return settled_start(LowShotConfig(**merge(load_preset("smoke/low_shot"), start.sections(), asked)), start)
+
+    config = settled()
+    assert (config.generator, config.discriminator) == (own, judge)
+    assert settled(image_size="32x32").picture_size == (32, 32)
+    with pytest.raises(UsageError, match=r"generator.colours is 'grey' here and 'rgba' in model"):
+        settled(colours="grey")
 
 
 @pytest.mark.parametrize(("before", "after"), [(32, 64), (64, 32)])
