@@ -248,7 +248,9 @@ def to_pillow(image: Tensor) -> Image.Image:
         UsageError: another type or shape.
     """
     if image.dtype != torch.uint8 or image.ndim != 3 or image.shape[0] not in (1, 3, 4):
-        raise UsageError(f"a picture of {image.dtype} {tuple(image.shape)} was given; uint8 [3, H, W] is required")
+        raise UsageError(
+            f"a picture of {image.dtype} {tuple(image.shape)} was given; uint8 [1, 3 or 4, H, W] is required"
+        )
     values = image.detach().cpu().permute(1, 2, 0).contiguous().numpy()
     return Image.fromarray(values[..., 0] if image.shape[0] == 1 else values)
 
