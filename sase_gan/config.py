@@ -196,12 +196,14 @@ def resolve(
     flags: Mapping[str, Any] | None = None,
     settings: Iterable[str] | None = None,
     task: str | None = None,
+    beneath: Mapping[str, Any] | None = None,
 ) -> Record:
     """Make the checked record of a preset, overlaid by a YAML file, by flags and by `--set`, in this order.
 
     Args:
         flags: nested values; those that are None were not given and change nothing.
         settings: texts such as `loss.r1=0.1`.
+        beneath: values laid over the preset alone, beneath everything that was asked for.
         task: the folder of presets, so that `demo` is understood as `low_shot/demo`.
 
     Raises:
@@ -209,6 +211,7 @@ def resolve(
     """
     layers = (
         {} if preset is None else load_preset(preset, task=task),
+        beneath or {},
         {} if file is None else load_yaml(file),
         without_none(flags or {}),
         parse_assignments(settings or ()),

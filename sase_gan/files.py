@@ -2,12 +2,14 @@
 
 import errno
 import hashlib
+import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from sase_gan.errors import DataError
 from sase_gan.platforms import sync_file, sync_folder
@@ -107,3 +109,11 @@ def _publish(path: Path, *, synced: bool = True) -> None:
         if synced and found.is_file():
             sync_file(found)
         found.chmod((0o777 if found.is_dir() else 0o666) & ~mask)
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> Path:
+    """Write a record, or a table of records, as JSON; NaN is refused."""
+    with write_atomically(path) as temporary:
+        text = json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False)
+        temporary.write_text(text + "\n", encoding="utf-8")
+    return path

@@ -91,6 +91,7 @@ class Picture:
         transparent: whether any pixel was not opaque.
         frames_left: whether the file has further frames or pages, of which only the first is here.
         deep: whether the file has 16 bits a value.
+        alpha: how opaque it is, 8 bits, at the size of `rgb`; None where all is.
         hidden: whether transparency hides the drawing: it has shades, and on the background is one colour.
     """
 
@@ -102,6 +103,7 @@ class Picture:
     frames_left: bool = False
     deep: bool = False
     hidden: bool = False
+    alpha: Image.Image | None = None
 
 
 def parse_colour(text: str) -> Colour:
@@ -234,24 +236,27 @@ def read_rgba(path: Path | str) -> Tensor:
 
 
 def to_tensor(image: Image.Image) -> Tensor:
-    """Convert an 8-bit RGB Pillow picture to uint8 [3, H, W]."""
-    assert image.mode == "RGB", image.mode
-    return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
+    """Convert an 8-bit RGB Pillow picture to uint8 [3, H, W], or a grey one to [1, H, W]."""
+    assert image.mode in ("RGB", "L"), image.mode
+    return torch.from_numpy(np.atleast_3d(np.array(image))).permute(2, 0, 1).contiguous()
 
 
 def to_pillow(image: Tensor) -> Image.Image:
-    """Convert uint8 [3, H, W] to a Pillow picture.
+    """Convert uint8 [3, H, W] to a Pillow picture; [1, H, W] to a grey one, [4, H, W] to one with transparency.
 
     Raises:
         UsageError: another type or shape.
     """
-    if image.dtype != torch.uint8 or image.ndim != 3 or image.shape[0] != 3:
-        raise UsageError(f"a picture of {image.dtype} {tuple(image.shape)} was given; uint8 [3, H, W] is required")
-    return Image.fromarray(image.detach().cpu().permute(1, 2, 0).contiguous().numpy())
+    if image.dtype != torch.uint8 or image.ndim != 3 or image.shape[0] not in (1, 3, 4):
+        raise UsageError(
+            f"a picture of {image.dtype} {tuple(image.shape)} was given; uint8 [1, 3 or 4, H, W] is required"
+        )
+    values = image.detach().cpu().permute(1, 2, 0).contiguous().numpy()
+    return Image.fromarray(values[..., 0] if image.shape[0] == 1 else values)
 
 
 def write_png(path: Path | str, image: Tensor, text: Mapping[str, str] | None = None) -> None:
-    """Write uint8 [3, H, W] as PNG, under a temporary name first; `text` goes into text chunks (`read_png_text`)."""
+    """Write what `to_pillow` takes as PNG, under a temporary name first; `text` goes into text chunks."""
     chunks = PngInfo()
     for key, value in (text or {}).items():
         chunks.add_text(key, value)
@@ -316,15 +321,17 @@ def _decode(image: Image.Image, file: BinaryIO, background: Colour, at_least: in
     orientation = _orientation(image)
     rgb, transparent = _to_rgb(opaque, background)
     hidden = transparent and _is_flat(rgb) and not _is_flat(opaque.convert("RGBA"))
+    parts = [rgb, opaque.convert("RGBA").getchannel("A")] if transparent else [rgb]
     if at_least is not None and (factor := min(rgb.size) // at_least) > 1:
-        rgb = rgb.reduce(factor)
+        parts = [part.reduce(factor) for part in parts]
     if orientation in _TRANSPOSE:
-        rgb = rgb.transpose(_TRANSPOSE[orientation])
+        parts = [part.transpose(_TRANSPOSE[orientation]) for part in parts]
     if orientation in (5, 6, 7, 8):
         width, height = height, width
     # The second picture of a phone's MPO is a depth map or a thumbnail, and no picture of the set.
     further = image.format != "MPO" and _has_further_frames(image)
-    return Picture(rgb, width, height, file_format, transparent, further, deep, hidden)
+    alpha = parts[1] if transparent else None
+    return Picture(parts[0], width, height, file_format, transparent, further, deep, hidden, alpha)
 
 
 def _is_flat(image: Image.Image) -> bool:

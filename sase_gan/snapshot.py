@@ -93,6 +93,10 @@ class SnapshotMixin(
         )
         unstated = "of a licence that was not stated (`--set data.licence=...`)"
         rights = f"licensed as: {escaped(licence, quote=False)}" if licence else unstated
+        origin = self.provenance.get("started_from")
+        if isinstance(origin, dict) and (behind := origin.get("licence")):
+            behind = escaped(f"{origin.get('name')}, which learned from pictures licensed as: {behind}", quote=False)
+            rights = f"{rights}. It started from the weights of {behind}"
         usage = f"```bash\n{self.card_usage}\n```\n\n" if self.card_usage else ""
         return ModelCard(
             f"---\n{data.to_yaml()}\n---\n\n# {self.card_title} with sase_gan {__version__}\n\n{usage}"

@@ -6,7 +6,8 @@ import pytest
 from pydantic import BaseModel
 
 from sase_gan.config import build, list_presets, load_preset, preset_folder
-from sase_gan.training.config import InstantConfig, LowShotConfig
+from sase_gan.training.config import LowShotConfig
+from sase_gan.training.instant_config import InstantConfig
 
 NAMES = [name for name in list_presets() if name.startswith("low_shot/") or name == "smoke/low_shot"]
 every_preset = pytest.mark.parametrize("name", NAMES)

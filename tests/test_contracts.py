@@ -20,12 +20,14 @@ from torch.nn.utils import parametrize
 from torch.utils import _pytree as pytree
 
 import sase_gan.layers
+from sase_gan.colours import CHANNELS
 from sase_gan.layers.attentive_norm import AttentiveNorm
 from sase_gan.layers.aw_conv import AWUpsampleConv
 from sase_gan.layers.excitation import SkipExcitation
 from sase_gan.layers.primitives import GatedLinearUnit, NoiseInjection, UpsampleConv
 from sase_gan.layers.sase import SynthesisSASE
 from sase_gan.layers.spectral_norm import GroupedSpectralNorm, spectral_norm
+from sase_gan.networks.channel_tables import map_size
 from sase_gan.networks.discriminator import Discriminator, DiscriminatorConfig
 from sase_gan.networks.generator import Generator, GeneratorConfig, Pictures
 from tests.recognition.layer_cases import LAYERS as RECOGNITION_LAYERS
@@ -95,20 +97,20 @@ LAYERS = {
 
 def generator(**options: Any) -> Case:
     config = GeneratorConfig(**{"image_size": 32, "width": 4, "latent_size": 8, "num_components": 3, **options})
-    sizes = Generator(config).noise_sizes()
+    sizes = Generator(config).noise_shapes()
     return Case(
         lambda: Generator(config),
-        lambda shape: (torch.randn(shape[0], 8), [torch.randn(shape[0], 1, size, size) for size in sizes]),
+        lambda shape: (torch.randn(shape[0], 8), [torch.randn(shape[0], *size) for size in sizes]),
     )
 
 
 def discriminator(**options: Any) -> Case:
     config = DiscriminatorConfig(**{"image_size": 32, "width": 4, "decoder_width": 4, **options})
-    size = config.image_size
+    channels = CHANNELS[config.colours]
+    big, small = (map_size(side, config.first_map) for side in (config.image_size, min(128, config.image_size // 2)))
 
     def pictures(shape: Shape) -> tuple[Any, ...]:
-        small = min(128, size // 2)
-        return Pictures(torch.randn(shape[0], 3, size, size), torch.randn(shape[0], 3, small, small)), 1
+        return Pictures(torch.randn(shape[0], channels, *big), torch.randn(shape[0], channels, *small)), 1
 
     return Case(lambda: Discriminator(config), pictures)
 
@@ -119,11 +121,15 @@ NETWORKS = {
     "generator_fastgan": generator(norm="batch", skip="sle", width=8),
     "generator_64": generator(image_size=64, init_scale="paper"),
     "generator_published": generator(spectral_norm=False),
+    "generator_wide": generator(first_map=(4, 6)),
+    "generator_rgba": generator(colours="rgba"),
     "generator_aw_multi_scale": generator(conv="aw", attention="efficient_multi_scale"),
     "generator_se": generator(attention="se", spectral_norm=False),
     "discriminator": discriminator(),
     "discriminator_aw_multi_scale": discriminator(conv="aw", attention="efficient_multi_scale"),
     "discriminator_se": discriminator(attention="se"),
+    "discriminator_grey": discriminator(colours="grey"),
+    "discriminator_tall": discriminator(first_map=(7, 4), downsample="nearest"),
     "discriminator_64": discriminator(image_size=64, width=8, downsample="nearest"),
 }
 CASES = LAYERS | NETWORKS

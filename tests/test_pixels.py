@@ -247,7 +247,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path):
     write_png(tmp_path / "x.png", torch.zeros(3, 2, 2, dtype=torch.uint8))
     before = (tmp_path / "x.png").read_bytes()
     with pytest.raises(UsageError, match="required"):
-        write_png(tmp_path / "x.png", torch.zeros(1, 2, 2, dtype=torch.uint8))
+        write_png(tmp_path / "x.png", torch.zeros(2, 2, 2, dtype=torch.uint8))
     assert [entry.name for entry in tmp_path.iterdir()] == ["x.png"]
     assert (tmp_path / "x.png").read_bytes() == before
 

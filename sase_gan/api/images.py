@@ -10,6 +10,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from sase_gan.colours import Ground, learnt, shown
 from sase_gan.drawing.recipes import Recipe
 from sase_gan.files import write_atomically
 from sase_gan.pixels import to_pillow, write_png
@@ -49,7 +50,7 @@ class Images:
     """Generated images and how each came about; in a notebook the object shows itself as a grid.
 
     Attributes:
-        pixels: uint8 `[n, 3, height, width]` on the CPU.
+        pixels: uint8 `[n, 3, height, width]` on the CPU; one channel of a grey model, four of one with transparency.
         recipes: one an image: its seed and, of a variation, the moves away from it.
         text: what every PNG carries beside its own seed: the snapshot's hash, truncation and the like.
         model: the name of the snapshot that drew them.
@@ -67,6 +68,10 @@ class Images:
     text: Mapping[str, str]
     model: str = ""
     origins: Origins | None = None
+
+    def seen(self, ground: Ground = "checkerboard") -> Tensor:
+        """Return them as they are seen, uint8 `[n, 3, height, width]`, where there is transparency on a ground."""
+        return shown(learnt(self.pixels), ground)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -96,7 +101,7 @@ class Images:
 
     def _repr_png_(self) -> bytes:
         buffer = io.BytesIO()
-        to_pillow(grid(self.pixels)).save(buffer, format="PNG")
+        to_pillow(grid(self.seen())).save(buffer, format="PNG")
         return buffer.getvalue()
 
     def save(self, folder: Path | str, *, grid_only: bool = False) -> Path:
@@ -116,7 +121,7 @@ class Images:
             write_png(folder / name, pixels, {**self.text, "seed": str(recipe.seed), **moved})
         if self.origins is not None:
             self.origins.save(folder, files, self.pixels)
-        write_png(folder / "grid.png", grid(self.pixels), {**SHEET, **self.text, "seeds": listed(self.recipes)})
+        write_png(folder / "grid.png", grid(self.seen()), {**SHEET, **self.text, "seeds": listed(self.recipes)})
         return folder / "grid.png"
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from sase_gan.api.images import Images
+from sase_gan.colours import seen
 from sase_gan.datasets.images import load_as_trained
 from sase_gan.errors import DataError
 from sase_gan.metrics.catalogue import SPACES
@@ -32,10 +33,11 @@ def part_near_copies(
         DataError: for pictures that cannot be read, or fewer than two, of which none has a nearest other one.
     """
     height, width = images.pixels.shape[-2:]
-    reals = load_as_trained(pictures, height if height == width else None, facts or {})
+    fitted = height == width or (facts or {}).get("fit")
+    reals = load_as_trained(pictures, (height, width) if fitted else None, facts or {})
     if len(reals) < 2:
         raise DataError(f"{pictures} holds one picture; near is told by how near pictures are to each other: name two")
-    near = suspiciously_near(images.pixels, reals.images)
+    near = suspiciously_near(images.seen("white"), seen(reals.images))
     return images.chosen((~near).nonzero()[:, 0].tolist()), images.chosen(near.nonzero()[:, 0].tolist())
 
 

@@ -15,7 +15,12 @@ def train(
     out: Annotated[Path | None, typer.Option(help="Run folder; default runs/NAME-001.")] = None,
     preset: Annotated[str | None, typer.Option(help="Preset; default chosen from pictures and hardware.")] = None,
     config: options.ConfigOption = None,
-    image_size: Annotated[int | None, typer.Option(help="32, 64, 128, 256, 512 or 1024 px.")] = None,
+    image_size: Annotated[
+        str | None, typer.Option(help="32, 64, 128, 256, 512 or 1024 px, or WIDTHxHEIGHT such as 64x96.")
+    ] = None,
+    colours: Annotated[
+        str | None, typer.Option(help="Of a set: rgb, grey, or rgba, which learns transparency too. [default: rgb]")
+    ] = None,
     max_size: Annotated[int | None, typer.Option(help="Longer side in px, for one picture.")] = None,
     kimg: Annotated[float | None, typer.Option(help="Train for so many thousand images.")] = None,
     minutes: Annotated[
@@ -23,6 +28,16 @@ def train(
         typer.Option(help="Stop after so many minutes, rates falling by then; one picture: fit into them."),
     ] = None,
     batch_size: Annotated[int | None, typer.Option(help="Pictures a step on each device.")] = None,
+    start: Annotated[
+        str | None, typer.Option("--from", metavar="MODEL", help="Start from this snapshot, run or hub name.")
+    ] = None,
+    freeze: Annotated[
+        int | None, typer.Option(help="With --from: so many first layers of the discriminator do not learn.")
+    ] = None,
+    rate_factor: Annotated[float | None, typer.Option(help="With --from: both learning rates times this.")] = None,
+    publish_discriminator: Annotated[
+        bool, typer.Option("--publish-discriminator", help="Beside each snapshot, for others to start from.")
+    ] = False,
     seed: Annotated[int | None, typer.Option(help="Everything random follows from it.")] = None,
     fit: Annotated[str | None, typer.Option(help=f"{FIT_HELP} [default: the preset's]")] = None,
     background: options.BackgroundOption = None,
@@ -61,10 +76,15 @@ def train(
         config=config,
         settings=tuple(settings or ()),
         image_size=image_size,
+        colours=colours,
         max_size=max_size,
         kimg=kimg,
         minutes=minutes,
         batch_size=batch_size,
+        start=None if start is None else Path(start),
+        freeze=freeze,
+        rate_factor=rate_factor,
+        publish_discriminator=publish_discriminator or None,
         seed=seed,
         fit=fit,
         background=background,

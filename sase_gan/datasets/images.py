@@ -13,9 +13,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import torch
+from PIL import Image
 from torch import Tensor
 
-from sase_gan.datasets.fitting import fit_square
+from sase_gan.colours import CHANNELS, Colours
+from sase_gan.datasets.fitting import fit_size
 from sase_gan.datasets.notes import ImageSetNotes, Loaded, make_notes
 from sase_gan.datasets.room import Room
 from sase_gan.datasets.sources import ImageSource, open_images
@@ -27,6 +29,8 @@ from sase_gan.progress import Count
 from sase_gan.resizing import at_size
 from sase_gan.seeds import generator
 
+Wanted = int | tuple[int, int] | None
+"""The side of squares, height and width, or None for pictures as they are."""
 _BLOCK = 1024
 """Pictures after which a large set's memory is let go."""
 _AHEAD = 128
@@ -39,7 +43,7 @@ class ImageSet:
     """A set holds pictures of one size, in memory or, where they are many, in a mapped file (`room`).
 
     Attributes:
-        images: uint8 [N, 3, H, W].
+        images: uint8 [N, 3, H, W]; of other colours with other channels, see `sase_gan.colours`.
         names: posix paths below the folder or zip, sorted.
         digest: SHA-256 over the shape and the pixel bytes in order (`pixel_digest`).
     """
@@ -72,19 +76,21 @@ class Survey:
 def load_image_set(
     path: Path | str | ImageSource,
     *,
-    image_size: int | None,
+    image_size: Wanted,
     fit: Fit = "crop",
     max_images: int | None = None,
     background: Colour = WHITE,
+    colours: Colours = "rgb",
     progress: Count | None = None,
 ) -> ImageSet:
     """Read a folder, zip or picture into memory.
 
     Args:
-        image_size: side of the square pictures; None keeps all as they are, rectangles too, all of one size.
-        fit: how pictures that are not square become so, see `fit_square`.
+        image_size: side of square pictures, or height and width; None keeps all as they are, all of one size.
+        fit: how pictures of other proportions get these, see `fit_size`.
         max_images: takes the first ones by name.
         background: the colour behind transparent pixels, and of padding; of an open source its own counts.
+        colours: what is kept: with "grey" one channel, with "rgba" four, see `sase_gan.colours`.
 
     Raises:
         DataError: nothing to read, unreadable pictures (all are counted, the first are named), or different sizes when
@@ -92,7 +98,13 @@ def load_image_set(
         UsageError: an image size or a number of images below 1.
     """
     found = survey(
-        path, image_size=image_size, fit=fit, max_images=max_images, background=background, progress=progress
+        path,
+        image_size=image_size,
+        fit=fit,
+        max_images=max_images,
+        background=background,
+        colours=colours,
+        progress=progress,
     )
     if found.broken:
         more = f" (and {len(found.broken) - 1} more unreadable pictures: 'data check' lists all)"
@@ -101,30 +113,34 @@ def load_image_set(
     return found.images
 
 
-def load_as_trained(path: Path | str, image_size: int | None, facts: Mapping[str, Any]) -> ImageSet:
+def load_as_trained(path: Path | str, image_size: Wanted, facts: Mapping[str, Any]) -> ImageSet:
     """Read pictures as a training read them.
 
     Args:
-        facts: what a snapshot says of its training pictures: `fit` and `background`, of others and older ones nothing.
+        facts: what a snapshot says of its training pictures: `fit`, `background` and `colours`, of others and older
+            ones nothing.
 
     Raises:
         DataError, UsageError: as of `load_image_set`, and for a fit or a colour that is unknown.
     """
+    colours: Any = facts.get("colours")
     return load_image_set(
         path,
         image_size=image_size,
         fit=checked_fit(str(facts.get("fit") or "crop")),
         background=parse_colour(str(facts.get("background") or "white")),
+        colours=colours if colours in CHANNELS else "rgb",
     )
 
 
 def survey(
     path: Path | str | ImageSource,
     *,
-    image_size: int | None,
+    image_size: Wanted,
     fit: Fit = "crop",
     max_images: int | None = None,
     background: Colour = WHITE,
+    colours: Colours = "rgb",
     progress: Count | None = None,
 ) -> Survey:
     """Read as `load_image_set` does, but report pictures that cannot be read in the result instead of raising.
@@ -133,7 +149,8 @@ def survey(
         DataError: nothing to read, or different sizes when `image_size` is None.
         UsageError: an image size or a number of images below 1.
     """
-    if image_size is not None and image_size < 1:
+    size = (image_size, image_size) if isinstance(image_size, int) else image_size
+    if size is not None and min(size) < 1:
         raise UsageError(f"image_size is {image_size}; it must be at least 1 (usual values are 64, 128 and 256)")
     if max_images is not None and max_images < 1:
         raise UsageError(f"max_images is {max_images}; it must be at least 1")
@@ -142,7 +159,7 @@ def survey(
 
     def load(index: int) -> Loaded | DataError:
         try:
-            return _load(source, index, image_size, fit)
+            return _load(source, index, size, fit, colours)
         except DataError as error:
             return error
 
@@ -172,16 +189,20 @@ def survey(
     if room is None:
         return Survey(None, sizes, tuple(broken))
     images, kept = room.images[: len(loaded)], tuple(name for name, _ in loaded)
-    notes = make_notes(source, kept, [item for _, item in loaded], image_size, fit)
+    notes = make_notes(source, kept, [item for _, item in loaded], size, fit)
     return Survey(ImageSet(images, kept, pixel_digest(images, room), notes), sizes, tuple(broken))
 
 
-def _load(source: ImageSource, index: int, image_size: int | None, fit: Fit) -> Loaded:
+def _load(source: ImageSource, index: int, size: tuple[int, int] | None, fit: Fit, colours: Colours) -> Loaded:
     # Twice the size is left for the good filter; the decoder's own reduction is a plain average. Released loops squash
     # what they find in the file.
-    picture = source.decode(index, at_least=None if image_size is None or fit == "squash" else 2 * image_size)
-    image = picture.rgb if image_size is None else fit_square(picture.rgb, image_size, fit, source.background)
-    pixels = to_tensor(image)
+    picture = source.decode(index, at_least=None if size is None or fit == "squash" else 2 * max(size))
+    image = picture.rgb if size is None else fit_size(picture.rgb, size, fit, source.background)
+    pixels = to_tensor(image.convert("L") if colours == "grey" else image)
+    if colours == "rgba":
+        alpha = picture.alpha or Image.new("L", picture.rgb.size, 255)
+        alpha = alpha if size is None else fit_size(alpha, size, fit)
+        pixels = torch.cat([pixels, to_tensor(alpha)])
     return Loaded.of(picture, image, pixels, pixel_digest(pixels[None]))
 
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
 
+from sase_gan.colours import CHANNELS
 from sase_gan.errors import UsageError
 from sase_gan.seeds import generator
 
@@ -25,7 +26,7 @@ class EndlessBatches(IterableDataset[Tensor]):
     the loader hands them out in turn, so the order is that of no workers. Use `DataLoader(dataset, batch_size=None)`.
 
     Args:
-        images: uint8 [N, 3, H, W], kept by reference.
+        images: uint8 [N, 3, H, W], kept by reference; of other colours with other channels.
         batch_size: of one rank.
         mirror: False leaves all pictures as they are; it does not change their order.
 
@@ -49,7 +50,8 @@ class EndlessBatches(IterableDataset[Tensor]):
         world_size: int = 1,
         mirror: bool = True,
     ) -> None:
-        if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3 or len(images) == 0:
+        channels = tuple(CHANNELS.values())
+        if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] not in channels or len(images) == 0:
             raise UsageError(f"images are {images.dtype} {tuple(images.shape)}; uint8 [N >= 1, 3, H, W] is required")
         if batch_size < 1:
             raise UsageError(f"batch_size is {batch_size}; it must be at least 1")

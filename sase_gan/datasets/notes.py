@@ -85,7 +85,7 @@ class Loaded:
             height=picture.height,
             jpeg=picture.file_format == "JPEG",
             transparent=picture.transparent,
-            grey=bool((pixels == pixels[:1]).all()),
+            grey=bool((pixels[:3] == pixels[:1]).all()),
             cut=picture.frames_left,
             deep=picture.deep,
             flat=bool((pixels == pixels[:, :1, :1]).all()),
@@ -94,9 +94,13 @@ class Loaded:
 
 
 def make_notes(
-    source: ImageSource, names: tuple[str, ...], items: Sequence[Loaded], image_size: int | None, fit: Fit
+    source: ImageSource, names: tuple[str, ...], items: Sequence[Loaded], size: tuple[int, int] | None, fit: Fit
 ) -> ImageSetNotes:
-    """Gather the notes of a set from its source and its pictures, of which there is at least one."""
+    """Gather the notes of a set from its source and its pictures, of which there is at least one.
+
+    Args:
+        size: height and width that the pictures were brought to; None: as they are.
+    """
     count = len(items)
     thumbnails = torch.frombuffer(bytearray(b"".join(item.thumbnail for item in items)), dtype=torch.uint8)
     sides = [(min(item.width, item.height), max(item.width, item.height)) for item in items]
@@ -107,7 +111,7 @@ def make_notes(
     return ImageSetNotes(
         ignored=source.ignored,
         jpeg_sources=sum(item.jpeg for item in items),
-        upscaled=those(*(short < (image_size or 0) for short, _ in sides)),
+        upscaled=those(*(_enlarged(item, size, fit) for item in items)),
         duplicates=find_duplicates(names, thumbnails.view(count, -1), [item.digest for item in items]),
         grey_share=sum(item.grey for item in items) / count,
         transparent_share=sum(item.transparent for item in items) / count,
@@ -120,9 +124,22 @@ def make_notes(
         white=source.white(),
         flat=those(*(item.flat for item in items)),
         hidden=those(*(item.hidden for item in items)),
-        squashed=those(*(fit == "squash" and image_size is not None and short != long for short, long in sides)),
+        squashed=those(*(fit == "squash" and size is not None and _of_other_proportions(i, size) for i in items)),
         snapshots=tuple(source.snapshots.most_common()),
     )
+
+
+def _enlarged(item: Loaded, size: tuple[int, int] | None, fit: Fit) -> bool:
+    if size is None:
+        return False
+    if size[0] == size[1]:  # a square is told by the shorter side, however it is fitted
+        return min(item.width, item.height) < size[0]
+    scales = size[0] / item.height, size[1] / item.width
+    return (min(scales) if fit == "pad" else max(scales)) > 1
+
+
+def _of_other_proportions(item: Loaded, size: tuple[int, int]) -> bool:
+    return item.height * size[1] != item.width * size[0]
 
 
 def losses_in_words(notes: ImageSetNotes, count: int) -> list[str]:
@@ -140,8 +157,8 @@ def losses_in_words(notes: ImageSetNotes, count: int) -> list[str]:
         )
     if notes.squashed:
         lines.append(
-            f"squashed: {_counted(len(notes.squashed), 'picture')} not square, which a generator learns distorted "
-            f"({_some(notes.squashed)})"
+            f"squashed: {_counted(len(notes.squashed), 'picture')} of other proportions, which a generator learns "
+            f"distorted ({_some(notes.squashed)})"
         )
     if notes.deep and notes.white < FULL_WHITE:
         lines.append(

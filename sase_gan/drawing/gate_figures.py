@@ -90,8 +90,7 @@ def gate_figures(network: Generator, seeds: Sequence[int] = range(16)) -> GateFi
     gates = network.sase_gates()
     if not gates:
         raise UsageError("this generator has no SASE gates; train one with generator.skip=sase")
-    size = network.config.image_size
-    region = middle(size, size)
+    region = middle(*network.config.picture_size)
     parts = [_of_picture(network, seed, region) for seed in seeds]
     return GateFigures(
         closed={

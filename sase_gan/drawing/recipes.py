@@ -10,11 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from sase_gan.allocator import freed_memory_kept
+from sase_gan.colours import Ground
 from sase_gan.drawing.latents import neighbours, variations
 from sase_gan.drawing.sampling import (
     MAX_SEED,
@@ -214,19 +216,21 @@ def draw_recipes(
     progress: Count | None = None,
     sources: list[Tensor] | None = None,
     control: Control | None = None,
+    ground: Ground = "checkerboard",
 ) -> Tensor:
     """Draw the pictures, uint8 `[n, 3, height, width]`.
 
     Args:
-        sources, control: as of `draw_images`.
+        sources, control, ground: as of `draw_images`.
 
     Raises:
         UsageError: a truncation outside 0 to 2, or a variation in a model of one picture.
     """
     for recipe in recipes:
         check_truncation(recipe.truncation)
+    how: dict[str, Any] = {"sources": sources, "control": control, "ground": ground}
     drawn = (
-        draw_images(network, joined([recipe.inputs(network) for recipe in part]), sources=sources, control=control)
+        draw_images(network, joined([recipe.inputs(network) for recipe in part]), **how)
         for part in batches(recipes, batch_size, progress)
     )
     return gathered(len(recipes), drawn)

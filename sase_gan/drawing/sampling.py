@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from sase_gan.allocator import freed_memory_kept
+from sase_gan.colours import Ground, shown
 from sase_gan.drawing.patch_matching import PATCH, PatchPainter
 from sase_gan.errors import UsageError
 from sase_gan.networks.generator import Generator
@@ -134,12 +135,13 @@ def sample_images(
     progress: Count | None = None,
     sources: list[Tensor] | None = None,
     shares: list[Tensor] | None = None,
+    ground: Ground = "checkerboard",
 ) -> Tensor:
     """Draw one picture for each seed.
 
     Args:
         truncation: below 1 pictures are more typical and less varied, see `truncated`.
-        sources, shares: as of `draw_images`.
+        sources, shares, ground: as of `draw_images`.
 
     Returns:
         uint8 `[len(seeds), 3, height, width]` on the CPU. Batches of another size may change the last bit of a
@@ -158,6 +160,7 @@ def sample_images(
                 truncated(network, draw_inputs(network, part, noise=noise), truncation),
                 sources=sources,
                 shares=shares,
+                ground=ground,
             )
             for part in batches(seeds, batch_size, progress)
         ),
@@ -194,6 +197,7 @@ def draw_images(
     sources: list[Tensor] | None = None,
     shares: list[Tensor] | None = None,
     control: Control | None = None,
+    ground: Ground = "checkerboard",
 ) -> Tensor:
     """Draw one batch of pictures, uint8 on the CPU; a pyramid's are finished, as it is set, but not in films.
 
@@ -201,6 +205,7 @@ def draw_images(
         sources: gets the maps of where each pixel came from, one a batch; only a recombiner knows.
         shares: gets how much of each picture every training picture gave, likewise.
         control: what serves where, what stays, and where to begin; of a recombiner.
+        ground: what a picture with transparency is seen on; "file": as files hold it, grey ones with one channel.
 
     Raises:
         UsageError: if sources are asked, or a control, of a network that learned.
@@ -222,7 +227,7 @@ def draw_images(
             sources.append(drawn.sources.cpu())
         if shares is not None:
             shares.append(drawn.shares.cpu())
-        return to_uint8(drawn.big).cpu()
+        return shown(to_uint8(drawn.big).cpu(), ground)
 
 
 def device_of(network: torch.nn.Module) -> torch.device:

@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from sase_gan.colours import seen
 from sase_gan.datasets.fitting import fit_square
 from sase_gan.drawing.sampling import device_of, draw_inputs, truncated
 from sase_gan.errors import UsageError
@@ -45,7 +46,7 @@ def sample_in_training_mode(
     with torch.no_grad():
         for part in batches(seeds, BATCH, progress):
             inputs = truncated(drawing, draw_inputs(drawing, part), truncation).to(device_of(drawing))
-            images[done : done + len(part)] = as_scored(to_uint8(drawing(*inputs).big).cpu())
+            images[done : done + len(part)] = as_scored(seen(to_uint8(drawing(*inputs).big).cpu()))
             done += len(part)
     return images
 

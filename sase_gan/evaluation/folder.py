@@ -12,6 +12,7 @@ from torch import Tensor
 from sase_gan.evaluation.pictures import GeneratedPictures, RealPictures
 from sase_gan.evaluation.recombined import Recombined
 from sase_gan.evaluation.region_pictures import Write, write_match
+from sase_gan.files import write_json
 from sase_gan.metrics.measuring import CopyMatch, Evaluation, Ranked
 from sase_gan.metrics.records import (
     FIGURES_FILE,
@@ -21,7 +22,6 @@ from sase_gan.metrics.records import (
     NamedPicture,
     Pictures,
     Walk,
-    write_json,
 )
 from sase_gan.metrics.tables import write_figures
 from sase_gan.pixels import write_png

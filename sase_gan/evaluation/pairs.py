@@ -13,10 +13,10 @@ from sase_gan.errors import DataError
 from sase_gan.evaluation.options import EvaluationOptions, Plan, resolve_pairs
 from sase_gan.evaluation.pictures import at_size, resized
 from sase_gan.features import known_weights
-from sase_gan.files import write_atomically
+from sase_gan.files import write_atomically, write_json
 from sase_gan.formats import suffixes
 from sase_gan.metrics.measuring import Provenance
-from sase_gan.metrics.records import SCHEMA_VERSION, DataPart, EvaluationRecord, FakesPart, write_json
+from sase_gan.metrics.records import SCHEMA_VERSION, DataPart, EvaluationRecord, FakesPart
 from sase_gan.metrics.reference import PreparedReference
 from sase_gan.metrics.single_suite import evaluate_single, scene_figures, summarise_scenes
 from sase_gan.metrics.verdicts import JPEG_DISTANCE

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
+from sase_gan.colours import seen
 from sase_gan.config import parse_share
 from sase_gan.datasets.images import ImageSet, load_image_set, split_holdout
 from sase_gan.datasets.notes import losses_in_words
@@ -25,7 +26,7 @@ from sase_gan.evaluation.options import Plan
 from sase_gan.evaluation.recombination import origins_of, recombination_facts, with_maps
 from sase_gan.metrics.records import DataPart, FakesPart, ModelPart
 from sase_gan.metrics.request import NOISE_IN_TRAINING_MODE
-from sase_gan.networks.load import load_network, own_picture
+from sase_gan.networks.load import load_network, own_picture, training_facts
 from sase_gan.progress import Count, Progress, named
 from sase_gan.recombination.model import Recombiner
 from sase_gan.runs.folder import images_of
@@ -118,7 +119,13 @@ def _draw(plan: Plan, progress: Progress | None) -> GeneratedPictures:
         images = sample_in_training_mode(network, seeds, truncation=protocol.truncation, progress=told)
     else:
         images = sample_images(
-            network, seeds, truncation=protocol.truncation, progress=told, sources=sources, shares=shares
+            network,
+            seeds,
+            truncation=protocol.truncation,
+            progress=told,
+            sources=sources,
+            shares=shares,
+            ground="white",
         )
     model, maps = _model_facts(plan, network), None
     if sources and shares:
@@ -131,7 +138,7 @@ def _draw(plan: Plan, progress: Progress | None) -> GeneratedPictures:
         learned_from = _own_picture(network)
     elif not plan.as_fastgan:
         if protocol.truncation > TRUNCATION_SHOWN:
-            truncated = sample_images(network, seeds[:TRUNCATED_PICTURES], truncation=TRUNCATION_SHOWN)
+            truncated = sample_images(network, seeds[:TRUNCATED_PICTURES], truncation=TRUNCATION_SHOWN, ground="white")
         if plan.request.wants_group("smoothness"):
             pairs = [(options.seed + 2 * walk, options.seed + 2 * walk + 1) for walk in range(WALKS)]
             walks = torch.stack([latent_walk(network, pair, steps=WALK_STEPS) for pair in pairs])
@@ -167,6 +174,7 @@ def _model_facts(plan: Plan, network: Any) -> ModelPart:
         noise=NOISE_IN_TRAINING_MODE if plan.as_fastgan else plan.protocol.noise,
         extractor_used_in_training=provenance.get("extractor_used_in_training"),
         taught_by=provenance.get("taught_by"),
+        started_from=provenance.get("started_from"),
         parameters=sum(parameter.numel() for parameter in network.parameters()),
     )
 
@@ -237,13 +245,18 @@ def at_size(path: Path, size: tuple[int, int], plan: Plan, progress: Count | Non
         DataError: pictures that cannot be used, or that are too far from that size.
     """
     height, width = size
+    # What draws in grey is compared with its pictures in grey.
+    grey = plan.snapshot and training_facts(plan.options.source).get("colours") == "grey"
     found = load_image_set(
         path,
-        image_size=height if height == width else None,
+        # A model of a set draws what its pictures were fitted to; other rectangles are compared as they are.
+        image_size=size if height == width or (plan.snapshot and not plan.of_one_picture) else None,
         fit=plan.fit,
         background=plan.background,
+        colours="grey" if grey else "rgb",
         progress=progress,
     )
+    found = dataclasses.replace(found, images=seen(found.images).contiguous())
     if tuple(found.images.shape[-2:]) == size:
         return found
     real_height, real_width = found.images.shape[-2:]

@@ -169,6 +169,10 @@ class WholeSpectralNorm(_SpectralNorm):
     def __init__(self, weight: Tensor, *, dim: int) -> None:
         super().__init__(weight, n_power_iterations=1, dim=dim, eps=EPS)
 
+    def _power_method(self, weight_mat: Tensor, n_power_iterations: int) -> None:
+        if not weight_mat.is_meta:  # which has shapes only: what is built there is compared with a file
+            super()._power_method(weight_mat, n_power_iterations)
+
     def forward(self, weight: Tensor) -> Tensor:
         """Return the normalised weight, of the same shape; differentiable in `weight`."""
         layout = _Layout(1, self.dim)
@@ -223,6 +227,19 @@ def start_as_released(network: nn.Module, source: torch.Generator) -> None:
         norm.right_first = True
         for vector in norm.buffers():
             vector.copy_(F.normalize(torch.randn(vector.shape, generator=source), dim=-1, eps=EPS))
+
+
+@torch.no_grad()
+def converge_spectral_norms(network: nn.Module, iterations: int = 30) -> None:
+    """Find the singular vectors of weights that were put in place of others; each iteration is one of training."""
+    modules = (module for module in network.modules() if parametrize.is_parametrized(module, "weight"))
+    for module in modules:
+        for norm in module.parametrizations["weight"]:  # type: ignore[index]
+            training = norm.training
+            norm.train()
+            for _ in range(iterations):
+                norm(module.parametrizations["weight"].original)  # type: ignore[union-attr, index]
+            norm.train(training)
 
 
 def _norms(network: nn.Module) -> list[Any]:

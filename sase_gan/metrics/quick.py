@@ -31,6 +31,7 @@ def prepare_measure(
     cache: Path | str | None = None,
     extractor_used_in_training: bool = False,
     taught_by: Mapping[str, float] | None = None,
+    started_from: Mapping[str, Any] | None = None,
     data: Mapping[str, Any] | None = None,
 ) -> Measure:
     """Prepare the measurement of a model of many pictures.
@@ -41,10 +42,13 @@ def prepare_measure(
         cache: folder in which the reals' features are kept between runs.
         extractor_used_in_training: whether this network also serves a loss; for the record.
         taught_by: what taught the model beside its pictures, with a number each; for the record.
+        started_from: the model that the training started from; for the record.
         data: facts about the real pictures for the record.
     """
-    used, taught = extractor_used_in_training, {"taught_by": dict(taught_by)} if taught_by else {}
-    model = ModelPart(averaged=True, truncation=1.0, noise="random", extractor_used_in_training=used, **taught)
+    told = {"taught_by": dict(taught_by)} if taught_by else {}
+    told |= {"started_from": dict(started_from)} if started_from else {}
+    used = extractor_used_in_training
+    model = ModelPart(averaged=True, truncation=1.0, noise="random", extractor_used_in_training=used, **told)
     reference = PreparedReference(images, device=device, store=FeatureStore(cache))
     return _prepared(
         partial(evaluate, regions=False),

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from sase_gan.errors import DataError, UsageError
-from sase_gan.files import write_atomically
 from sase_gan.metrics.catalogue import Better, Section
 from sase_gan.metrics.figures import Figure, figure, identify
 from sase_gan.metrics.recombination_record import RecombinationPart
@@ -132,6 +131,7 @@ class ModelPart(_Part):
     Attributes:
         averaged, truncation: part of every figure's comparability.
         extractor_used_in_training, taught_by: did the feature network serve in training, and what beside the pictures.
+        started_from: name and digest of the model that training started from, and how.
         discriminator_extractor: the network that the discriminator was built on: its pooled features judge nothing.
     """
 
@@ -144,6 +144,7 @@ class ModelPart(_Part):
     noise: str | None = None
     extractor_used_in_training: bool | None = None
     taught_by: dict[str, Number] | None = None
+    started_from: dict[str, str | Number | bool | None] | None = None
     discriminator_extractor: str | None = None
     parameters: int | None = None
     recombination: RecombinationPart | None = None
@@ -390,11 +391,3 @@ def read_record(path: Path) -> EvaluationRecord:
     except ValueError as error:
         raise DataError(f"{path} is not valid JSON ({error}); run `sase-gan evaluate` again") from error
     return parse_record(raw, str(path))
-
-
-def write_json(path: Path, content: Mapping[str, Any]) -> Path:
-    """Write a record, or a table of records, as JSON; NaN is refused."""
-    with write_atomically(path) as temporary:
-        text = json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False)
-        temporary.write_text(text + "\n", encoding="utf-8")
-    return path

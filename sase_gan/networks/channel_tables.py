@@ -42,6 +42,68 @@ def check_image_size(image_size: int) -> int:
 
 ImageSize = Annotated[int, AfterValidator(check_image_size)]
 
+SQUARE = (4, 4)
+"""Height and width of the first map of a network that draws squares."""
+LARGEST_RATIO = 4
+"""Of the longer to the shorter side of a picture."""
+
+
+def check_first_map(first_map: tuple[int, int] | None) -> tuple[int, int] | None:
+    """Return height and width of the map that a network's pictures grow from; None, as every square has it, for 4x4.
+
+    Raises:
+        ValueError: for a shape that `size_of_network` never gives.
+    """
+    if first_map is None or tuple(first_map) == SQUARE:
+        return None
+    shorter, longer = sorted(first_map)
+    if not 4 <= shorter <= 7 or longer > LARGEST_RATIO * shorter:
+        raise ValueError(
+            f"first_map is {list(first_map)}; its shorter side must be 4 to 7, and its longer one at most "
+            f"{LARGEST_RATIO} times as long"
+        )
+    return first_map
+
+
+FirstMap = Annotated[tuple[int, int] | None, AfterValidator(check_first_map)]
+
+
+def map_size(size: int, first_map: tuple[int, int] | None) -> tuple[int, int]:
+    """Return height and width of the map, or picture, that is `size` x `size` in a network of squares."""
+    height, width = first_map or SQUARE
+    return height * size // 4, width * size // 4
+
+
+def size_of_network(height: int, width: int) -> tuple[int, tuple[int, int] | None]:
+    """Find the image size and the first map of a network that draws pictures of this height and width.
+
+    The image size is the side of the square whose blocks such a network has, the largest one that fits in. Both sides
+    must be multiples of a quarter of it, which is what a pixel of the first map becomes.
+
+    Raises:
+        ValueError: for a picture that is too small, too large or too long, or no whole number of first maps; with the
+            nearest sizes that are.
+
+    Example:
+        >>> size_of_network(96, 64), size_of_network(64, 64)
+        ((64, (6, 4)), (64, None))
+    """
+    shorter, longer = min(height, width), max(height, width)
+    size = max((size for size in IMAGE_SIZES if size <= shorter), default=0)
+    if size == 0 or shorter >= 2 * IMAGE_SIZES[-1]:
+        raise ValueError(
+            f"the size is {width}x{height}; the shorter side must be {IMAGE_SIZES[0]} to {2 * IMAGE_SIZES[-1] - 1} px"
+        )
+    if longer > LARGEST_RATIO * shorter:
+        raise ValueError(f"the size is {width}x{height}; the longer side may be {LARGEST_RATIO} times the shorter one")
+    unit = size // 4
+    if height % unit or width % unit:
+        near = [max(round(side / unit), 4) * unit for side in (width, height)]
+        raise ValueError(
+            f"the size is {width}x{height}; both sides must be multiples of {unit} px, as in {near[0]}x{near[1]}"
+        )
+    return size, check_first_map((height // unit, width // unit))
+
 
 def scaled(channels: int, width: int) -> int:
     """Convert `channels` of the tables (for width 64) to another width, at least 1."""
@@ -51,6 +113,16 @@ def scaled(channels: int, width: int) -> int:
 def small_image_size(image_size: int) -> int:
     """Return the side of the second, smaller picture of both networks: half, at most 128."""
     return min(128, image_size // 2)
+
+
+def small_branch_sides(small_size: int) -> tuple[int, ...]:
+    """List the sides of the maps of the discriminator's branch for the small picture, from the picture on."""
+    return tuple(side for side in SMALL_BRANCH_CHANNELS if side < small_size)
+
+
+def discriminator_sides(image_size: int) -> tuple[int, ...]:
+    """List the sides of the maps of the discriminator's main branch, from the picture on: the stem's, then blocks'."""
+    return tuple(side for side in DISCRIMINATOR_CHANNELS if side <= image_size)
 
 
 @dataclass(frozen=True)

@@ -23,18 +23,20 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from sase_gan.colours import CHANNELS, Colours
 from sase_gan.config import FrozenRecord
+from sase_gan.errors import UsageError
 from sase_gan.layers.batch_norm_apart import BatchNormApart, batches_apart
 from sase_gan.layers.excitation import SkipExcitation
 from sase_gan.layers.primitives import GatedLinearUnit, UpsampleConv, batch_norm, conv
 from sase_gan.networks import channel_tables as tables
 from sase_gan.networks import parts as factories
-from sase_gan.networks.channel_tables import ImageSize, scaled
+from sase_gan.networks.channel_tables import FirstMap, ImageSize, map_size, scaled
 from sase_gan.networks.generator import Pictures
 from sase_gan.networks.parts import AttentionFactory, AttentionName, ConvFactory, ConvName
 
 PART_SIZE = 8
-"""Side of the quadrant of the 16x16 map from which a quarter of the picture is rebuilt."""
+"""Side of the quadrant of the 16x16 map from which a quarter of the picture is rebuilt; of the map that has it all."""
 
 QUADRANTS = ((0, 0), (0, 1), (1, 0), (1, 1))
 
@@ -43,15 +45,22 @@ class DiscriminatorConfig(FrozenRecord):
     """A discriminator is built from this record."""
 
     image_size: ImageSize = Field(256, description="side of the picture in pixels: 32, 64, 128, 256, 512 or 1024")
-    width: int = Field(64, ge=4, description="64 is FastGAN's width; the decoders have their own")
-    decoder_width: int = Field(64, ge=2, description="64 is FastGAN's; in narrow networks the decoders cost most")
+    first_map: FirstMap = Field(None, description="as the generator's, for pictures that are no squares")
+    colours: Colours = Field("rgb", description="of the pictures: rgb, grey, or rgba with transparency")
+    width: int = Field(64, ge=4, le=1024, description="64 is FastGAN's width; the decoders have their own")
+    decoder_width: int = Field(
+        64, ge=2, le=1024, description="64 is FastGAN's; in narrow networks the decoders cost most"
+    )
     downsample: Literal["area", "nearest"] = Field("area", description="how real pictures are made smaller")
     conv: ConvName = Field("plain", description="3x3 convolutions of the down blocks; aw: scaled for each sample")
     attention: AttentionName = Field("none", description="attention at the end of the convolved way of a down block")
 
 
 class Reconstruction(NamedTuple):
-    """What a decoder rebuilt stands beside its target, both `[batch, 3, side, side]`, side = min(128, image_size)."""
+    """What a decoder rebuilt stands beside its target, both `[batch, 3, side, side]`, side = min(128, image_size).
+
+    All sides are those of squares; other proportions are those of the first map.
+    """
 
     rebuilt: Tensor
     target: Tensor
@@ -61,7 +70,7 @@ class Judgement(NamedTuple):
     """A judgement holds what the discriminator says of a batch."""
 
     logits: Tensor
-    """`[batch, 50]`: 5x5 patches of the big and of the small picture; high for real."""
+    """`[batch, 50]`: 5x5 patches, of squares, of the big and of the small picture; high for real."""
     reconstructions: dict[str, Reconstruction]
     """By decoder (`big`, `small`, `part`); empty unless asked for."""
 
@@ -74,8 +83,9 @@ class Discriminator(nn.Module):
         self.config = config
         size = config.image_size
         self.reconstruction_size, self.top = min(128, size), min(256, size)
-        self.stem = _stem(size, self.channels(self.top))
-        self.sizes = tuple(side for side in tables.DISCRIMINATOR_CHANNELS if side < self.top)
+        colours = CHANNELS[config.colours]
+        self.stem = _stem(size, self.channels(self.top), colours)
+        self.sizes = tables.discriminator_sides(size)[1:]
         parts = factories.conv_factory(config.conv, spectral=True), factories.attention_factory(config.attention)
         for side in self.sizes:
             self.add_module(f"b{side}", _DownBlock(self.channels(side * 2), self.channels(side), *parts))
@@ -85,12 +95,12 @@ class Discriminator(nn.Module):
         widest = scaled(1024, config.width)
         head = conv(self.channels(8), widest, 1), batch_norm(widest), nn.LeakyReLU(0.2), conv(widest, 1, 4)
         self.head = nn.Sequential(*head)
-        self.small_branch, small_channels = _small_branch(tables.small_image_size(size), config.width)
+        self.small_branch, small_channels = _small_branch(tables.small_image_size(size), config.width, colours)
         self.small_head = conv(small_channels, 1, 4)
-        side, width = self.reconstruction_size, config.decoder_width
-        self.decode_big = _Decoder(self.channels(8), side, width)
-        self.decode_small = _Decoder(small_channels, side, width)
-        self.decode_part = _Decoder(self.channels(16), side, width)
+        options = self.reconstruction_size, config.decoder_width, map_size(PART_SIZE, config.first_map), colours
+        self.decode_big = _Decoder(self.channels(8), *options)
+        self.decode_small = _Decoder(small_channels, *options)
+        self.decode_part = _Decoder(self.channels(16), *options)
 
     def channels(self, size: int) -> int:
         """Return the channels of the main branch's map of this size."""
@@ -127,6 +137,27 @@ class Discriminator(nn.Module):
         maps, small = {side: maps[side].chunk(2)[0] for side in (8, 16)}, small.chunk(2)[0]
         return Judgement(real_logits, self._reconstruct(real.big, maps, small, quadrant)), fake_logits
 
+    def freeze(self, count: int) -> None:
+        """Let the first layers learn no longer, so many of each branch, counted from the picture on.
+
+        FreezeD: Mo, Cho and Shin 2020, arXiv 2002.10964. Only weights and biases stand still: the statistics of batch
+        normalisation stay those of the batch.
+
+        Raises:
+            UsageError: for more layers than there are.
+        """
+        main = [self.stem, *(self.get_submodule(f"b{side}") for side in self.sizes)]
+        if count > len(main):
+            raise UsageError(
+                f"{count} layers of the discriminator are to be frozen, which has {len(main)} at "
+                f"{self.config.image_size} px; freeze at most so many"
+            )
+        halvings = list(self.small_branch)
+        # The first is a convolution and an activation, the others have a norm too.
+        small = halvings[: 3 * count - 1] if count else []
+        for layer in (*main[:count], *small):
+            layer.requires_grad_(False)
+
     @property
     def keeps_batches_apart(self) -> bool:
         """Tell whether `judge_both` can be called: not with norms that are no `BatchNormApart`."""
@@ -152,9 +183,7 @@ class Discriminator(nn.Module):
         self, images: Tensor, maps: dict[int, Tensor], small: Tensor, quadrant: int
     ) -> dict[str, Reconstruction]:
         row, column = QUADRANTS[quadrant]
-        half = self.config.image_size // 2
-        part = maps[16].narrow(2, row * PART_SIZE, PART_SIZE).narrow(3, column * PART_SIZE, PART_SIZE)
-        quarter = images.narrow(2, row * half, half).narrow(3, column * half, half)
+        part, quarter = (_quarter(whole, row, column) for whole in (maps[16], images))
         whole = self._reduce(images, self.reconstruction_size)
         return {
             "big": Reconstruction(self.decode_big(maps[8]), whole),
@@ -164,13 +193,19 @@ class Discriminator(nn.Module):
 
     def _reduce(self, images: Tensor, size: int) -> Tensor:
         """Bring pictures to `size`: reduced as configured; a quarter that is too small is enlarged bilinearly."""
-        if images.shape[-1] == size:
+        wanted = map_size(size, self.config.first_map)
+        if images.shape[-2:] == wanted:
             return images
         if self.config.downsample == "nearest":
-            return F.interpolate(images, size=(size, size), mode="nearest")
-        if images.shape[-1] < size:
-            return F.interpolate(images, size=(size, size), mode="bilinear", align_corners=False)
-        return F.avg_pool2d(images, images.shape[-1] // size)
+            return F.interpolate(images, size=wanted, mode="nearest")
+        if images.shape[-1] < wanted[-1]:
+            return F.interpolate(images, size=wanted, mode="bilinear", align_corners=False)
+        return F.avg_pool2d(images, images.shape[-1] // wanted[-1])
+
+
+def _quarter(whole: Tensor, row: int, column: int) -> Tensor:
+    height, width = (side // 2 for side in whole.shape[2:])
+    return whole.narrow(2, row * height, height).narrow(3, column * width, width)
 
 
 def _halving(in_channels: int, out_channels: int, *, norm: bool = True) -> list[nn.Module]:
@@ -178,21 +213,21 @@ def _halving(in_channels: int, out_channels: int, *, norm: bool = True) -> list[
     return [*layers, *([batch_norm(out_channels)] if norm else []), nn.LeakyReLU(0.2)]
 
 
-def _stem(image_size: int, width: int) -> nn.Sequential:
+def _stem(image_size: int, width: int, colours: int) -> nn.Sequential:
     """Build the way from the picture to the widest map: 256x256, or the picture's own size below."""
     if image_size <= 256:
-        return nn.Sequential(conv(3, width, 3, padding=1), nn.LeakyReLU(0.2))
+        return nn.Sequential(conv(colours, width, 3, padding=1), nn.LeakyReLU(0.2))
     if image_size == 512:
-        return nn.Sequential(*_halving(3, width, norm=False))
+        return nn.Sequential(*_halving(colours, width, norm=False))
     half = max(1, width // 2)
-    return nn.Sequential(*_halving(3, half, norm=False), *_halving(half, width))
+    return nn.Sequential(*_halving(colours, half, norm=False), *_halving(half, width))
 
 
-def _small_branch(image_size: int, width: int) -> tuple[nn.Sequential, int]:
+def _small_branch(image_size: int, width: int, colours: int) -> tuple[nn.Sequential, int]:
     """Build four, or below 256 px fewer, halvings from the small picture to an 8x8 map; return its channels too."""
-    sides = [side for side in tables.SMALL_BRANCH_CHANNELS if side < image_size]
+    sides = tables.small_branch_sides(image_size)
     widths = [scaled(tables.SMALL_BRANCH_CHANNELS[side], width) for side in sides]
-    layers = _halving(3, widths[0], norm=False)
+    layers = _halving(colours, widths[0], norm=False)
     for before, after in pairwise(widths):
         layers += _halving(before, after)
     return nn.Sequential(*layers), widths[-1]
@@ -214,21 +249,21 @@ class _DownBlock(nn.Module):
             nn.AvgPool2d(2), conv(in_channels, out_channels, 1), batch_norm(out_channels), nn.LeakyReLU(0.2)
         )
 
-    def forward(self, x: Float[Tensor, "batch _ size size"]) -> Float[Tensor, "batch _ size//2 size//2"]:
+    def forward(self, x: Float[Tensor, "batch _ height width"]) -> Float[Tensor, "batch _ height//2 width//2"]:
         return (self.attention(self.main(x)) + self.direct(x)) / 2
 
 
 class _Decoder(nn.Module):
-    """Draw a picture in [-1, 1] from an 8x8 map; its widths do not follow the discriminator's."""
+    """Draw a picture in [-1, 1] from an 8x8 map, or one of `shape`; its widths do not follow the discriminator's."""
 
-    def __init__(self, in_channels: int, image_size: int, width: int) -> None:
+    def __init__(self, in_channels: int, image_size: int, width: int, shape: tuple[int, int], colours: int) -> None:
         super().__init__()
         num_doublings = (image_size // PART_SIZE).bit_length() - 1
         widths = (in_channels, 2 * width, width, width, width // 2)[: num_doublings + 1]
-        layers: list[nn.Module] = [nn.AdaptiveAvgPool2d(PART_SIZE)]
+        layers: list[nn.Module] = [nn.AdaptiveAvgPool2d(shape)]
         for before, after in pairwise(widths):
             layers += [UpsampleConv(before, 2 * after), batch_norm(2 * after), GatedLinearUnit()]
-        self.layers = nn.Sequential(*layers, conv(widths[-1], 3, 3, padding=1), nn.Tanh())
+        self.layers = nn.Sequential(*layers, conv(widths[-1], colours, 3, padding=1), nn.Tanh())
 
-    def forward(self, x: Float[Tensor, "batch _ _ _"]) -> Float[Tensor, "batch 3 _ _"]:
+    def forward(self, x: Float[Tensor, "batch _ _ _"]) -> Float[Tensor, "batch colours _ _"]:
         return self.layers(x)

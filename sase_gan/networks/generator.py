@@ -13,6 +13,7 @@ Deviation: the noise maps are an input, so that a picture is named by (snapshot,
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, Literal, NamedTuple, Self
@@ -22,6 +23,7 @@ from jaxtyping import Float
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
+from sase_gan.colours import CHANNELS, Colours
 from sase_gan.config import FrozenRecord
 from sase_gan.errors import UsageError
 from sase_gan.layers.primitives import WEIGHT_STD, GatedLinearUnit, NoiseInjection, NormFactory, conv
@@ -29,7 +31,7 @@ from sase_gan.layers.sase import SynthesisSASE, Weighting
 from sase_gan.layers.spectral_norm import fold_spectral_norm, spectral_norm
 from sase_gan.networks import channel_tables as tables
 from sase_gan.networks import parts as factories
-from sase_gan.networks.channel_tables import ImageSize, scaled
+from sase_gan.networks.channel_tables import FirstMap, ImageSize, scaled
 from sase_gan.networks.parts import AttentionFactory, AttentionName, ConvFactory, ConvName
 from sase_gan.seeds import generator as random_generator
 from sase_gan.snapshot import SnapshotMixin
@@ -42,6 +44,10 @@ class GeneratorConfig(FrozenRecord):
     """A generator is built from this record."""
 
     image_size: ImageSize = Field(256, description="side of the picture in pixels: 32, 64, 128, 256, 512 or 1024")
+    first_map: FirstMap = Field(
+        None, description="height and width of the first map, for pictures that are no squares; None: 4x4"
+    )
+    colours: Colours = Field("rgb", description="of the pictures: rgb, grey, or rgba with transparency")
     latent_size: int = Field(256, ge=1, le=8192, description="length of the latent z")
     width: int = Field(64, ge=4, le=1024, description="64 is FastGAN's width; channels grow with it")
     norm: Literal["attentive", "batch"] = Field("attentive", description="normalisation of every block")
@@ -88,6 +94,11 @@ class GeneratorConfig(FrozenRecord):
                 )
         return self
 
+    @property
+    def picture_size(self) -> tuple[int, int]:
+        """Height and width of the pictures."""
+        return tables.map_size(self.image_size, self.first_map)
+
     def planned_gates(self) -> tuple[tables.Gate, ...]:
         """List the gates of this network, coarse to fine."""
         if self.gates is None:
@@ -109,9 +120,9 @@ class Pictures(NamedTuple):
     """Pictures at both sizes leave the generator and enter the discriminator, float in about [-1, 1]."""
 
     big: Tensor
-    """`[batch, 3, image_size, image_size]`"""
+    """`[batch, 3, image_size, image_size]`, or in the proportions of the first map; other channels see `colours`"""
     small: Tensor
-    """`[batch, 3, small, small]`, small = min(128, image_size / 2)"""
+    """`[batch, 3, small, small]`, small = min(128, image_size / 2), likewise"""
 
 
 class Generator(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-generation", tags=["gan", "few-shot"]):
@@ -136,7 +147,8 @@ class Generator(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-gene
         self.config = config
         self._mean_first_map: tuple[object, Tensor] | None = None
         spectral = config.spectral_norm
-        self.b4 = _FirstBlock(config.latent_size, self.channels(4), config.norm_of(4), spectral)
+        first_map = config.first_map or tables.SQUARE
+        self.b4 = _FirstBlock(config.latent_size, self.channels(4), config.norm_of(4), spectral, first_map)
         parts = _Parts(
             config.norm_of(4),
             factories.conv_factory(config.conv, spectral=spectral),
@@ -151,8 +163,9 @@ class Generator(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-gene
         for gate in self.gates:
             self.add_module(f"gate{gate.source}to{gate.target}", self._make_gate(gate))
         self.small_size = tables.small_image_size(config.image_size)
-        self.to_small = conv(self.channels(self.small_size), 3, 1, spectral=spectral)
-        self.to_big = conv(self.channels(config.image_size), 3, 3, padding=1, spectral=spectral)
+        self.to_small = conv(self.channels(self.small_size), CHANNELS[config.colours], 1, spectral=spectral)
+        finest = self.channels(config.image_size)
+        self.to_big = conv(finest, CHANNELS[config.colours], 3, padding=1, spectral=spectral)
 
     def channels(self, size: int) -> int:
         """Return the channels of the map of this size."""
@@ -182,13 +195,14 @@ class Generator(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-gene
     def noise_shapes(self, size: tuple[int, int] | None = None) -> tuple[tuple[int, int, int], ...]:
         """List the shapes of the noise maps that `forward` takes, without the batch."""
         self._only_size(size)
-        return tuple((1, side, side) for side in self.noise_sizes())
+        return tuple((1, *tables.map_size(side, self.config.first_map)) for side in self.noise_sizes())
 
     def _only_size(self, size: tuple[int, int] | None) -> None:
-        side = self.config.image_size
-        if size is not None and tuple(size) != (side, side):
+        height, width = self.config.picture_size
+        if size is not None and tuple(size) != (height, width):
             raise UsageError(
-                f"size is {size[1]}x{size[0]}; this generator draws {side}x{side} only (one-shot models draw any size)"
+                f"size is {size[1]}x{size[0]}; this generator draws {width}x{height} only (one-shot models draw any "
+                "size)"
             )
 
     def _noisy_gate_sources(self) -> tuple[int, ...]:
@@ -220,7 +234,7 @@ class Generator(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-gene
 
     def first_map(
         self, z: Float[Tensor, "batch latent"], truncation: Float[Tensor, "batch"] | None = None
-    ) -> Float[Tensor, "batch _ 4 4"]:
+    ) -> Float[Tensor, "batch _ height width"]:
         """Compute the map that the latent alone decides, drawn towards its mean: `mean + t * (map - mean)`.
 
         Scaling latents would not do: the norm of the first block takes most of it back, and pictures become less
@@ -235,7 +249,7 @@ class Generator(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-gene
         return torch.lerp(self.mean_first_map().to(found.dtype), found, truncation[:, None, None, None].to(found.dtype))
 
     @torch.no_grad()
-    def mean_first_map(self) -> Float[Tensor, "1 _ 4 4"]:
+    def mean_first_map(self) -> Float[Tensor, "1 _ height width"]:
         """Average the first map over the latents of the seeds 0 to 999; computed once for the weights as they are.
 
         It is the evaluation mode's, whatever the mode, and no part of a snapshot.
@@ -260,7 +274,10 @@ class Generator(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-gene
         noise: Sequence[Float[Tensor, "_ 1 _ _"]] | None = None,
         truncation: Float[Tensor, "batch"] | None = None,
     ) -> dict[int, Float[Tensor, "batch _ _ _"]]:
-        """Compute the map of every size after its block and its gate, `[batch, channels(size), size, size]`."""
+        """Compute the map of every size after its block and its gate, `[batch, channels(size), size, size]`.
+
+        Of a network whose first map is no square maps are named by the size that they have in one of squares.
+        """
         block_noise, gate_noise = self._noise_by_part(noise)
         gates = {gate.target: gate for gate in self.gates}
         maps = {4: self.first_map(z, truncation)}
@@ -302,19 +319,22 @@ class _Parts(NamedTuple):
 
 
 class _FirstBlock(nn.Module):
-    """Map a latent to 4x4: a transposed convolution of a 1x1 map, which is one matrix product; norm, gated unit."""
+    """Map a latent to the first map, by a transposed convolution that is one matrix product; norm, gated unit."""
 
-    def __init__(self, latent_size: int, channels: int, norm: NormFactory, spectral: bool) -> None:
+    def __init__(
+        self, latent_size: int, channels: int, norm: NormFactory, spectral: bool, shape: tuple[int, int]
+    ) -> None:
         super().__init__()
+        self.shape = shape
         # Three axes (latent, channel, position), so that a change to channels-last passes it by.
-        self.weight = nn.Parameter(torch.empty(latent_size, 2 * channels, 16).normal_(0.0, WEIGHT_STD))
+        self.weight = nn.Parameter(torch.empty(latent_size, 2 * channels, math.prod(shape)).normal_(0.0, WEIGHT_STD))
         if spectral:
             spectral_norm(self, dim=1)  # one row a channel, as of a transposed convolution
         self.norm = norm(2 * channels)
         self.activation = GatedLinearUnit()
 
-    def forward(self, z: Float[Tensor, "batch latent"]) -> Float[Tensor, "batch channels 4 4"]:
-        x = (z @ self.weight.flatten(1)).unflatten(1, (-1, 4, 4))
+    def forward(self, z: Float[Tensor, "batch latent"]) -> Float[Tensor, "batch channels height width"]:
+        x = (z @ self.weight.flatten(1)).unflatten(1, (-1, *self.shape))
         return self.activation(self.norm(x))
 
 
@@ -329,8 +349,8 @@ class _PlainBlock(nn.Module):
         self.attention = parts.attention(out_channels)
 
     def forward(
-        self, x: Float[Tensor, "batch _ size size"], noise: tuple[Tensor, ...] = ()
-    ) -> Float[Tensor, "batch _ 2*size 2*size"]:
+        self, x: Float[Tensor, "batch _ height width"], noise: tuple[Tensor, ...] = ()
+    ) -> Float[Tensor, "batch _ 2*height 2*width"]:
         return self.attention(self.activation(self.norm(self.conv(x))))
 
 
@@ -349,8 +369,10 @@ class _NoisyBlock(nn.Module):
         self.attention = parts.attention(out_channels)
 
     def forward(
-        self, x: Float[Tensor, "batch _ size size"], noise: tuple[Float[Tensor, "_ 1 2*size 2*size"], ...] = ()
-    ) -> Float[Tensor, "batch _ 2*size 2*size"]:
+        self,
+        x: Float[Tensor, "batch _ height width"],
+        noise: tuple[Float[Tensor, "_ 1 2*height 2*width"], ...] = (),
+    ) -> Float[Tensor, "batch _ 2*height 2*width"]:
         first, second = noise or (None, None)
         x = self.activation(self.norm1(self.noise1(self.conv1(x), first)))
         return self.attention(self.activation(self.norm2(self.noise2(self.conv2(x), second))))

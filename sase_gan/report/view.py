@@ -227,6 +227,7 @@ def _setup_sections(record: EvaluationRecord) -> list[tuple[str, list[tuple[str,
             "Noise": model.noise,
             "Feature network used in training": model.extractor_used_in_training,
             "Taught beside its pictures by": model.taught_by,
+            "Started from": model.started_from,
         },
         "Protocol": {key.replace("_", " ").capitalize(): value for key, value in record.protocol.items()},
         "Measurement": {

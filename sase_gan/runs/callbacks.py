@@ -163,6 +163,8 @@ class Snapshots(Callback):
             raise Diverged(seen, [f"{name} of the average" for name in wrong])
         network.provenance = {**self.plan.provenance, "images_seen": seen}
         network.save_pretrained(self.run.snapshot(seen))
+        if self.plan.beside is not None:
+            self.plan.beside(module, self.run.snapshot(seen))
         pictures = sample_images(network, self.plan.seeds)
         write_sheet(self.run.grid(seen), pictures)
         figures = self._figures(network, seen) if must_measure or (regular and self._is_turn(seen)) else None
@@ -185,7 +187,7 @@ class Snapshots(Callback):
         start = time.monotonic()
         # Seeds far from those of the grid and of `sample`, so that figures and pictures are independent.
         count = self.plan.config.schedule.evaluation_count
-        figures = self.measure(sample_images(network, range(1_000_000, 1_000_000 + count)))
+        figures = self.measure(sample_images(network, range(1_000_000, 1_000_000 + count), ground="white"))
         if seen > 0:
             self.measuring_seconds += time.monotonic() - start
         names = {"snapshot": kimg(seen), "images_seen": seen}

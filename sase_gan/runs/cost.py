@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 from torch.utils.flop_counter import FlopCounterMode
 
 from sase_gan.allocator import freed_memory_kept
+from sase_gan.colours import CHANNELS
 from sase_gan.datasets.low_shot import EndlessBatches
 from sase_gan.hardware import Hardware, peak_memory_mb
 from sase_gan.reference.plain import PlainLowShotModule, PlainOneShotModule, use_plain_layers
@@ -101,7 +102,7 @@ def measure_training(
         use_plain_layers(module)
     batch_size = config.optimiser.batch_size
     watch = _Watch(warm_up, steps, count_flops=count_flops)
-    images = _random_images(2 * batch_size, config.image_size, config.image_size)
+    images = _random_images(2 * batch_size, *config.picture_size, CHANNELS[config.colours])
     module.show(images)
     _train_under(watch, module, EndlessBatches(images, batch_size=batch_size, seed=0), hardware)
     return TrainingCost(
@@ -195,9 +196,9 @@ def measure_picture_training(
     )
 
 
-def _random_images(count: int, height: int, width: int) -> Tensor:
+def _random_images(count: int, height: int, width: int, channels: int = 3) -> Tensor:
     source = torch.Generator().manual_seed(0)
-    return torch.randint(0, 256, (count, 3, height, width), dtype=torch.uint8, generator=source)
+    return torch.randint(0, 256, (count, channels, height, width), dtype=torch.uint8, generator=source)
 
 
 def _train_under(watch: Callback, module: LightningModule, batches: EndlessBatches, hardware: Hardware) -> None:

@@ -34,7 +34,8 @@ from sase_gan.runs.folder import RunFolder, kimg
 from sase_gan.runs.options import RunOptions, RunResult
 from sase_gan.sheets import cut_grid, write_sheet
 from sase_gan.snapshot import snapshot_digest
-from sase_gan.training.config import InstantConfig, MaterialSection, RecombinationSection
+from sase_gan.training.config import MaterialSection
+from sase_gan.training.instant_config import InstantConfig, RecombinationSection
 
 BASELINE_GRID = "instant.png"
 BASELINE_SIDE = 256

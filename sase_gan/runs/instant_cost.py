@@ -16,7 +16,7 @@ from sase_gan.pixels import to_float, to_uint8
 from sase_gan.resizing import resize
 from sase_gan.runs.instant import build
 from sase_gan.seeds import generator
-from sase_gan.training.config import RecombinationSection
+from sase_gan.training.instant_config import RecombinationSection
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sase_gan.fits import sides
 from sase_gan.networks.channel_tables import IMAGE_SIZES
 from sase_gan.recombination.schedules import COARSEST
 
@@ -19,7 +20,7 @@ class Choice:
     """A choice names a preset, the image size, and the reason in one sentence."""
 
     preset: str
-    image_size: int
+    image_size: int | str
     reason: str
 
 
@@ -60,20 +61,23 @@ def choose_free_side(sides: Sequence[int], count: int, *, gpu: bool) -> int:
     return side if gpu else min(side, recombinable(max(64, math.isqrt(10 * 64**2 // count))))
 
 
-def recombinable(side: int) -> int:
+def recombinable(side: int, shorter: int | None = None) -> int:
     """Round a side down so that it can be halved until it is shorter than 64 px, and then has whole blocks of 4 px.
+
+    Args:
+        shorter: the shorter side, which decides how often, where this is the longer one.
 
     Example:
         >>> [recombinable(side) for side in (18, 63, 101, 128, 250)]
         [16, 60, 96, 128, 240]
     """
     block = 4
-    while side // block >= 2 * COARSEST // 4:
+    while (shorter or side) // block >= 2 * COARSEST // 4:
         block *= 2
     return side // block * block
 
 
-def choose_preset(num_images: int, smallest_side: int, *, gpu: bool, image_size: int | None = None) -> Choice:
+def choose_preset(num_images: int, smallest_side: int, *, gpu: bool, image_size: int | str | None = None) -> Choice:
     """Choose the preset for a low-shot run.
 
     On a CPU pictures of 64 px train in minutes and 256 px would take days, so the small preset is chosen whatever the
@@ -82,14 +86,14 @@ def choose_preset(num_images: int, smallest_side: int, *, gpu: bool, image_size:
 
     Args:
         smallest_side: of the pictures in pixels; smaller pictures would be enlarged.
-        image_size: the user's wish, which is kept.
+        image_size: the user's wish, a side or WIDTHxHEIGHT, which is kept.
     """
     if not gpu:
         size = image_size or 64
         return Choice("cpu", size, f"{num_images} pictures on a CPU: a narrow network at {size} px")
     size = image_size or max((s for s in IMAGE_SIZES if s <= min(256, smallest_side)), default=min(IMAGE_SIZES))
     reason = f"{num_images} pictures, the smallest {smallest_side} px, on a GPU: the full network at {size} px"
-    return Choice("gpu" if size <= 256 else "gpu_large", size, reason)
+    return Choice("gpu" if min(sides(size)) <= 256 else "gpu_large", size, reason)
 
 
 def recommend_image_size(short_sides: Sequence[int]) -> int:

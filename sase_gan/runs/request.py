@@ -20,11 +20,16 @@ class TrainRequest:
         out: the run folder; None takes the next free name in `runs`.
         config: a YAML file, laid over the preset.
         settings: texts such as `loss.r1=0.1`, laid over everything else.
-        image_size: side of a set's pictures in pixels.
+        image_size: side of a set's pictures in pixels, or a text WIDTHxHEIGHT such as "64x96".
+        colours: of a trained set's pictures: rgb, grey or rgba.
         max_size: longer side of one picture in pixels.
         kimg: train for so many thousand images.
         minutes: stop after so many minutes; a new run on one picture is fitted into them.
         batch_size: pictures a step on each device.
+        start: a snapshot, run or name of a model that a training on a set starts from (`--from`).
+        freeze: layers of its discriminator, from the picture on, that do not learn.
+        rate_factor: both learning rates times this, with `start`.
+        publish_discriminator: each snapshot has the discriminator beside it.
         fit: crop, pad or squash, see `fits`.
         background: the colour behind transparent pixels and of padding, a name or #rrggbb.
         holdout: share of the pictures kept out of training.
@@ -42,11 +47,16 @@ class TrainRequest:
     preset: str | None = None
     config: Path | None = None
     settings: tuple[str, ...] = ()
-    image_size: int | None = None
+    image_size: int | str | None = None
+    colours: str | None = None
     max_size: int | None = None
     kimg: float | None = None
     minutes: float | None = None
     batch_size: int | None = None
+    start: Path | None = None
+    freeze: int | None = None
+    rate_factor: float | None = None
+    publish_discriminator: bool | None = None
     seed: int | None = None
     fit: str | None = None
     background: str | None = None
@@ -62,7 +72,8 @@ class TrainRequest:
 
     def given(self, *names: str) -> dict[str, Any]:
         """Find those of these fields that are not at their default: values by their names on the command line."""
-        options = {name: f"--{name.replace('_', '-')}" for name in names} | {"path": "PATH", "settings": "--set"}
+        options = {name: f"--{name.replace('_', '-')}" for name in names}
+        options |= {"path": "PATH", "settings": "--set", "start": "--from"}
         values = {name: getattr(self, name) for name in names}
         return {options[name]: value for name, value in values.items() if value != getattr(TrainRequest, name)}
 
@@ -76,16 +87,23 @@ class TrainRequest:
             raise UsageError(f"logger is {self.logger!r}; choose tensorboard or wandb")
         if self.resume is None and self.path is None:
             raise UsageError("no pictures were given; name a folder, a zip or one picture: sase-gan train PATH")
+        if self.start is None and self.resume is None and (loose := self.given("freeze", "rate_factor")):
+            raise UsageError(f"{', '.join(loose)} was given without a model to start from; name it: --from MODEL")
         settled = [
             "out",
             "preset",
             "config",
             "image_size",
+            "colours",
             "max_size",
             "seed",
             "fit",
             "holdout",
             "background",
+            "start",
+            "freeze",
+            "rate_factor",
+            "publish_discriminator",
         ]
         if not all(map(_may_change, self.settings)):
             settled.append("settings")

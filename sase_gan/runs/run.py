@@ -12,6 +12,7 @@ from lightning import Callback
 from torch.utils.data import DataLoader
 
 from sase_gan.allocator import freed_memory_kept
+from sase_gan.colours import seen, shown
 from sase_gan.config import load_yaml, to_yaml
 from sase_gan.datasets.images import ImageSet
 from sase_gan.datasets.low_shot import EndlessBatches
@@ -48,7 +49,7 @@ def start_run(config: TrainedConfig, images: ImageSet, run: RunFolder, options: 
     """Train from the beginning.
 
     Args:
-        images: prepared as the configuration says: `image_size` squares, or one picture at the pyramid's finest size.
+        images: prepared as the configuration says: of the configured size, or one picture at the pyramid's finest size.
 
     Raises:
         UsageError: if the folder holds a run already.
@@ -105,10 +106,11 @@ def _begin(plan: RunPlan, config: TrainedConfig, images: ImageSet, run: RunFolde
     """Write what a run begins with."""
     record_pictures(run, images)
     _write_config(config, run)
-    shown = images.images[:64]
-    write_sheet(run.path / "grids" / "reals.png", shown, columns=math.isqrt(len(shown)))
+    first = shown(images.images[:64], "checkerboard")
+    write_sheet(run.path / "grids" / "reals.png", first, columns=math.isqrt(len(first)))
     if plan.baseline_images:
-        show_baseline(images, run, options, count=plan.baseline_images, mirror=plan.mirror)
+        visible = replace(images, images=seen(images.images))
+        show_baseline(visible, run, options, count=plan.baseline_images, mirror=plan.mirror)
 
 
 def _write_config(config: TrainedConfig, run: RunFolder) -> None:
@@ -167,14 +169,17 @@ def _fit(
 ) -> RunResult:
     module.data_digest, module.images_seen = images.digest, position.images_seen
     config = plan.config
-    shown = images.images if plan.prepare is None else plan.prepare(module, options)
+    checkpoint = run.checkpoint if run.checkpoint.exists() else None
+    if checkpoint is None and plan.begin is not None:
+        plan.begin(module, options.report)
+    material = images.images if plan.prepare is None else plan.prepare(module, options)
 
     def share_done(images_seen: int) -> float:
         by_budget = module.cpu_seconds / plan.cpu_seconds if plan.cpu_seconds else 0.0
         return max(by_budget, trained_task_of(config).share_done(config, images_seen))
 
     display = TrainingDisplay(plan, share_done, options.minutes)
-    watch = Watch(run, plan, spread(images.images) if len(images) > 1 else 0.0, options.report)
+    watch = Watch(run, plan, spread(seen(images.images)) if len(images) > 1 else 0.0, options.report)
     snapshots = Snapshots(run, plan, options.measure, (display, watch), signals.was_received)
     callbacks: list[Callback] = [
         signals,
@@ -195,7 +200,7 @@ def _fit(
         callbacks.append(FollowIdle())
     trainer = make_trainer(callbacks, options.hardware, devices=options.devices, loggers=options.loggers)
     batches = EndlessBatches(
-        shown,
+        material,
         batch_size=plan.batch_size,
         seed=config.seed,
         images_seen=module.images_seen,
@@ -203,7 +208,6 @@ def _fit(
         world_size=trainer.world_size,
         mirror=plan.mirror,
     )
-    checkpoint = run.checkpoint if run.checkpoint.exists() else None
     with quiet_lightning(), freed_memory_kept():
         loader = DataLoader(batches, batch_size=None, pin_memory=options.hardware.kind == "cuda")
         trainer.fit(module, loader, ckpt_path=checkpoint, weights_only=True)

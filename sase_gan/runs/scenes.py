@@ -22,7 +22,8 @@ from sase_gan.runs.folder import RunFolder
 from sase_gan.runs.options import RunOptions
 from sase_gan.runs.tasks import TASKS, config_of_run
 from sase_gan.snapshot import snapshot_digest
-from sase_gan.training.config import InstantConfig, OneShotConfig
+from sase_gan.training.config import OneShotConfig
+from sase_gan.training.instant_config import InstantConfig
 
 SceneConfig = OneShotConfig | InstantConfig
 """Of a run on one picture."""

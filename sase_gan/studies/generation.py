@@ -90,7 +90,7 @@ def _is_instant(preset: str) -> bool:
 
 def _known_to_instant(settings: dict[str, Any]) -> dict[str, Any]:
     """Leave out the settings of networks: an arm without training stands in a study of trained ones."""
-    from sase_gan.training.config import InstantConfig
+    from sase_gan.training.instant_config import InstantConfig
 
     return {key: value for key, value in settings.items() if key in InstantConfig.model_fields and key != "schedule"}
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sase_gan.errors import SaseGanError, UsageError
-from sase_gan.metrics.records import write_json
+from sase_gan.files import write_json
 from sase_gan.processors import usable_processors
 from sase_gan.report.study import STUDY_FILE, write_study
 from sase_gan.studies.spec import Cell, StudySpec, plan_cells

@@ -84,9 +84,16 @@ def draw(
 
 
 def apply(images: Tensor, draws: Draws) -> Tensor:
-    """Augment `[batch, channels, height, width]` pictures in [-1, 1]; differentiable in the pictures."""
+    """Augment `[batch, channels, height, width]` pictures in [-1, 1]; differentiable in the pictures.
+
+    Changes of colour leave transparency, the fourth channel, as it is.
+    """
     for name, (_, transform) in TRANSFORMATIONS.items():
-        if name in draws:
+        if name not in draws:
+            continue
+        if images.shape[1] == 4 and name in POLICIES["color"]:
+            images = torch.cat([transform(images[:, :3], draws[name]), images[:, 3:]], dim=1)
+        else:
             images = transform(images, draws[name])
     return images
 

@@ -1,16 +1,18 @@
-"""The configurations of all kinds of run: every default stands here, once. Presets and flags state deviations only."""
+"""The configurations of trained runs: every default stands here, once. Presets and flags state deviations only."""
 
 from __future__ import annotations
 
 from copy import copy
 from functools import partial
 from itertools import accumulate
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, Field, model_validator
 
+from sase_gan.colours import Colours
 from sase_gan.config import FrozenRecord
-from sase_gan.fits import FIT_HELP, Fit
+from sase_gan.fits import FIT_HELP, Fit, sides
+from sase_gan.networks.channel_tables import FirstMap, check_first_map, size_of_network
 from sase_gan.networks.discriminator import DiscriminatorConfig
 from sase_gan.networks.generator import GeneratorConfig
 from sase_gan.networks.pyramid import PyramidConfig
@@ -110,9 +112,25 @@ class ScheduleSection(FrozenRecord):
     log_images: int = Field(400, ge=1, description="between two rows of metrics.csv")
     evaluation_count: int = Field(500, ge=0, description="pictures drawn for the figures of a snapshot; 0: no figures")
     patience: int | None = Field(None, ge=1, description="stop after so many snapshots without a better one")
+    publish_discriminator: bool = Field(
+        False, description="a snapshot has the discriminator beside it, for others to start from"
+    )
     baseline_images: int = Field(
         64, ge=0, le=256, description="drawn without training before the first step, to be beaten; 0: none"
     )
+
+
+class StartSection(FrozenRecord):
+    """The model that a run starts from; without one from random weights."""
+
+    path: str | None = Field(None, description="snapshot or run whose weights are taken over; also a name")
+    digest: str | None = Field(None, description="SHA-256 of its weights; settled when a run begins")
+    licence: str | None = Field(None, description="of the pictures behind it; settled when a run begins")
+    discriminator: bool = Field(False, description="whether it came with one; settled when a run begins")
+    frozen_layers: int = Field(
+        0, ge=0, le=8, description="layers of the discriminator, from the picture on, that do not learn"
+    )
+    rate_factor: float = Field(0.5, gt=0, le=10, description="both learning rates times this, where there is a start")
 
 
 class LowShotConfig(FrozenRecord):
@@ -120,11 +138,16 @@ class LowShotConfig(FrozenRecord):
 
     task: Literal["low_shot"] = "low_shot"
     seed: int = Field(0, ge=0)
-    image_size: int = Field(256, description="side of the picture in pixels; both networks take it from here")
+    image_size: int = Field(
+        256, description="side of the pictures in pixels, or WIDTHxHEIGHT; both networks take it from here"
+    )
+    first_map: FirstMap = Field(None, description="of pictures that are no squares, see the generator; by their size")
+    colours: Colours = Field("rgb", description="of the pictures: rgb, grey, or rgba, whose transparency is learnt")
     precision: PrecisionSetting = Field(
         "auto", description="of products: bf16-mixed, 32-true; settled by the device when a run begins"
     )
     data: DataSection = DataSection()
+    start: StartSection = StartSection()
     generator: GeneratorConfig = GeneratorConfig()
     discriminator: DiscriminatorConfig = DiscriminatorConfig()
     augment: AugmentSection = AugmentSection()
@@ -138,20 +161,53 @@ class LowShotConfig(FrozenRecord):
     @model_validator(mode="before")
     @classmethod
     def _one_image_size(cls, data: Any) -> Any:
-        """Hand the image size down, so that it is stated once; refuse a network of another size."""
+        """Hand the image size down, so that it is stated once; refuse a network of another size.
+
+        A size such as 64x96 is settled as that of the square with the same blocks, beside a first map.
+        """
         if not isinstance(data, dict):
             return data
-        size = data.get("image_size", cls.model_fields["image_size"].default)
         data = dict(data)
+        if isinstance(asked := data.get("image_size"), str):
+            height, width = sides(asked)
+            if height == width:
+                data["image_size"] = height
+            else:
+                data["image_size"], data["first_map"] = size_of_network(height, width)
+        size = data.get("image_size", cls.model_fields["image_size"].default)
         for name in ("generator", "discriminator"):
             section = data.get(name, {})
             section = section.model_dump() if isinstance(section, BaseModel) else copy(section)
             if not isinstance(section, dict):
                 continue  # refused afterwards, with its place named
-            if (own := section.setdefault("image_size", size)) != size:
-                raise ValueError(f"{name}.image_size is {own}, image_size {size}; set image_size only")
+            shared = {"image_size": size, "first_map": check_first_map(data.get("first_map"))}
+            for key, value in (*shared.items(), ("colours", data.get("colours", "rgb"))):
+                own = section.setdefault(key, value)
+                if own != value and not (value and list(own or ()) == list(value)):
+                    raise ValueError(
+                        f"{name}.{key} is {own}, {key} {value}; set {'image_size' if key == 'first_map' else key} only"
+                    )
             data[name] = section
         return data
+
+    @model_validator(mode="after")
+    def _colours_are_possible(self) -> Self:
+        if self.colours != "rgb" and self.recombinations.count:
+            raise ValueError(
+                f"colours is {self.colours!r}, recombinations.count {self.recombinations.count}; pictures are "
+                "recombined in rgb only: set recombinations.count=0"
+            )
+        if self.colours == "rgba" and self.data.background != "white":
+            raise ValueError(
+                f"colours is 'rgba', data.background {self.data.background!r}; transparency is kept, and nothing laid "
+                "behind it: leave the background out"
+            )
+        return self
+
+    @property
+    def picture_size(self) -> tuple[int, int]:
+        """Height and width of the pictures."""
+        return self.generator.picture_size
 
     @property
     def total_images(self) -> int:
@@ -318,70 +374,3 @@ def sized_for(config: OneShotConfig, picture: Size) -> OneShotConfig:
     if section.rule == "released" and config.generator.resize == "bytes" and len(sizes) > 1:
         changes["factor"] = (section.smallest_side / min(sizes[-1])) ** (1 / (len(sizes) - 1))
     return config.model_copy(update={"generator": config.generator.model_copy(update=changes)})
-
-
-class InstantDataSection(FrozenRecord):
-    """The pictures, one or more."""
-
-    path: str | None = Field(None, description="folder or zip of pictures, or one picture")
-    fit: Fit = Field("crop", description=f"{FIT_HELP} Of a set.")
-    mirror: bool | None = Field(None, description="mirror images serve too; by itself where pictures are aligned")
-    holdout: float = Field(0.0, ge=0, le=0.5, description="share of the pictures kept out")
-    background: Colour = Field("white", description="behind transparent pixels, and of padding")
-    licence: str | None = Field(None, description="licence of the pictures, carried into snapshots and reports")
-
-
-class RecombinationSection(FrozenRecord):
-    """How pictures are recombined."""
-
-    form: Literal["auto", "aligned", "free"] = Field(
-        "auto", description="from where pixels may come: same position, or any; auto: by the pictures"
-    )
-    variety: float | None = Field(
-        None,
-        gt=0,
-        le=LARGEST_VARIETY,
-        description="below 1 larger pieces stay together, above 1 smaller ones do; by itself: by their number",
-    )
-    shift: int | None = Field(
-        None,
-        ge=0,
-        le=4,
-        description="aligned: pictures serve shifted too, by up to so many 32nds; by itself a few only",
-    )
-    even: bool = Field(True, description="calibrate how readily each picture serves, until all are used alike")
-
-
-class InstantScheduleSection(FrozenRecord):
-    """How much is drawn when such a model is made."""
-
-    grid_images: int | None = Field(None, ge=1, description="pictures of the grid; settled when a run begins")
-    evaluation_count: int | None = Field(
-        None, ge=0, description="pictures drawn for the figures; settled when a run begins; 0: no figures"
-    )
-
-
-class InstantConfig(FrozenRecord):
-    """Everything that pictures without training depend on; `image_size` is a set's and `max_size` one picture's."""
-
-    task: Literal["instant"] = "instant"
-    seed: int = Field(0, ge=0)
-    image_size: int | None = Field(
-        None, ge=16, le=1024, description="side of a set's pictures; settled when a run begins"
-    )
-    max_size: int | None = Field(
-        None, ge=16, le=1024, description="longer side of one picture, at most its own; settled when a run begins"
-    )
-    data: InstantDataSection = InstantDataSection()
-    recombination: RecombinationSection = RecombinationSection()
-    schedule: InstantScheduleSection = InstantScheduleSection()
-
-    @property
-    def total_images(self) -> int:
-        """Count the images that are learnt from: none."""
-        return 0
-
-    @property
-    def of_one_picture(self) -> bool:
-        """Tell whether it is one picture, kept as a rectangle, or a set of squares."""
-        return self.image_size is None

@@ -21,6 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from sase_gan.colours import seen
 from sase_gan.features.efficientnet_lite0 import EfficientNetLite0
 from sase_gan.features.reconstruction import EfficientNetLite0Loss
 from sase_gan.layers.spectral_norm import frozen_power_iteration
@@ -114,7 +115,7 @@ class LikelihoodTerm:
         chosen, section = self._chosen, self.section
         target = to_float(self._pictures(chosen))
         own = drawn[: len(chosen)].float()
-        distance = self.distance(own, target).mean() + section.squared * (own - target).square().mean()
+        distance = self.distance(seen(own), seen(target)).mean() + section.squared * (own - target).square().mean()
         return {"g_likelihood": section.weight * distance}
 
     @torch.no_grad()
@@ -126,7 +127,7 @@ class LikelihoodTerm:
             pool, _ = self.schedule()
             for start in range(0, pool, _CANDIDATES):
                 z, noise = draw(min(_CANDIDATES, pool - start), source)
-                rows.append(describe(self.distance.network, network(z, noise).big.float().clamp(-1, 1)))
+                rows.append(describe(self.distance.network, seen(network(z, noise).big).float().clamp(-1, 1)))
                 latents.append(z)
         self.assigned_at = images_seen
         assert self.pictures is not None
@@ -146,7 +147,8 @@ class LikelihoodTerm:
     def _real_rows(self, device: torch.device) -> Tensor:
         if self._rows is None:
             parts = torch.arange(len(self), device=device).split(_CANDIDATES)
-            self._rows = torch.cat([describe(self.distance.network, to_float(self._pictures(part))) for part in parts])
+            rows = [describe(self.distance.network, to_float(seen(self._pictures(part)))) for part in parts]
+            self._rows = torch.cat(rows)
         return self._rows
 
     def _pictures(self, index: Tensor) -> Tensor:

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from sase_gan.colours import seen
 from sase_gan.drawing.sampling import Inputs, draw_inputs
 from sase_gan.features.reconstruction import reconstruction_loss
 from sase_gan.layers.spectral_norm import frozen_power_iteration, start_as_released
@@ -55,6 +56,7 @@ class LowShotModule(TrainingClock):
         if not self._reads_weights_once:
             for name in ("generator", "discriminator"):
                 start_as_released(getattr(self, name), random_generator(self.config.seed, "power iteration", name))
+        self.discriminator.freeze(self.config.start.frozen_layers)
         averaging = self.config.averaging
         self.average = WeightAverage(self.generator, half_life=averaging.half_life, ramp_up=averaging.ramp_up)
         self.real_logit_average: Tensor
@@ -146,7 +148,7 @@ class LowShotModule(TrainingClock):
             total = torch.stack(list(terms.values())).sum()
             for name, (rebuilt, target) in judged.reconstructions.items():
                 # The decoders' outputs are autocast; perceptual distances are taken in float32.
-                loss = terms[f"d_rebuild_{name}"] = self._reconstruction[0](rebuilt.float(), target.float()).mean()
+                loss = terms[f"d_rebuild_{name}"] = self._distance(rebuilt.float(), target.float())
                 total = total + section.reconstruction_weight * section.reconstruction_every * loss
             if section.lecam > 0:
                 terms |= losses.lecam(judged.logits, fake_logits, self.real_logit_average, self.fake_logit_average)
@@ -159,6 +161,11 @@ class LowShotModule(TrainingClock):
         optimiser.zero_grad(set_to_none=True)
         self._follow_logits(judged.logits, fake_logits)
         self.collect(terms)
+
+    def _distance(self, rebuilt: Tensor, target: Tensor) -> Tensor:
+        """Compare what is seen as configured; transparency, which no network of features knows, by its difference."""
+        loss: Tensor = self._reconstruction[0](seen(rebuilt), seen(target)).mean()
+        return loss if rebuilt.shape[1] != 4 else loss + (rebuilt - target)[:, 3:].abs().mean()
 
     def _generator_step(self, fake: Pictures, shown: Pictures | None, source: torch.Generator) -> None:
         optimiser = self.optimiser(0)
@@ -208,7 +215,7 @@ class LowShotModule(TrainingClock):
         if schedule.cpu_seconds is not None:
             factor = min(factor, rate_factor(self.cpu_seconds, schedule.cpu_seconds, section.decay))
         factor = min(factor, rate_factor(self.time_share, 1.0, section.decay))
-        factor *= self.caution
+        factor *= self.caution * (1.0 if self.config.start.path is None else self.config.start.rate_factor)
         for index, rate in enumerate((section.generator_rate, section.discriminator_rate)):
             for group in self.optimiser(index).param_groups:
                 group["lr"] = rate * factor

@@ -17,6 +17,7 @@ import torch
 import yaml
 from torch import Tensor
 
+from sase_gan.colours import shown
 from sase_gan.datasets.images import load_as_trained, split_holdout
 from sase_gan.datasets.sources import bundled_data
 from sase_gan.errors import DataError, SaseGanError, UsageError
@@ -194,13 +195,13 @@ def _load_training_pictures(model: OpenModel) -> tuple[Tensor, tuple[str, ...]]:
     if isinstance(model.network, Recombiner):
         return model.network.pictures.cpu(), picture_names(model.network)
     path, config = pictures_of(model)
-    images = load_as_trained(path, model.network.config.image_size, model.data)
+    images = load_as_trained(path, model.network.config.picture_size, model.data)
     if share := config.get("data", {}).get("holdout", 0):
         images, _ = split_holdout(images, share, config.get("seed", 0))
     if model.data.get("digest") not in (None, images.digest):
         changed = "are not those that this model was trained on: they were changed since."
         raise DataError(f"The pictures in {path.name} {changed}")
-    return images.images, images.names
+    return shown(images.images, "checkerboard"), images.names
 
 
 def without_network(name: str, wanted: str) -> str:

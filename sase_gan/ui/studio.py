@@ -174,8 +174,9 @@ def _facts(models: Models, name: str) -> str:
         (height, width), count = network.size, network.config.count
         what = "one picture" if count == 1 else f"{count} pictures"
         return f"{width} × {height} px · instant, made of {what} without training. {CONTAINS}"
-    size = network.config.image_size
-    parts = [f"{size} × {size} px"]
+    height, width = network.config.picture_size
+    words = {"grey": ", grey", "rgba": ", with transparency"}.get(network.config.colours, "")
+    parts = [f"{width} × {height} px{words}"]
     if data.get("count"):
         parts.append(f"trained on {data['count']} pictures ({escaped(data.get('name') or 'unnamed')})")
     seen = opened.network.provenance.get("images_seen")

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from sase_gan.datasets.duplicates import find_duplicates, thumbnail
-from sase_gan.datasets.fitting import fit_square
+from sase_gan.datasets.fitting import fit_size, fit_square
 from sase_gan.datasets.images import (
     ImageSet,
     load_image_set,
@@ -61,6 +61,24 @@ def test_pad_keeps_everything_in_the_middle_of_the_background():
     assert np.array_equal(wide, expected)
     thin = fit_square(Image.new("RGB", (1, 1000), "red"), 60, "pad")
     assert np.array_equal(np.asarray(thin)[0, 29:31], [[255, 0, 0], [255, 255, 255]])
+
+
+def test_other_proportions_are_cropped_padded_and_squashed_to():
+    """Closed forms: of three stripes a wide crop keeps all columns, a tall one the middle stripe."""
+    stripes = Image.new("RGB", (300, 100), "red")
+    stripes.paste("blue", (100, 0, 200, 100))
+    tall = np.asarray(fit_size(stripes, (80, 40)))
+    assert np.array_equal(tall, np.full((80, 40, 3), (0, 0, 255)))
+    wide = np.asarray(fit_size(stripes, (20, 60)))
+    assert np.array_equal(wide[:, 25:35], np.full((20, 10, 3), (0, 0, 255)))
+    assert np.array_equal(wide[:, :10], np.full((20, 10, 3), (255, 0, 0)))
+    exact = fit_size(stripes, (100, 200))
+    assert np.array_equal(np.asarray(exact), np.asarray(stripes)[:, 50:250])
+    padded = np.asarray(fit_size(Image.new("RGB", (100, 100), "red"), (40, 80), "pad", background=(1, 2, 3)))
+    expected = np.full((40, 80, 3), (1, 2, 3))
+    expected[:, 20:60] = (255, 0, 0)
+    assert np.array_equal(padded, expected)
+    assert fit_size(stripes, (40, 80), "squash").size == (80, 40)
 
 
 def triangle(size: int, length: int) -> np.ndarray:

@@ -20,7 +20,7 @@ from sase_gan.pixels import write_png
 from sase_gan.recombination.evenness import even_prior
 from sase_gan.report.write import write_report
 from sase_gan.runs.instant import build
-from sase_gan.training.config import RecombinationSection
+from sase_gan.training.instant_config import RecombinationSection
 
 FACES = Path(__file__).parents[2] / "data" / "emoji-faces"
 GRID, COUNT = 4, 6

@@ -5,10 +5,13 @@ import pytest
 from sase_gan.networks.channel_tables import (
     GENERATOR_CHANNELS,
     IMAGE_SIZES,
+    check_first_map,
     check_image_size,
     generator_gates,
     generator_sizes,
+    map_size,
     scaled,
+    size_of_network,
     small_image_size,
 )
 from sase_gan.networks.parts import norm_factory, skip_factory
@@ -67,3 +70,40 @@ def test_unknown_parts_are_refused_with_the_known_ones():
         norm_factory("layer", num_components=10, init_scale="unit")
     with pytest.raises(ValueError, match="skip is 'none'; choose one of sase, sle"):
         skip_factory("none")
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "found"),
+    [
+        (64, 64, (64, None)),
+        (96, 64, (64, (6, 4))),
+        (64, 256, (64, (4, 16))),
+        (80, 112, (64, (5, 7))),
+        (32, 128, (32, (4, 16))),
+        (1792, 1024, (1024, (7, 4))),
+        (448, 448, (256, (7, 7))),
+    ],
+)
+def test_a_size_is_that_of_a_square_and_a_first_map(height, width, found):
+    assert size_of_network(height, width) == found
+    assert map_size(*found) == (height, width)
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "words"),
+    [
+        (96, 70, "the size is 70x96; both sides must be multiples of 16 px, as in 64x96"),
+        (64, 272, "the size is 272x64; the longer side may be 4 times the shorter one"),
+        (31, 64, "the size is 64x31; the shorter side must be 32 to 2047 px"),
+    ],
+)
+def test_a_size_that_no_network_draws_is_refused_with_a_near_one(height, width, words):
+    with pytest.raises(ValueError, match=words):
+        size_of_network(height, width)
+
+
+def test_first_maps_of_no_size_are_refused():
+    for wrong in ((3, 4), (8, 8), (4, 17)):
+        with pytest.raises(ValueError, match="its shorter side must be 4 to 7"):
+            check_first_map(wrong)
+    assert check_first_map((4, 4)) is None

@@ -18,7 +18,8 @@ from sase_gan.pixels import read_image, write_png
 from sase_gan.runs.folder import RunFolder
 from sase_gan.runs.options import RunOptions
 from sase_gan.runs.scenes import train_scenes
-from sase_gan.training.config import InstantConfig, OneShotConfig
+from sase_gan.training.config import OneShotConfig
+from sase_gan.training.instant_config import InstantConfig
 
 OPTIONS = RunOptions(Hardware("cpu", "CPU", "32-true", 1))
 

@@ -11,7 +11,8 @@ from sase_gan.config import list_presets, resolve
 from sase_gan.errors import DataError, UsageError
 from sase_gan.studies.harness import run_study
 from sase_gan.studies.spec import Budget, StudySpec, load_study, parse_paths, plan_cells
-from sase_gan.training.config import InstantConfig, LowShotConfig
+from sase_gan.training.config import LowShotConfig
+from sase_gan.training.instant_config import InstantConfig
 from tests.studies.pretend import pretend
 
 STUDIES = list_presets("studies")

@@ -17,7 +17,8 @@ from sase_gan.pixels import Colour, parse_colour
 from sase_gan.progress import readable_seconds
 from sase_gan.runs.folder import RunFolder
 from sase_gan.runs.request import Report, TrainRequest
-from sase_gan.training.config import InstantConfig, LowShotConfig, OneShotConfig
+from sase_gan.training.config import LowShotConfig, OneShotConfig
+from sase_gan.training.instant_config import InstantConfig
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -43,6 +44,8 @@ class RunPlan:
         measurable: whether a network that is to be published can be measured.
         cpu_seconds: of training after which the run ends, if it has not before.
         prepare: hands the module what it needs beside batches, and returns what batches are made of; None: pictures.
+        begin: gives the module of a new run the weights that it starts from, and reports that; None: random ones.
+        beside: writes into a snapshot's folder what is published beside it.
         position: words for a number of images seen, or None for thousands.
     """
 
@@ -59,6 +62,8 @@ class RunPlan:
     measurable: Callable[[Any], bool] = lambda network: True
     cpu_seconds: float | None = None
     prepare: Callable[[Any, RunOptions], Tensor] | None = None
+    begin: Callable[[Any, Report], None] | None = None
+    beside: Callable[[Any, Path], None] | None = None
     position: Callable[[int], str] | None = None
 
 

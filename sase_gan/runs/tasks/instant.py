@@ -10,6 +10,7 @@ from sase_gan.config import resolve
 from sase_gan.datasets.images import ImageSet, fitted, load_image_set, open_picture, split_holdout
 from sase_gan.datasets.sources import open_images
 from sase_gan.errors import UsageError
+from sase_gan.fits import checked_size, size_words
 from sase_gan.hardware import Hardware, peak_memory_mb
 from sase_gan.metrics.records import Measure
 from sase_gan.progress import readable_seconds
@@ -19,7 +20,7 @@ from sase_gan.runs.folder import RunFolder
 from sase_gan.runs.presets import choose_free_side, choose_instant_side, choose_kind, recombinable
 from sase_gan.runs.request import Report, TrainRequest, refuse_given
 from sase_gan.runs.tasks.base import Task, background_of
-from sase_gan.training.config import InstantConfig
+from sase_gan.training.instant_config import InstantConfig
 
 if TYPE_CHECKING:
     from sase_gan.runs.options import RunOptions, RunResult
@@ -56,6 +57,9 @@ class InstantTask(Task[InstantConfig]):
             batch_size=_NOTHING_TRAINED,
             devices="one device draws",
             logger="nothing is trained that could be logged",
+            colours="pictures are recombined in rgb",
+            start=_NOTHING_TRAINED,
+            publish_discriminator=_NOTHING_TRAINED,
         )
         source = open_images(request.path)
         alone = len(source) == 1
@@ -72,7 +76,7 @@ class InstantTask(Task[InstantConfig]):
         if request.preset is None:
             report(f"preset instant: {choose_kind(len(source))[1]}")
         flags = {
-            "image_size": request.image_size,
+            "image_size": None if request.image_size is None else checked_size(request.image_size),
             "max_size": request.max_size,
             "seed": request.seed,
             "data": {
@@ -142,7 +146,7 @@ class InstantTask(Task[InstantConfig]):
         path = Path(str(config.data.path))
         if not config.of_one_picture:
             images = load_image_set(
-                path, image_size=config.image_size, fit=config.data.fit, background=background_of(config)
+                path, image_size=config.picture_size, fit=config.data.fit, background=background_of(config)
             )
             return split_holdout(images, config.data.holdout, config.seed)[0] if config.data.holdout else images
         picture = open_picture(path, background=background_of(config))
@@ -188,24 +192,27 @@ class InstantTask(Task[InstantConfig]):
 
 def _for_set(config: InstantConfig, path: Path, hardware: Hardware) -> InstantConfig:
     source, side = open_images(path, background=background_of(config)), config.image_size
+    size = config.picture_size
     free = config.recombination.form == "free"
     if config.recombination.form == "auto" and len(source) < A_FEW:
-        few = load_image_set(source, image_size=COARSEST, fit=config.data.fit)
+        small = COARSEST if size is None else tuple(max(1, COARSEST * one // min(size)) for one in size)
+        few = load_image_set(source, image_size=small, fit=config.data.fit)  # type: ignore[arg-type]
         free = choose_form(few.images).form == "free"
     if side is None:
         # The first pictures are enough to choose an image size, without decoding a whole set twice.
         sides = [min(source.read(index).shape[1:]) for index in range(min(len(source), 16))]
         gpu = hardware.kind != "cpu"
         side = choose_free_side(sides, len(source), gpu=gpu) if free else choose_instant_side(sides, gpu=gpu)
-    elif level_sizes((side, side))[0][0] >= 2 * COARSEST:
+    elif size is not None and min(level_sizes(size)[0]) >= 2 * COARSEST:
+        near = size_words(*(recombinable(one, min(size)) for one in size))
         raise UsageError(
             f"image_size is {side}; pictures are recombined coarse to fine, each level half of the next, so it must be "
-            f"even enough to be halved below {2 * COARSEST} px: such as {recombinable(side)}"
+            f"even enough to be halved below {2 * COARSEST} px: such as {near}"
         )
     return _settled(config, path, {"image_size": side, "max_size": None}, free=free)
 
 
-def _settled(config: InstantConfig, path: Path, sizes: dict[str, int | None], *, free: bool) -> InstantConfig:
+def _settled(config: InstantConfig, path: Path, sizes: dict[str, Any], *, free: bool) -> InstantConfig:
     """Fill in what is still open.
 
     Args:

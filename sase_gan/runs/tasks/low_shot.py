@@ -9,18 +9,22 @@ import torch
 from torch import Tensor
 
 from sase_gan import precision
-from sase_gan.config import resolve
+from sase_gan.colours import seen
+from sase_gan.config import merge, resolve
 from sase_gan.datasets.images import ImageSet, load_image_set, split_holdout
 from sase_gan.datasets.sources import open_images
 from sase_gan.errors import DataError
+from sase_gan.fits import checked_size, size_words
 from sase_gan.hardware import Hardware
 from sase_gan.metrics.records import Measure
+from sase_gan.networks.discriminator_file import save_discriminator
 from sase_gan.progress import readable_seconds
 from sase_gan.runs.folder import RunFolder
 from sase_gan.runs.instant import draw_material
 from sase_gan.runs.options import RunOptions
 from sase_gan.runs.presets import FEWEST_IMAGES, choose_preset
 from sase_gan.runs.request import Report, TrainRequest, refuse_given
+from sase_gan.runs.starting import Start, begin_from, fitting_sections, open_start, settled_start, started_from
 from sase_gan.runs.tasks.base import RunPlan, TrainedTask, background_of, check_size, facts
 from sase_gan.training.config import LowShotConfig
 
@@ -50,15 +54,18 @@ class LowShotTask(TrainedTask[LowShotConfig]):
                 f"{request.path} holds {len(source)} pictures; at least {FEWEST_IMAGES} are required to train on a set"
             )
         refuse_given(request, "one picture", max_size="--image-size sets the side of a set's pictures")
-        preset, image_size = request.preset, request.image_size
+        preset, image_size = request.preset, None if request.image_size is None else checked_size(request.image_size)
+        start = None if request.start is None else open_start(request.start)
         if preset is None:
             # The first pictures are enough to choose an image size, without decoding a whole set twice.
             smallest = min(min(source.read(i).shape[1:]) for i in range(min(len(source), 16)))
-            choice = choose_preset(len(source), smallest, gpu=hardware.kind != "cpu", image_size=image_size)
-            preset, image_size = choice.preset, choice.image_size
+            wish = image_size if start is None or image_size is not None else start.image_size
+            choice = choose_preset(len(source), smallest, gpu=hardware.kind != "cpu", image_size=wish)
+            preset, image_size = choice.preset, choice.image_size if start is None else image_size
             report(f"preset {preset}: {choice.reason}")
         flags = {
             "image_size": image_size,
+            "colours": request.colours,
             "seed": request.seed,
             "precision": request.precision,
             "data": {
@@ -67,11 +74,10 @@ class LowShotTask(TrainedTask[LowShotConfig]):
                 "holdout": request.holdout,
                 "background": request.background,
             },
-            **self.new_end(request),
+            "start": {"frozen_layers": request.freeze, "rate_factor": request.rate_factor},
+            **merge(self.new_end(request), {"schedule": {"publish_discriminator": request.publish_discriminator}}),
         }
-        config = resolve(
-            LowShotConfig, preset=preset, file=request.config, flags=flags, settings=request.settings, task=self.name
-        )
+        config = _settled(request, preset, flags, start)
         return config.model_copy(update={"precision": precision.settled(config.precision, hardware)})
 
     def precision(self, config: LowShotConfig, hardware: Hardware) -> str:
@@ -105,15 +111,19 @@ class LowShotTask(TrainedTask[LowShotConfig]):
         """Load the set without the pictures that the configuration holds out."""
         images = load_image_set(
             Path(str(config.data.path)),
-            image_size=config.image_size,
+            image_size=config.picture_size,
             fit=config.data.fit,
             background=background_of(config),
+            colours=config.colours,
         )
         return split_holdout(images, config.data.holdout, config.seed)[0] if config.data.holdout else images
 
     def greeting(self, config: LowShotConfig, images: ImageSet, hardware: Hardware, run: RunFolder) -> str:
         """Say how many pictures are trained on, and where."""
-        what, where = f"{len(images)} pictures at {config.image_size} px", f"{hardware.name}, {hardware.precision}"
+        what, where = (
+            f"{len(images)} pictures at {size_words(*config.picture_size)} px",
+            f"{hardware.name}, {hardware.precision}",
+        )
         return f"{what} on {where}; writing to {run.path}"
 
     def plan(self, config: LowShotConfig, images: ImageSet, *, weights_dir: Path | None = None) -> RunPlan:
@@ -126,7 +136,7 @@ class LowShotTask(TrainedTask[LowShotConfig]):
             raise DataError(
                 f"{config.data.path} holds {len(images)} usable pictures; at least {FEWEST_IMAGES} are required"
             )
-        check_size(images, (config.image_size, config.image_size))
+        check_size(images, config.picture_size)
 
         def build() -> Any:
             from sase_gan.training.low_shot import LowShotModule
@@ -134,6 +144,16 @@ class LowShotTask(TrainedTask[LowShotConfig]):
             folder = None if weights_dir is None else str(weights_dir)
             return LowShotModule(config.model_dump(mode="json"), weights_dir=folder)
 
+        provenance = {
+            "averaged": True,
+            "data": {**facts(config, images), "fit": config.data.fit, "mirror": config.data.mirror, **_colours(config)},
+            "seed": config.seed,
+            "extractor_used_in_training": _trains_with_the_extractor(config),
+            "reconstruction": config.loss.reconstruction,
+            "taught_by": _teachers(config),
+        }
+        if (origin := started_from(config)) is not None:
+            provenance["started_from"] = origin
         return RunPlan(
             config=config,
             build=build,
@@ -144,15 +164,10 @@ class LowShotTask(TrainedTask[LowShotConfig]):
             cpu_seconds=config.schedule.cpu_seconds,
             position=None if config.schedule.cpu_seconds is None else (lambda seen: f"{seen / 1000:.1f} kimg"),
             prepare=partial(_prepare, config, images),
+            begin=None if config.start.path is None else partial(begin_from, config),
+            beside=partial(_publish_discriminator, provenance) if config.schedule.publish_discriminator else None,
             baseline_images=config.schedule.baseline_images,
-            provenance={
-                "averaged": True,
-                "data": {**facts(config, images), "fit": config.data.fit, "mirror": config.data.mirror},
-                "seed": config.seed,
-                "extractor_used_in_training": _trains_with_the_extractor(config),
-                "reconstruction": config.loss.reconstruction,
-                "taught_by": _teachers(config),
-            },
+            provenance=provenance,
         )
 
     def measure(self, config: LowShotConfig, images: ImageSet, hardware: Hardware) -> Measure:
@@ -161,17 +176,52 @@ class LowShotTask(TrainedTask[LowShotConfig]):
 
         data = config.data
         return prepare_measure(
-            images.images,
+            seen(images.images),
             device=hardware.device,
             extractor_used_in_training=_trains_with_the_extractor(config),
             taught_by=_teachers(config),
+            started_from=started_from(config),
             data={"name": Path(str(data.path)).name, "licence": data.licence, "mirror": data.mirror},
         )
+
+
+def _settled(request: TrainRequest, preset: str, flags: dict[str, Any], start: Start | None) -> LowShotConfig:
+    """Check the configuration, over the settings of the model that it starts from where there is one.
+
+    Raises:
+        UsageError: for a wrong setting, or one that does not fit what the run starts from.
+    """
+
+    def resolved(beneath: dict[str, Any]) -> LowShotConfig:
+        return resolve(
+            LowShotConfig,
+            preset=preset,
+            file=request.config,
+            flags=flags,
+            settings=request.settings,
+            task=LowShotTask.name,
+            beneath=beneath,
+        )
+
+    if start is None:
+        return resolved({})
+    # The image size that is asked for is known only when everything was merged.
+    size = resolved({"image_size": start.image_size}).image_size
+    sections = merge(start.sections(), {"generator": fitting_sections(start, size)})
+    return settled_start(resolved(sections), start)
+
+
+def _publish_discriminator(provenance: dict[str, Any], module: Any, folder: Path) -> None:
+    save_discriminator(module.discriminator, folder, {**provenance, "images_seen": module.images_seen})
 
 
 def _trains_with_the_extractor(config: LowShotConfig) -> bool:
     """Tell whether the network that measures snapshots also judges in training, which flatters its figures."""
     return config.loss.reconstruction == "efflite0" or config.likelihood.weight > 0
+
+
+def _colours(config: LowShotConfig) -> dict[str, str]:
+    return {} if config.colours == "rgb" else {"colours": config.colours}
 
 
 def _teachers(config: LowShotConfig) -> dict[str, float] | None:

@@ -12,6 +12,7 @@ import gradio as gr
 from PIL import Image
 
 from sase_gan.datasets.sources import bundled_data, open_images
+from sase_gan.fits import sides
 from sase_gan.markdown import escaped
 from sase_gan.networks.channel_tables import IMAGE_SIZES
 from sase_gan.runs.presets import ADVISED_IMAGES, FEWEST_IMAGES
@@ -43,6 +44,8 @@ AUTO, INSTANT, NETWORK = "auto", "instant", "network"
 WAYS = (AUTO, INSTANT, NETWORK)
 FITS = ("crop", "pad")
 AUTOMATIC = 0
+RECTANGLES = ("96x64", "64x96", "128x64", "64x128", "192x128", "128x192")
+"""Width and height of what is no square; the command line takes any other."""
 MOST_PREVIEWED = 96
 # On a CPU a snapshot each thousand images is one each minute: the eye learns more from them than from curves.
 LIVE_OPTIONS = ("--set", "schedule.snapshot_images=1000", "--set", "schedule.log_images=200")
@@ -81,7 +84,7 @@ class TrainHandlers:
         files: list[str] | None = None,
         name: str = "my run",
         minutes: float = 20,
-        image_size: int = AUTOMATIC,
+        image_size: int | str = AUTOMATIC,
         fit: str = "crop",
         kimg: float = 0,
         seed: float = 0,
@@ -94,6 +97,7 @@ class TrainHandlers:
             source: "upload" for the uploaded files, "faces" for the bundled faces.
             name: Of the run, 1 to 40 letters, digits, spaces, hyphens or underscores; a number is added.
             minutes: Time limit, 0.1 to 10080; the run can be gone on with later.
+            image_size: Side of squares, or "WIDTHxHEIGHT" of the list; 0 chooses a side by itself.
             fit: How pictures become square: "crop" the middle, or "pad" with white.
             kimg: Thousand images to see at most; 0 for the preset's.
             preset: Of a network: "auto" chooses by the pictures and the machine; "smoke/low_shot" is a try-out of
@@ -103,7 +107,7 @@ class TrainHandlers:
                 pictures where no preset is named.
         """
         stem, limit = checked_name(name), time_limit(minutes)
-        size = chosen(image_size, (AUTOMATIC, *IMAGE_SIZES), "The image size")
+        size = chosen(image_size, (AUTOMATIC, *IMAGE_SIZES, *RECTANGLES), "The image size")
         options = ["--fit", chosen(fit, FITS, "The way to a square"), "--seed", str(seed_number(seed))]
         known = chosen(preset, tuple(PRESETS), "The preset")
         most, instant = _thousand_images(kimg), self._is_instant(way, source, files, known)
@@ -167,8 +171,10 @@ def _pictures(source: object, files: object, put: Callable[[list[Path], Path], P
     return partial(put, uploaded_set(files))
 
 
-def _instant_options(size: int, fit: list[str], seed: list[str], *, alone: bool) -> list[str]:
+def _instant_options(size: int | str, fit: list[str], seed: list[str], *, alone: bool) -> list[str]:
     """The options of an instant model; one picture keeps its proportions, and its size is that of the longer side."""
+    if alone and isinstance(size, str):
+        size = max(sides(size))
     sized = [] if size == AUTOMATIC else ["--max-size" if alone else "--image-size", str(size)]
     return [*seed, *sized, *([] if alone else fit)]
 
@@ -199,10 +205,14 @@ def build(trainings: Trainings) -> TrainingPlace:
                 check = gr.Button("Check the pictures", min_width=160)
                 start = gr.Button("Start", variant="primary", min_width=160, elem_id="train-start")
             with gr.Accordion("More", open=False, elem_id="train-more"):
-                sizes = [("Automatic", AUTOMATIC), *((f"{size} px", size) for size in IMAGE_SIZES)]
+                sizes: list[tuple[str, int | str]] = [
+                    ("Automatic", AUTOMATIC),
+                    *((f"{size} px", size) for size in IMAGE_SIZES),
+                ]
+                sizes += [(f"{size.replace('x', ' × ')} px", size) for size in RECTANGLES]
                 image_size = gr.Dropdown(sizes, value=AUTOMATIC, label="Image size", filterable=False)
                 fits = [("Crop the middle", "crop"), ("Pad with white", "pad")]
-                fit = gr.Radio(fits, value="crop", label="To a square")
+                fit = gr.Radio(fits, value="crop", label="To that size")
                 kimg = gr.Number(0, label="Thousand images at most", info="0: the preset's.", minimum=0)
                 seed = widgets.seed_field()
                 preset = widgets.preset_list(PRESETS, "train-preset")
