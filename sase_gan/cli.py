@@ -15,6 +15,7 @@ from sase_gan.commands import (
     doctor,
     evaluate,
     inject,
+    invert,
     options,
     recombine,
     report,
@@ -38,6 +39,7 @@ app = typer.Typer(
 )
 app.command("train", cls=options.resume_newest())(train.train)
 app.command("sample")(sample.sample)
+app.command("invert")(invert.invert)
 app.command("recombine")(recombine.recombine)
 app.command("scenes")(scenes.scenes)
 app.command("evaluate")(evaluate.evaluate)

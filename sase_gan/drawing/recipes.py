@@ -2,7 +2,8 @@
 
 Every picture has a name that can be typed, in the studio and on the command line alike: `17` is the picture of seed 17,
 `17~50.3.2` the third variation of it with amount 0.50 and variation seed 3, and `17@60.0.12` place 12 on its map of
-neighbours with reach 0.60 in plane 0.
+neighbours with reach 0.60 in plane 0. A photograph that was brought into the model begins with its file instead of a
+seed: `found/cat.recipe`, and `found/cat.recipe~50.3.2`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor
 
 from sase_gan.allocator import freed_memory_kept
+from sase_gan.drawing.inversions import SUFFIX, Inversion, read_inversion
 from sase_gan.drawing.latents import neighbours, variations
 from sase_gan.drawing.sampling import (
     MAX_SEED,
@@ -27,8 +29,8 @@ from sase_gan.drawing.sampling import (
     joined,
     parse_seeds,
     truncated,
-    walk_between,
 )
+from sase_gan.drawing.walks import walk_between
 from sase_gan.errors import UsageError
 from sase_gan.networks.load import Network
 from sase_gan.networks.pyramid import Pyramid
@@ -39,7 +41,7 @@ MAP_SIDE = 5
 MOST_VARIATIONS = 64
 MOST_MOVES = 32
 _MOVE = re.compile(r"([~@])(\d{1,3})\.(\d{1,10})\.(\d{1,2})")
-_NAME = re.compile(rf"(\d{{1,10}})((?:{_MOVE.pattern})*)")
+_NAME = re.compile(rf"(\d{{1,10}}|.+{re.escape(SUFFIX)})((?:{_MOVE.pattern})*)")
 
 
 @dataclass(frozen=True)
@@ -69,20 +71,32 @@ class Move:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A recipe holds all that a picture depends on beside the model."""
+    """A recipe holds all that a picture depends on beside the model.
+
+    Attributes:
+        inversion: a photograph that was brought into the model, from which the recipe begins instead of from the seed.
+    """
 
     seed: int
     moves: tuple[Move, ...] = ()
     truncation: float = 1.0
     noise: NoiseMode = "random"
+    inversion: Inversion | None = None
+
+    @property
+    def start(self) -> str:
+        """Return the name of what the moves begin from."""
+        return str(self.seed) if self.inversion is None else self.inversion.name
 
     @property
     def name(self) -> str:
         """Return the name as it can be typed."""
-        return f"{self.seed}{''.join(map(str, self.moves))}"
+        return f"{self.start}{''.join(map(str, self.moves))}"
 
     def file_name(self) -> str:
         """Return the name of the picture's PNG, whose part behind "seed" `parse_names` reads again.
+
+        That of a photograph begins with its own name instead.
 
         Raises:
             UsageError: after so many steps that no file may be called so.
@@ -91,7 +105,8 @@ class Recipe:
             >>> Recipe(17, (Move("~", 50, 3, 2),)).file_name()
             'seed000017~50.3.2.png'
         """
-        name = f"seed{self.seed:06d}{''.join(map(str, self.moves))}.png"
+        start = f"seed{self.seed:06d}" if self.inversion is None else self.inversion.stem
+        name = f"{start}{''.join(map(str, self.moves))}.png"
         if len(name) > 255:  # bytes, on all usual file systems
             raise UsageError(
                 f"picture {self.name} has {len(self.moves)} steps, and a file may not have so long a name; take fewer "
@@ -115,9 +130,23 @@ class Recipe:
         Raises:
             UsageError: after any step.
         """
-        if self.moves:
-            raise UsageError(f"{self.name} names a variation, which models of one picture lack; name seeds alone")
+        if self.moves or self.inversion:
+            what = "a variation" if self.moves else "a photograph in a recipe"
+            raise UsageError(f"{self.name} names {what}, which models of one picture lack; name seeds alone")
         return self.seed
+
+    def check_snapshot(self, digest: str | None) -> None:
+        """Refuse to be drawn by another snapshot than that which the photograph was found in, as far as that is known.
+
+        Raises:
+            UsageError: for another one.
+        """
+        found = None if self.inversion is None else self.inversion.snapshot
+        if digest and found and digest != found:
+            raise UsageError(
+                f"{self.start} was found in the snapshot {found[:12]}, and {digest[:12]} is to draw it, where it is "
+                "something else; bring the photograph into this model with sase-gan invert"
+            )
 
     def latent(self, network: Network) -> Tensor:
         """Return the latent before truncation, `[latent_size]`, or a map.
@@ -125,7 +154,7 @@ class Recipe:
         Raises:
             UsageError: steps in a pyramid.
         """
-        z = draw_inputs(network, [self.seed], noise="off").z[0]
+        z = draw_inputs(network, [self.seed], noise="off").z[0] if self.inversion is None else self.inversion.z
         if isinstance(network, Pyramid):
             self.seed_alone()
         for move in self.moves:
@@ -134,14 +163,17 @@ class Recipe:
 
     def inputs(self, network: Network) -> Inputs:
         """Return what a batch of this picture alone is drawn from."""
-        noise = draw_inputs(network, [self.seed], noise=self.noise).noise
-        return truncated(network, Inputs(self.latent(network)[None], noise), self.truncation)
+        if self.inversion is not None:
+            inputs = self.inversion.inputs(network, self.latent(network), self.noise)
+        else:
+            inputs = Inputs(self.latent(network)[None], draw_inputs(network, [self.seed], noise=self.noise).noise)
+        return truncated(network, inputs, self.truncation)
 
     def text(self, digest: str) -> dict[str, str]:
         """Describe the picture for the text chunks of its PNG."""
         return {
             "snapshot": digest,
-            "seed": str(self.seed),
+            "seed": self.start,
             "picture": self.name,
             "truncation": f"{self.truncation:g}",
             "noise": self.noise,
@@ -149,10 +181,14 @@ class Recipe:
         }
 
 
-def parse_names(text: str) -> list[Recipe]:
+def parse_names(text: str, *, files: bool = False) -> list[Recipe]:
     """Read a list of pictures such as `0,4-6,17~50.3.2`.
 
+    Args:
+        files: whether `found/cat.recipe` is read too; not where strangers type.
+
     Raises:
+        DataError: a file of a recipe that is missing or damaged.
         UsageError: for anything else, naming the part that is not understood.
 
     Example:
@@ -162,9 +198,11 @@ def parse_names(text: str) -> list[Recipe]:
     found: list[Recipe] = []
     for part in (part.strip() for part in text.split(",")):
         match = _NAME.fullmatch(part)
-        if match and match[2]:
+        from_file = files and match is not None and match[1].endswith(SUFFIX)
+        if match and (from_file or (match[2] and match[1].isdecimal())):
             moves = tuple(Move(m[1], int(m[2]), int(m[3]), int(m[4])) for m in _MOVE.finditer(match[2]))
-            found.append(_checked(Recipe(int(match[1]), moves), part))
+            inversion = read_inversion(match[1]) if from_file else None
+            found.append(_checked(Recipe(0 if inversion else int(match[1]), moves, inversion=inversion), part))
         elif "~" in part or "@" in part:
             raise UsageError(
                 f"{part!r} is not understood; variations are written 17~50.3.2 (amount, seed, number) and neighbours "
@@ -235,13 +273,18 @@ def draw_recipes(
 def walk_recipes(
     network: Network, recipes: Sequence[Recipe], *, steps: int = 8, loop: bool = False, batch_size: int = 8
 ) -> Tensor:
-    """Walk from picture to picture as `sampling.latent_walk` does, with the first one's own noise throughout.
+    """Walk from picture to picture as `walks.latent_walk` does, with the first one's own noise throughout.
+
+    With a photograph among them each brings its own noise, so that the walk comes to it.
 
     Raises:
         UsageError: fewer than two pictures, no step, or a variation in a model of one picture.
     """
     if len(recipes) < 2:
         raise UsageError(f"a walk needs at least two seeds; got {len(recipes)}")
-    latents = torch.stack([recipe.latent(network) for recipe in recipes])
-    noise = draw_inputs(network, [recipes[0].seed]).noise
-    return walk_between(network, Inputs(latents, noise), steps=steps, loop=loop, batch_size=batch_size)
+    if any(recipe.inversion for recipe in recipes):
+        stations = joined([recipe.inputs(network) for recipe in recipes])
+    else:
+        latents = torch.stack([recipe.latent(network) for recipe in recipes])
+        stations = Inputs(latents, draw_inputs(network, [recipes[0].seed]).noise)
+    return walk_between(network, stations, steps=steps, loop=loop, batch_size=batch_size)
