@@ -1,4 +1,4 @@
-"""`sase_gan.invert` and `sase-gan invert`: photographs to recipes that `sample` draws, and words on how near they are."""
+"""`sase_gan.invert` and `sase-gan invert`: photographs to recipes that `sample` draws, and words on it."""
 
 import json
 
