@@ -14,6 +14,7 @@ from sase_gan.commands import (
     detect,
     doctor,
     evaluate,
+    film,
     inject,
     invert,
     options,
@@ -40,6 +41,7 @@ app = typer.Typer(
 app.command("train", cls=options.resume_newest())(train.train)
 app.command("sample")(sample.sample)
 app.command("invert")(invert.invert)
+app.command("film")(film.film)
 app.command("recombine")(recombine.recombine)
 app.command("scenes")(scenes.scenes)
 app.command("evaluate")(evaluate.evaluate)

@@ -126,7 +126,7 @@ class Inversions:
             row: dict[str, Any] = {"photograph": name, "recipe": Path(self.images.recipes[index].name).name}
             row |= {"distance": round(self.found.distances[index].item(), 4), "by space": spaces}
             rows.append(row | {"levels": round(self.found.levels[index].item(), 1), "answer": answer})
-        record = {"snapshot": self.images.text.get("snapshot"), "photographs": rows}
+        record: dict[str, Any] = {"snapshot": self.images.text.get("snapshot"), "photographs": rows}
         record["reach"] = None if self.reach is None else asdict(self.reach)
         with write_atomically(folder / "inverted.json") as temporary:
             temporary.write_text(json.dumps(record, indent=1))

@@ -188,9 +188,9 @@ def _members(archive: Path) -> Iterator[tuple[str, BinaryIO, int]]:
         for member in bundle:
             if member.isfile() and wanted(member.name):
                 _check_member(member.name, member.size)
-                file = bundle.extractfile(member)
-                assert file is not None
-                yield member.name, file, 0  # type: ignore[misc]
+                content = bundle.extractfile(member)
+                assert content is not None
+                yield member.name, content, 0  # type: ignore[misc]
 
 
 def _check_member(name: str, size: int) -> None:

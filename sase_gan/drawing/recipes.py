@@ -280,11 +280,19 @@ def walk_recipes(
     Raises:
         UsageError: fewer than two pictures, no step, or a variation in a model of one picture.
     """
+    return walk_between(network, stations_of(network, recipes), steps=steps, loop=loop, batch_size=batch_size)
+
+
+def stations_of(network: Network, recipes: Sequence[Recipe]) -> Inputs:
+    """Return the stations of a walk from picture to picture, see `walk_recipes`; all with the first one's truncation.
+
+    Raises:
+        UsageError: fewer than two pictures, or a variation in a model of one picture.
+    """
     if len(recipes) < 2:
         raise UsageError(f"a walk needs at least two seeds; got {len(recipes)}")
+    truncation = recipes[0].truncation
     if any(recipe.inversion for recipe in recipes):
-        stations = joined([recipe.inputs(network) for recipe in recipes])
-    else:
-        latents = torch.stack([recipe.latent(network) for recipe in recipes])
-        stations = Inputs(latents, draw_inputs(network, [recipes[0].seed]).noise)
-    return walk_between(network, stations, steps=steps, loop=loop, batch_size=batch_size)
+        return joined([replace(recipe, truncation=truncation).inputs(network) for recipe in recipes])
+    latents = torch.stack([recipe.latent(network) for recipe in recipes])
+    return truncated(network, Inputs(latents, draw_inputs(network, [recipes[0].seed]).noise), truncation)
