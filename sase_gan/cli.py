@@ -12,6 +12,7 @@ from sase_gan.commands import (
     compare,
     data,
     detect,
+    directions,
     doctor,
     evaluate,
     film,
@@ -41,6 +42,7 @@ app = typer.Typer(
 app.command("train", cls=options.resume_newest())(train.train)
 app.command("sample")(sample.sample)
 app.command("invert")(invert.invert)
+app.command("directions")(directions.directions)
 app.command("film")(film.film)
 app.command("recombine")(recombine.recombine)
 app.command("scenes")(scenes.scenes)

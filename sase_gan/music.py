@@ -74,9 +74,10 @@ def _pieces(path: Path | str, frames_per_second: int, seconds: float | None) -> 
                 return
             yield whole[:length]
             waiting, have, start, number = [whole[length:]], have - length, end, number + 1
-    rest = np.concatenate(waiting)[: None if most is None else max(0, most - start)] if waiting else np.zeros(0)
-    if len(rest):
-        yield rest
+    if waiting:
+        rest = np.concatenate(waiting)[: None if most is None else max(0, most - start)]
+        if len(rest):
+            yield rest
 
 
 def _decoded(path: Path | str) -> Iterator[NDArray[np.float32]]:
