@@ -18,6 +18,8 @@ from sase_gan.processors import sleep_while_waiting
 if TYPE_CHECKING:
     from sase_gan import layers as layers
     from sase_gan.api.evaluate import evaluate as evaluate
+    from sase_gan.api.film import film as film
+    from sase_gan.api.invert import invert as invert
     from sase_gan.api.models import load as load
     from sase_gan.api.sample import sample as sample
     from sase_gan.api.train import train as train
@@ -34,13 +36,27 @@ _HOMES = {
     "load": "sase_gan.api.models",
     "sample": "sase_gan.api.sample",
     "evaluate": "sase_gan.api.evaluate",
+    "film": "sase_gan.api.film",
+    "invert": "sase_gan.api.invert",
     "Generator": "sase_gan.networks.generator",
     "Pyramid": "sase_gan.networks.pyramid",
     "list_presets": "sase_gan.config",
 }
 _ROOMS = {"layers": "sase_gan.layers", "sampling": "sase_gan.drawing.sampling"}
 
-__all__ = ["Generator", "Pyramid", "__version__", "evaluate", "layers", "list_presets", "load", "sample", "train"]
+__all__ = [
+    "Generator",
+    "Pyramid",
+    "__version__",
+    "evaluate",
+    "film",
+    "invert",
+    "layers",
+    "list_presets",
+    "load",
+    "sample",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:

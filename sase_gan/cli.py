@@ -12,9 +12,12 @@ from sase_gan.commands import (
     compare,
     data,
     detect,
+    directions,
     doctor,
     evaluate,
+    film,
     inject,
+    invert,
     options,
     recombine,
     report,
@@ -38,6 +41,9 @@ app = typer.Typer(
 )
 app.command("train", cls=options.resume_newest())(train.train)
 app.command("sample")(sample.sample)
+app.command("invert")(invert.invert)
+app.command("directions")(directions.directions)
+app.command("film")(film.film)
 app.command("recombine")(recombine.recombine)
 app.command("scenes")(scenes.scenes)
 app.command("evaluate")(evaluate.evaluate)
@@ -45,7 +51,7 @@ app.command("report")(report.report)
 app.command("compare")(compare.compare)
 app.command("study")(study.study)
 app.add_typer(inject.app, name="inject", help="Harmonise, edit, paint, animate and tile with a model of one picture.")
-app.add_typer(data.app, name="data", help="Check, prepare and preview pictures.")
+app.add_typer(data.app, name="data", help="Check, prepare, preview and fetch pictures.")
 app.add_typer(weights.app, name="weights", help="Pretrained weights of the evaluators.")
 app.add_typer(bench.app, name="bench", help="Measure speed and memory on this machine.")
 app.add_typer(classify.app, name="classify", help="Recognise classes of pictures, with the layers of the papers.")

@@ -1,6 +1,13 @@
 """Writing films, MP4 and GIF."""
 
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from fractions import Fraction
 from pathlib import Path
+from typing import Any, Self
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -15,21 +22,121 @@ _SHORTEST_GIF_FRAME = 2
 """In hundredths of a second; browsers show shorter ones for ten."""
 
 
+class FilmWriter:
+    """A film that is written as its frames come, with or without music: of any length it takes no more memory.
+
+    H.264, and AAC for the sound. A row or column is repeated where a side is odd. Use it in a `with`; the file appears
+    whole when the block ends, or not at all.
+
+    Args:
+        path: ends in .mp4.
+        frames_per_second: 1 to `MOST_FRAMES_PER_SECOND`.
+        music: a file whose sound goes along, from its beginning, as long as the film lasts.
+
+    Raises:
+        UsageError: a speed that no film has.
+    """
+
+    def __init__(
+        self, path: Path | str, *, frames_per_second: int = FRAMES_PER_SECOND, music: Path | str | None = None
+    ) -> None:
+        check_speed(frames_per_second)
+        self._path, self._rate, self._music = path, frames_per_second, music
+        self.frames = 0
+
+    def __enter__(self) -> Self:
+        """Open the file, under another name first."""
+        import av
+
+        with ExitStack() as opened:
+            temporary = opened.enter_context(write_atomically(self._path))
+            self._film = opened.enter_context(av.open(str(temporary), "w", format="mp4"))
+            self._video: Any = None
+            self._sound = None if self._music is None else _Sound(opened, self._film, self._music)
+            self._opened = opened.pop_all()
+        return self
+
+    def __exit__(self, *error: Any) -> bool | None:
+        """Write what is left, and give the file its name."""
+        try:
+            if error[0] is None and self._video is not None:
+                self._film.mux(self._video.encode(None))
+                if self._sound is not None:
+                    self._sound.write_until(self.frames / self._rate, last=True)
+        except BaseException:
+            if not self._opened.__exit__(*sys.exc_info()):
+                raise
+        return self._opened.__exit__(*error)
+
+    def write(self, frames: Tensor) -> None:
+        """Append uint8 `[n, 3, height, width]`, all of one size.
+
+        Raises:
+            UsageError: for no frame, or another shape or type.
+        """
+        import av
+
+        check_film(frames, self._rate)
+        height, width = frames.shape[2:]
+        if height % 2 or width % 2:
+            frames = F.pad(frames.float(), (0, width % 2, 0, height % 2), mode="replicate").to(frames.dtype)
+        if self._video is None:
+            self._video = self._film.add_stream("libx264", rate=self._rate)
+            self._video.height, self._video.width = frames.shape[2:]
+            self._video.pix_fmt = "yuv420p"
+        for picture in frames.permute(0, 2, 3, 1).contiguous().numpy():
+            self._film.mux(self._video.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+            self.frames += 1
+        if self._sound is not None:
+            self._sound.write_until(self.frames / self._rate)
+
+
+class _Sound:
+    """The sound of a file on its way into a film."""
+
+    RATE = 44_100
+
+    def __init__(self, opened: ExitStack, film: Any, music: Path | str) -> None:
+        import av
+
+        self._source = opened.enter_context(av.open(str(music)))
+        self._film, self._done = film, 0
+        self._stream = film.add_stream("aac", rate=self.RATE, layout="stereo")
+        self._decoded = self._resampled(av.AudioResampler(format="fltp", layout="stereo", rate=self.RATE))
+        self._waiting = av.AudioFifo()
+
+    def _resampled(self, resampler: Any) -> Iterator[Any]:
+        for frame in self._source.decode(self._source.streams.audio[0]):
+            yield from resampler.resample(frame)
+        yield from resampler.resample(None)
+
+    def write_until(self, seconds: float, *, last: bool = False) -> None:
+        """Encode the sound up to this moment of the film, as far as there is any, in whole frames but for the last."""
+        wanted = round(seconds * self.RATE)
+        while self._done < wanted:
+            size = min(self._stream.codec_context.frame_size or 1024, wanted - self._done if last else 1 << 30)
+            while self._waiting.samples < size and (part := next(self._decoded, None)) is not None:
+                part.pts = None
+                self._waiting.write(part)
+            frame = self._waiting.read(size, partial=True)
+            if frame is None:
+                break
+            frame.pts, frame.time_base, frame.sample_rate = self._done, Fraction(1, self.RATE), self.RATE
+            self._done += frame.samples
+            self._film.mux(self._stream.encode(frame))
+        if last:
+            self._film.mux(self._stream.encode(None))
+
+
 def write_mp4(path: Path | str, frames: Tensor, *, frames_per_second: int = FRAMES_PER_SECOND) -> None:
-    """Write uint8 `[n, 3, height, width]` as H.264; a row or column is repeated where a side is odd.
+    """Write uint8 `[n, 3, h, w]` as H.264; see `FilmWriter`.
 
     Raises:
         UsageError: for no frame, or a speed outside 1 to `MOST_FRAMES_PER_SECOND`.
     """
-    import imageio.v3 as imageio
-
     check_film(frames, frames_per_second)
-    height, width = frames.shape[2:]
-    if height % 2 or width % 2:
-        frames = F.pad(frames.float(), (0, width % 2, 0, height % 2), mode="replicate").to(frames.dtype)
-    pictures = frames.permute(0, 2, 3, 1).contiguous().numpy()
-    with write_atomically(path) as temporary:
-        imageio.imwrite(temporary, pictures, plugin="pyav", codec="libx264", fps=frames_per_second)
+    with FilmWriter(path, frames_per_second=frames_per_second) as film:
+        film.write(frames)
 
 
 def write_gif(path: Path | str, frames: Tensor, *, frames_per_second: int = FRAMES_PER_SECOND) -> None:

@@ -51,7 +51,7 @@ class Images:
 
     Attributes:
         pixels: uint8 `[n, 3, height, width]` on the CPU; one channel of a grey model, four of one with transparency.
-        recipes: one an image: its seed and, of a variation, the moves away from it.
+        recipes: one an image: its seed or photograph and, of a variation, the moves away from it.
         text: what every PNG carries beside its own seed: the snapshot's hash, truncation and the like.
         model: the name of the snapshot that drew them.
         origins: where each pixel came from, of a model without training, if that was asked for.
@@ -118,7 +118,7 @@ class Images:
         files = [] if grid_only else [recipe.file_name() for recipe in self.recipes]  # all names before the first file
         for name, recipe, pixels in zip(files, self.recipes, self.pixels, strict=False):
             moved = {"picture": recipe.name} if recipe.moves else {}
-            write_png(folder / name, pixels, {**self.text, "seed": str(recipe.seed), **moved})
+            write_png(folder / name, pixels, {**self.text, "seed": recipe.start, **moved})
         if self.origins is not None:
             self.origins.save(folder, files, self.pixels)
         write_png(folder / "grid.png", grid(self.seen()), {**SHEET, **self.text, "seeds": listed(self.recipes)})
@@ -140,9 +140,10 @@ def listed(recipes: Sequence[Recipe]) -> str:
         row.clear()
 
     for recipe in recipes:
-        if recipe.moves or (row and recipe.seed != row[-1] + 1):
+        named = recipe.moves or recipe.inversion
+        if named or (row and recipe.seed != row[-1] + 1):
             close()
-        if recipe.moves:
+        if named:
             parts.append(recipe.name)
         else:
             row.append(recipe.seed)

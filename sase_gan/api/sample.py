@@ -47,7 +47,8 @@ def sample(
 
     Args:
         model: a network, or anything that `load` takes, or what `train` returned.
-        seeds: whole numbers, or text such as `"0-15,17~50.3.2"`, which also names variations.
+        seeds: whole numbers, or text such as `"0-15,17~50.3.2"`, which also names variations; a photograph that was
+            brought into the model is named by the file of its recipe.
         truncation: 0 to 2; below 1 images are more typical and less varied: a generator's first map is drawn towards
             its mean.
         noise: "random", each image has its own; "fixed", all share that of seed 0; "off", none.
@@ -74,6 +75,8 @@ def sample(
     settings: dict[str, Any] = {"truncation": truncation, "noise": noise}
     recipes = tuple(replace(recipe, **settings) for recipe in _recipes(seeds))
     network, name, digest = _opened(model, device)
+    for recipe in recipes:
+        recipe.check_snapshot(digest)
     # What only a model of one picture can do.
     own = {"size": size, "start_scale": start_scale or None, "finished_stages": finished_stages}
     told = {"snapshot": digest, **settings, **own, "size": None, "variety": variety}
@@ -122,7 +125,7 @@ def sample(
 
 def _recipes(seeds: str | Iterable[int]) -> Sequence[Recipe]:
     if isinstance(seeds, str):
-        return parse_names(seeds)
+        return parse_names(seeds, files=True)
     found = [Recipe(int(seed)) for seed in seeds]
     check_seeds([recipe.seed for recipe in found])
     return found

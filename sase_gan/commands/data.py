@@ -1,10 +1,11 @@
-"""`sase-gan data check | prepare | preview`: look at pictures before training on them, and bring them into shape."""
+"""`sase-gan data check | prepare | preview | fetch`: look at pictures before training, and bring them into shape."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sase_gan.commands.fetch import fetch
 from sase_gan.commands.options import BackgroundOption, former_names
 from sase_gan.fits import FIT_HELP, Fit
 
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
     from sase_gan.datasets.images import Survey
     from sase_gan.pixels import Colour
 
-app = typer.Typer(no_args_is_help=True, help="Check, prepare and preview the pictures to train on.")
+app = typer.Typer(no_args_is_help=True, help="Check, prepare, preview and fetch the pictures to train on.")
+app.command("fetch")(fetch)
 
 PathArgument = Annotated[Path, typer.Argument(help="A folder of pictures (nested too), a zip of them, or one picture.")]
 FitOption = Annotated[Fit, typer.Option(help=FIT_HELP)]
@@ -70,21 +72,41 @@ def check(
 
 @app.command()
 def prepare(
-    source: Annotated[Path, typer.Argument(help="A folder, zip or picture.")],
+    source: Annotated[Path, typer.Argument(help="A folder, zip or picture, or a film (MP4, MOV, MKV, WebM ...).")],
     destination: Annotated[Path, typer.Argument(help="The prepared set to write; its name ends in .zip.")],
     image_size: Annotated[int, typer.Option(min=1, help="Side of the prepared pictures in pixels.")],
     fit: FitOption = "crop",
     background: BackgroundOption = None,
     max_images: Annotated[int | None, typer.Option(min=1, help="Take the first ones by name only.")] = None,
+    every: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Of a film: take every n-th frame, but none that looks like another. [default: one each half second]",
+        ),
+    ] = None,
+    interesting: Annotated[
+        bool,
+        typer.Option(
+            "--interesting", help="Crop the square with the most edges and unusual colours, not the middle one."
+        ),
+    ] = False,
+    unique: Annotated[
+        bool, typer.Option("--unique", help="Keep one of each group of duplicates, mirror images too.")
+    ] = False,
+    balance: Annotated[
+        bool, typer.Option("--balance", help="Keep as many pictures of each sub-folder as the smallest has.")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Of the choice for --balance.")] = 0,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing destination.")] = False,
 ) -> None:
-    """Write all pictures, square and of one size, into a zip of lossless PNGs that loads fast."""
+    """Write all pictures, or the frames of a film, square and of one size, into a zip of PNGs that loads fast."""
+    from sase_gan.api.prepare import Preparation, prepare_set
     from sase_gan.api.progress import shown
-    from sase_gan.datasets.images import load_image_set, write_image_set
+    from sase_gan.datasets.images import write_image_set
     from sase_gan.datasets.notes import losses_in_words
     from sase_gan.errors import UsageError
     from sase_gan.places import try_file
-    from sase_gan.progress import named
 
     if destination.suffix.lower() != ".zip":
         raise UsageError(f"the destination is {destination}; its name must end in .zip, for example {destination}.zip")
@@ -92,16 +114,10 @@ def prepare(
         raise UsageError(f"{destination} exists already; choose another name or add --force to replace it")
     try_file(destination)
     with shown(True) as bars:
-        images = load_image_set(
-            source,
-            image_size=image_size,
-            fit=fit,
-            max_images=max_images,
-            background=_colour(background),
-            progress=named(bars, "preparing"),
-        )
+        wanted = Preparation(fit, max_images, every, interesting, unique, balance, seed)
+        images, choices = prepare_set(source, image_size, wanted, background=_colour(background), progress=bars)
     write_image_set(images.images, images.names, destination)
-    lines = [f"{destination}: {len(images)} pictures of {image_size} x {image_size}"]
+    lines = [f"{destination}: {len(images)} pictures of {image_size} x {image_size}", *choices]
     lines.append(f"digest of the pixels: {images.digest}")
     if upscaled := images.notes.upscaled:
         lines.append(f"{_pictures(len(upscaled), 'had', 'had')} to be enlarged, which blurs: {_some(upscaled)}")

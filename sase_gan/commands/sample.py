@@ -19,7 +19,7 @@ def sample(
         str,
         typer.Option(
             help="Such as 0,1,4-6; also pictures by the names that the studio shows, such as 17~50.3.2, a variation of "
-            "17, and 17@60.0.12, a neighbour of it."
+            "17, and 17@60.0.12, a neighbour of it; also recipes that `invert` wrote, such as inverted/cat.recipe."
         ),
     ] = "0-63",
     out: Annotated[
@@ -128,12 +128,16 @@ def _apart(images: "Images", pictures: Path, source: str) -> "Images":
 
 
 def _write_walk(source: str, seeds: str, steps: int, loop: bool, out: Path, batch_size: int, device: str) -> None:
-    from sase_gan.api.models import load
+    from sase_gan.api.models import find_snapshot, load
     from sase_gan.drawing.recipes import parse_names, walk_recipes
     from sase_gan.films import write_gif, write_mp4
+    from sase_gan.snapshot import snapshot_digest
 
-    network = load(source, device=device)
-    frames = walk_recipes(network, parse_names(seeds), steps=steps, loop=loop, batch_size=batch_size)
+    stations = parse_names(seeds, files=True)
+    network, digest = load(source, device=device), snapshot_digest(find_snapshot(source))
+    for station in stations:
+        station.check_snapshot(digest)
+    frames = walk_recipes(network, stations, steps=steps, loop=loop, batch_size=batch_size)
     write_mp4(out / "walk.mp4", frames)
     write_gif(out / "walk.gif", frames)
     typer.echo(f"{len(frames)} frames in {out / 'walk.mp4'} and {out / 'walk.gif'}")

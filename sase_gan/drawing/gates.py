@@ -97,9 +97,7 @@ def view_layers(network: Generator, inputs: Inputs) -> LayerView:
     }
     for path, norm in attentive_norms(network).items():
         overrides[path] = {"weights_of": noting("mixtures", path, norm.weights_of)}
-    noise = None if inputs.noise is None else [maps[:1] for maps in inputs.noise]
-    truncation = None if inputs.truncation is None else inputs.truncation[:1]
-    image = draw_images(rewired(network, overrides), Inputs(inputs.z[:1], noise, truncation))[0]
+    image = draw_images(rewired(network, overrides), inputs.first())[0]
     return LayerView(image=image, **seen)
 
 

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from sase_gan.drawing.gates import attentive_norms, block_size, rewired
-from sase_gan.drawing.sampling import Inputs, arcs, draw_images, evaluating
+from sase_gan.drawing.sampling import Inputs, draw_images, evaluating
+from sase_gan.drawing.walks import arcs
 from sase_gan.errors import UsageError
 from sase_gan.layers.excitation import SkipExcitation
 from sase_gan.layers.sase import SynthesisSASE

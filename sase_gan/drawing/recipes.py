@@ -2,7 +2,9 @@
 
 Every picture has a name that can be typed, in the studio and on the command line alike: `17` is the picture of seed 17,
 `17~50.3.2` the third variation of it with amount 0.50 and variation seed 3, and `17@60.0.12` place 12 on its map of
-neighbours with reach 0.60 in plane 0.
+neighbours with reach 0.60 in plane 0. A photograph that was brought into the model begins with its file instead of a
+seed: `found/cat.recipe`, and `found/cat.recipe~50.3.2`. `17+f0.150` is 17, moved along a direction of the model's own
+by 1.50, and `17+smile.direction.-80` along one that was kept in a file.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,6 +20,9 @@ from torch import Tensor
 
 from sase_gan.allocator import freed_memory_kept
 from sase_gan.colours import Ground
+from sase_gan.drawing.directions import SUFFIX as DIRECTION_SUFFIX
+from sase_gan.drawing.directions import Direction, own_direction, read_direction
+from sase_gan.drawing.inversions import SUFFIX, Inversion, read_inversion
 from sase_gan.drawing.latents import neighbours, variations
 from sase_gan.drawing.sampling import (
     MAX_SEED,
@@ -29,8 +35,8 @@ from sase_gan.drawing.sampling import (
     joined,
     parse_seeds,
     truncated,
-    walk_between,
 )
+from sase_gan.drawing.walks import walk_between
 from sase_gan.errors import UsageError
 from sase_gan.networks.load import Network
 from sase_gan.networks.pyramid import Pyramid
@@ -40,8 +46,10 @@ from sase_gan.recombination.control import Control
 MAP_SIDE = 5
 MOST_VARIATIONS = 64
 MOST_MOVES = 32
-_MOVE = re.compile(r"([~@])(\d{1,3})\.(\d{1,10})\.(\d{1,2})")
-_NAME = re.compile(rf"(\d{{1,10}})((?:{_MOVE.pattern})*)")
+_MOVE = re.compile(
+    rf"([~@])(\d{{1,3}})\.(\d{{1,10}})\.(\d{{1,2}})|\+([fc]\d{{1,3}}|[^+~@,]+{re.escape(DIRECTION_SUFFIX)})\.(-?\d{{1,4}})"
+)
+_NAME = re.compile(rf"(\d{{1,10}}|.+{re.escape(SUFFIX)})((?:{_MOVE.pattern})*)")
 
 
 @dataclass(frozen=True)
@@ -61,8 +69,13 @@ class Move:
     def __str__(self) -> str:
         return f"{self.kind}{self.percent}.{self.seed}.{self.place}"
 
-    def apply(self, z: Tensor) -> Tensor:
-        """Move a latent by this step."""
+    @property
+    def file_part(self) -> str:
+        """Return how it is written in the name of a file."""
+        return str(self)
+
+    def apply(self, z: Tensor, network: Network) -> Tensor:
+        """Move a latent of a network by this step."""
         if self.kind == "~":
             # All are drawn and one is taken, so that a variation does not depend on how many were asked for.
             return variations(z, MOST_VARIATIONS, amount=self.percent / 100, seed=self.seed)[self.place]
@@ -70,21 +83,70 @@ class Move:
 
 
 @dataclass(frozen=True)
+class Along:
+    """A move leads along a direction.
+
+    Attributes:
+        name: of the direction: one of the model's own, see `directions.own_direction`, or a file.
+        percent: how far, in hundredths of a unit vector's length.
+        direction: what the file holds.
+    """
+
+    name: str
+    percent: int
+    direction: Direction | None = None
+
+    def __str__(self) -> str:
+        return f"+{self.name}.{self.percent}"
+
+    @property
+    def file_part(self) -> str:
+        """Return how it is written in the name of a file, where a path may not be."""
+        return f"+{Path(self.name).name}.{self.percent}"
+
+    def apply(self, z: Tensor, network: Network) -> Tensor:
+        """Move a latent of a network along the direction.
+
+        Raises:
+            UsageError: a direction of another model.
+        """
+        vector = own_direction(network, self.name) if self.direction is None else self.direction.vector
+        if vector.shape != z.shape:
+            raise UsageError(
+                f"{self.name} is a direction of {len(vector)} values, and latents have {len(z)} here: it belongs to "
+                "another model"
+            )
+        return z + self.percent / 100 * vector
+
+
+@dataclass(frozen=True)
 class Recipe:
-    """A recipe holds all that a picture depends on beside the model."""
+    """A recipe holds all that a picture depends on beside the model.
+
+    Attributes:
+        inversion: a photograph that was brought into the model, from which the recipe begins instead of from the seed.
+    """
 
     seed: int
-    moves: tuple[Move, ...] = ()
+    moves: tuple[Move | Along, ...] = ()
     truncation: float = 1.0
     noise: NoiseMode = "random"
+    inversion: Inversion | None = None
+
+    @property
+    def start(self) -> str:
+        """Return the name of what the moves begin from."""
+        return str(self.seed) if self.inversion is None else self.inversion.name
 
     @property
     def name(self) -> str:
         """Return the name as it can be typed."""
-        return f"{self.seed}{''.join(map(str, self.moves))}"
+        return f"{self.start}{''.join(map(str, self.moves))}"
 
     def file_name(self) -> str:
         """Return the name of the picture's PNG, whose part behind "seed" `parse_names` reads again.
+
+        That of a photograph begins with its own name instead.
 
         Raises:
             UsageError: after so many steps that no file may be called so.
@@ -93,7 +155,8 @@ class Recipe:
             >>> Recipe(17, (Move("~", 50, 3, 2),)).file_name()
             'seed000017~50.3.2.png'
         """
-        name = f"seed{self.seed:06d}{''.join(map(str, self.moves))}.png"
+        start = f"seed{self.seed:06d}" if self.inversion is None else self.inversion.stem
+        name = f"{start}{''.join(move.file_part for move in self.moves)}.png"
         if len(name) > 255:  # bytes, on all usual file systems
             raise UsageError(
                 f"picture {self.name} has {len(self.moves)} steps, and a file may not have so long a name; take fewer "
@@ -101,7 +164,7 @@ class Recipe:
             )
         return name
 
-    def moved(self, move: Move) -> Recipe:
+    def moved(self, move: Move | Along) -> Recipe:
         """Go one step further.
 
         Raises:
@@ -117,9 +180,27 @@ class Recipe:
         Raises:
             UsageError: after any step.
         """
-        if self.moves:
-            raise UsageError(f"{self.name} names a variation, which models of one picture lack; name seeds alone")
+        if self.moves or self.inversion:
+            what = "a variation" if self.moves else "a photograph in a recipe"
+            raise UsageError(f"{self.name} names {what}, which models of one picture lack; name seeds alone")
         return self.seed
+
+    def check_snapshot(self, digest: str | None) -> None:
+        """Refuse another snapshot than that which photograph and directions were found in, as far as that is known.
+
+        Raises:
+            UsageError: for another one.
+        """
+        from_files = {} if self.inversion is None else {self.start: self.inversion.snapshot}
+        from_files |= {
+            move.name: move.direction.snapshot for move in self.moves if isinstance(move, Along) and move.direction
+        }
+        for name, found in from_files.items():
+            if digest and found and digest != found:
+                raise UsageError(
+                    f"{name} was found in the snapshot {found[:12]}, and {digest[:12]} is to draw it, where it is "
+                    "something else; find it anew in this model, with sase-gan invert or sase-gan directions"
+                )
 
     def latent(self, network: Network) -> Tensor:
         """Return the latent before truncation, `[latent_size]`, or a map.
@@ -127,23 +208,26 @@ class Recipe:
         Raises:
             UsageError: steps in a pyramid.
         """
-        z = draw_inputs(network, [self.seed], noise="off").z[0]
+        z = draw_inputs(network, [self.seed], noise="off").z[0] if self.inversion is None else self.inversion.z
         if isinstance(network, Pyramid):
             self.seed_alone()
         for move in self.moves:
-            z = move.apply(z.flatten()).view_as(z)
+            z = move.apply(z.flatten(), network).view_as(z)
         return z
 
     def inputs(self, network: Network) -> Inputs:
         """Return what a batch of this picture alone is drawn from."""
-        noise = draw_inputs(network, [self.seed], noise=self.noise).noise
-        return truncated(network, Inputs(self.latent(network)[None], noise), self.truncation)
+        if self.inversion is not None:
+            inputs = self.inversion.inputs(network, self.latent(network), self.noise)
+        else:
+            inputs = Inputs(self.latent(network)[None], draw_inputs(network, [self.seed], noise=self.noise).noise)
+        return truncated(network, inputs, self.truncation)
 
     def text(self, digest: str) -> dict[str, str]:
         """Describe the picture for the text chunks of its PNG."""
         return {
             "snapshot": digest,
-            "seed": str(self.seed),
+            "seed": self.start,
             "picture": self.name,
             "truncation": f"{self.truncation:g}",
             "noise": self.noise,
@@ -151,10 +235,14 @@ class Recipe:
         }
 
 
-def parse_names(text: str) -> list[Recipe]:
+def parse_names(text: str, *, files: bool = False) -> list[Recipe]:
     """Read a list of pictures such as `0,4-6,17~50.3.2`.
 
+    Args:
+        files: whether `found/cat.recipe` is read too; not where strangers type.
+
     Raises:
+        DataError: a file of a recipe that is missing or damaged.
         UsageError: for anything else, naming the part that is not understood.
 
     Example:
@@ -164,13 +252,15 @@ def parse_names(text: str) -> list[Recipe]:
     found: list[Recipe] = []
     for part in (part.strip() for part in text.split(",")):
         match = _NAME.fullmatch(part)
-        if match and match[2]:
-            moves = tuple(Move(m[1], int(m[2]), int(m[3]), int(m[4])) for m in _MOVE.finditer(match[2]))
-            found.append(_checked(Recipe(int(match[1]), moves), part))
-        elif "~" in part or "@" in part:
+        from_file = files and match is not None and match[1].endswith(SUFFIX)
+        if match and (from_file or (match[2] and match[1].isdecimal())):
+            moves = tuple(_read_move(found, part, files=files) for found in _MOVE.finditer(match[2]))
+            inversion = read_inversion(match[1]) if from_file else None
+            found.append(_checked(Recipe(0 if inversion else int(match[1]), moves, inversion=inversion), part))
+        elif "~" in part or "@" in part or "+" in part:
             raise UsageError(
-                f"{part!r} is not understood; variations are written 17~50.3.2 (amount, seed, number) and neighbours "
-                "17@60.0.12 (reach, plane, place)"
+                f"{part!r} is not understood; variations are written 17~50.3.2 (amount, seed, number), neighbours "
+                "17@60.0.12 (reach, plane, place) and moves along a direction 17+f0.150 (direction, how far)"
             )
         else:
             found += [Recipe(seed) for seed in parse_seeds(part)]
@@ -196,9 +286,21 @@ def parse_recipes(text: object, *, most: int, least: int = 1) -> list[Recipe]:
     return found
 
 
+def _read_move(match: re.Match[str], part: str, *, files: bool) -> Move | Along:
+    if match[1]:
+        return Move(match[1], int(match[2]), int(match[3]), int(match[4]))
+    if not match[5].endswith(DIRECTION_SUFFIX):
+        return Along(match[5], int(match[6]))
+    if not files:
+        raise UsageError(f"{part!r} is not understood here, where no files are read; directions are f0, c0 and so on")
+    return Along(match[5], int(match[6]), read_direction(match[5]))
+
+
 def _checked(recipe: Recipe, part: str) -> Recipe:
     limits = {"~": (MOST_VARIATIONS, 160), "@": (MAP_SIDE**2, 300)}
     for move in recipe.moves:
+        if isinstance(move, Along):
+            continue
         places, percent = limits[move.kind]
         if move.place >= places or move.percent > percent or move.seed > MAX_SEED:
             raise UsageError(f"{part} names a variation that does not exist.")
@@ -239,13 +341,26 @@ def draw_recipes(
 def walk_recipes(
     network: Network, recipes: Sequence[Recipe], *, steps: int = 8, loop: bool = False, batch_size: int = 8
 ) -> Tensor:
-    """Walk from picture to picture as `sampling.latent_walk` does, with the first one's own noise throughout.
+    """Walk from picture to picture as `walks.latent_walk` does, with the first one's own noise throughout.
+
+    With a photograph among them each brings its own noise, so that the walk comes to it.
 
     Raises:
         UsageError: fewer than two pictures, no step, or a variation in a model of one picture.
     """
+    return walk_between(network, stations_of(network, recipes), steps=steps, loop=loop, batch_size=batch_size)
+
+
+def stations_of(network: Network, recipes: Sequence[Recipe]) -> Inputs:
+    """Return the stations of a walk from picture to picture, see `walk_recipes`; all with the first one's truncation.
+
+    Raises:
+        UsageError: fewer than two pictures, or a variation in a model of one picture.
+    """
     if len(recipes) < 2:
         raise UsageError(f"a walk needs at least two seeds; got {len(recipes)}")
+    truncation = recipes[0].truncation
+    if any(recipe.inversion for recipe in recipes):
+        return joined([replace(recipe, truncation=truncation).inputs(network) for recipe in recipes])
     latents = torch.stack([recipe.latent(network) for recipe in recipes])
-    noise = draw_inputs(network, [recipes[0].seed]).noise
-    return walk_between(network, Inputs(latents, noise), steps=steps, loop=loop, batch_size=batch_size)
+    return truncated(network, Inputs(latents, draw_inputs(network, [recipes[0].seed]).noise), truncation)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import chain, pairwise
+from itertools import chain
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -33,17 +33,26 @@ class Inputs(NamedTuple):
     """A network draws from inputs: latents, one a picture, and its noise maps, or None for no noise.
 
     A latent is `[latent_size]` for a generator, a map `[1, height, width]` of the coarsest stage for a pyramid. A
-    generator also takes how far each picture is drawn towards the typical one, `[batch]`, see `truncated`.
+    generator also takes how far each picture is drawn towards the typical one, `[batch]`, see `truncated`, and what is
+    added to its first map, `[batch, channels, 4, 4]`, of pictures that were brought into it (`inverting`).
     """
 
     z: Tensor
     noise: list[Tensor] | None
     truncation: Tensor | None = None
+    shift: Tensor | None = None
 
     def to(self, device: torch.device) -> Inputs:
         """Bring them to a device."""
         noise = None if self.noise is None else [maps.to(device) for maps in self.noise]
-        return Inputs(self.z.to(device), noise, None if self.truncation is None else self.truncation.to(device))
+        truncation, shift = (None if part is None else part.to(device) for part in (self.truncation, self.shift))
+        return Inputs(self.z.to(device), noise, truncation, shift)
+
+    def first(self) -> Inputs:
+        """Keep those of the first picture."""
+        noise = None if self.noise is None else [maps[:1] for maps in self.noise]
+        truncation, shift = (None if part is None else part[:1] for part in (self.truncation, self.shift))
+        return Inputs(self.z[:1], noise, truncation, shift)
 
 
 def truncated(network: Network, inputs: Inputs, truncation: float) -> Inputs:
@@ -60,17 +69,23 @@ def truncated(network: Network, inputs: Inputs, truncation: float) -> Inputs:
         return inputs
     if not isinstance(network, Generator):
         return Inputs(inputs.z * truncation, inputs.noise)
-    return Inputs(inputs.z, inputs.noise, torch.full((len(inputs.z),), float(truncation)))
+    return inputs._replace(truncation=torch.full((len(inputs.z),), float(truncation)))
 
 
 def joined(parts: Sequence[Inputs]) -> Inputs:
-    """Join the inputs of several batches into one; noise and truncation as far as any has them."""
+    """Join the inputs of several batches into one; noise, truncation and shift as far as any has them."""
     noises = [part.noise for part in parts if part.noise is not None]
     # A batch may mix pictures with and without noise only through a caller's mistake: one setting serves all.
     noise = None if len(noises) < len(parts) else [torch.cat(maps) for maps in zip(*noises, strict=True)]
     shares = [torch.ones(len(part.z)) if part.truncation is None else part.truncation for part in parts]
     own = torch.cat(shares) if any(part.truncation is not None for part in parts) else None
-    return Inputs(torch.cat([part.z for part in parts]), noise, own)
+    shift = next((part.shift for part in parts if part.shift is not None), None)
+    if shift is not None:
+        none = torch.zeros_like(shift[:1])
+        shift = torch.cat(
+            [none.expand(len(part.z), -1, -1, -1) if part.shift is None else part.shift for part in parts]
+        )
+    return Inputs(torch.cat([part.z for part in parts]), noise, own, shift)
 
 
 def draw_inputs(
@@ -222,6 +237,8 @@ def draw_images(
         more: dict[str, Any] = {} if control is None else {"control": control}
         if inputs.truncation is not None:
             more["truncation"] = inputs.truncation
+        if inputs.shift is not None:
+            more["shift"] = inputs.shift
         drawn = network(inputs.z, inputs.noise, **more)
         if sources is not None:
             sources.append(drawn.sources.cpu())
@@ -248,55 +265,6 @@ def draw_latents(
         len(z),
         (draw_images(network, Inputs(part, shared(len(part))), finish=finish) for part in batches(z, batch_size)),
     )
-
-
-def latent_walk(
-    network: Network, seeds: Sequence[int], *, steps: int = 8, loop: bool = False, batch_size: int = 8
-) -> Tensor:
-    """Draw pictures on the way from seed to seed, with the first seed's noise throughout; a pyramid's not finished.
-
-    Args:
-        steps: pictures from each seed to just before the next.
-        loop: also walk back from the last seed to the first; otherwise the last one ends the walk.
-
-    Raises:
-        UsageError: fewer than two seeds, or no step.
-    """
-    if len(seeds) < 2:
-        raise UsageError(f"a walk needs at least two seeds; got {len(seeds)}")
-    stations = Inputs(draw_inputs(network, seeds, noise="off").z, draw_inputs(network, seeds[:1]).noise)
-    return walk_between(network, stations, steps=steps, loop=loop, batch_size=batch_size)
-
-
-def walk_between(
-    network: Network, stations: Inputs, *, steps: int = 8, loop: bool = False, batch_size: int = 8
-) -> Tensor:
-    """Walk from latent to latent with the first noise throughout; arguments and result as of `latent_walk`.
-
-    Raises:
-        UsageError: no step.
-    """
-    if steps < 1:
-        raise UsageError(f"steps is {steps}; at least 1 picture from seed to seed is required")
-    z = arcs(stations.z, [step / steps for step in range(steps)], loop=loop)
-    return draw_latents(network, z, stations.noise, batch_size=batch_size, finish=False)
-
-
-def arcs(stations: Tensor, shares: Sequence[float], *, loop: bool) -> Tensor:
-    """Stack the latents at these shares of each arc from station to station; the last station ends an open way."""
-    way = torch.cat([stations, stations[:1]]) if loop else stations
-    points = [spherical_interpolation(a, b, share) for a, b in pairwise(way) for share in shares]
-    return torch.stack(points if loop else [*points, way[-1]])
-
-
-def spherical_interpolation(a: Tensor, b: Tensor, share: float) -> Tensor:
-    """Go from one latent to another on the arc, lengths too; it stays where normal latents lie, unlike the chord."""
-    norm_a, norm_b = a.norm(), b.norm()
-    angle = torch.arccos((a.flatten() @ b.flatten() / (norm_a * norm_b)).clamp(-1, 1))
-    if angle < 1e-4 or angle > torch.pi - 1e-4:  # no arc, or none that is shortest: the chord serves
-        return torch.lerp(a, b, share)
-    direction = (torch.sin((1 - share) * angle) * a / norm_a + torch.sin(share * angle) * b / norm_b) / torch.sin(angle)
-    return direction * torch.lerp(norm_a, norm_b, share)
 
 
 def parse_seeds(text: str) -> list[int]:

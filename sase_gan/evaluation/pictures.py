@@ -19,8 +19,9 @@ from sase_gan.config import parse_share
 from sase_gan.datasets.images import ImageSet, load_image_set, split_holdout
 from sase_gan.datasets.notes import losses_in_words
 from sase_gan.datasets.sources import ImageSource, open_images
-from sase_gan.drawing.sampling import latent_walk, sample_images
+from sase_gan.drawing.sampling import sample_images
 from sase_gan.drawing.training_mode import SCORED_SIDE, sample_in_training_mode
+from sase_gan.drawing.walks import latent_walk
 from sase_gan.errors import DataError, UsageError
 from sase_gan.evaluation.options import Plan
 from sase_gan.evaluation.recombination import origins_of, recombination_facts, with_maps

@@ -224,16 +224,20 @@ class Generator(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-gene
         z: Float[Tensor, "batch latent"],
         noise: Sequence[Float[Tensor, "_ 1 _ _"]] | None = None,
         truncation: Float[Tensor, "batch"] | None = None,
+        shift: Float[Tensor, "batch _ height width"] | None = None,
     ) -> Pictures:
         """Draw pictures from standard normal latents, and a noise map for each of `noise_sizes()` or none at all.
 
         Args:
-            truncation: see `first_map`.
+            truncation, shift: see `first_map`.
         """
-        return self.to_pictures(self.feature_maps(z, noise, truncation))
+        return self.to_pictures(self.feature_maps(z, noise, truncation, shift))
 
     def first_map(
-        self, z: Float[Tensor, "batch latent"], truncation: Float[Tensor, "batch"] | None = None
+        self,
+        z: Float[Tensor, "batch latent"],
+        truncation: Float[Tensor, "batch"] | None = None,
+        shift: Float[Tensor, "batch _ height width"] | None = None,
     ) -> Float[Tensor, "batch _ height width"]:
         """Compute the map that the latent alone decides, drawn towards its mean: `mean + t * (map - mean)`.
 
@@ -242,8 +246,9 @@ class Generator(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-gene
 
         Args:
             truncation: t of each picture, 1 changes nothing and 0 leaves the mean; None for 1.
+            shift: added to the map before that: what no latent gives, of a picture that was brought into the model.
         """
-        found = self.b4(z)
+        found = self.b4(z) if shift is None else self.b4(z) + shift
         if truncation is None:
             return found
         return torch.lerp(self.mean_first_map().to(found.dtype), found, truncation[:, None, None, None].to(found.dtype))
@@ -273,6 +278,7 @@ class Generator(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-gene
         z: Float[Tensor, "batch latent"],
         noise: Sequence[Float[Tensor, "_ 1 _ _"]] | None = None,
         truncation: Float[Tensor, "batch"] | None = None,
+        shift: Float[Tensor, "batch _ height width"] | None = None,
     ) -> dict[int, Float[Tensor, "batch _ _ _"]]:
         """Compute the map of every size after its block and its gate, `[batch, channels(size), size, size]`.
 
@@ -280,7 +286,7 @@ class Generator(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-gene
         """
         block_noise, gate_noise = self._noise_by_part(noise)
         gates = {gate.target: gate for gate in self.gates}
-        maps = {4: self.first_map(z, truncation)}
+        maps = {4: self.first_map(z, truncation, shift)}
         for size in tables.generator_sizes(self.config.image_size):
             x = self.get_submodule(f"b{size}")(maps[size // 2], block_noise.get(size, ()))
             if size in gates:

@@ -8,18 +8,15 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 import torch
-import yaml
 from torch import Tensor
 
+from sase_gan.api.training_pictures import training_pictures
 from sase_gan.colours import shown
-from sase_gan.datasets.images import load_as_trained, split_holdout
-from sase_gan.datasets.sources import bundled_data
 from sase_gan.errors import DataError, SaseGanError, UsageError
 from sase_gan.networks.generator import Generator
 from sase_gan.networks.load import load_network
@@ -173,34 +170,10 @@ def _load_recogniser(folder: Path) -> Any:
     return classes[read_header(folder / WEIGHTS_FILE)["kind"]].from_pretrained(str(folder))
 
 
-def pictures_of(model: OpenModel) -> tuple[Path, dict[str, Any]]:
-    """Where the training pictures of a model lie, and its run's configuration or nothing.
-
-    Raises:
-        DataError: if they are not on this machine.
-    """
-    run, name = model.entry.run, model.data.get("name")
-    if run is not None:
-        config = yaml.safe_load((run / "config.yaml").read_text()) or {}
-        path = config.get("data", {}).get("path")
-        if path and Path(path).exists():
-            return Path(path), config
-    if isinstance(name, str) and name:
-        with suppress(SaseGanError):
-            return bundled_data(Path(name).name), {}
-    raise DataError("The pictures that this model was trained on are not on this computer, so none can be compared.")
-
-
 def _load_training_pictures(model: OpenModel) -> tuple[Tensor, tuple[str, ...]]:
     if isinstance(model.network, Recombiner):
         return model.network.pictures.cpu(), picture_names(model.network)
-    path, config = pictures_of(model)
-    images = load_as_trained(path, model.network.config.picture_size, model.data)
-    if share := config.get("data", {}).get("holdout", 0):
-        images, _ = split_holdout(images, share, config.get("seed", 0))
-    if model.data.get("digest") not in (None, images.digest):
-        changed = "are not those that this model was trained on: they were changed since."
-        raise DataError(f"The pictures in {path.name} {changed}")
+    images = training_pictures(model.entry.run, model.data, model.network.config.picture_size)
     return shown(images.images, "checkerboard"), images.names
 
 

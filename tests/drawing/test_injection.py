@@ -19,7 +19,8 @@ from sase_gan.drawing.injection import (
     walk_around,
 )
 from sase_gan.drawing.masks import blend, main_colours, move_region, nearest_colours, soft_mask
-from sase_gan.drawing.sampling import finish, latent_walk, sample_images
+from sase_gan.drawing.sampling import finish, sample_images
+from sase_gan.drawing.walks import latent_walk
 from sase_gan.errors import UsageError
 from sase_gan.networks.pyramid import Pyramid, PyramidConfig
 from sase_gan.pixels import to_float, to_uint8

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from sase_gan.drawing.recipes import Move, Recipe, draw_recipes, parse_names, walk_recipes
-from sase_gan.drawing.sampling import latent_walk, sample_images
+from sase_gan.drawing.sampling import sample_images
+from sase_gan.drawing.walks import latent_walk
 from sase_gan.errors import UsageError
 from sase_gan.networks.pyramid import Pyramid, PyramidConfig
 from sase_gan.recombination.model import Recombiner, RecombinerConfig

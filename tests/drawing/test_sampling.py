@@ -13,12 +13,11 @@ from sase_gan.drawing.sampling import (
     draw_inputs,
     evaluating,
     joined,
-    latent_walk,
     parse_seeds,
     sample_images,
-    spherical_interpolation,
     truncated,
 )
+from sase_gan.drawing.walks import latent_walk, spherical_interpolation
 from sase_gan.errors import UsageError
 from sase_gan.networks.generator import Generator, GeneratorConfig
 from sase_gan.networks.pyramid import Pyramid, PyramidConfig

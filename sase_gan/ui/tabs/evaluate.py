@@ -11,6 +11,7 @@ from typing import Any
 
 import gradio as gr
 
+from sase_gan.api.training_pictures import place_of_training_pictures
 from sase_gan.errors import UsageError
 from sase_gan.markdown import escaped
 from sase_gan.metrics.records import RECORD_FILE, EvaluationRecord
@@ -19,7 +20,7 @@ from sase_gan.ui import widgets
 from sase_gan.ui.checks import chosen, sentences, whole_number
 from sase_gan.ui.events import AT_ONCE, BAR, LONG, Action, at_once, relisted
 from sase_gan.ui.markup import quiet
-from sase_gan.ui.models import Models, pictures_of
+from sase_gan.ui.models import Models
 from sase_gan.ui.pictures import scratch_folder
 
 EVALUATIONS = "evaluations"
@@ -65,7 +66,7 @@ class EvaluateHandlers:
         kind = chosen(protocol, PROTOCOLS, "The protocol")
         amount = whole_number(count, 20, MOST_PICTURES, "The number of pictures")
         opened = self.models.open(model)
-        pictures, _ = pictures_of(opened)
+        pictures, _ = place_of_training_pictures(opened.entry.run, opened.data)
         # The metrics take seconds to import, and the first picture is not to wait for them.
         from sase_gan.evaluation.options import EvaluationOptions
         from sase_gan.evaluation.run import run_evaluation

@@ -7,13 +7,12 @@ from functools import partial
 from typing import Any
 
 import gradio as gr
-import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from sase_gan.drawing.latents import mix
 from sase_gan.drawing.recipes import Recipe, draw_recipes, parse_recipes
-from sase_gan.drawing.sampling import Inputs
+from sase_gan.drawing.sampling import Inputs, joined
 from sase_gan.errors import UsageError
 from sase_gan.markdown import escaped
 from sase_gan.networks.channel_tables import generator_sizes
@@ -82,11 +81,9 @@ def sizes_of(network: Generator) -> tuple[int, ...]:
 
 def _inputs(network: Generator, recipes: list[Recipe]) -> Inputs:
     found = [recipe.inputs(network) for recipe in recipes]
-    noises = [item.noise for item in found if item.noise is not None]
-    if len(noises) not in (0, len(found)):
+    if len({item.noise is None for item in found}) > 1:
         raise UsageError("Pictures with and without noise cannot be mixed.")
-    noise = [torch.cat(maps) for maps in zip(*noises, strict=True)] if noises else None
-    return Inputs(torch.cat([item.z for item in found]), noise)
+    return joined(found)
 
 
 def contact_table(
