@@ -214,7 +214,7 @@ def _advice_on_count(count: int, path: str) -> str:
         return f"{count} pictures suit low-shot training: 'sase-gan train {path}'."
     if count <= 5000:
         return f"{count} pictures are more than low-shot training needs, and welcome: 'sase-gan train {path}'."
-    return f"{count} pictures are many: all are held in memory, and methods made for large sets may do better."
+    return f"{count} pictures are many: methods made for large sets may do better."
 
 
 def _preset_here(found: "Survey", image_size: int | None) -> str:
