@@ -88,15 +88,8 @@ def sample(
     with shown(bars) as bar, _finished(network, finished_stages), _varied(network, variety):
         advance = named(bar, "drawing")
         if resizable is None or not (size or start_scale):
-            pixels = draw_recipes(
-                network,
-                recipes,
-                batch_size=batch_size,
-                progress=advance,
-                sources=maps,
-                control=held,
-                ground="file",
-            )
+            how: dict[str, Any] = {"sources": maps, "control": held, "ground": "file"}
+            pixels = draw_recipes(network, recipes, batch_size=batch_size, progress=advance, **how)
         else:
             if truncation != 1:
                 raise UsageError(

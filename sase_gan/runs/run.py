@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from lightning import Callback
@@ -157,6 +158,15 @@ def _fit_soundly(
         module = plan.build()
 
 
+def _checkpoint_or_start(plan: RunPlan, module: Any, run: RunFolder, options: RunOptions) -> Path | None:
+    """Find what the trainer goes on from; without a checkpoint the module gets what the run starts from."""
+    if run.checkpoint.exists():
+        return run.checkpoint
+    if plan.begin is not None:
+        plan.begin(module, options.report)
+    return None
+
+
 def _fit(
     plan: RunPlan,
     module: Any,
@@ -169,9 +179,7 @@ def _fit(
 ) -> RunResult:
     module.data_digest, module.images_seen = images.digest, position.images_seen
     config = plan.config
-    checkpoint = run.checkpoint if run.checkpoint.exists() else None
-    if checkpoint is None and plan.begin is not None:
-        plan.begin(module, options.report)
+    checkpoint = _checkpoint_or_start(plan, module, run, options)
     material = images.images if plan.prepare is None else plan.prepare(module, options)
 
     def share_done(images_seen: int) -> float:

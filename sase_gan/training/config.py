@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, Field, model_validator
 from sase_gan.colours import Colours
 from sase_gan.config import FrozenRecord
 from sase_gan.fits import FIT_HELP, Fit, sides
-from sase_gan.networks.channel_tables import FirstMap, check_first_map, size_of_network
+from sase_gan.networks.channel_tables import FirstMap, size_of_network
 from sase_gan.networks.discriminator import DiscriminatorConfig
 from sase_gan.networks.generator import GeneratorConfig
 from sase_gan.networks.pyramid import PyramidConfig
@@ -174,19 +174,17 @@ class LowShotConfig(FrozenRecord):
                 data["image_size"] = height
             else:
                 data["image_size"], data["first_map"] = size_of_network(height, width)
-        size = data.get("image_size", cls.model_fields["image_size"].default)
+        names = ("image_size", "first_map", "colours")
+        shared = {key: _as_tuple(data.get(key, cls.model_fields[key].default)) for key in names}
         for name in ("generator", "discriminator"):
             section = data.get(name, {})
             section = section.model_dump() if isinstance(section, BaseModel) else copy(section)
             if not isinstance(section, dict):
                 continue  # refused afterwards, with its place named
-            shared = {"image_size": size, "first_map": check_first_map(data.get("first_map"))}
-            for key, value in (*shared.items(), ("colours", data.get("colours", "rgb"))):
-                own = section.setdefault(key, value)
-                if own != value and not (value and list(own or ()) == list(value)):
-                    raise ValueError(
-                        f"{name}.{key} is {own}, {key} {value}; set {'image_size' if key == 'first_map' else key} only"
-                    )
+            for key, value in shared.items():
+                if (own := _as_tuple(section.setdefault(key, value))) != value:
+                    settled = "image_size" if key == "first_map" else key
+                    raise ValueError(f"{name}.{key} is {own}, {key} {value}; set {settled} only")
             data[name] = section
         return data
 
@@ -213,6 +211,10 @@ class LowShotConfig(FrozenRecord):
     def total_images(self) -> int:
         """Count the images that the discriminator is to see."""
         return self.schedule.total_images
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
 
 
 class PictureSection(FrozenRecord):

@@ -106,7 +106,7 @@ def test_a_squashed_jpeg_is_decoded_whole_and_said_to_be_distorted(tmp_path):
     assert np.array_equal(found.images[1].permute(1, 2, 0), np.asarray(whole))
     assert found.notes.squashed == ("wide.jpg",)
     (line,) = losses_in_words(found.notes, 2)
-    assert line.startswith("squashed: 1 picture not square, which a generator learns distorted (wide.jpg)")
+    assert line.startswith("squashed: 1 picture of other proportions, which a generator learns distorted (wide.jpg)")
     assert load_image_set(tmp_path, image_size=64).notes.squashed == ()
 
 

@@ -183,6 +183,11 @@ def _thousand_images(kimg: object) -> float | None:
     return None if kimg == 0 else number(kimg, 0.01, 1e6, "Thousand images")
 
 
+def _sizes() -> list[tuple[str, int | str]]:
+    squares = [(f"{size} px", size) for size in IMAGE_SIZES]
+    return [("Automatic", AUTOMATIC), *squares, *((f"{size.replace('x', ' × ')} px", size) for size in RECTANGLES)]
+
+
 def build(trainings: Trainings) -> TrainingPlace:
     """Lay the tab out and connect its events; returns where the training that works is shown."""
     handlers = TrainHandlers(trainings)
@@ -205,12 +210,7 @@ def build(trainings: Trainings) -> TrainingPlace:
                 check = gr.Button("Check the pictures", min_width=160)
                 start = gr.Button("Start", variant="primary", min_width=160, elem_id="train-start")
             with gr.Accordion("More", open=False, elem_id="train-more"):
-                sizes: list[tuple[str, int | str]] = [
-                    ("Automatic", AUTOMATIC),
-                    *((f"{size} px", size) for size in IMAGE_SIZES),
-                ]
-                sizes += [(f"{size.replace('x', ' × ')} px", size) for size in RECTANGLES]
-                image_size = gr.Dropdown(sizes, value=AUTOMATIC, label="Image size", filterable=False)
+                image_size = gr.Dropdown(_sizes(), value=AUTOMATIC, label="Image size", filterable=False)
                 fits = [("Crop the middle", "crop"), ("Pad with white", "pad")]
                 fit = gr.Radio(fits, value="crop", label="To that size")
                 kimg = gr.Number(0, label="Thousand images at most", info="0: the preset's.", minimum=0)
