@@ -29,7 +29,7 @@ from sase_gan.ui.uploads import read_upload
 LONGEST_SIDE = 1024
 MOST_DRAWN, MOST_FRAMES = 8, 200
 # Of a million pixels, on one core; docs/results/studio.md has the measurements. A trained model takes more of each for
-# larger pictures: 52 s at 256 px, 66 at 512.
+# larger pictures: 52 s at 256 px, 66 at 512; an instant one less: 164 and 156.
 INSTANT_SECONDS, PYRAMID_SECONDS, GIGABYTES = 170.0, 80.0, 4.0
 MOST_SECONDS = 160.0
 NUM_COLOURS = 6
