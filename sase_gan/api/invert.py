@@ -20,7 +20,7 @@ from sase_gan.api.progress import shown
 from sase_gan.api.training_pictures import run_of, training_pictures
 from sase_gan.datasets.images import load_as_trained, pixel_digest
 from sase_gan.drawing.inversions import SUFFIX
-from sase_gan.drawing.inverting import Inverted, InvertingSettings, distances_between
+from sase_gan.drawing.inverting import SPACES, Inverted, InvertingSettings, distances_between
 from sase_gan.drawing.inverting import invert as bring_in
 from sase_gan.drawing.recipes import Recipe
 from sase_gan.drawing.sampling import sample_images
@@ -60,8 +60,16 @@ class Reach:
             return "not shown"
         return "shown" if distance <= max(self.distances) else "in part"
 
-    def sentence(self, distance: float) -> str:
-        """Say in words how near that is."""
+    def sentence(self, distance: float, latent: float | None = None) -> str:
+        """Say in words how near that is, and whether the latent alone, which came so near as `latent`, says it.
+
+        A network that was trained for a short time draws much from a first map that no latent gives.
+        """
+        answer = self.answer(distance)
+        strange = answer != "not shown" and latent is not None and latent >= self.apart
+        more = (
+            f"; the latent alone gives another picture ({latent:.3f}), so variations may lead away" if strange else ""
+        )
         count, low, high = len(self.distances), min(self.distances), max(self.distances)
         others = f"{count} of {self.whose}, which it shows at {low:.3f} to {high:.3f}"
         return {
@@ -70,7 +78,7 @@ class Reach:
             f"({self.apart:.3f})",
             "not shown": f"at {distance:.3f}, no nearer than another picture would be ({self.apart:.3f}): this model "
             "cannot show it",
-        }[self.answer(distance)]
+        }[answer] + more
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,8 +112,9 @@ class Inversions:
     def sentences(self) -> list[str]:
         """Say of each photograph in words how near the model comes."""
         said = []
-        for name, answer, distance in zip(self.names, self.answers(), self.found.distances.tolist(), strict=True):
-            near = f"at {distance:.3f}" if self.reach is None else self.reach.sentence(distance)
+        figures = zip(self.found.distances.tolist(), self.found.by_space[SPACES[0]].tolist(), strict=True)
+        for name, answer, (distance, latent) in zip(self.names, self.answers(), figures, strict=True):
+            near = f"at {distance:.3f}" if self.reach is None else self.reach.sentence(distance, latent)
             said.append(f"{name}: {answer}, {near}")
         return said
 

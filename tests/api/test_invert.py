@@ -91,6 +91,11 @@ def test_a_picture_that_cannot_be_shown_is_said_to_be_so():
     assert [reach.answer(value) for value in (0.08, 0.09, 0.1)] == ["shown", "in part", "not shown"]
     assert reach.sentence(0.05) == "at 0.050, as near as 2 of the training pictures, which it shows at 0.020 to 0.080"
     assert reach.sentence(0.2).endswith("no nearer than another picture would be (0.100): this model cannot show it")
+    assert reach.sentence(0.05, 0.2).endswith(
+        "; the latent alone gives another picture (0.200), so variations may lead away"
+    )
+    assert reach.sentence(0.05, 0.09) == reach.sentence(0.05)
+    assert reach.sentence(0.2, 0.3) == reach.sentence(0.2)
     assert Reach("the training pictures", (0.3,), 0.1).answer(0.2) == "not shown"
 
 
