@@ -111,7 +111,9 @@ def test_figures_are_drawn_from_other_seeds_than_the_sheet(
 
     drawn: list[range] = []
     real = callbacks.sample_images
-    monkeypatch.setattr(callbacks, "sample_images", lambda network, seeds: drawn.append(seeds) or real(network, seeds))
+    monkeypatch.setattr(
+        callbacks, "sample_images", lambda network, seeds, **how: drawn.append(seeds) or real(network, seeds, **how)
+    )
     values[:] = [0.9, 0.3]
     begin(tmp_path / "run", "schedule.total_images=8", figures=True)
     sheet, figures, *_ = drawn

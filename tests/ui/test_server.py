@@ -75,7 +75,7 @@ def test_the_schema_says_what_every_endpoint_does_and_names_its_arguments(server
 
 
 def test_drawing_and_exploring(client, temporary):
-    gallery, used, note = client.predict("tiny", 7, False, 2, 1.0, "random", api_name="/sample")
+    gallery, used, note = client.predict("tiny", 7, 2, 1.0, "random", api_name="/sample")
     assert used == 7
     assert [item["caption"] for item in gallery] == ["7", "8"]
     assert "Seeds 7 to 8" in note
@@ -83,7 +83,7 @@ def test_drawing_and_exploring(client, temporary):
     assert text["seed"] == "7"
     assert len(text["snapshot"]) == 64
     assert len(client.predict("tiny", "7", 0.6, 0, api_name="/neighbours")[0]) == 25
-    before, after = client.predict("tiny", 7, "factorisation", 3, 0, 0, 0, 0, 0, api_name="/move")
+    before, after = client.predict("tiny", "7", "factorisation", 3, 0, 0, 0, 0, 0, api_name="/move")
     assert Path(before).read_bytes() != Path(after).read_bytes()
     film, animation, _ = client.predict("tiny", "1, 2", 2, True, api_name="/walk")
     assert Path(film if isinstance(film, str) else film["video"]).stat().st_size > 1000
@@ -93,9 +93,9 @@ def test_drawing_and_exploring(client, temporary):
 
 
 def test_layers(client, painting):
-    assert all("<" in part for part in client.predict("tiny", 5, api_name="/layers"))
+    assert all("<" in part for part in client.predict("tiny", "5", api_name="/layers"))
     marks = [1.0] * 8
-    _, after, _, words = client.predict("tiny", 5, "", 9, "region", [1], painting, *marks, api_name="/edit_layers")
+    _, after, _, words = client.predict("tiny", "5", "", 9, "region", [1], painting, *marks, api_name="/edit_layers")
     assert "grey levels" in words
     assert "edit" in read_png_text(file_of(after))
 
@@ -172,13 +172,13 @@ def test_measuring_reporting_and_comparing(client, server):
 
 # Of every public endpoint with arguments, values that it takes; each is replaced by others in turn.
 TAKEN: dict[str, list] = {
-    "sample": ["tiny", 0, False, 1, 1.0, "random"],
+    "sample": ["tiny", 0, 1, 1.0, "random"],
     "neighbours": ["tiny", "7", 0.6, 0],
-    "move": ["tiny", 7, "factorisation", 3, 0, 0, 0, 0, 0],
+    "move": ["tiny", "7", "factorisation", 3, 0, 0, 0, 0, 0],
     "walk": ["tiny", "1, 2", 2, True],
     "mix": ["tiny", "0", "1, 2", 8],
-    "layers": ["tiny", 5],
-    "edit_layers": ["tiny", 5, "", 9, "masks", [1], None, *[1.0] * 8],
+    "layers": ["tiny", "5"],
+    "edit_layers": ["tiny", "5", "", 9, "masks", [1], None, *[1.0] * 8],
     "train_picture": ["coffee", None, "wrong kind", 1, 64, "quick"],
     "draw_picture": ["single", 40, 24, "0-1", 0, False, "new"],
     "edit_picture": ["single", "painting", "edit", 1, 0],
@@ -278,7 +278,7 @@ def test_no_file_outside_is_served(server, path):
 
 
 def test_values_of_another_kind_are_errors_and_nothing_more(server):
-    for data in (["tiny", "nothing", False, 1, 1, "random"], [], [[]] * 6, ["tiny", {}, [], None, "x", 7]):
+    for data in (["tiny", "nothing", 1, 1, "random"], [], [[]] * 6, ["tiny", {}, [], None, "x", 7]):
         answer = call(server, "sample", data)
         assert len(told(answer)) > 20
         assert "Traceback" not in answer
@@ -309,7 +309,7 @@ def told(answer: str) -> str:
 @pytest.mark.parametrize("path", PATHS)
 def test_no_path_that_is_sent_is_opened(server, path):
     """As model, as upload, as picture: each is refused."""
-    answer = call(server, "sample", [path, 0, False, 1, 1, "random"])
+    answer = call(server, "sample", [path, 0, 1, 1, "random"])
     assert "There is no model called" in told(answer)
     file = {"path": path, "meta": {"_type": "gradio.FileData"}, "orig_name": "a.png"}
     for name, data in (
@@ -326,11 +326,11 @@ def test_no_path_that_is_sent_is_opened(server, path):
 @pytest.mark.parametrize(
     ("name", "data", "message"),
     [
-        ("sample", ["tiny", -5, False, 1, 1, "random"], "-5"),
-        ("sample", ["tiny", 0, False, 100000, 1, "random"], "100000"),
-        ("sample", ["tiny", 0, False, 1, 99, "random"], "99"),
-        ("sample", ["tiny", 0, False, 1, 1, "loud"], "loud"),
-        ("sample", [{"a": 1}, 0, False, 1, 1, "random"], "There is no model called"),
+        ("sample", ["tiny", -5, 1, 1, "random"], "-5"),
+        ("sample", ["tiny", 0, 100000, 1, "random"], "100000"),
+        ("sample", ["tiny", 0, 1, 99, "random"], "99"),
+        ("sample", ["tiny", 0, 1, 1, "loud"], "loud"),
+        ("sample", [{"a": 1}, 0, 1, 1, "random"], "There is no model called"),
         ("neighbours", ["tiny", "9" * 5000, 0.6, 0], "such as 0, 5, 12"),
         ("walk", ["tiny", "0-4000000", 12, True], "too many pictures"),
         ("mix", ["tiny", "0-4000000", "1", 8], "too many pictures"),
@@ -348,7 +348,7 @@ def test_no_path_that_is_sent_is_opened(server, path):
         ("report", ["../../etc"], "There is no such report"),
         ("compare", [["../x", "/etc"]], "There is no such report"),
         ("evaluate", ["tiny", "quick", 1e9], "must be between 20 and 5000"),
-        ("sample", ["pickled", 0, False, 1, 1, "random"], "not a safetensors file"),
+        ("sample", ["pickled", 0, 1, 1, "random"], "not a safetensors file"),
     ],
 )
 def test_impossible_values_are_refused(server, name, data, message):
@@ -419,7 +419,7 @@ def test_an_upload_above_the_limit_is_refused_while_it_comes(models_folder, tmp_
 
 
 def test_other_sites_and_other_names_are_refused(server):
-    data = {"data": ["tiny", 0, False, 1, 1, "random"]}
+    data = {"data": ["tiny", 0, 1, 1, "random"]}
     address = f"{server.address}/gradio_api/call/sample"
     answer = post(address, json=data, headers={"Origin": "http://evil.example"})
     assert answer.status_code == 403
@@ -429,14 +429,14 @@ def test_other_sites_and_other_names_are_refused(server):
 
 
 def test_visitors_at_once_get_each_their_own(server, client):
-    wanted = {s: file_of(client.predict("tiny", s, False, 1, 1.0, "random", api_name="/sample")[0]).read_bytes()
+    wanted = {s: file_of(client.predict("tiny", s, 1, 1.0, "random", api_name="/sample")[0]).read_bytes()
               for s in range(4)}  # fmt: skip
     right = dict.fromkeys(wanted, 0)
 
     def visit(seed: int) -> None:
         mine = visitor_of(server)
         for _ in range(3):
-            gallery, used, _ = mine.predict("tiny", seed, False, 1, 1.0, "random", api_name="/sample")
+            gallery, used, _ = mine.predict("tiny", seed, 1, 1.0, "random", api_name="/sample")
             right[seed] += used == seed and file_of(gallery).read_bytes() == wanted[seed]
         mine.close()
 
@@ -449,5 +449,5 @@ def test_visitors_at_once_get_each_their_own(server, client):
 
 
 def test_after_all_this_the_server_is_alive_and_kept_nothing(server, client):
-    assert client.predict("tiny", 1, False, 1, 1.0, "random", api_name="/sample")[1] == 1
+    assert client.predict("tiny", 1, 1, 1.0, "random", api_name="/sample")[1] == 1
     assert not [path for path in server.temporary.rglob("*.safetensors") if path.stat().st_size > 10]
