@@ -95,7 +95,7 @@ def test_changes_of_colour_leave_transparency_alone() -> None:
     assert torch.equal(augment.apply(x, draws)[:, :3], augment.apply(x[:, :3], draws))
 
 
-@pytest.mark.parametrize(("colours", "mode"), [("rgba", "RGBA"), ("grey", "L")])
+@pytest.mark.parametrize(("colours", "mode"), [("rgba", "RGBA"), pytest.param("grey", "L", marks=pytest.mark.slow)])
 def test_a_model_learns_draws_and_is_measured(drawings: Path, tmp_path: Path, colours: str, mode: str) -> None:
     run, options = RunFolder(tmp_path / "run"), ("--threads", 1, "--device", "cpu")
     kind = ("--preset", "smoke/low_shot", "--colours", colours)

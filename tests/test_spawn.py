@@ -30,6 +30,7 @@ def classes(tmp_path: Path) -> Path:
     return tmp_path / "fruit"
 
 
+@pytest.mark.slow
 def test_workers_that_begin_from_nothing_read_the_same_batches(classes: Path) -> None:
     pictures = torch.randint(0, 256, (5, 3, 4, 4), dtype=torch.uint8)
     endless = EndlessBatches(pictures, batch_size=3, seed=1)

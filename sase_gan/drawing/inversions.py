@@ -67,7 +67,7 @@ class Inversion:
         wanted |= {f"noise map {index}": shape for index, shape in enumerate(network.noise_shapes())}
         found = {"latent": self.z, "first map": self.shift}
         found |= {f"noise map {index}": maps for index, maps in enumerate(self.noise)}
-        for part in wanted.keys() | found.keys():
+        for part in dict.fromkeys([*wanted, *found]):
             shape = tuple(found[part].shape) if part in found else None
             if shape != wanted.get(part):
                 raise UsageError(

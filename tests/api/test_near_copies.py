@@ -37,6 +37,7 @@ def test_copies_mirrored_and_moved_ones_are_near_and_the_rest_is_not(faces):
     assert suspiciously_near(planted(faces), faces[:40]).tolist() == [False, True, False, True, False]
 
 
+@pytest.mark.slow
 def test_the_share_is_that_of_the_copying_check_in_its_spaces(faces):
     reference, drawn = PreparedReference(faces[:40]), faces[40:]
     near = suspiciously_near(drawn, faces[:40]).double().mean().item()

@@ -73,6 +73,7 @@ def test_it_goes_on_as_if_it_had_never_stopped(tall: RunFolder, pictures: Path, 
     assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())
 
 
+@pytest.mark.slow
 def test_a_set_is_recombined_in_such_proportions_without_training(pictures: Path, tmp_path: Path) -> None:
     few = ("schedule.grid_images=2", "schedule.evaluation_count=0", "recombination.form=aligned")
     options = [word for setting in few for word in ("--set", setting)]
