@@ -277,7 +277,7 @@ def killed(out: Path, images: int, place: str, *settings: str) -> RunFolder:
     [
         (16, "Snapshots._publish"),
         (32, "Checkpoints.on_train_batch_end"),
-        (48, "Checkpoints._save"),
+        pytest.param(48, "Checkpoints._save", marks=pytest.mark.slow),
     ],
 )
 def test_a_killed_run_that_goes_on_leaves_all_that_an_uninterrupted_one_does(
@@ -288,7 +288,7 @@ def test_a_killed_run_that_goes_on_leaves_all_that_an_uninterrupted_one_does(
     assert_equal_runs(whole, run)
 
 
-@pytest.mark.parametrize("images", [20, 32])
+@pytest.mark.parametrize("images", [20, pytest.param(32, marks=pytest.mark.slow)])
 def test_a_run_stopped_by_a_signal_and_by_minutes_goes_on_to_the_same(
     images: int, whole: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -114,6 +114,7 @@ def test_the_number_of_pictures_chooses_the_kind() -> None:
     assert {choose_kind(count)[0] for count in (30, 500)} == {"low_shot"}
 
 
+@pytest.mark.slow
 def test_lightning_stays_unloaded(folder, tmp_path) -> None:
     code = (
         "import sys, sase_gan\n"

@@ -60,6 +60,7 @@ def test_a_killed_run_resumes_to_the_same_weights(finished: RunFolder, tmp_path:
     assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())
 
 
+@pytest.mark.slow  # a closed terminal is noticed alike, in test_soundness.py
 def test_a_politely_killed_run_is_saved(tmp_path: Path) -> None:
     folder = tmp_path / "stopped"
     long = ("--set", "schedule.iterations=100000000", "--set", "schedule.checkpoint_images=100000000", "--no-figures")
