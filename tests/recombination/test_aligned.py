@@ -171,17 +171,18 @@ def test_less_strength_stays_nearer_to_the_picture_that_it_begins_from() -> None
     assert distances[2] > 0.1
 
 
+@pytest.mark.slow
 def test_an_even_prior_evens_out_the_use() -> None:
     # One picture is the mean of all others: it fits everywhere, and without a prior it is used most.
     apart = smooth_pictures(6, 64, 64)
     pictures = torch.cat([apart, apart.float().mean(0, keepdim=True).round().to(torch.uint8)])
 
     def largest(prior):
-        shares = drawn(AlignedRecombiner(pictures, log_prior=prior), list(range(24))).shares.mean(0)
+        shares = drawn(AlignedRecombiner(pictures, log_prior=prior), list(range(40))).shares.mean(0)
         return shares.max().item() * len(shares), use_entropy(shares)
 
     before = largest(None)
-    after = largest(even_prior(AlignedRecombiner(pictures), rounds=4, samples=32))
+    after = largest(even_prior(AlignedRecombiner(pictures)))
     assert before[0] > 1.5
     assert after[0] < 0.8 * before[0]
     assert after[1] > before[1]
@@ -197,6 +198,13 @@ def test_noise_schedules_join_and_windows_follow_the_variety() -> None:
     assert schedule.window(schedule.lowest) == schedule.smallest
     assert Schedule(variety=2.0).window(5.0) == schedule.largest / 2
     assert level_sizes((256, 256)) == ((32, 32), (64, 64), (128, 128), (256, 256))
+
+
+def test_windows_grow_and_strength_acts_by_the_logarithm_of_the_noise() -> None:
+    schedule = Schedule(lowest=0.04, largest=16.0, smallest=4.0, gentlest=0.5, wildest=8.0)
+    assert [schedule.window(noise) for noise in (0.01, 0.04, 0.2, 1.0, 3.0)] == pytest.approx([4, 4, 10, 16, 16])
+    assert Schedule(lowest=0.04, largest=16.0, smallest=4.0, variety=8.0).window(0.2) == 4.0  # never below the smallest
+    assert [schedule.beginning(strength) for strength in (0.0, 0.5, 1.0)] == pytest.approx([0.5, 2.0, 8.0])
 
 
 @pytest.mark.parametrize("factor", [1.5, 2.0, 4.0, 20.0])
