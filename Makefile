@@ -57,14 +57,7 @@ same: $(STAMP) ## Prove that no result changed since BASE=COMMIT
 	$(BIN)/python tests/same.py $(BASE)
 
 demo: $(STAMP) ## Train the bundled faces for a few minutes, sample, measure, report
-	$(BIN)/sase-gan train data/emoji-faces --preset demo --out $(DEMO)
-	$(BIN)/sase-gan sample $(DEMO) --seeds 0-63 --out $(DEMO)/samples
-	$(BIN)/sase-gan evaluate $(DEMO) --out $(DEMO)/evaluation
-	@echo
-	@echo "training pictures   $(DEMO)/grids/reals.png"
-	@echo "without training    $(DEMO)/grids/instant.png"
-	@echo "samples             $(DEMO)/samples/grid.png"
-	@echo "report              $(DEMO)/evaluation/report.html"
+	$(BIN)/sase-gan demo --out $(DEMO)
 
 bench: $(STAMP) ## Time a training step of the presets beside their plain forms
 	$(BIN)/sase-gan bench train

@@ -25,7 +25,7 @@ MANY = 64
 
 
 def gate_figure(network, out: Path) -> None:
-    """For each seed: the picture, its masks, the picture with each mask closed, and with styles borrowed in the middle."""
+    """For each seed: the picture, its masks, it with each mask closed, and with styles borrowed in the middle."""
     ((name, gate),) = network.sase_gates().items()
     heads = ["picture", *(f"mask {k + 1}" for k in range(gate.groups))]
     heads += [*(f"mask {k + 1}\nclosed" for k in range(gate.groups)), f"styles of\nseed {OTHER}, middle"]
