@@ -1,5 +1,6 @@
 """Which form is chosen, on pictures made for it."""
 
+import pytest
 import torch
 import torch.nn.functional as F
 
@@ -54,8 +55,8 @@ def test_two_equal_pictures_are_aligned() -> None:
             40,
             0.97,
             "aligned",
-            "40 pictures are too many to search at every place, although at the same place the pictures are hardly more "
-            "alike than at different ones (3%)",
+            "40 pictures are too many to search at every place, although at the same place the pictures are hardly "
+            "more alike than at different ones (3%)",
         ),
     ],
 )
