@@ -65,6 +65,7 @@ def test_the_wheel_carries_faces_shapes_single_pictures_and_snapshots(installed:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_the_wheel_goes_the_whole_way_once(installed: Path, tmp_path: Path) -> None:
     arguments = ["demo", "--kimg", "0.016", "--out", "run", "--threads", "1"]
     told = _run(installed, tmp_path, f"sys.argv = ['sase-gan', *{arguments!r}]; from sase_gan.cli import main; main()")
