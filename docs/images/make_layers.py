@@ -1,8 +1,9 @@
 r"""Draw the figures of docs/layers.md from a trained generator: what its gate and its attentive norms do.
 
-    python docs/images/make_layers.py data/snapshots/emoji-faces docs/images
+    sase-gan train data/emoji-faces --preset cpu --kimg 45 --seed 0 --threads 1
+    python docs/images/make_layers.py RUN/snapshots/000030kimg docs/images
 
-The first seeds are taken as they come, but for the last of a row, whose styles are borrowed.
+The first seeds are taken as they come, and seed 6 lends its styles.
 """
 
 import argparse
