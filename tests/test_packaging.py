@@ -72,3 +72,12 @@ def test_the_wheel_goes_the_whole_way_once(installed: Path, tmp_path: Path) -> N
     places = dict(line.rsplit(maxsplit=1) for line in told.splitlines()[-4:])
     assert list(places) == ["training pictures", "without training", "samples", "report"]
     assert all((tmp_path / place).is_file() for place in places.values())
+
+
+def test_the_container_file_copies_what_the_installation_needs(repository: Path) -> None:
+    lines = (repository / "Containerfile").read_text().splitlines()
+    copied = [name for line in lines if line.startswith("COPY") for name in line.split()[1:-1]]
+    assert all((repository / name).exists() for name in copied)
+    project = (repository / "pyproject.toml").read_text()
+    assert {"README.md", "LICENSE", "configs", "data", "sase_gan"} <= set(copied)
+    assert all(f'"{name}' in project or name == "constraints.txt" or name == "pyproject.toml" for name in copied)
