@@ -51,7 +51,9 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("report")(report.report)
 app.command("compare")(compare.compare)
 app.command("study")(study.study)
-app.add_typer(export.app, name="export", help="Write ONNX, torch.export programs, and a page that draws in the browser.")
+app.add_typer(
+    export.app, name="export", help="Write ONNX, torch.export programs, and a page that draws in the browser."
+)
 app.add_typer(inject.app, name="inject", help="Harmonise, edit, paint, animate and tile with a model of one picture.")
 app.add_typer(data.app, name="data", help="Check, prepare, preview and fetch pictures.")
 app.add_typer(weights.app, name="weights", help="Pretrained weights of the evaluators.")

@@ -17,11 +17,13 @@ from sase_gan.exporting.pt2_file import write_pt2
 from sase_gan.exporting.pyramids import pyramid_subject
 from sase_gan.exporting.recognisers import Part, classifier_subject, detector_subject
 from sase_gan.exporting.subject import Subject
+from sase_gan.exporting.web import write_page
+from sase_gan.exporting.web_runtime import runtime_folder
 from sase_gan.files import write_atomically
 from sase_gan.networks.generator import Generator
-from sase_gan.networks.load import load_network
+from sase_gan.networks.load import load_network, training_facts
 from sase_gan.networks.pyramid import Pyramid
-from sase_gan.places import try_file
+from sase_gan.places import try_file, try_folder
 from sase_gan.runs.finding import model_name
 from sase_gan.snapshot import WEIGHTS_FILE, read_header, snapshot_digest
 
@@ -104,6 +106,46 @@ def export(
     return Exported(path, agreement, prepared.rounding)
 
 
+def export_page(
+    model: Path | str | HasFolder, out: Path | str, *, half: bool = True, unfinished: bool = False, **more: Any
+) -> Exported:
+    """Export a model as a page that draws in the browser: a folder for any web host.
+
+    Args:
+        model: anything that `load` takes: a generator of a set, or a pyramid with `unfinished`.
+        half: weights in 16 bit, which halves what visitors wait for.
+        more: `runtime`, the npm package onnxruntime-web where it cannot be fetched.
+
+    Raises:
+        DataError, UsageError, SaseGanError: as `export`; WeightsError: if the runtime cannot be had.
+
+    Example:
+        `export_page("runs/faces-001", "site")`, and then `python -m http.server --directory site`
+    """
+    check_packages()
+    folder = Path(out)
+    try_folder(folder.parent)
+    _check_replaceable(folder)
+    kind = read_header(find_snapshot(model) / WEIGHTS_FILE)["kind"]
+    if kind in ("classifier", "detector"):
+        raise UsageError(f"{model} is a {kind}, and the page draws pictures; write a file with: sase-gan export onnx")
+    settings = ExportSettings(half=half, mixing=kind == Generator.kind, unfinished=unfinished)
+    prepared = prepare(model, settings)
+    runtime = runtime_folder(more.get("runtime"))
+    agreement = write_page(prepared.subject, folder, prepared.description, runtime, half=half)
+    return Exported(folder / "model" / "model.onnx", agreement, prepared.rounding)
+
+
+def _check_replaceable(folder: Path) -> None:
+    """Refuse a folder that holds something else than an earlier page."""
+    if (
+        folder.exists()
+        and not (folder / "model" / "model.json").is_file()
+        and (not folder.is_dir() or any(folder.iterdir()))
+    ):
+        raise UsageError(f"{folder} exists and is no page of this program; choose another --out")
+
+
 @dataclass(frozen=True)
 class Prepared:
     """A model is prepared for an export: in its form, with what its file will say of it."""
@@ -128,18 +170,25 @@ def prepare(model: Path | str | HasFolder, settings: ExportSettings) -> Prepared
         round_weights(network)
         subject = subject_of(network, settings)
         rounding = deviation(subject, exact)
-    provenance = read_header(folder / WEIGHTS_FILE)["provenance"]
+    data = training_facts(folder)
     description = {
         "name": model_name(model if isinstance(model, Path | str) else model.folder),
         "kind": network.kind,
         "sase_gan": __version__,
         "snapshot": snapshot_digest(folder),
-        "licence": (provenance.get("data") or {}).get("licence") or "not stated",
+        "licence": data.get("licence") or "not stated",
+        "trained_on": _trained_on(data),
         "weights": "16 bit, widened to 32 when loaded" if settings.half else "32 bit",
         **subject.description(),
         "card": str(network.generate_model_card()),
     }
     return Prepared(subject, description, rounding)
+
+
+def _trained_on(data: dict[str, Any]) -> str:
+    count = data.get("count")
+    words = [str(count)] if count else []
+    return " of ".join([*words, str(data["name"])]) if data.get("name") else " ".join(words)
 
 
 def _opened(folder: Path) -> Any:
@@ -167,9 +216,9 @@ def subject_of(network: Any, settings: ExportSettings) -> Subject:
     given = [name for name in vars(usual) if getattr(settings, name) != getattr(usual, name) and name not in allowed]
     if network.kind == "recombiner":
         raise UsageError(
-            "a model without training searches its pictures for what fits, at every step, and no exported file can do "
-            "that; train a network with: sase-gan train PICTURES --preset cpu (of one picture: --preset quick), or draw "
-            "with: sase-gan sample"
+            "a model without training searches its pictures for what fits, at every step, which no exported file can do; "
+            "train a network with: sase-gan train PICTURES --preset cpu (of one picture: --preset quick), or draw with: "
+            "sase-gan sample"
         )
     if given:
         what = network.kind.replace("_", " ")

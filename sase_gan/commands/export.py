@@ -57,6 +57,34 @@ def pt2(
     _write(source, "pt2", out, half, noise, mixing, size, unfinished, part)
 
 
+@app.command()
+def web(
+    source: ModelArgument,
+    out: Annotated[Path, typer.Option(help="The folder; a page that was there is replaced.")],
+    full: Annotated[bool, typer.Option("--full", help="Weights in 32 bit: twice the size.")] = False,
+    unfinished: UnfinishedOption = False,
+    runtime: Annotated[
+        Path | None, typer.Option(help="The npm package onnxruntime-web, packed or not, where npm cannot fetch it.")
+    ] = None,
+    serve: Annotated[bool, typer.Option("--serve", help="Show the page on this computer, until Ctrl-C.")] = False,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="For --serve; 0: any that is free.")] = 8000,
+) -> None:
+    """Write a page that draws in the browser: one folder for any web host, with nothing to run on the server."""
+    from sase_gan.api.export import export_page
+    from sase_gan.exporting.web import LARGEST_MODEL, serve_page
+
+    done = export_page(source, out, half=not full, unfinished=unfinished, runtime=runtime)
+    typer.echo(done.in_words())
+    if (size := done.path.stat().st_size) > LARGEST_MODEL:
+        typer.echo(
+            f"the model has {size / 1e6:.0f} MB, for which visitors wait; narrower networks and smaller pictures have less"
+        )
+    if not serve:
+        typer.echo(f"put {out} on any web host, or look at it with: python -m http.server --directory {out}")
+        return
+    serve_page(out, port, lambda address: typer.echo(f"{address} (Ctrl-C ends it)"))
+
+
 def _write(
     source: str,
     kind: str,

@@ -71,8 +71,8 @@ def check(subject: Subject, run: Callable[[Tensors], Tensors], what: str) -> Agr
     agreement = Agreement(differences)
     if not agreement.largest <= TOLERANCE:
         raise SaseGanError(
-            f"{what} differs from the model by {agreement.largest:.1e}, and at most {TOLERANCE:.0e} is accepted; nothing "
-            "was written: report this, with the versions that sase-gan doctor prints"
+            f"{what} differs from the model by {agreement.largest:.1e}, and at most {TOLERANCE:.0e} is accepted; "
+            "nothing was written: report this, with the versions that sase-gan doctor prints"
         )
     return agreement
 

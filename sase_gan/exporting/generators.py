@@ -90,6 +90,7 @@ def generator_subject(network: Generator, *, noise: Noise = "inputs", mixing: bo
         "range": list(RANGE),
         "colours": network.config.colours,
         "size": [height, width],
+        "image_size": network.config.image_size,
         "noise": {"inputs": "inputs", "fixed": "that of seed 0, in the file", "off": "none"}[noise],
         "seeds": "a seed names its latent and noise as in sase_gan.drawing.sampling.draw_inputs",
     }

@@ -1,8 +1,9 @@
 """A model of one picture in the form in which it is exported: the network alone, at one size.
 
 Resizing between stages is linear where it is bicubic, and becomes two matrices a stage, which every runtime computes
-alike; runtimes disagree about bicubic filters. What a pyramid is finished with, patches of its picture that are searched
-for, is no part of a network: one bit decides between two patches, and no two runtimes would draw the same picture.
+alike; runtimes disagree about bicubic filters. What a pyramid is finished with, patches of its picture that are
+searched for, is no part of a network: one bit decides between two patches, and no two runtimes would draw the same
+picture.
 """
 
 from __future__ import annotations
