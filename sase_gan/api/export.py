@@ -201,7 +201,9 @@ def _opened(folder: Path) -> Any:
         from sase_gan.recognition.detection.detector import load_detector
 
         return load_detector(folder)
-    return load_network(folder)
+    network = load_network(folder)
+    # What training publishes is divided by its spectral norms already; other snapshots may not be.
+    return network.folded() if isinstance(network, Generator) and network.config.spectral_norm else network
 
 
 def subject_of(network: Any, settings: ExportSettings) -> Subject:
@@ -216,9 +218,9 @@ def subject_of(network: Any, settings: ExportSettings) -> Subject:
     given = [name for name in vars(usual) if getattr(settings, name) != getattr(usual, name) and name not in allowed]
     if network.kind == "recombiner":
         raise UsageError(
-            "a model without training searches its pictures for what fits, at every step, which no exported file can do; "
-            "train a network with: sase-gan train PICTURES --preset cpu (of one picture: --preset quick), or draw with: "
-            "sase-gan sample"
+            "a model without training searches its pictures for what fits, at every step, which no exported file can "
+            "do; train a network with: sase-gan train PICTURES --preset cpu (of one picture: --preset quick), or draw "
+            "with: sase-gan sample"
         )
     if given:
         what = network.kind.replace("_", " ")

@@ -76,9 +76,7 @@ def web(
     done = export_page(source, out, half=not full, unfinished=unfinished, runtime=runtime)
     typer.echo(done.in_words())
     if (size := done.path.stat().st_size) > LARGEST_MODEL:
-        typer.echo(
-            f"the model has {size / 1e6:.0f} MB, for which visitors wait; narrower networks and smaller pictures have less"
-        )
+        typer.echo(f"the model has {size / 1e6:.0f} MB, for which visitors wait; narrower networks have less")
     if not serve:
         typer.echo(f"put {out} on any web host, or look at it with: python -m http.server --directory {out}")
         return

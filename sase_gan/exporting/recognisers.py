@@ -63,8 +63,8 @@ def detector_subject(model: Detector, part: Part = "whole") -> Subject:
     """
     if part == "whole":
         raise UsageError(
-            "a whole detector cannot be exported: how many boxes it finds depends on the picture, and its steps on that;"
-            " add --part backbone for its feature pyramid, or find objects with: sase-gan detect predict"
+            "a whole detector cannot be exported: how many boxes it finds depends on the picture, and its steps on "
+            "that; add --part backbone for its feature pyramid, or find objects with: sase-gan detect predict"
         )
     side = _multiple(model.config.detector.smallest_side, 32)
     names = [(f"level_{level}", "map of the feature pyramid, fine to coarse") for level in ("0", "1", "2", "3", "pool")]

@@ -65,7 +65,7 @@ export function toBytes(values, channels, pixels) {
 }
 
 /** As sase_gan.colours.filed: a model of pictures with transparency knows what is seen on white; a file what is mixed. */
-function filed(bytes, channels) {
+export function filed(bytes, channels) {
   if (channels !== 4) return bytes;
   for (let place = 0; place < bytes.length; place += 4) {
     const alpha = bytes[place + 3];

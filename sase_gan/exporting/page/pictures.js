@@ -98,7 +98,7 @@ export class CloseUp {
     this.picture = null;
     $(".save", this.dialog).disabled = true;
     $(".copy", this.dialog).textContent = "Copy command";
-    $(".named", this.dialog).textContent = `Seed ${seed}`;
+    $(".named span", this.dialog).textContent = `Seed ${seed}`;
     $(".command", this.dialog).textContent = this.#command();
     if (!this.dialog.open) this.dialog.showModal();
     await this.artist.drawEach("close-up", [this.state.request(seed)], (picture) => {
