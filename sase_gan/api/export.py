@@ -81,7 +81,8 @@ def export(
 
     Args:
         model: anything that `load` takes, a classifier or a detector.
-        settings, options: the fields of `ExportSettings`, as a record or by name.
+        settings: what is wanted; the defaults if None.
+        options: fields of `ExportSettings` by name, which override `settings`.
 
     Raises:
         DataError: if there is no such model.
@@ -107,14 +108,20 @@ def export(
 
 
 def export_page(
-    model: Path | str | HasFolder, out: Path | str, *, half: bool = True, unfinished: bool = False, **more: Any
+    model: Path | str | HasFolder,
+    out: Path | str,
+    *,
+    half: bool = True,
+    unfinished: bool = False,
+    runtime: Path | None = None,
 ) -> Exported:
     """Export a model as a page that draws in the browser: a folder for any web host.
 
     Args:
         model: anything that `load` takes: a generator of a set, or a pyramid with `unfinished`.
         half: weights in 16 bit, which halves what visitors wait for.
-        more: `runtime`, the npm package onnxruntime-web where it cannot be fetched.
+        unfinished: as of `ExportSettings`.
+        runtime: the npm package onnxruntime-web, packed or not, where npm cannot fetch it.
 
     Raises:
         DataError, UsageError, SaseGanError: as `export`; WeightsError: if the runtime cannot be had.
@@ -131,8 +138,8 @@ def export_page(
         raise UsageError(f"{model} is a {kind}, and the page draws pictures; write a file with: sase-gan export onnx")
     settings = ExportSettings(half=half, mixing=kind == Generator.kind, unfinished=unfinished)
     prepared = prepare(model, settings)
-    runtime = runtime_folder(more.get("runtime"))
-    agreement = write_page(prepared.subject, folder, prepared.description, runtime, half=half)
+    found = runtime_folder(runtime)
+    agreement = write_page(prepared.subject, folder, prepared.description, found, half=half)
     return Exported(folder / "model" / "model.onnx", agreement, prepared.rounding)
 
 

@@ -1,6 +1,7 @@
 """Exports: files that agree with the model and describe it, what is refused, and that nothing half is left behind."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from typer.testing import CliRunner
 
 from sase_gan.api.export import ExportSettings, export, export_page, subject_of
 from sase_gan.cli import app
-from sase_gan.drawing.sampling import draw_inputs
+from sase_gan.drawing.sampling import draw_inputs, truncated
 from sase_gan.errors import DataError, SaseGanError, UsageError, WeightsError
 from sase_gan.exporting import checking, onnx_file, web_runtime
 from sase_gan.exporting.checking import TOLERANCE, difference
@@ -27,6 +28,7 @@ from sase_gan.recombination.model import Recombiner, RecombinerConfig
 from sase_gan.snapshot import snapshot_digest
 from tests.exporting.conftest import small_generator, small_pyramid
 
+ROOT = Path(__file__).resolve().parents[2]
 quiet = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
 
 
@@ -309,3 +311,21 @@ def test_every_kind_of_model_agrees_in_either_format(name, kind, tmp_path):
     # The original differs between inputs, so that agreeing means something.
     one, other = (subject.expected(subject.examples(2))[0][row] for row in (0, 1))
     assert (one - other).abs().max() > 1e-3
+
+
+@quiet
+@pytest.mark.slow
+def test_the_snippet_of_the_page_on_exporting_runs(tmp_path, monkeypatch):
+    pytest.importorskip("onnxruntime")
+    (snippet,) = re.findall(
+        r"^```py\n(.*?)^```", (ROOT / "docs" / "exporting.md").read_text(), re.DOTALL | re.MULTILINE
+    )
+    (tmp_path / "data").symlink_to(ROOT / "data")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    exec(snippet, names)
+    network = load_network(ROOT / "data" / "snapshots" / "emoji-faces")
+    inputs = truncated(network, draw_inputs(network, range(8)), 0.8)
+    with torch.no_grad():
+        expected = network(inputs.z, inputs.noise, inputs.truncation).big
+    assert (torch.from_numpy(names["pictures"]) - expected).abs().max() < 1e-4

@@ -37,8 +37,8 @@ pytestmark = [
 ROOT = Path(__file__).resolve().parents[2]
 FACES = ROOT / "data" / "snapshots" / "emoji-faces"
 SEEDS = [0, 1, 17, 2**31 - 1]
-ROUNDED = 0.05
-"""What weights in 16 bit may change of a value in [-1, 1]: less than seven levels, see docs/exporting.md."""
+ROUNDED = 0.02
+"""What weights in 16 bit may change of a value in [-1, 1], two levels and a half: see docs/exporting.md."""
 
 
 class Quiet(SimpleHTTPRequestHandler):

@@ -100,11 +100,16 @@ export class Walk {
     large.width = width * times;
     large.height = height * times;
     const context = large.getContext("2d");
+    // A player that begins before there is a first frame records nothing.
+    show(small, this.pictures[0]);
+    context.drawImage(small, 0, 0, large.width, large.height);
     const recorder = new MediaRecorder(large.captureStream(RATE), { videoBitsPerSecond: 4_000_000 });
     const parts = [];
     recorder.ondataavailable = ({ data }) => parts.push(data);
     const ended = new Promise((resolve) => (recorder.onstop = resolve));
+    const begun = new Promise((resolve) => (recorder.onstart = resolve));
     recorder.start();
+    await begun;
     for (const picture of this.pictures) {
       show(small, picture);
       context.drawImage(small, 0, 0, large.width, large.height);
