@@ -17,6 +17,7 @@ from sase_gan.commands import (
     evaluate,
     export,
     film,
+    hub,
     inject,
     invert,
     options,
@@ -60,6 +61,8 @@ app.add_typer(weights.app, name="weights", help="Pretrained weights of the evalu
 app.add_typer(bench.app, name="bench", help="Measure speed and memory on this machine.")
 app.add_typer(classify.app, name="classify", help="Recognise classes of pictures, with the layers of the papers.")
 app.add_typer(detect.app, name="detect", help="Find objects in pictures, with boxes and masks.")
+app.command("push")(hub.push)
+app.command("pull")(hub.pull)
 app.command("studio")(studio.studio)
 app.command("doctor")(doctor.doctor)
 

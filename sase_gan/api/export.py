@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from sase_gan import __version__
-from sase_gan.api.models import HasFolder, find_snapshot
+from sase_gan.api.models import HasFolder, find_snapshot, load_published
 from sase_gan.errors import UsageError
 from sase_gan.exporting.checking import Agreement, deviation
 from sase_gan.exporting.generators import Noise, generator_subject
@@ -21,7 +21,7 @@ from sase_gan.exporting.web import write_page
 from sase_gan.exporting.web_runtime import runtime_folder
 from sase_gan.files import write_atomically
 from sase_gan.networks.generator import Generator
-from sase_gan.networks.load import load_network, training_facts
+from sase_gan.networks.load import training_facts
 from sase_gan.networks.pyramid import Pyramid
 from sase_gan.places import try_file, try_folder
 from sase_gan.runs.finding import model_name
@@ -199,16 +199,7 @@ def _trained_on(data: dict[str, Any]) -> str:
 
 
 def _opened(folder: Path) -> Any:
-    kind = read_header(folder / WEIGHTS_FILE)["kind"]
-    if kind == "classifier":
-        from sase_gan.recognition.classification.classifier import load_classifier
-
-        return load_classifier(folder)
-    if kind == "detector":
-        from sase_gan.recognition.detection.detector import load_detector
-
-        return load_detector(folder)
-    network = load_network(folder)
+    network = load_published(folder)
     # What training publishes is divided by its spectral norms already; other snapshots may not be.
     return network.folded() if isinstance(network, Generator) and network.config.spectral_norm else network
 
