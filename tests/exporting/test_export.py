@@ -45,6 +45,7 @@ def detector() -> Detector:
 
 @quiet
 @pytest.mark.usefixtures("without_shape_checks")
+@pytest.mark.slow
 def test_onnx_agrees_in_batches_that_were_never_traced_and_describes_its_model(generator_folder, tmp_path):
     onnxruntime, onnx = pytest.importorskip("onnxruntime"), pytest.importorskip("onnx")
     done = export(generator_folder, tmp_path / "small.onnx", half=True, noise="fixed")
@@ -105,21 +106,25 @@ def test_pt2_in_half_draws_as_the_rounded_model_and_mixes(generator_folder, tmp_
 
 @quiet
 @pytest.mark.usefixtures("without_shape_checks")
-def test_pt2_of_one_picture_draws_any_batch_at_the_size_that_was_asked_for(tmp_path):
+@pytest.mark.parametrize("kind", ["pt2", "onnx"])
+def test_one_picture_is_drawn_in_any_batch_at_the_size_that_was_asked_for(kind, tmp_path):
     pyramid = small_pyramid(sizes=((9, 12), (18, 24)), gate="none", norm="none")
     pyramid.save_pretrained(tmp_path / "one")
-    done = export(tmp_path / "one", tmp_path / "one.pt2", size=(30, 20))
+    done = export(tmp_path / "one", tmp_path / f"one.{kind}", size=(30, 20))
     assert done.rounding is None
-    program = torch.export.load(done.path).module()
     inputs = draw_inputs(pyramid, range(4), size=(30, 20))
-    found = program(inputs.z, torch.full((4,), 0.5), *inputs.noise)
+    given = (inputs.z, torch.full((4,), 0.5), *inputs.noise)
+    if kind == "pt2":
+        found, told = torch.export.load(done.path).module()(*given), read_pt2_description(done.path)
+        assert told["outputs"][0]["shape"] == ["batch", 3, 30, 20]
+    else:
+        (found,) = onnx_file.session(done.path, pyramid_subject(pyramid, size=(30, 20)))(given)
+        told = onnx_file.read_description(done.path)
     assert found.shape == (4, 3, 30, 20)
     with torch.no_grad():
         assert (found - pyramid(inputs.z * 0.5, inputs.noise).big).abs().max() < 1e-4
-    told = read_pt2_description(done.path)
     assert told["kind"] == "one_shot_pyramid"
     assert told["licence"] == "not stated"
-    assert told["outputs"][0]["shape"] == ["batch", 3, 30, 20]
 
 
 def test_half_rounds_large_weights_alone():
