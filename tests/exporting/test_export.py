@@ -305,6 +305,7 @@ SUBJECTS = {
 @quiet
 @pytest.mark.usefixtures("without_shape_checks")
 @pytest.mark.slow
+@pytest.mark.timeout(3600)  # convolutions with a kernel for each sample are nine a layer in a file
 @pytest.mark.parametrize("name", SUBJECTS)
 @pytest.mark.parametrize("kind", ["onnx", "pt2"])
 def test_every_kind_of_model_agrees_in_either_format(name, kind, tmp_path):
