@@ -18,6 +18,7 @@ from sase_gan.processors import sleep_while_waiting
 if TYPE_CHECKING:
     from sase_gan import layers as layers
     from sase_gan.api.evaluate import evaluate as evaluate
+    from sase_gan.api.export import export as export
     from sase_gan.api.film import film as film
     from sase_gan.api.invert import invert as invert
     from sase_gan.api.models import load as load
@@ -36,6 +37,7 @@ _HOMES = {
     "load": "sase_gan.api.models",
     "sample": "sase_gan.api.sample",
     "evaluate": "sase_gan.api.evaluate",
+    "export": "sase_gan.api.export",
     "film": "sase_gan.api.film",
     "invert": "sase_gan.api.invert",
     "Generator": "sase_gan.networks.generator",
@@ -49,6 +51,7 @@ __all__ = [
     "Pyramid",
     "__version__",
     "evaluate",
+    "export",
     "film",
     "invert",
     "layers",

@@ -16,7 +16,9 @@ from sase_gan.commands import (
     directions,
     doctor,
     evaluate,
+    export,
     film,
+    hub,
     inject,
     invert,
     options,
@@ -52,12 +54,17 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("report")(report.report)
 app.command("compare")(compare.compare)
 app.command("study")(study.study)
+app.add_typer(
+    export.app, name="export", help="Write ONNX, torch.export programs, and a page that draws in the browser."
+)
 app.add_typer(inject.app, name="inject", help="Harmonise, edit, paint, animate and tile with a model of one picture.")
 app.add_typer(data.app, name="data", help="Check, prepare, preview and fetch pictures.")
 app.add_typer(weights.app, name="weights", help="Pretrained weights of the evaluators.")
 app.add_typer(bench.app, name="bench", help="Measure speed and memory on this machine.")
 app.add_typer(classify.app, name="classify", help="Recognise classes of pictures, with the layers of the papers.")
 app.add_typer(detect.app, name="detect", help="Find objects in pictures, with boxes and masks.")
+app.command("push")(hub.push)
+app.command("pull")(hub.pull)
 app.command("studio")(studio.studio)
 app.command("doctor")(doctor.doctor)
 

@@ -42,6 +42,8 @@ HOMES = {
     "timm": ("recognition", "features/efficientnet_lite0.py", "features/dinov2.py"),
     "torchmetrics": ("recognition",),
     "pycocotools": ("recognition",),
+    "onnx": ("exporting",),
+    "onnxruntime": ("exporting",),
 }
 
 # What importing a room or a file must not load, over however many steps. Imports inside functions do not count.

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from sase_gan.hardware import choose_hardware
 from sase_gan.networks.load import Network, load_network
 from sase_gan.runs.finding import find_snapshot_folder
+from sase_gan.snapshot import WEIGHTS_FILE, read_header
 
 
 class HasFolder(Protocol):
@@ -42,3 +43,21 @@ def find_snapshot(source: Path | str | HasFolder) -> Path:
         DataError: if it is none of these, or the hub cannot give it.
     """
     return find_snapshot_folder(source if isinstance(source, Path | str) else source.folder)
+
+
+def load_published(folder: Path) -> Any:
+    """Load the model of a snapshot folder, of whatever kind: one that draws, a classifier or a detector; on the CPU.
+
+    Raises:
+        DataError: as `load`.
+    """
+    kind = read_header(folder / WEIGHTS_FILE)["kind"]
+    if kind == "classifier":
+        from sase_gan.recognition.classification.classifier import load_classifier
+
+        return load_classifier(folder)
+    if kind == "detector":
+        from sase_gan.recognition.detection.detector import load_detector
+
+        return load_detector(folder)
+    return load_network(folder)

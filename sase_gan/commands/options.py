@@ -65,12 +65,9 @@ def samples_folder(source: str, kind: str = "samples") -> Path:
     Raises:
         DataError: if there is no such model.
     """
-    from sase_gan.api.models import find_snapshot
+    from sase_gan.runs.finding import model_name
 
-    folder = find_snapshot(source).resolve()
-    in_run = folder.parent.name == "snapshots"
-    name = f"{folder.parent.parent.name}-{folder.name}" if in_run else Path(source).resolve().name
-    return Path(kind) / name
+    return Path(kind) / model_name(source)
 
 
 def tell_others(folder: Path, digest: str | None) -> None:

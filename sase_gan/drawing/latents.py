@@ -145,7 +145,14 @@ def mix(network: Generator, first: Inputs, second: Inputs, from_size: int) -> Te
     """
     if len(first.z) != len(second.z):
         raise UsageError(f"{len(first.z)} first and {len(second.z)} second latents were given; pairs are required")
-    crossing = {path: part for path, part in _appearance(network).items() if block_size(path) >= from_size}
+    watched, taking = exchange(network, from_size)
+    draw_images(watched, second)
+    return draw_images(taking, first)
+
+
+def exchange(network: Generator, from_size: float) -> tuple[Any, Any]:
+    """Rewire two twins of a generator: what the first draws gives its appearance to what the second one draws next."""
+    crossing = {path: part for path, part in appearance(network).items() if block_size(path) >= from_size}
     # A list for each path: the activation of a block with two convolutions is called twice.
     notes: dict[str, list[Tensor]] = {path: [] for path in crossing}
 
@@ -158,14 +165,16 @@ def mix(network: Generator, first: Inputs, second: Inputs, from_size: int) -> Te
 
     def taking(path: str, method: Callable[..., Tensor]) -> Callable[..., Tensor]:
         if path.endswith(".activation"):
-            return lambda x: _with_statistics_of(method(x), notes[path].pop(0))
+            return lambda x: with_statistics_of(method(x), notes[path].pop(0))
         return lambda *arguments: notes[path].pop(0)
 
-    draw_images(rewired(network, {p: {name: noting(p, m)} for p, (name, m) in crossing.items()}), second)
-    return draw_images(rewired(network, {p: {name: taking(p, m)} for p, (name, m) in crossing.items()}), first)
+    return (
+        rewired(network, {p: {name: noting(p, m)} for p, (name, m) in crossing.items()}),
+        rewired(network, {p: {name: taking(p, m)} for p, (name, m) in crossing.items()}),
+    )
 
 
-def _appearance(network: Generator) -> dict[str, tuple[str, Callable[..., Tensor]]]:
+def appearance(network: Generator) -> dict[str, tuple[str, Callable[..., Tensor]]]:
     """Map the submodules that compute what describes a whole picture, by path, to (name of the method, method)."""
     found: dict[str, tuple[str, Callable[..., Tensor]]] = {
         path: ("weights_of", norm.weights_of) for path, norm in attentive_norms(network).items()
@@ -180,7 +189,7 @@ def _appearance(network: Generator) -> dict[str, tuple[str, Callable[..., Tensor
     return found
 
 
-def _with_statistics_of(x: Tensor, other: Tensor) -> Tensor:
+def with_statistics_of(x: Tensor, other: Tensor) -> Tensor:
     """Give `x` the mean and deviation of every channel of `other`, for each picture."""
     deviation, mean = torch.std_mean(x, (2, 3), correction=0, keepdim=True)
     other_deviation, other_mean = torch.std_mean(other, (2, 3), correction=0, keepdim=True)

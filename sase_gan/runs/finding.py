@@ -30,6 +30,17 @@ def find_snapshot_folder(source: Path | str) -> Path:
     raise DataError(f"{source} {what}; give a folder such as runs/NAME or runs/NAME/snapshots/000012kimg")
 
 
+def model_name(source: Path | str) -> str:
+    """Return a name for what is made of a model, of each snapshot its own: `RUN-SNAPSHOT`, or that of its folder.
+
+    Raises:
+        DataError: if there is no such model.
+    """
+    folder = find_snapshot_folder(source).resolve()
+    in_run = folder.parent.name == "snapshots" and is_run(folder.parent.parent)
+    return f"{folder.parent.parent.name}-{folder.name}" if in_run else Path(source).resolve().name
+
+
 def _from_hub(name: str) -> Path:
     from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url, try_to_load_from_cache
 
