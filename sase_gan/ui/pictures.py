@@ -98,11 +98,11 @@ def short_name(recipe: Recipe) -> str:
         >>> short_name(Recipe(17).moved(Move("~", 50, 3, 2)))
         '17~50.3.2'
         >>> short_name(Recipe(7, (Move("@", 60, 0, 3), Move("@", 60, 0, 8))))
-        '7 … @60.0.8'
+        '…@60.0.8'
     """
     start = str(recipe.seed) if recipe.inversion is None else "photo"
     steps = [move.file_part for move in recipe.moves]
-    return start + ("".join(steps) if len(steps) < 2 else f" … {steps[-1]}")
+    return start + "".join(steps) if len(steps) < 2 else f"…{steps[-1]}"
 
 
 def _drawn_already(opened: OpenModel, recipes: Sequence[Recipe]) -> Tensor | None:

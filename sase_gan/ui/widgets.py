@@ -62,10 +62,11 @@ def picture_field(value: str = "0", **more: Any) -> gr.Textbox:
     return checked(made, named_picture)
 
 
-def name_view(elem_id: str, label: str = "Its name, for any field or `--seeds`") -> gr.Textbox:
+def name_view(elem_id: str) -> gr.Textbox:
     """A picture's whole name, to be copied."""
     copied: dict[str, Any] = {"interactive": False, "buttons": ["copy"], "lines": 1, "max_lines": 4}
-    return gr.Textbox("", label=label, elem_id=elem_id, **copied)
+    words = "For any field that takes a picture, and for --seeds."
+    return gr.Textbox("", label="Its name", info=words, elem_id=elem_id, **copied)
 
 
 def minutes_field(value: float, **more: Any) -> gr.Number:

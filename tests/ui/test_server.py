@@ -53,7 +53,8 @@ def painting(tmp_path_factory) -> dict:
 def test_every_public_endpoint_is_known_and_described(client):
     described = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
     assert set(described) == {
-        "/sample", "/neighbours", "/move", "/walk", "/layers", "/edit_layers", "/mix", "/train_picture",
+        "/sample", "/neighbours", "/move", "/walk", "/bring_photograph", "/layers", "/edit_layers", "/mix",
+        "/train_picture",
         "/draw_picture", "/edit_picture", "/paint_picture", "/animate_picture", "/analogy_picture", "/check_pictures",
         "/start_training",
         "/resume_training", "/stop_training", "/training_status", "/evaluate", "/report", "/compare", "/recognise",
@@ -83,9 +84,10 @@ def test_drawing_and_exploring(client, temporary):
     assert text["seed"] == "7"
     assert len(text["snapshot"]) == 64
     assert len(client.predict("tiny", "7", 0.6, 0, api_name="/neighbours")[0]) == 25
-    before, after = client.predict("tiny", "7", "factorisation", 3, 0, 0, 0, 0, 0, api_name="/move")
+    before, after, name = client.predict("tiny", "7", "factorisation", 3, 0, 0, 0, 0, 0, api_name="/move")
+    assert name == "7+f0.300"
     assert Path(before).read_bytes() != Path(after).read_bytes()
-    film, animation, _ = client.predict("tiny", "1, 2", 2, True, api_name="/walk")
+    film, animation, _ = client.predict("tiny", "1, 2", 0.5, 128, True, api_name="/walk")
     assert Path(film if isinstance(film, str) else film["video"]).stat().st_size > 1000
     assert Path(animation).suffix == ".gif"
     table, _ = client.predict("tiny", "0", "1, 2", 8, api_name="/mix")
@@ -105,12 +107,12 @@ def test_one_picture(client, painting):
     assert words == "2 pictures of 40 × 24 px."
     with Image.open(file_of(gallery)) as image:
         assert image.size == (40, 24)
-    result, _ = client.predict("single", painting, "edit", 1, 0, api_name="/edit_picture")
+    result, _, _ = client.predict("single", painting, "edit", 1, 0, api_name="/edit_picture")
     assert file_of(result).stat().st_size > 100
     gallery, _ = client.predict("single", painting, 1, "0", api_name="/paint_picture")
     assert len(gallery) == 1
-    _, _, words = client.predict("single", 3, 0.9, 0.1, 2, 0, api_name="/animate_picture")
-    assert words == "3 frames."
+    _, _, words = client.predict("single", 0.5, 128, 0.9, 0.1, 2, 0, api_name="/animate_picture")
+    assert words == "5 frames in 0.5 s, 128 × 128 px."
 
 
 def test_recognising(client, few_pictures):
