@@ -62,6 +62,9 @@ class PhotographHandlers:
         Args:
             way: "near" searches latent, first map and noise; "latent" the latent alone, which is as easily varied as a
                 seed.
+
+        Raises:
+            UsageError: without a photograph, or for a model that takes none.
         """
         settings = WAYS[chosen(way, tuple(WAYS), "The way")]
         if file is None:
@@ -116,8 +119,9 @@ def build(models: Models, model: gr.Dropdown) -> Bringing:
     picked, of_model = gr.State(None), gr.State("")
     gr.Markdown(
         "Bring a photograph of the kind that the model learned from into it: what it is drawn from is then a picture "
-        "like any other, which can be varied, walked to and mixed. It takes a minute or two; the first time for a "
-        "model twice as long, since some of its training pictures are brought in too, to say how near is near."
+        "like any other, which can be varied, walked to and mixed. At 64 px it takes ten seconds of a processor; the "
+        "first time for a model three times as long, since some of its training pictures are brought in too, to say "
+        "how near is near."
     )
     with gr.Row():
         with gr.Column(scale=1, min_width=260):
