@@ -256,6 +256,8 @@ def test_mix(desktop):
 def test_one_picture(desktop):
     page = desktop.page
     desktop.tab("One picture")
+    text_of(page, "#picture-about").to_contain_text("128 × 86 px, instant", timeout=PATIENCE)
+    choose_model(page, "single", "#picture-model")
     text_of(page, "#picture-about").to_contain_text("28 × 28 px in 3 stages", timeout=PATIENCE)
     page.locator("#picture-draw").click()
     page.locator("#picture-sheet img").nth(3).wait_for()
