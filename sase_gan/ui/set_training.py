@@ -181,6 +181,8 @@ class TrainHandlers:
         wanted = chosen(colours, tuple(COLOURS), "The colours")
         layers = whole_number(freeze, 0, 16, "The number of frozen layers")
         factor = number(rate_factor, 0.01, 10, "The factor of the rates")
+        if not isinstance(start_from, str):
+            raise UsageError(f"The model to start from is {str(start_from)[:40]}; choose one of the list, or none.")
         if instant and (wanted not in (AUTO, "rgb") or start_from):
             what = "starts from no other model" if start_from else "recombines coloured pictures"
             raise UsageError(f"An instant model {what}; choose 'Train a network' for that.")

@@ -132,7 +132,17 @@ def test_training_starts_once_and_stops(client, server, few_pictures, tmp_path):
     packed = [handle_file(str(tmp_path / "set.zip"))]
     # A thousand million images: only the stop can end it.
     words = client.predict(
-        "upload", packed, "by client", 10080, 32, "crop", 1e6, 0, "smoke/low_shot", api_name="/start_training"
+        "upload",
+        packed,
+        "by client",
+        10080,
+        32,
+        "crop",
+        1e6,
+        0,
+        "smoke/low_shot",
+        "network",
+        api_name="/start_training",
     )
     assert "by-client-001" in words
 
@@ -177,7 +187,8 @@ TAKEN: dict[str, list] = {
     "sample": ["tiny", 0, 1, 1.0, "random"],
     "neighbours": ["tiny", "7", 0.6, 0],
     "move": ["tiny", "7", "factorisation", 3, 0, 0, 0, 0, 0],
-    "walk": ["tiny", "1, 2", 2, True],
+    "walk": ["tiny", "1, 2", 0.5, 128, True],
+    "bring_photograph": ["tiny", None, "near"],
     "mix": ["tiny", "0", "1, 2", 8],
     "layers": ["tiny", "5"],
     "edit_layers": ["tiny", "5", "", 9, "masks", [1], None, *[1.0] * 8],
@@ -185,10 +196,10 @@ TAKEN: dict[str, list] = {
     "draw_picture": ["single", 40, 24, "0-1", 0, False, "new"],
     "edit_picture": ["single", "painting", "edit", 1, 0],
     "paint_picture": ["single", "painting", 1, "0"],
-    "animate_picture": ["single", 3, 0.9, 0.1, 2, 0],
+    "animate_picture": ["single", 0.5, 128, 0.9, 0.1, 2, 0],
     "analogy_picture": ["single", None, 0, "0"],
     "check_pictures": ["faces", None, "crop"],
-    "start_training": ["faces", None, "wrong kind", 1, 32, "crop", 0, 0, "auto", "network"],
+    "start_training": ["faces", None, "wrong kind", 1, 32, "crop", 0, 0, "auto", "network", "auto", "", 0, 1],
     "resume_training": ["nothing", 1, 0],
     "evaluate": ["tiny", "quick", 20],
     "report": ["nothing"],
@@ -334,18 +345,26 @@ def test_no_path_that_is_sent_is_opened(server, path):
         ("sample", ["tiny", 0, 1, 1, "loud"], "loud"),
         ("sample", [{"a": 1}, 0, 1, 1, "random"], "There is no model called"),
         ("neighbours", ["tiny", "9" * 5000, 0.6, 0], "such as 0, 5, 12"),
-        ("walk", ["tiny", "0-4000000", 12, True], "too many pictures"),
+        ("walk", ["tiny", "0-4000000", 12, 128, True], "too many pictures"),
         ("mix", ["tiny", "0-4000000", "1", 8], "too many pictures"),
         ("draw_picture", ["single", 100000, 100000, "0", 0, False, "new"], "100000"),
         ("draw_picture", ["single", 32, 32, "0-4000000", 0, False, "new"], "too many seeds"),
-        ("animate_picture", ["single", 1e9, 0.9, 0.1, 2, 0], "must be between 2 and 200"),
-        ("start_training", ["faces", None, "../../x", 1, 32, "crop", 0, 0, "auto", "network"], "Give the run a name"),
+        ("animate_picture", ["single", 1e9, 128, 0.9, 0.1, 2, 0], "must be between 0.5 and 20"),
         (
             "start_training",
-            ["faces", None, "x; rm -rf /", 1, 32, "crop", 0, 0, "auto", "network"],
+            ["faces", None, "../../x", 1, 32, "crop", 0, 0, "auto", "network", "auto", "", 0, 1],
             "Give the run a name",
         ),
-        ("start_training", ["faces", None, "x", 1, 32, "crop", 0, 0, "../x", "network"], "choose one of auto"),
+        (
+            "start_training",
+            ["faces", None, "x; rm -rf /", 1, 32, "crop", 0, 0, "auto", "network", "auto", "", 0, 1],
+            "Give the run a name",
+        ),
+        (
+            "start_training",
+            ["faces", None, "x", 1, 32, "crop", 0, 0, "../x", "network", "auto", "", 0, 1],
+            "choose one of auto",
+        ),
         ("resume_training", ["../../x", 1, 0], "choose one of the list"),
         ("report", ["../../etc"], "There is no such report"),
         ("compare", [["../x", "/etc"]], "There is no such report"),
