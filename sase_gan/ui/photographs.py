@@ -17,6 +17,8 @@ from sase_gan.drawing.recipes import Recipe, parse_recipes
 from sase_gan.errors import UsageError
 
 MOST_KEPT = 200
+MOST_BYTES = 2**28
+"""Noise maps of 1,024 px take 25 MB, those of 64 px 24 kB."""
 _NAME = re.compile(rf"photo-[0-9a-f]{{10}}{re.escape(SUFFIX)}")
 
 
@@ -33,9 +35,13 @@ class Photographs:
         named = replace(inversion, name=f"photo-{secrets.token_hex(5)}{SUFFIX}")
         with self._lock:
             self._kept[named.name] = named
-            while len(self._kept) > self.most:
+            while len(self._kept) > 1 and (len(self._kept) > self.most or self._bytes() > MOST_BYTES):
                 self._kept.popitem(last=False)
         return named
+
+    def _bytes(self) -> int:
+        kept = self._kept.values()
+        return sum(part.nbytes for each in kept for part in (each.z, each.shift, *each.noise))
 
     def known(self) -> Mapping[str, Inversion]:
         """Those that are at hand, by name."""

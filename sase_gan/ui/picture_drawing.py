@@ -25,9 +25,8 @@ from sase_gan.ui.entries import OF_ONE_PICTURE
 from sase_gan.ui.events import BAR, reporter
 from sase_gan.ui.markup import refusal
 from sase_gan.ui.models import Models, Opened
-from sase_gan.ui.pictures import Drawn, Film, gallery, painted, picture, write_film
+from sase_gan.ui.pictures import FILM_SIDES, PREVIEW_SIDE, Drawn, Film, gallery, painted, picture, write_film
 from sase_gan.ui.uploads import read_upload
-from sase_gan.ui.walking import PREVIEW_SIDE, SIDES
 
 LONGEST_SIDE = 1024
 MOST_DRAWN = 8
@@ -207,7 +206,7 @@ class PictureDrawing:
     ) -> Film:  # fmt: skip
         """Show the beginning of the same film, small."""
         lasts = min(number(seconds, 0.5, LONGEST_FILM, "The film's length in seconds"), PREVIEW_SECONDS)
-        small = min(chosen(side, SIDES, "The size"), PREVIEW_SIDE)
+        small = min(chosen(side, FILM_SIDES, "The size"), PREVIEW_SIDE)
         found = self._animation(model, lasts, small, calm, pull, start_scale, seed, progress)
         return replace(found, note=f"**Preview**, the beginning: {found.note}")
 
@@ -215,7 +214,7 @@ class PictureDrawing:
         self, model: str, seconds: float, side: object, calm: object, pull: object, start_scale: object, seed: object,
         progress: gr.Progress,
     ) -> Film:  # fmt: skip
-        size = chosen(side, SIDES, "The size")
+        size = chosen(side, FILM_SIDES, "The size")
         opened = self._open(model)
         count = max(2, round(seconds * FRAMES_PER_SECOND))
         check_cost(opened.network, count, opened.network.size)

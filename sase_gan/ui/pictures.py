@@ -129,6 +129,10 @@ def recipe_at(sheet: Sheet | None, place: int) -> tuple[Recipe, str]:
 # --- films -----------------------------------------------------------------------------------------------------------
 
 
+FILM_SIDES = (128, 256, 384, 512, 768)
+PREVIEW_SIDE = 256
+
+
 @dataclass(frozen=True)
 class Film:
     """A film (MP4) and the same as an animation (GIF), by their paths, and a sentence."""

@@ -16,18 +16,21 @@ from sase_gan.drawing.walks import Place, walk_frames
 from sase_gan.errors import UsageError
 from sase_gan.films import FRAMES_PER_SECOND, FilmWriter, write_gif
 from sase_gan.markdown import escaped
+from sase_gan.networks.load import Network
+from sase_gan.progress import readable_seconds
+from sase_gan.recombination.model import Recombiner
 from sase_gan.ui import widgets
 from sase_gan.ui.checks import chosen, number, sentences, switch
 from sase_gan.ui.events import AT_ONCE, BAR, LONG, Action, reporter
 from sase_gan.ui.fields import checked
 from sase_gan.ui.models import Models
 from sase_gan.ui.photographs import named_pictures
-from sase_gan.ui.pictures import Film, scratch_folder
+from sase_gan.ui.picture_drawing import MOST_SECONDS, foretold
+from sase_gan.ui.pictures import FILM_SIDES, PREVIEW_SIDE, Film, scratch_folder
 
 MOST_STATIONS = 12
 LONGEST_SECONDS = 60
-SIDES = (128, 256, 384, 512, 768)
-PREVIEW_FRAMES, PREVIEW_SIDE = 24, 256
+PREVIEW_FRAMES = 24
 MOST_IN_ANIMATION = 160
 WORDS = "A preview comes within seconds; the film takes its time."
 
@@ -55,7 +58,7 @@ class WalkHandlers:
             seconds: Of the whole film, 0.5 to 60, at 20 frames a second.
             side: The frames' shorter side: 128, 256, 384, 512 or 768 px.
         """
-        known = chosen(side, SIDES, "The size")
+        known = chosen(side, FILM_SIDES, "The size")
         return self._film(model, pictures, seconds, known, loop, progress, most=None)
 
     @sentences
@@ -63,7 +66,7 @@ class WalkHandlers:
         self, model: str, pictures: str, seconds: float, side: int, loop: bool, progress: gr.Progress = BAR
     ) -> Film:
         """Show the same walk with fewer and smaller frames, just as long."""
-        known = min(chosen(side, SIDES, "The size"), PREVIEW_SIDE)
+        known = min(chosen(side, FILM_SIDES, "The size"), PREVIEW_SIDE)
         return self._film(model, pictures, seconds, known, loop, progress, most=PREVIEW_FRAMES)
 
     def _film(
@@ -77,6 +80,7 @@ class WalkHandlers:
         count = round(lasts * FRAMES_PER_SECOND)
         count = count if most is None else min(count, most)
         rate = FRAMES_PER_SECOND if most is None else max(1, round(count / lasts))
+        check_length(opened.network, count)
         places = eased_places(len(stations), count, loop=closed)
         tell = reporter(progress, "drawing the film")
         folder = scratch_folder("walk")
@@ -102,6 +106,23 @@ class WalkHandlers:
             "the way is drawn by the model, not blended."
         )
         return Film(str(film), str(animation), note)
+
+
+def check_length(network: Network, count: int) -> None:
+    """Refuse films of an instant model of one picture, which takes seconds for each, that would take many minutes.
+
+    Raises:
+        UsageError: for such a one.
+    """
+    if not isinstance(network, Recombiner) or network.config.count > 1:
+        return
+    seconds = foretold(network, count, network.size)[0]
+    if seconds > MOST_SECONDS:
+        possible = MOST_SECONDS / seconds * count / FRAMES_PER_SECOND
+        raise UsageError(
+            f"{count} frames of this model would take about {readable_seconds(seconds)}; give the film "
+            f"{possible:.1f} seconds, or choose Animate in the tab One picture."
+        )
 
 
 def eased_places(stations: int, count: int, *, loop: bool) -> list[Place]:
@@ -142,7 +163,7 @@ def build(models: Models, model: gr.Dropdown) -> gr.Textbox:
                 words = "Seeds or names; 'Walk' in the tab Generate adds one."
                 stations = gr.Textbox("0, 5, 12", label="Pictures", info=words, max_length=1000, elem_id="stations")
                 checked(stations, partial(named_pictures, most=MOST_STATIONS, least=2))
-                seconds, side = length_and_size(4, LONGEST_SECONDS, SIDES, "film")
+                seconds, side = length_and_size(4, LONGEST_SECONDS, "film")
                 loop = gr.Checkbox(True, label="Return to the first picture")
             start, preview, cancel = film_buttons("Make the film", "film")
         with gr.Column(scale=2, min_width=300):
@@ -155,15 +176,13 @@ def build(models: Models, model: gr.Dropdown) -> gr.Textbox:
     return stations
 
 
-def length_and_size(
-    seconds: float, longest: float, sides: tuple[int, ...], elem_id: str, value: int = 384
-) -> tuple[gr.Number, gr.Dropdown]:
+def length_and_size(seconds: float, longest: float, elem_id: str, value: int = 384) -> tuple[gr.Number, gr.Dropdown]:
     """Lay out how long a film lasts and how large it is."""
     with gr.Row():
         long = gr.Number(
             seconds, label="Seconds", minimum=0.5, maximum=longest, elem_id=f"{elem_id}-seconds", min_width=90
         )
-        choices = [(f"{side} px", side) for side in sides]
+        choices = [(f"{side} px", side) for side in FILM_SIDES]
         size = gr.Dropdown(
             choices, value=value, label="Size", filterable=False, elem_id=f"{elem_id}-size", min_width=110
         )

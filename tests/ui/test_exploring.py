@@ -12,7 +12,9 @@ from PIL import Image
 from sase_gan.drawing.recipes import draw_recipes, parse_names, stations_of
 from sase_gan.drawing.sampling import draw_images
 from sase_gan.drawing.walks import at_place
+from sase_gan.errors import UsageError
 from sase_gan.pixels import to_tensor
+from sase_gan.recombination.model import Recombiner, RecombinerConfig
 from sase_gan.ui import live, walking
 from sase_gan.ui.models import Models
 from sase_gan.ui.pictures import Sheet
@@ -122,3 +124,14 @@ def test_no_more_than_a_few_live_pictures_hold_the_server(models):
     assert handlers.frame({}) == {"busy": True}
     handlers._places.release()
     assert "error" in handlers.frame({})
+
+
+def test_a_film_that_would_take_many_minutes_is_refused_with_the_length_that_is_possible(models):
+    one = Recombiner(RecombinerConfig(count=1, size=(86, 128), names=("a.png",)))
+    walking.check_length(one, 80)
+    with pytest.raises(
+        UsageError, match=r"1200 frames of this model would take about \d+ min; give the film 4.3 seconds"
+    ):
+        walking.check_length(one, 1200)
+    for several in ("instant", "tiny"):
+        walking.check_length(models.open(several).network, 1200)

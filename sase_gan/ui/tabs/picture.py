@@ -158,7 +158,7 @@ def _build_animation(handlers: PictureHandlers, model: gr.Dropdown) -> None:
         "training of some minutes; after a try-out it has little to do with the picture."
     )
     with gr.Row():
-        seconds, side = walking.length_and_size(6, LONGEST_FILM, walking.SIDES, "animation")
+        seconds, side = walking.length_and_size(6, LONGEST_FILM, "animation")
         calm = gr.Slider(0, 1, 0.9, step=0.05, label="Smoothness")
         pull = gr.Slider(0, 1, 0.1, step=0.05, label="Pull to the picture")
     with gr.Row():
