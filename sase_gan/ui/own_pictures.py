@@ -109,11 +109,18 @@ def pick_of(
     They are hidden where there are none.
     """
     gr.Markdown(words, visible=bool(pictures), elem_id=f"{elem_id}-words")
+    # Not as paths: the server hands out no files that lie elsewhere.
+    shown = [(_opened(picture) if isinstance(picture, Path) else picture, caption) for picture, caption in pictures]
     gallery = widgets.gallery_view(
-        elem_id, "thumbnails", value=list(pictures), visible=bool(pictures), columns=6, buttons=[], allow_preview=False
+        elem_id, "thumbnails", value=shown, visible=bool(pictures), columns=6, buttons=[], allow_preview=False
     )
 
     def pick(event: gr.SelectData) -> Any:
         return value(clicked(event))
 
     return at_once(gallery.select, pick, [], [field])
+
+
+def _opened(path: Path) -> Image.Image:
+    with Image.open(path) as image:
+        return image.convert("RGB")
