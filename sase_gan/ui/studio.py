@@ -106,7 +106,9 @@ def build_blocks(models: Models, trainings: Trainings) -> gr.Blocks:
         follow(trainings, models, shown, [*set_training.triggers, *picture_training.triggers])
 
         def refresh(name: str | None) -> Any:
-            return relisted(models.names(), name)
+            names = models.names()
+            # Not the value too: on a busy machine the answer comes when another model has been chosen meanwhile.
+            return gr.update(choices=names) if name in names else relisted(names, name)
 
         told = Action(partial(_facts, models), [model], facts)
         # The list as it is on disk, whenever it is opened: trainings end while the page is open.
