@@ -29,7 +29,7 @@ from sase_gan.files import write_atomically
 from sase_gan.metrics.feature_store import default_cache_folder
 from sase_gan.networks.generator import Generator
 from sase_gan.networks.load import Network, training_facts
-from sase_gan.progress import named
+from sase_gan.progress import Progress, named
 from sase_gan.seeds import generator as random_generator
 from sase_gan.sheets import write_sheet
 from sase_gan.snapshot import snapshot_digest
@@ -156,7 +156,7 @@ def invert(
     settings: InvertingSettings | None = None,
     seed: int = 0,
     device: str = "auto",
-    progress: bool = True,
+    progress: Progress | bool = True,
 ) -> Inversions:
     """Bring photographs into a generator: find what it draws them from, as near as it comes.
 
@@ -170,6 +170,7 @@ def invert(
         reach: so many of these are brought in, too, for comparison, once for each model and kept in the cache; 0 asks
             for no judgement.
         settings: numbers of steps and the like.
+        progress: True for bars, False for nothing, or a function that is told how far it is.
 
     Raises:
         DataError: no such model, or photographs that cannot be read.

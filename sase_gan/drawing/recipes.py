@@ -10,9 +10,10 @@ by 1.50, and `17+smile.direction.-80` along one that was kept in a file.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -235,11 +236,14 @@ class Recipe:
         }
 
 
-def parse_names(text: str, *, files: bool = False) -> list[Recipe]:
+def parse_names(
+    text: str, *, files: bool = False, known: Mapping[str, Inversion] = MappingProxyType({})
+) -> list[Recipe]:
     """Read a list of pictures such as `0,4-6,17~50.3.2`.
 
     Args:
         files: whether `found/cat.recipe` is read too; not where strangers type.
+        known: photographs by such names that are at hand, and are not read from a file.
 
     Raises:
         DataError: a file of a recipe that is missing or damaged.
@@ -252,10 +256,10 @@ def parse_names(text: str, *, files: bool = False) -> list[Recipe]:
     found: list[Recipe] = []
     for part in (part.strip() for part in text.split(",")):
         match = _NAME.fullmatch(part)
-        from_file = files and match is not None and match[1].endswith(SUFFIX)
+        from_file = match is not None and (match[1] in known or (files and match[1].endswith(SUFFIX)))
         if match and (from_file or (match[2] and match[1].isdecimal())):
             moves = tuple(_read_move(found, part, files=files) for found in _MOVE.finditer(match[2]))
-            inversion = read_inversion(match[1]) if from_file else None
+            inversion = (known.get(match[1]) or read_inversion(match[1])) if from_file else None
             found.append(_checked(Recipe(0 if inversion else int(match[1]), moves, inversion=inversion), part))
         elif "~" in part or "@" in part or "+" in part:
             raise UsageError(
@@ -267,7 +271,9 @@ def parse_names(text: str, *, files: bool = False) -> list[Recipe]:
     return found
 
 
-def parse_recipes(text: object, *, most: int, least: int = 1) -> list[Recipe]:
+def parse_recipes(
+    text: object, *, most: int, least: int = 1, known: Mapping[str, Inversion] = MappingProxyType({})
+) -> list[Recipe]:
     """Read the pictures that a visitor of the studio named, as `parse_names` does, but no more than are allowed.
 
     Raises:
@@ -280,7 +286,7 @@ def parse_recipes(text: object, *, most: int, least: int = 1) -> list[Recipe]:
         first, _, last = part.partition("-")
         if last.isdecimal() and first.isdecimal() and int(last) - int(first) >= most:
             raise UsageError(f"{part} are too many pictures; at most {most} are possible here.")
-        found += parse_names(part)
+        found += parse_names(part, known=known)
     if not least <= len(found) <= most:
         raise UsageError(f"{len(found)} pictures are named; between {least} and {most} are possible here.")
     return found

@@ -8,11 +8,12 @@ from typing import Any
 
 import gradio as gr
 
-from sase_gan.drawing.recipes import Recipe, parse_recipes
+from sase_gan.drawing.recipes import Recipe
 from sase_gan.errors import SaseGanError, UsageError
 from sase_gan.markdown import escaped
 from sase_gan.ui.checks import sentences
 from sase_gan.ui.events import at_once
+from sase_gan.ui.photographs import named_pictures
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ def named_too(picked: Recipe | None, named: object, most: int, *, last: bool = F
     """
     name = check_picked(picked).name
     try:
-        others = [recipe.name for recipe in parse_recipes(named, most=10 * most, least=0)]
+        others = [recipe.name for recipe in named_pictures(named, most=10 * most, least=0)]
     except SaseGanError:
         others = []
     others = [other for other in others if other != name]

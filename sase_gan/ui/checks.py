@@ -16,9 +16,10 @@ from typing import Any, ParamSpec, TypeGuard, TypeVar
 
 import gradio as gr
 
-from sase_gan.drawing.recipes import Recipe, parse_recipes
+from sase_gan.drawing.recipes import Recipe
 from sase_gan.drawing.sampling import MAX_SEED, parse_seeds
 from sase_gan.errors import SaseGanError, UsageError
+from sase_gan.ui.photographs import named_pictures
 
 logger = logging.getLogger(__name__)
 P = ParamSpec("P")
@@ -158,7 +159,7 @@ def named_picture(value: object) -> Recipe:
     Raises:
         UsageError: if it names none, or several.
     """
-    return Recipe(seed_number(value)) if _is_number(value) else parse_recipes(value, most=1)[0]
+    return Recipe(seed_number(value)) if _is_number(value) else named_pictures(value, most=1)[0]
 
 
 def seed_numbers(text: object, most: int) -> list[int]:

@@ -44,6 +44,7 @@ class CloseUp:
     about: str
     recipe: Recipe
     model: str
+    name: str
     panel: Any = field(default_factory=lambda: gr.update(visible=True))
     near_note: str = "Looking through the training pictures ..."
     near: str = ""
@@ -62,10 +63,10 @@ class CloseUpHandlers:
         recipe, model = recipe_at(sheet, place)
         opened = self.models.open(model)
         maps: list[Tensor] | None = [] if isinstance(opened.network, Recombiner) else None
-        image = draw_recipes(opened.network, [recipe], sources=maps)[0]
+        image = draw_recipes(opened.network, [recipe], sources=maps, ground="file")[0]
         sources = show_sources(opened, image, maps[0][0] if maps else None).values()
         shown = picture(image, recipe.text(opened.digest))
-        return CloseUp(shown, shown, describe_recipe(recipe), recipe, model, sources=sources)
+        return CloseUp(shown, shown, describe_recipe(recipe), recipe, model, recipe.name, sources=sources)
 
     @sentences
     def nearest(self, recipe: Recipe | None, model: str, progress: gr.Progress = BAR) -> tuple[str, str]:
@@ -102,10 +103,11 @@ def sized(original: Image.Image | None, size: str) -> Image.Image:
 
 def describe_recipe(recipe: Recipe) -> str:
     """Write a picture's name and settings as Markdown."""
-    head = f"### Seed {recipe.seed}"
+    start = f"seed {recipe.seed}" if recipe.inversion is None else "a photograph"
+    head = f"### {start.capitalize()}"
     if recipe.moves:
         steps = "One step" if len(recipe.moves) == 1 else f"{len(recipe.moves)} steps"
-        head = f"### Picture {escaped(recipe.name)}\n{steps} from seed {recipe.seed}"
+        head = f"### Picture {escaped(recipe.name)}\n{steps} from {start}"
     settings = [] if recipe.truncation == 1 else [f"truncation {recipe.truncation:g}"]
     settings += [] if recipe.noise == "random" else [f"noise {recipe.noise}"]
     return head + (f"\n{', '.join(settings).capitalize()}" if settings else "")
@@ -180,6 +182,7 @@ def build(models: Models) -> View:
         with gr.Row():
             more = gr.Button("More like this", variant="secondary", size="md", min_width=100)
             keep = gr.Button("Keep", variant="secondary", size="md", min_width=100, elem_id="keep")
+        name = widgets.name_view("close-name")
         amount = gr.Slider(0.05, 1.6, 0.4, step=0.05, label="Change")
         gr.Markdown("### Take it to")
         with gr.Row():
@@ -192,5 +195,6 @@ def build(models: Models) -> View:
         near = gr.HTML("", elem_id="near")
     at_once(size.input, sized, [original, size], [large])
     shown = {"large": large, "original": original, "about": about, "recipe": picked, "model": model, "panel": panel}
+    shown["name"] = name
     shown |= {"near_note": near_note, "near": near, "sources": traced}
     return View(CloseUpHandlers(models), picked, model, original, more, keep, amount, buttons, size, shown)

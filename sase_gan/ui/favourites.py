@@ -21,7 +21,7 @@ from sase_gan.ui import widgets
 from sase_gan.ui.carrying import check_picked
 from sase_gan.ui.checks import sentences
 from sase_gan.ui.events import AT_ONCE, READING, Action, at_once
-from sase_gan.ui.pictures import Gallery, Sheet, enlarged, scratch_folder
+from sase_gan.ui.pictures import Gallery, Sheet, enlarged, scratch_folder, short_name
 
 MOST_KEPT = 64
 CELL, GAP, LABEL = 128, 8, 34
@@ -63,7 +63,7 @@ class Shown:
 
 
 def _shown(kept: Favourites, note: str = "") -> Shown:
-    pictures = [(favourite.image, favourite.recipe.name) for favourite in kept]
+    pictures = [(favourite.image, short_name(favourite.recipe)) for favourite in kept]
     return Shown(kept, pictures, note or NOTHING, gr.update(value=None, visible=False))
 
 
@@ -128,7 +128,7 @@ def as_files(kept: Favourites) -> Shown:
 
 def contact_sheet(kept: Sequence[Favourite]) -> Image.Image:
     """Lay pictures out in about a square, each within 128 x 128 pixels or as large as it is, with name and model."""
-    images = [enlarged(favourite.image.convert("RGB"), CELL) for favourite in kept]
+    images = [enlarged(on_white(favourite.image), CELL) for favourite in kept]
     width, height = max(image.width for image in images), max(image.height for image in images)
     columns = math.ceil(math.sqrt(len(kept)))
     rows = math.ceil(len(kept) / columns)
@@ -141,6 +141,15 @@ def contact_sheet(kept: Sequence[Favourite]) -> Image.Image:
         for line, words in enumerate((favourite.recipe.name, favourite.model)):
             pen.text((x, y + height + 14 * line), words[:letters], fill="#444", font=font)
     return canvas
+
+
+def on_white(image: Image.Image) -> Image.Image:
+    """A picture in colours, on white where it is transparent."""
+    if image.mode != "RGBA":
+        return image.convert("RGB")
+    ground = Image.new("RGBA", image.size, "white")
+    ground.alpha_composite(image)
+    return ground.convert("RGB")
 
 
 def _png(image: Image.Image) -> bytes:

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from sase_gan.api.training_pictures import training_pictures
 from sase_gan.colours import shown
+from sase_gan.drawing.recipes import Recipe
 from sase_gan.errors import DataError, SaseGanError, UsageError
 from sase_gan.networks.generator import Generator
 from sase_gan.networks.load import load_network
@@ -46,6 +47,15 @@ class Opened(Generic[N]):
         """What the snapshot says of its training pictures."""
         found = self.network.provenance.get("data")
         return found if isinstance(found, dict) else {}
+
+    def draws(self, *recipes: Recipe) -> None:
+        """Refuse photographs that were brought into another model.
+
+        Raises:
+            UsageError: for such a one.
+        """
+        for recipe in recipes:
+            recipe.check_snapshot(self.digest)
 
 
 OpenModel = Opened[Generator | Recombiner]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from dataclasses import dataclass, replace
 from typing import Any
 
 import gradio as gr
@@ -10,6 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from sase_gan.api.film import enlarged
 from sase_gan.drawing import applications, injection
 from sase_gan.drawing.applications import last_scale
 from sase_gan.errors import SaseGanError, UsageError
@@ -23,11 +25,12 @@ from sase_gan.ui.entries import OF_ONE_PICTURE
 from sase_gan.ui.events import BAR, reporter
 from sase_gan.ui.markup import refusal
 from sase_gan.ui.models import Models, Opened
-from sase_gan.ui.pictures import Drawn, Film, gallery, painted, picture, write_film
+from sase_gan.ui.pictures import FILM_SIDES, PREVIEW_SIDE, Drawn, Film, gallery, painted, picture, write_film
 from sase_gan.ui.uploads import read_upload
 
 LONGEST_SIDE = 1024
-MOST_DRAWN, MOST_FRAMES = 8, 200
+MOST_DRAWN = 8
+LONGEST_FILM, PREVIEW_SECONDS = 20.0, 1.0
 # Of a million pixels, on one core; docs/results/studio.md has the measurements. A trained model takes more of each for
 # larger pictures: 52 s at 256 px, 66 at 512; an instant one less: 164 and 156.
 INSTANT_SECONDS, PYRAMID_SECONDS, GIGABYTES = 170.0, 80.0, 4.0
@@ -36,6 +39,15 @@ NUM_COLOURS = 6
 WAYS = ("edit", "harmonise")
 MANNERS = ("new", "retarget", "symmetric")
 FRAMES_PER_SECOND = 10
+
+
+@dataclass(frozen=True)
+class Changed:
+    """A picture with what was painted as a part of it, a sentence, and it as it was painted."""
+
+    after: Image.Image
+    note: str
+    before: Image.Image
 
 
 class PictureDrawing:
@@ -120,7 +132,7 @@ class PictureDrawing:
         way: str = "edit",
         start_scale: float = 0,
         seed: float = 0,
-    ) -> tuple[Image.Image, str]:
+    ) -> Changed:
         """Make what was painted over the picture a part of it.
 
         Args:
@@ -135,7 +147,8 @@ class PictureDrawing:
             opened.network, fitted, mask, scale, seeds=(used,)
         )[0]
         text = {"snapshot": opened.digest, "application": how, "seed": str(used)}
-        return picture(drawn, text), f"Seed {used}; outside the painted part the picture is untouched."
+        note = f"Seed {used}; outside the painted part the picture is untouched."
+        return Changed(picture(drawn, text), note, picture(fitted))
 
     @sentences
     def strip(self, model: str, painting: dict[str, Any] | None = None, seed: float = 0) -> Drawn:
@@ -166,7 +179,8 @@ class PictureDrawing:
     def animate(
         self,
         model: str,
-        frames: float = 60,
+        seconds: float = 6,
+        side: int = 384,
         calm: float = 0.9,
         pull: float = 0.1,
         start_scale: float = 0,
@@ -176,13 +190,33 @@ class PictureDrawing:
         """Let the picture move, as a film (MP4) and an animation (GIF).
 
         Args:
-            frames: 2 to 200, ten a second.
+            seconds: 0.5 to 20, of ten frames each.
+            side: The frames' shorter side: 128, 256, 384, 512 or 768 px.
             calm: Smoothness of the motion, 0 to 1.
             pull: How strongly it is drawn back to the picture, 0 to 1.
             start_scale: Stages before it stand still.
         """
+        lasts = number(seconds, 0.5, LONGEST_FILM, "The film's length in seconds")
+        return self._animation(model, lasts, side, calm, pull, start_scale, seed, progress)
+
+    @sentences
+    def preview(
+        self, model: str, seconds: float, side: int, calm: float, pull: float, start_scale: float, seed: float,
+        progress: gr.Progress = BAR,
+    ) -> Film:  # fmt: skip
+        """Show the beginning of the same film, small."""
+        lasts = min(number(seconds, 0.5, LONGEST_FILM, "The film's length in seconds"), PREVIEW_SECONDS)
+        small = min(chosen(side, FILM_SIDES, "The size"), PREVIEW_SIDE)
+        found = self._animation(model, lasts, small, calm, pull, start_scale, seed, progress)
+        return replace(found, note=f"**Preview**, the beginning: {found.note}")
+
+    def _animation(
+        self, model: str, seconds: float, side: object, calm: object, pull: object, start_scale: object, seed: object,
+        progress: gr.Progress,
+    ) -> Film:  # fmt: skip
+        size = chosen(side, FILM_SIDES, "The size")
         opened = self._open(model)
-        count = whole_number(frames, 2, MOST_FRAMES, "The number of frames")
+        count = max(2, round(seconds * FRAMES_PER_SECOND))
         check_cost(opened.network, count, opened.network.size)
         film = applications.animate(
             opened.network,
@@ -193,8 +227,9 @@ class PictureDrawing:
             beta=number(calm, 0, 1, "The smoothness"),
             progress=reporter(progress, "drawing the film"),
         )
-        note = f"{count} frames."
-        return write_film(film, "animation", note, most_large=MOST_FRAMES, frames_per_second=FRAMES_PER_SECOND)
+        shown = enlarged(film, size)
+        note = f"{count} frames in {count / FRAMES_PER_SECOND:g} s, {shown.shape[3]} × {shown.shape[2]} px."
+        return write_film(shown, film, "animation", note, frames_per_second=FRAMES_PER_SECOND)
 
     @sentences
     def analogy(self, model: str, file: str | None = None, start_scale: float = 0, seeds: str = "0-3") -> Drawn:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from sase_gan.drawing.recipes import Recipe, draw_recipes
 from sase_gan.errors import UsageError
-from sase_gan.films import FRAMES_PER_SECOND, write_gif, write_mp4
+from sase_gan.films import write_gif, write_mp4
 from sase_gan.pixels import to_pillow
 from sase_gan.recombination.model import Recombiner
 from sase_gan.runs.instant import grid_pictures
@@ -77,13 +77,32 @@ class Drawn:
 def draw_sheet(
     opened: OpenModel, recipes: Sequence[Recipe], note: str, progress: Callable[[int, int], None], **more: Any
 ) -> Drawn:
-    """Draw recipes as a gallery, with the sheet to be remembered; what the model's run drew already is taken over."""
+    """Draw recipes as a gallery, with the sheet to be remembered; what the model's run drew already is taken over.
+
+    Pictures are as files hold them, so that what is downloaded has its transparency.
+    """
+    opened.draws(*recipes)
     images = _drawn_already(opened, recipes)
     if images is None:
-        images = draw_recipes(opened.network, recipes, progress=progress)
+        images = draw_recipes(opened.network, recipes, progress=progress, ground="file")
     pairs = zip(images, recipes, strict=True)
-    shown = [(picture(image, recipe.text(opened.digest)), recipe.name) for image, recipe in pairs]
+    shown = [(picture(image, recipe.text(opened.digest)), short_name(recipe)) for image, recipe in pairs]
     return Drawn(shown, note, Sheet(opened.entry.name, tuple(recipes)), **more)
+
+
+def short_name(recipe: Recipe) -> str:
+    """A picture's name where there is little room: of several steps the last, of a photograph no more than that.
+
+    Example:
+        >>> from sase_gan.drawing.recipes import Move
+        >>> short_name(Recipe(17).moved(Move("~", 50, 3, 2)))
+        '17~50.3.2'
+        >>> short_name(Recipe(7, (Move("@", 60, 0, 3), Move("@", 60, 0, 8))))
+        '…@60.0.8'
+    """
+    start = str(recipe.seed) if recipe.inversion is None else "photo"
+    steps = [move.file_part for move in recipe.moves]
+    return start + "".join(steps) if len(steps) < 2 else f"…{steps[-1]}"
 
 
 def _drawn_already(opened: OpenModel, recipes: Sequence[Recipe]) -> Tensor | None:
@@ -110,6 +129,10 @@ def recipe_at(sheet: Sheet | None, place: int) -> tuple[Recipe, str]:
 # --- films -----------------------------------------------------------------------------------------------------------
 
 
+FILM_SIDES = (128, 256, 384, 512, 768)
+PREVIEW_SIDE = 256
+
+
 @dataclass(frozen=True)
 class Film:
     """A film (MP4) and the same as an animation (GIF), by their paths, and a sentence."""
@@ -119,19 +142,12 @@ class Film:
     note: str
 
 
-def write_film(
-    frames: Tensor, name: str, note: str, *, most_large: int, frames_per_second: int = FRAMES_PER_SECOND
-) -> Film:
-    """Write frames uint8 [n, 3, H, W], enlarged, where the browser may fetch them.
-
-    An animation of more than `most_large` frames stays small: its file is large.
-    """
-    factor = max(1, ENLARGED_SIDE // max(frames.shape[2:]))
-    large = frames.repeat_interleave(factor, 2).repeat_interleave(factor, 3)
+def write_film(large: Tensor, small: Tensor, name: str, note: str, *, frames_per_second: int) -> Film:
+    """Write frames uint8 [n, 3, H, W] where the browser may fetch them: large ones as a film, small ones as a GIF."""
     folder = scratch_folder(name)
     film, animation = folder / f"{name}.mp4", folder / f"{name}.gif"
     write_mp4(film, large, frames_per_second=frames_per_second)
-    write_gif(animation, large if len(large) <= most_large else frames, frames_per_second=frames_per_second)
+    write_gif(animation, small, frames_per_second=frames_per_second)
     return Film(str(film), str(animation), note)
 
 

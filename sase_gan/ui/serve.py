@@ -72,8 +72,9 @@ def serve(
     places, runs = [place.resolve() for place in models], runs.resolve()
 
     from sase_gan.hardware import choose_hardware
+    from sase_gan.ui.assets import asset
     from sase_gan.ui.models import Models
-    from sase_gan.ui.studio import asset, build_blocks, theme
+    from sase_gan.ui.studio import build_blocks, theme
     from sase_gan.ui.trainings import Trainings
 
     blocks = build_blocks(Models(places, choose_hardware(device).device), Trainings(runs, device=device))

@@ -12,6 +12,12 @@
     next.focus();
     next.click();
   });
+  // The folder that pictures are chosen from, whose name a run gets; the server is not told of it otherwise.
+  const folderOf = (files) => (files?.[0]?.webkitRelativePath || "").split("/")[0];
+  document.addEventListener("change", (event) => {
+    if (event.target.type === "file") window.chosenFolder = folderOf(event.target.files);
+  }, true);
+  document.addEventListener("drop", () => { window.chosenFolder = ""; }, true);
   // What is shown stands in the address; Back and a sent link begin the page anew with it.
   window.inAddress = (key, value) => {
     const query = new URLSearchParams(location.search);

@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import logging
 from functools import partial
-from importlib import resources
 from typing import Any
 
 import gradio as gr
@@ -13,7 +12,7 @@ import gradio as gr
 from sase_gan.errors import SaseGanError
 from sase_gan.markdown import escaped
 from sase_gan.recombination.model import Recombiner
-from sase_gan.ui import close_up
+from sase_gan.ui import close_up, walking
 from sase_gan.ui.address import from_address, written
 from sase_gan.ui.carrying import Destination, carry
 from sase_gan.ui.checks import sentence
@@ -98,7 +97,7 @@ def build_blocks(models: Models, trainings: Trainings) -> gr.Blocks:
             with gr.Tab("One picture", id="picture", elem_id="tab-picture") as single:
                 show_picture, picture_training = picture.build(models, trainings)
             with gr.Tab("Train", id="train", elem_id="tab-train") as training:
-                set_training = train.build(trainings)
+                set_training, starts = train.build(trainings, models)
             with gr.Tab("Evaluate", id="evaluate", elem_id="tab-evaluate") as evaluating:
                 reports = evaluate.build(models, trainings.runs, model)
             with gr.Tab("Recognise", id="recognise", elem_id="tab-recognise") as recognising:
@@ -107,7 +106,9 @@ def build_blocks(models: Models, trainings: Trainings) -> gr.Blocks:
         follow(trainings, models, shown, [*set_training.triggers, *picture_training.triggers])
 
         def refresh(name: str | None) -> Any:
-            return relisted(models.names(), name)
+            names = models.names()
+            # Not the value too: on a busy machine the answer comes when another model has been chosen meanwhile.
+            return gr.update(choices=names) if name in names else relisted(names, name)
 
         told = Action(partial(_facts, models), [model], facts)
         # The list as it is on disk, whenever it is opened: trainings end while the page is open.
@@ -125,6 +126,7 @@ def build_blocks(models: Models, trainings: Trainings) -> gr.Blocks:
         told.on(blocks.load)
         in_turn(single.select, show_picture)
         in_turn(evaluating.select, reports)
+        in_turn(training.select, starts)
         recognisers.on(recognising.select, show_progress="hidden")
         parts: list[tuple[gr.Tab, InTurn, list[Action]]] = [
             (generating, in_sight, [generated.redraw]),
@@ -147,10 +149,10 @@ def build_blocks(models: Models, trainings: Trainings) -> gr.Blocks:
             Destination(close_up.LAYERS, "layers", layer_picture),
             Destination(close_up.SHAPES, "mix", rows, mix.MOST_ROWS),
             Destination(close_up.APPEARANCE, "mix", columns, mix.MOST_ROWS),
-            Destination(close_up.WALK, "explore", explored.stations, explore.MOST_STATIONS, collects=True),
+            Destination(close_up.WALK, "explore", explored.stations, walking.MOST_STATIONS, collects=True),
         )
-        close = generated.close
-        carry((close.picked, close.model), model, tabs, close.buttons, places)
+        for view in (generated.close, explored.brought):
+            carry((view.picked, view.model), model, tabs, view.buttons, places)
     return blocks
 
 
@@ -206,8 +208,3 @@ def theme() -> gr.themes.Base:
         button_primary_text_color="white",
         slider_color="*primary_700",
     )
-
-
-def asset(name: str) -> str:
-    """Read the studio's own CSS or script."""
-    return resources.files("sase_gan.ui").joinpath(name).read_text(encoding="utf-8")

@@ -62,6 +62,13 @@ def picture_field(value: str = "0", **more: Any) -> gr.Textbox:
     return checked(made, named_picture)
 
 
+def name_view(elem_id: str) -> gr.Textbox:
+    """A picture's whole name, to be copied."""
+    copied: dict[str, Any] = {"interactive": False, "buttons": ["copy"], "lines": 1, "max_lines": 4}
+    words = "For any field that takes a picture, and for --seeds."
+    return gr.Textbox("", label="Its name", info=words, elem_id=elem_id, **copied)
+
+
 def minutes_field(value: float, **more: Any) -> gr.Number:
     """How long a training may take."""
     return gr.Number(value, label="Minutes", minimum=0.1, maximum=LONGEST_MINUTES, **more)

@@ -142,11 +142,33 @@ def test_explore(desktop):
     page.locator("#map button img").nth(3).click()
     text_of(page, "#explore-note").to_contain_text(re.compile(r"0@60\.0\.3 is in the middle"), timeout=PATIENCE)
     assert page.locator("a[href^=mailto]").count() == 0
+    text_of(page, "#trail").to_contain_text("0 › @60.0.3", timeout=PATIENCE)
+    page.locator("#trail-back").click()
+    text_of(page, "#explore-note").not_to_contain_text("@60.0.3", timeout=PATIENCE)
+    desktop.tab("Live")
+    slider = page.locator(".live-directions input").first
+    slider.focus()
+    slider.press("ArrowRight")
+    text_of(page, ".live-name").to_have_text("0+f0.10", timeout=PATIENCE)
+    page.locator(".live-play").click()
+    drawn = "Number(document.querySelector('.live-picture').dataset.count) > 6"
+    page.wait_for_function(drawn, timeout=PATIENCE)
+    page.locator(".live-play").click()
+    page.locator(".live-start").fill("-4")
+    page.locator(".live-start").press("Tab")
+    text_of(page, ".live-said").to_contain_text("'-4' is not understood", timeout=PATIENCE)
+    page.locator(".live-start").fill("0")
+    page.locator(".live-start").press("Tab")
+    text_of(page, ".live-said").to_be_hidden(timeout=PATIENCE)
     desktop.tab("Directions")
     page.locator("#strips figure").nth(29).wait_for()
     desktop.tab("Walk")
     page.locator("#stations textarea, #stations input").first.fill("1, 2")
-    page.get_by_role("button", name="Make the film").click()
+    page.locator("#film-seconds input").fill("0.5")
+    page.locator("#film-preview").click()
+    text_of(page, "#film-note").to_contain_text("Preview: 10 frames in 0.5 s", timeout=PATIENCE)
+    page.locator("#film-start").click()
+    text_of(page, "#film-note").to_contain_text("Film: 10 frames in 0.5 s, 384 × 384 px", timeout=PATIENCE)
     page.locator("#film video").wait_for()
 
 
@@ -234,15 +256,19 @@ def test_mix(desktop):
 def test_one_picture(desktop):
     page = desktop.page
     desktop.tab("One picture")
+    text_of(page, "#picture-about").to_contain_text("128 × 86 px, instant", timeout=PATIENCE)
+    choose_model(page, "single", "#picture-model")
     text_of(page, "#picture-about").to_contain_text("28 × 28 px in 3 stages", timeout=PATIENCE)
     page.locator("#picture-draw").click()
     page.locator("#picture-sheet img").nth(3).wait_for()
     desktop.tab("Edit")
     paint(page, "#picture-canvas")
     press_until(page, page.locator("#picture-edit"), "#picture-result img")
+    page.locator("#picture-before img").wait_for()
     desktop.tab("Animate")
-    page.get_by_label("number input for Frames", exact=True).fill("3")
-    page.locator("#picture-animate").click()
+    page.locator("#animation-seconds input").fill("0.5")
+    page.locator("#picture-animate-start").click()
+    text_of(page, "#picture-animation-note").to_contain_text("5 frames in 0.5 s", timeout=PATIENCE)
     page.locator("#picture-film video").wait_for()
 
 
@@ -252,7 +278,6 @@ def test_train_and_find_the_run_in_the_list(desktop, server, few_pictures):
     page.get_by_label("My pictures").click()
     page.locator("#train-files input[type=file]").set_input_files([str(path) for path in few_pictures])
     page.locator("#train-files .file-preview, #train-files table").first.wait_for()
-    page.get_by_role("button", name="Check the pictures").click()
     text_of(page, "#train-checked").to_contain_text("8 pictures", timeout=PATIENCE)
     # So few are drawn from at once where nothing else is asked for.
     text_of(page, "#train-advice").to_contain_text("8 pictures draw best at once", timeout=PATIENCE)
@@ -267,10 +292,8 @@ def test_train_and_find_the_run_in_the_list(desktop, server, few_pictures):
     page.locator("#train-start").click()
     text_of(page, "#train-note").to_contain_text("by-browser-001 has started", timeout=PATIENCE)
     text_of(page, "#train-status").to_contain_text("by-browser-001 is being trained", timeout=PATIENCE)
-    # It survives a reload.
+    # It survives a reload, after which the same tab is open.
     page.reload()
-    page.locator("#sheet img").first.wait_for()
-    desktop.tab("Train")
     text_of(page, "#train-status").to_contain_text("by-browser-001 is being trained", timeout=PATIENCE)
     # Its images alone would not fill a thousandth of it in an hour: what fills the bar are the minutes that end it.
     until(lambda: page.wait_for_timeout(500) or bar_share(page) > 0)
@@ -354,6 +377,7 @@ def test_a_handful_of_pictures_draws_at_once_without_what_cannot_be_read(desktop
     page.get_by_label("My pictures").click()
     put(page, [*few_pictures[:5], broken], "6 pictures draw best at once")
     page.locator("#train-name input, #train-name textarea").first.fill("handful")
+    text_of(page, "#train-start").to_contain_text("Leave out 1 unreadable file and start", timeout=PATIENCE)
     page.locator("#train-start").click()
     text_of(page, "#train-status").to_contain_text("handful-001 is made, without training", timeout=PATIENCE)
     page.locator("#train-samples img").wait_for()
@@ -366,6 +390,11 @@ def test_a_handful_of_pictures_draws_at_once_without_what_cannot_be_read(desktop
 def test_recognise(desktop, few_pictures):
     page = desktop.page
     desktop.tab("Recognise")
+    choose_model(page, "shapes-detector", "#recogniser")
+    text_of(page, "#recognise-about").to_contain_text("Finds disc, square, triangle", timeout=PATIENCE)
+    page.locator("#recognise-thumbnails button").nth(1).click()
+    text_of(page, "#recognise-words").to_contain_text("object", timeout=PATIENCE)
+    choose_model(page, "classes", "#recogniser")
     page.get_by_label("My picture", exact=True).locator("visible=true").click()
     page.locator("#recognise-upload input[type=file]").set_input_files(str(few_pictures[0]))
     page.locator("#recognise-upload img").wait_for()

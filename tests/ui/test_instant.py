@@ -23,12 +23,12 @@ from sase_gan.ui.one_picture import PictureHandlers
 from sase_gan.ui.pictures import Drawn
 from sase_gan.ui.recombining import Recombined, RecombineHandlers
 from sase_gan.ui.rules import picture_numbers
+from sase_gan.ui.set_training import TrainHandlers
 from sase_gan.ui.suited import holds_no_pictures, lacks
 from sase_gan.ui.tabs.explore import ExploreHandlers
 from sase_gan.ui.tabs.generate import GenerateHandlers
 from sase_gan.ui.tabs.layers import LayerHandlers
 from sase_gan.ui.tabs.mix import MixHandlers
-from sase_gan.ui.tabs.train import TrainHandlers
 from sase_gan.ui.tracing import SHADE, SourceHandlers, outlined
 from sase_gan.ui.training_view import start_sentence, status_html, status_sentence
 from sase_gan.ui.trainings import Job, Trainings, TrainingState
@@ -301,11 +301,11 @@ def test_clicks_choose_pictures_and_leave_them_out(recombine):
 
 
 @pytest.fixture
-def train(tmp_path, temporary, monkeypatch) -> TrainHandlers:
+def train(tmp_path, temporary, monkeypatch, models_folder) -> TrainHandlers:
     """Handlers whose trainings note what they are to start."""
     trainings = Trainings(tmp_path / "runs")
     monkeypatch.setattr(trainings, "_launch", lambda job, arguments: trainings.__dict__.update(said=arguments) or job)
-    return TrainHandlers(trainings)
+    return TrainHandlers(trainings, Models([models_folder]))
 
 
 def put(temporary: Path, paths: list[Path]) -> list[str]:

@@ -57,12 +57,13 @@ def test_pictures_of_any_size_are_those_of_the_library(handlers, models):
 
 def test_a_painted_change_is_redrawn_and_the_rest_untouched(handlers, models):
     network = models.open_of_one_picture("single").network
-    result, note = handlers.change("single", painting(), "edit", 1, 7)
+    changed = handlers.change("single", painting(), "edit", 1, 7)
     composite, mask = painted(painting())
     expected = edit(network, at_size(composite, (28, 28)), mask, 1, seeds=(7,))[0]
-    assert torch.equal(to_tensor(result), expected)
+    assert torch.equal(to_tensor(changed.after), expected)
+    assert torch.equal(to_tensor(changed.before), at_size(composite, (28, 28)))
     assert torch.equal(expected[:, 24:, 24:], network.picture[:, 24:, 24:])
-    assert "Seed 7" in note
+    assert "Seed 7" in changed.note
     strip = handlers.strip("single", painting())
     assert [name for _, name in strip.gallery] == ["start scale 1", "start scale 2"]
 
@@ -76,10 +77,12 @@ def test_a_painting_becomes_pictures(handlers, models):
 
 
 def test_an_animation_is_written_into_the_temporary_folder(handlers, temporary):
-    animated = handlers.animate("single", 4)
+    animated = handlers.animate("single", 0.5, 128)
     assert Path(animated.film).is_relative_to(temporary)
     assert Path(animated.animation).stat().st_size > 100
-    assert animated.note == "4 frames."
+    assert animated.note == "5 frames in 0.5 s, 128 × 128 px."
+    preview = handlers.preview("single", 20, 768, 0.9, 0.1, 0, 0)
+    assert preview.note == "**Preview**, the beginning: 10 frames in 1 s, 256 × 256 px."
 
 
 def test_the_page_of_a_model_knows_its_stages_and_colours(handlers, models):
@@ -105,7 +108,7 @@ def test_the_page_of_a_model_knows_its_stages_and_colours(handlers, models):
         (lambda h: h.change("single", {"layers": ["/etc/passwd"]}), "not what the brush of this page gives"),
         (lambda h: h.change("single", {**painting(), "composite": np.zeros((4, 4, 4))}), "not what the brush"),
         (lambda h: h.change("single", painting(), "erase"), "choose one of edit, harmonise"),
-        (lambda h: h.animate("single", 201), "The number of frames is 201; it must be between 2 and 200"),
+        (lambda h: h.animate("single", 21), "length in seconds is 21; it must be between 0.5 and 20"),
         (lambda h: h.start("upload", "/etc/passwd"), "Only files that were uploaded"),
         (lambda h: h.start("upload", None), "Upload a picture first"),
         (lambda h: h.start("coffee", None, "x", 5, 1000), "The longest side is 1000"),

@@ -53,7 +53,8 @@ def painting(tmp_path_factory) -> dict:
 def test_every_public_endpoint_is_known_and_described(client):
     described = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
     assert set(described) == {
-        "/sample", "/neighbours", "/move", "/walk", "/layers", "/edit_layers", "/mix", "/train_picture",
+        "/sample", "/neighbours", "/move", "/walk", "/bring_photograph", "/layers", "/edit_layers", "/mix",
+        "/train_picture",
         "/draw_picture", "/edit_picture", "/paint_picture", "/animate_picture", "/analogy_picture", "/check_pictures",
         "/start_training",
         "/resume_training", "/stop_training", "/training_status", "/evaluate", "/report", "/compare", "/recognise",
@@ -83,9 +84,10 @@ def test_drawing_and_exploring(client, temporary):
     assert text["seed"] == "7"
     assert len(text["snapshot"]) == 64
     assert len(client.predict("tiny", "7", 0.6, 0, api_name="/neighbours")[0]) == 25
-    before, after = client.predict("tiny", "7", "factorisation", 3, 0, 0, 0, 0, 0, api_name="/move")
+    before, after, name = client.predict("tiny", "7", "factorisation", 3, 0, 0, 0, 0, 0, api_name="/move")
+    assert name == "7+f0.300"
     assert Path(before).read_bytes() != Path(after).read_bytes()
-    film, animation, _ = client.predict("tiny", "1, 2", 2, True, api_name="/walk")
+    film, animation, _ = client.predict("tiny", "1, 2", 0.5, 128, True, api_name="/walk")
     assert Path(film if isinstance(film, str) else film["video"]).stat().st_size > 1000
     assert Path(animation).suffix == ".gif"
     table, _ = client.predict("tiny", "0", "1, 2", 8, api_name="/mix")
@@ -105,12 +107,12 @@ def test_one_picture(client, painting):
     assert words == "2 pictures of 40 × 24 px."
     with Image.open(file_of(gallery)) as image:
         assert image.size == (40, 24)
-    result, _ = client.predict("single", painting, "edit", 1, 0, api_name="/edit_picture")
+    result, _, _ = client.predict("single", painting, "edit", 1, 0, api_name="/edit_picture")
     assert file_of(result).stat().st_size > 100
     gallery, _ = client.predict("single", painting, 1, "0", api_name="/paint_picture")
     assert len(gallery) == 1
-    _, _, words = client.predict("single", 3, 0.9, 0.1, 2, 0, api_name="/animate_picture")
-    assert words == "3 frames."
+    _, _, words = client.predict("single", 0.5, 128, 0.9, 0.1, 2, 0, api_name="/animate_picture")
+    assert words == "5 frames in 0.5 s, 128 × 128 px."
 
 
 def test_recognising(client, few_pictures):
@@ -130,7 +132,17 @@ def test_training_starts_once_and_stops(client, server, few_pictures, tmp_path):
     packed = [handle_file(str(tmp_path / "set.zip"))]
     # A thousand million images: only the stop can end it.
     words = client.predict(
-        "upload", packed, "by client", 10080, 32, "crop", 1e6, 0, "smoke/low_shot", api_name="/start_training"
+        "upload",
+        packed,
+        "by client",
+        10080,
+        32,
+        "crop",
+        1e6,
+        0,
+        "smoke/low_shot",
+        "network",
+        api_name="/start_training",
     )
     assert "by-client-001" in words
 
@@ -175,7 +187,8 @@ TAKEN: dict[str, list] = {
     "sample": ["tiny", 0, 1, 1.0, "random"],
     "neighbours": ["tiny", "7", 0.6, 0],
     "move": ["tiny", "7", "factorisation", 3, 0, 0, 0, 0, 0],
-    "walk": ["tiny", "1, 2", 2, True],
+    "walk": ["tiny", "1, 2", 0.5, 128, True],
+    "bring_photograph": ["tiny", None, "near"],
     "mix": ["tiny", "0", "1, 2", 8],
     "layers": ["tiny", "5"],
     "edit_layers": ["tiny", "5", "", 9, "masks", [1], None, *[1.0] * 8],
@@ -183,10 +196,10 @@ TAKEN: dict[str, list] = {
     "draw_picture": ["single", 40, 24, "0-1", 0, False, "new"],
     "edit_picture": ["single", "painting", "edit", 1, 0],
     "paint_picture": ["single", "painting", 1, "0"],
-    "animate_picture": ["single", 3, 0.9, 0.1, 2, 0],
+    "animate_picture": ["single", 0.5, 128, 0.9, 0.1, 2, 0],
     "analogy_picture": ["single", None, 0, "0"],
     "check_pictures": ["faces", None, "crop"],
-    "start_training": ["faces", None, "wrong kind", 1, 32, "crop", 0, 0, "auto", "network"],
+    "start_training": ["faces", None, "wrong kind", 1, 32, "crop", 0, 0, "auto", "network", "auto", "", 0, 1],
     "resume_training": ["nothing", 1, 0],
     "evaluate": ["tiny", "quick", 20],
     "report": ["nothing"],
@@ -332,18 +345,26 @@ def test_no_path_that_is_sent_is_opened(server, path):
         ("sample", ["tiny", 0, 1, 1, "loud"], "loud"),
         ("sample", [{"a": 1}, 0, 1, 1, "random"], "There is no model called"),
         ("neighbours", ["tiny", "9" * 5000, 0.6, 0], "such as 0, 5, 12"),
-        ("walk", ["tiny", "0-4000000", 12, True], "too many pictures"),
+        ("walk", ["tiny", "0-4000000", 12, 128, True], "too many pictures"),
         ("mix", ["tiny", "0-4000000", "1", 8], "too many pictures"),
         ("draw_picture", ["single", 100000, 100000, "0", 0, False, "new"], "100000"),
         ("draw_picture", ["single", 32, 32, "0-4000000", 0, False, "new"], "too many seeds"),
-        ("animate_picture", ["single", 1e9, 0.9, 0.1, 2, 0], "must be between 2 and 200"),
-        ("start_training", ["faces", None, "../../x", 1, 32, "crop", 0, 0, "auto", "network"], "Give the run a name"),
+        ("animate_picture", ["single", 1e9, 128, 0.9, 0.1, 2, 0], "must be between 0.5 and 20"),
         (
             "start_training",
-            ["faces", None, "x; rm -rf /", 1, 32, "crop", 0, 0, "auto", "network"],
+            ["faces", None, "../../x", 1, 32, "crop", 0, 0, "auto", "network", "auto", "", 0, 1],
             "Give the run a name",
         ),
-        ("start_training", ["faces", None, "x", 1, 32, "crop", 0, 0, "../x", "network"], "choose one of auto"),
+        (
+            "start_training",
+            ["faces", None, "x; rm -rf /", 1, 32, "crop", 0, 0, "auto", "network", "auto", "", 0, 1],
+            "Give the run a name",
+        ),
+        (
+            "start_training",
+            ["faces", None, "x", 1, 32, "crop", 0, 0, "../x", "network", "auto", "", 0, 1],
+            "choose one of auto",
+        ),
         ("resume_training", ["../../x", 1, 0], "choose one of the list"),
         ("report", ["../../etc"], "There is no such report"),
         ("compare", [["../x", "/etc"]], "There is no such report"),

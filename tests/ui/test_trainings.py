@@ -15,7 +15,7 @@ from sase_gan.errors import UsageError
 from sase_gan.progress import readable_seconds
 from sase_gan.ui import trainings as trainings_module
 from sase_gan.ui.models import Models
-from sase_gan.ui.tabs.train import TrainHandlers
+from sase_gan.ui.set_training import TrainHandlers
 from sase_gan.ui.training_view import Watched, describe_survey, status_html, status_sentence, watched
 from sase_gan.ui.trainings import Job, Trainings, TrainingState, checked_name
 from sase_gan.ui.uploads import survey_set
@@ -240,8 +240,8 @@ def test_a_name_that_is_none_is_refused(name):
 
 
 @pytest.fixture
-def handlers(trainings, temporary):
-    return TrainHandlers(trainings)
+def handlers(trainings, temporary, models_folder):
+    return TrainHandlers(trainings, Models([models_folder]))
 
 
 def put(temporary: Path, paths: list[Path]) -> list[str]:
@@ -303,7 +303,9 @@ def test_one_unreadable_upload_refuses_no_others(handlers, temporary, few_pictur
             for file in files:
                 archive.write(file, Path(file).name)
         files = [str(temporary / "set.zip")]
-    assert "2 cannot be read and are left out: large.png has 48 megapixels" in handlers.check("upload", files)[0]
+    looked = handlers.look("upload", files)
+    assert "2 cannot be read and are left out: large.png has 48 megapixels" in looked.words
+    assert looked.start == "Leave out 2 unreadable files and start"
     words = handlers.start("upload", files, "x", 5, 32, way="network")
     assert "2 cannot be read and are left out" in words
     until_ended(trainings)
@@ -320,7 +322,7 @@ def test_one_unreadable_upload_refuses_no_others(handlers, temporary, few_pictur
         (("faces", None, "x", 5, 48), "The image size is '48'"),
         (("faces", None, "x", 5, 0, "stretch"), "choose one of crop, pad"),
         (("faces", None, "x", 5, 0, "crop", -1), "Thousand images is -1"),
-        (("/etc", None, "x"), "choose one of upload, faces"),
+        (("/etc", None, "x"), "choose one of upload, faces, fruits"),
         (("upload", ["/etc/passwd"], "x"), "Only files that were uploaded"),
     ],
 )

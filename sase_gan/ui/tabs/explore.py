@@ -1,36 +1,40 @@
-"""The tab Explore: the neighbours of a picture on a map, directions as sliders, and walks between pictures."""
+"""The tab Explore: the neighbours of a picture on a map, directions as sliders, live, films, and photographs."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
+from typing import Any
 
 import gradio as gr
-import torch
 from PIL import Image
-from torch import Tensor
 
-from sase_gan.drawing.latents import DIRECTION_METHODS, closed_walk, directions
-from sase_gan.drawing.recipes import MAP_SIDE, Move, Recipe, parse_recipes
-from sase_gan.drawing.sampling import MAX_SEED, draw_latents
+from sase_gan.drawing.recipes import MAP_SIDE, Move, draw_recipes
+from sase_gan.drawing.sampling import MAX_SEED
+from sase_gan.errors import UsageError
 from sase_gan.markdown import escaped
-from sase_gan.networks.generator import Generator
-from sase_gan.ui import widgets
-from sase_gan.ui.checks import chosen, named_picture, number, sentences, switch, whole_number
+from sase_gan.ui import bringing, live, walking, widgets
+from sase_gan.ui.checks import named_picture, number, sentences, whole_number
 from sase_gan.ui.events import BAR, Action, Trigger, at_once, clicked, in_turn, moved_by_hand, open_tab, reporter
-from sase_gan.ui.fields import checked
 from sase_gan.ui.markup import figures
-from sase_gan.ui.models import Models, Opened
-from sase_gan.ui.pictures import Drawn, Film, Sheet, draw_sheet, picture, recipe_at, write_film
+from sase_gan.ui.models import Models
+from sase_gan.ui.pictures import Drawn, Sheet, draw_sheet, picture, recipe_at
+from sase_gan.ui.steering import NUM_DIRECTIONS, REACH, steered
 from sase_gan.ui.suited import InTurn, OpenTabs, in_sight, lacks, suited
 
-NUM_DIRECTIONS = 6
-REACH_OF_DIRECTION = 5.0
-MOST_STATIONS = 12
-MOST_STEPS = 30
-MOST_LARGE_FRAMES = 120
+MOST_ON_TRAIL = 50
 
-_directions = lru_cache(maxsize=6)(directions)
+Trail = tuple[tuple[str, ...], int]
+"""The middles that the map had, and which of them it has now."""
+
+
+@dataclass(frozen=True)
+class Moved:
+    """A picture before and after it was moved, and the name that it has then."""
+
+    before: Image.Image
+    after: Image.Image
+    name: str
 
 
 class ExploreHandlers:
@@ -67,79 +71,83 @@ class ExploreHandlers:
     def move(
         self, model: str, picture_name: str = "0", method: str = "factorisation", first: float = 0,
         second: float = 0, third: float = 0, fourth: float = 0, fifth: float = 0, sixth: float = 0,
-    ) -> tuple[Image.Image, Image.Image]:  # fmt: skip
-        """Move a picture along directions found without labels; returns it before and after.
+    ) -> Moved:  # fmt: skip
+        """Move a picture along directions found without labels; returns it before and after, and its new name.
 
         Args:
             picture_name: A seed such as 17, or the name of a variation such as 17~40.0.3.
             method: "factorisation" of the first layer, or principal "components" of early features.
             first: How far along the strongest direction, -5 to 5; the others along those that follow.
         """
-        values = (first, second, third, fourth, fifth, sixth)
-        steps = [number(value, -REACH_OF_DIRECTION, REACH_OF_DIRECTION, "A direction's slider") for value in values]
-        recipe, opened, found = self._directions(model, picture_name, method)
-        start = recipe.inputs(opened.network)
-        z = start.z[0] + torch.tensor(steps) @ found
-        before, after = draw_latents(opened.network, torch.stack([start.z[0], z]), start.noise)
-        text = recipe.text(opened.digest)
-        words = ", ".join(f"{step:g}" for step in steps)
-        return picture(before, text), picture(after, {**text, "directions": f"{method}: {words}"})
+        start, opened = named_picture(picture_name), self.models.open_generator(model, "directions")
+        end = steered(opened, start, method, (first, second, third, fourth, fifth, sixth))
+        before, after = draw_recipes(opened.network, [start, end], ground="file")
+        return Moved(picture(before, start.text(opened.digest)), picture(after, end.text(opened.digest)), end.name)
 
     @sentences
     def strips(self, model: str, picture_name: str, method: str, progress: gr.Progress = BAR) -> str:
         """Show what each direction does to a picture: a row of pictures from -5 to 5 for each."""
-        recipe, opened, found = self._directions(model, picture_name, method)
-        start = recipe.inputs(opened.network)
-        steps = torch.linspace(-REACH_OF_DIRECTION, REACH_OF_DIRECTION, 5)
+        start, opened = named_picture(picture_name), self.models.open_generator(model, "directions")
         rows = []
-        for index, direction in enumerate(found):
-            images = draw_latents(opened.network, start.z + steps[:, None] * direction, start.noise)
+        for index in range(NUM_DIRECTIONS):
+            values = [[0.0] * index + [REACH * share] for share in (-1, -0.5, 0, 0.5, 1)]
+            images = draw_recipes(opened.network, [steered(opened, start, method, steps) for steps in values])
             shown = figures([(image, "") for image in images], columns=len(images))
             rows.append(f'<div class="strip"><b>Direction {index + 1}</b>{shown}</div>')
-            progress((index + 1, len(found)), desc="drawing what each direction does")
+            progress((index + 1, NUM_DIRECTIONS), desc="drawing what each direction does")
         return "".join(rows)
 
-    def _directions(self, model: str, name: str, method: str) -> tuple[Recipe, Opened[Generator], Tensor]:
-        recipe = named_picture(name)
-        how = chosen(method, DIRECTION_METHODS, "The method")
-        opened = self.models.open_generator(model, "directions")
-        return recipe, opened, _directions(opened.network, how, NUM_DIRECTIONS)
 
-    @sentences
-    def walk(
-        self, model: str, pictures: str = "0, 5, 12", steps: float = 12, loop: bool = True, progress: gr.Progress = BAR
-    ) -> Film:
-        """Walk from picture to picture, as a film (MP4) and an animation (GIF).
+@sentences
+def remembered(sheet: Sheet | None, trail: Trail) -> Trail:
+    """The trail with the middle of the map that is drawn now; what lay ahead is dropped where another way is taken."""
+    names, place = trail
+    if sheet is None:
+        return trail
+    middle = sheet.recipes[len(sheet.recipes) // 2].name
+    if names and names[place] == middle:
+        return trail
+    kept = (*names[: place + 1], middle)[-MOST_ON_TRAIL:]
+    return kept, len(kept) - 1
 
-        Args:
-            pictures: Two to twelve pictures, such as 0, 5, 12 or 3-6, or names of variations.
-            steps: Frames from picture to picture, 2 to 30.
-        """
-        stations = parse_recipes(pictures, most=MOST_STATIONS, least=2)
-        frames_each = whole_number(steps, 2, MOST_STEPS, "The number of frames")
-        closed = switch(loop, "The return to the first picture")
-        network = self.models.open(model).network
-        latents = closed_walk(torch.stack([recipe.latent(network) for recipe in stations]), frames_each, loop=closed)
-        noise = stations[0].inputs(network).noise
-        parts = []
-        for start in range(0, len(latents), 8):
-            parts.append(draw_latents(network, latents[start : start + 8], noise))
-            progress((start, len(latents)), desc="drawing the film")
-        progress(0.95, desc="writing the film")
-        names = ", ".join(recipe.name for recipe in stations)
-        way = escaped(f"{names} and back" if closed else names)
-        note = f"**{len(latents)} frames**: {way}. Every picture on the way is drawn by the model, not blended."
-        return write_film(torch.cat(parts), "walk", note, most_large=MOST_LARGE_FRAMES)
+
+@sentences
+def stepped(trail: Trail, step: int) -> tuple[Trail, str]:
+    """The trail one step back or forth, and the middle there.
+
+    Raises:
+        UsageError: where it ends.
+    """
+    names, place = trail
+    if not 0 <= place + step < len(names):
+        raise UsageError("The trail ends here; click a picture of the map to go on.")
+    return (names, place + step), names[place + step]
+
+
+def trail_words(trail: Trail) -> str:
+    """Show the last steps of a trail, each by what it adds, as Markdown."""
+    names, place = trail
+    if len(names) < 2:
+        return ""
+    shown = []
+    for index, name in enumerate(names):
+        before = names[index - 1] if index else ""
+        step = name[len(before) :] if before and name.startswith(before) else name
+        shown.append(f"**{escaped(step)}**" if index == place else escaped(step))
+    first = max(0, min(place - 3, len(shown) - 6))
+    more = "… › " if first else ""
+    return f"Trail: {more}{' › '.join(shown[first : first + 6])}{' › …' if first + 6 < len(shown) else ''}"
 
 
 @dataclass(frozen=True)
 class Explored:
-    """What draws the part of the tab that is in sight, its inner tabs, and the fields that take pictures."""
+    """What draws the part of the tab that is in sight, its inner tabs, the fields that take pictures, a photograph."""
 
     draw: InTurn
     tabs: gr.Tabs
     centre: gr.Textbox
     stations: gr.Textbox
+    brought: bringing.Bringing
 
 
 def build(models: Models, model: gr.Dropdown) -> Explored:
@@ -151,31 +159,41 @@ def build(models: Models, model: gr.Dropdown) -> Explored:
         directions = gr.Tab("Directions", id="directions", elem_id="tab-directions")
         with directions, suited(models, model, lacks("directions")) as begin:
             move, strips = _build_directions(handlers, model)
+        with gr.Tab("Live", id="live", elem_id="tab-live") as alive:
+            live.build(models, model, centre, tabs)
         with gr.Tab("Walk", id="walk", elem_id="tab-walk") as walk:
-            stations = _build_walk(handlers, model)
-    opened = open_tab([neighbours, directions, walk])
+            stations = walking.build(models, model)
+        photograph = gr.Tab("My photograph", id="photograph", elem_id="tab-photograph")
+        with photograph, suited(models, model, lacks("space for photographs")) as begin_photograph:
+            brought = bringing.build(models, model)
+    opened = open_tab([neighbours, directions, alive, walk, photograph])
 
     def draw(trigger: Trigger, open_tabs: OpenTabs) -> None:
         in_sight(trigger, [*open_tabs, (opened, "neighbours")], draw_map)
         begin(trigger, [*open_tabs, (opened, "directions")], move, strips)
+        begin_photograph(trigger, [*open_tabs, (opened, "photograph")])
 
-    for tab in (neighbours, directions):
+    for tab in (neighbours, directions, photograph):
         draw(tab.select, [])
-    return Explored(draw, tabs, centre, stations)
+    return Explored(draw, tabs, centre, stations, brought)
 
 
 def _build_neighbours(handlers: ExploreHandlers, model: gr.Dropdown) -> tuple[gr.Textbox, Action]:
-    sheet = gr.State(None)
-    with gr.Row():
-        with gr.Column(scale=1, min_width=260):
+    sheet, trail = gr.State(None), gr.State(((), -1))
+    with gr.Row(elem_classes="studio-row"):
+        with gr.Column(scale=1, min_width=260, elem_classes="controls"):
             with gr.Group():
-                centre = widgets.picture_field(elem_id="centre")
+                centre = widgets.picture_field(elem_id="centre", buttons=["copy"])
                 reach = gr.Slider(0.05, 1.4, 0.6, step=0.05, label="Reach", info="How different the edges are.")
                 plane = gr.Number(0, label="Plane", info="Which two directions the map shows.", precision=0, minimum=0)
             draw = gr.Button("Draw the map", variant="primary")
+            with gr.Row():
+                back = gr.Button("◀ Back", min_width=90, interactive=False, elem_id="trail-back")
+                forth = gr.Button("Forth ▶", min_width=90, interactive=False, elem_id="trail-forth")
             turn = gr.Button("Another plane")
         with gr.Column(scale=3, min_width=300):
             note = gr.Markdown("The map appears here.", elem_id="explore-note")
+            way = gr.Markdown("", elem_id="trail")
             gallery = widgets.gallery_view("map", "map", columns=MAP_SIDE, buttons=["download"], allow_preview=False)
     shown = {"gallery": gallery, "note": note, "sheet": sheet}
     draw_map = Action(handlers.neighbours, [model, centre, reach, plane], shown)
@@ -187,6 +205,15 @@ def _build_neighbours(handlers: ExploreHandlers, model: gr.Dropdown) -> tuple[gr
         return handlers.name_at(current, clicked(event))
 
     draw_map.on(at_once(gallery.select, go, [sheet], [centre]).success)
+    for button, step in ((back, -1), (forth, 1)):
+        draw_map.on(at_once(button.click, partial(stepped, step=step), [trail], [trail, centre]).success)
+
+    def tell(known: Trail) -> tuple[str, Any, Any]:
+        names, place = known
+        ahead = place + 1 < len(names)
+        return trail_words(known), gr.update(interactive=place > 0), gr.update(interactive=ahead)
+
+    at_once(at_once(sheet.change, remembered, [sheet, trail], [trail]).then, tell, [trail], [way, back, forth])
     return centre, draw_map
 
 
@@ -200,7 +227,7 @@ def _build_directions(handlers: ExploreHandlers, model: gr.Dropdown) -> tuple[Ac
                 method = gr.Radio(methods, value="factorisation", label="Found by", info=words)
             with gr.Group():
                 sliders = [
-                    widgets.thin_slider(-REACH_OF_DIRECTION, REACH_OF_DIRECTION, 0, f"Direction {k}", f"direction-{k}")
+                    widgets.thin_slider(-REACH, REACH, 0, f"Direction {k}", f"direction-{k}")
                     for k in range(1, NUM_DIRECTIONS + 1)
                 ]
             reset = gr.Button("All back to 0")
@@ -208,9 +235,11 @@ def _build_directions(handlers: ExploreHandlers, model: gr.Dropdown) -> tuple[Ac
             with gr.Row(elem_classes="pair"):
                 before = widgets.image_view("Before", "direction-before", "pictures", "large", min_width=140)
                 after = widgets.image_view("After", "direction-after", "pictures", "large", min_width=140)
+            name = widgets.name_view("direction-name")
             gr.Markdown("### What each direction does\nFrom -5 on the left to 5 on the right, all others at 0.")
             shown = gr.HTML("", elem_id="strips")
-    move = Action(handlers.move, [model, start, method, *sliders], [before, after])
+    moved = {"before": before, "after": after, "name": name}
+    move = Action(handlers.move, [model, start, method, *sliders], moved)
     strips = Action(handlers.strips, [model, start, method], shown)
     # The public event first: gradio numbers those that follow under the same name.
     move.on(at_once(reset.click, lambda: [0] * NUM_DIRECTIONS, [], sliders).then, api="move")
@@ -218,20 +247,3 @@ def _build_directions(handlers: ExploreHandlers, model: gr.Dropdown) -> tuple[Ac
     for trigger in (start.submit, method.change):
         in_turn(trigger, move, strips)
     return move, strips
-
-
-def _build_walk(handlers: ExploreHandlers, model: gr.Dropdown) -> gr.Textbox:
-    with gr.Row():
-        with gr.Column(scale=1, min_width=280):
-            with gr.Group():
-                words = "Seeds or names; 'Add to walk' in the tab Generate adds one."
-                stations = gr.Textbox("0, 5, 12", label="Pictures", info=words, max_length=1000, elem_id="stations")
-                checked(stations, partial(parse_recipes, most=MOST_STATIONS, least=2))
-                steps = gr.Slider(2, MOST_STEPS, 12, step=1, label="Frames from picture to picture")
-                loop = gr.Checkbox(True, label="Return to the first picture")
-            start = gr.Button("Make the film", variant="primary")
-        with gr.Column(scale=2, min_width=300):
-            note = gr.Markdown("The film appears here. It takes a few seconds.")
-            film = widgets.film_view("film", "gif")
-    Action(handlers.walk, [model, stations, steps, loop], {**film, "note": note}).on(start.click, api="walk")
-    return stations

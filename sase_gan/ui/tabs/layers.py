@@ -70,7 +70,7 @@ class LayerHandlers:
             picture_name: A seed such as 17, or the name of a variation such as 17~40.0.3.
         """
         opened = self.models.open_generator(model, "layers")
-        view = view_layers(opened.network, named_picture(picture_name).inputs(opened.network))
+        view = view_layers(opened.network, _picture(opened, picture_name).inputs(opened.network))
         return Looked(masks_html(view), styles_html(view), mixtures_html(view))
 
     @sentences
@@ -98,7 +98,7 @@ class LayerHandlers:
         opened = self.models.open_generator(model, "layers")
         name = _gate(opened, gate)
         groups = opened.network.sase_gates()[name].groups
-        recipe = named_picture(picture_name)
+        recipe = _picture(opened, picture_name)
         factors = tuple(number(value, 0, STRONGEST, "A mask's strength") for value in strengths)[:groups]
         edit = _gate_edit(opened, name, factors, donor, where, borrowed or [], painting)
         inputs = recipe.inputs(opened.network)
@@ -116,7 +116,7 @@ class LayerHandlers:
     def canvas(self, model: str, picture_name: str) -> dict[str, Any]:
         """The picture, enlarged, for the brush."""
         opened = self.models.open_generator(model, "layers")
-        image = draw_edited(opened.network, named_picture(picture_name).inputs(opened.network), {})[0]
+        image = draw_edited(opened.network, _picture(opened, picture_name).inputs(opened.network), {})[0]
         return canvas(enlarged(picture(image), ENLARGED_SIDE))
 
     @sentences
@@ -135,6 +135,12 @@ class LayerHandlers:
             # One is off, so that the tab opens with something to see.
             [gr.update(visible=index < groups, value=min(index, 1)) for index in range(MOST_MASKS)],
         )
+
+
+def _picture(opened: Opened[Generator], name: str) -> Recipe:
+    recipe = named_picture(name)
+    opened.draws(recipe)
+    return recipe
 
 
 def _gate(opened: Opened[Generator], name: str) -> str:

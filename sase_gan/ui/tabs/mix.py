@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from sase_gan.drawing.latents import mix
-from sase_gan.drawing.recipes import Recipe, draw_recipes, parse_recipes
+from sase_gan.drawing.recipes import Recipe, draw_recipes
 from sase_gan.drawing.sampling import Inputs, joined
 from sase_gan.errors import UsageError
 from sase_gan.markdown import escaped
@@ -22,6 +22,7 @@ from sase_gan.ui.checks import chosen, sentences
 from sase_gan.ui.events import BAR, Action
 from sase_gan.ui.fields import checked
 from sase_gan.ui.models import Models
+from sase_gan.ui.photographs import named_pictures
 from sase_gan.ui.pictures import picture
 
 MOST_ROWS = 6
@@ -49,8 +50,9 @@ class MixHandlers:
             rows, columns: One to six pictures each, such as 0, 1, 4.
             size: The side of the maps from which the column takes over: 4, 8, 16 and so on.
         """
-        first, second = parse_recipes(rows, most=MOST_ROWS), parse_recipes(columns, most=MOST_ROWS)
+        first, second = named_pictures(rows, most=MOST_ROWS), named_pictures(columns, most=MOST_ROWS)
         opened = self.models.open_generator(model, "layers to mix")
+        opened.draws(*first, *second)
         network = opened.network
         start = chosen(size, sizes_of(network), "The size")
         images: list[Iterable[Tensor]] = []
@@ -124,7 +126,7 @@ def build(models: Models, model: gr.Dropdown) -> tuple[gr.Textbox, gr.Textbox, l
                 rows = gr.Textbox("0, 1, 4, 5", label="Rows: shapes", info="Up to six seeds or names.", max_length=400)
                 columns = gr.Textbox("2, 6, 9, 11, 13", label="Columns: appearance", max_length=400)
                 for pictures in (rows, columns):
-                    checked(pictures, partial(parse_recipes, most=MOST_ROWS))
+                    checked(pictures, partial(named_pictures, most=MOST_ROWS))
                 sizes = [("4", 4), ("8", 8), ("16", 16), ("32", 32), ("64", 64)]
                 words = "Small sizes: parts and colours. Large sizes: colours alone."
                 size = gr.Radio(sizes, value=8, label="The column takes over from maps of", info=words)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import gradio as gr
 
-from sase_gan.ui import widgets
+from sase_gan.ui import own_pictures, walking, widgets
 from sase_gan.ui.checks import seed_numbers, whole_number
 from sase_gan.ui.entries import OF_ONE_PICTURE
 from sase_gan.ui.events import AT_ONCE, LONG, READING, Action, at_once, forget
 from sase_gan.ui.fields import checked
 from sase_gan.ui.models import Models
 from sase_gan.ui.one_picture import INSTANT, SPEEDS, PictureHandlers
-from sase_gan.ui.picture_drawing import LONGEST_SIDE, MOST_DRAWN, MOST_FRAMES
+from sase_gan.ui.picture_drawing import LONGEST_FILM, LONGEST_SIDE, MOST_DRAWN
 from sase_gan.ui.training_view import TrainingPlace, status_html
 from sase_gan.ui.trainings import Trainings
 
@@ -58,10 +58,9 @@ def _build_training(handlers: PictureHandlers, trainings: Trainings) -> Training
     with gr.Column(scale=1, min_width=280):
         with gr.Group():
             known = [("Coffee", "coffee"), ("Galaxies", "hubble_deep_field"), ("Rocket", "rocket")]
-            source = widgets.source_choice(
-                [("My picture", "upload"), *known], "Picture", "picture-source", bundled=bundled
-            )
-            upload = widgets.upload_view("picture-upload", visible=not bundled, height=200)
+            sources = [("My picture", "upload"), *(known if bundled else [])]
+            source = gr.Radio(sources, value="upload", label="Picture", elem_id="picture-source")
+            upload = widgets.upload_view("picture-upload", height=200)
             name = gr.Textbox("my picture", label="Name of the run", max_length=40)
             preset = widgets.preset_list(SPEEDS, "picture-preset", INSTANT)
             minutes = widgets.minutes_field(5, visible=False)
@@ -69,6 +68,7 @@ def _build_training(handlers: PictureHandlers, trainings: Trainings) -> Training
             side = gr.Slider(32, 512, 128, step=8, label="Longest side in training")
         start = gr.Button("Start", variant="primary", elem_id="picture-start")
     with gr.Column(scale=2, min_width=300):
+        own_pictures.single_thumbnails(known if bundled else [], "picture-thumbnails", source)
         status_now = status_html(trainings.state(), one_picture=True)
         status, stop, note = widgets.status_view(status_now, "picture-status", "picture-note")
         classes = ("pictures", "table", "late")
@@ -127,9 +127,13 @@ def _build_edit(handlers: PictureHandlers, model: gr.Dropdown) -> tuple[gr.Image
         go = gr.Button("Make it a part", variant="primary", elem_id="picture-edit")
         every = gr.Button("Show every start scale")
     note = gr.Markdown("")
-    result = widgets.image_view("Result", "picture-result", "pictures", "large", "late")
+    with gr.Row(elem_classes=["pair", "edited"]):
+        looks = ("pictures", "large", "late")
+        before = widgets.image_view("Before: as you painted it", "picture-before", *looks, min_width=140)
+        result = widgets.image_view("After: a part of it", "picture-result", *looks, min_width=140)
     strip = _pictures("picture-strip")
-    Action(handlers.change, [model, canvas, way, scale, seed], [result, note], LONG).on(go.click, api="edit_picture")
+    shown = {"after": result, "note": note, "before": before}
+    Action(handlers.change, [model, canvas, way, scale, seed], shown, LONG).on(go.click, api="edit_picture")
     Action(handlers.strip, [model, canvas, seed], {"gallery": strip, "note": note}, LONG).on(every.click)
     return canvas, scale
 
@@ -154,17 +158,18 @@ def _build_animation(handlers: PictureHandlers, model: gr.Dropdown) -> None:
         "training of some minutes; after a try-out it has little to do with the picture."
     )
     with gr.Row():
-        frames = gr.Slider(2, MOST_FRAMES, 60, step=1, label="Frames", info="Ten a second.")
+        seconds, side = walking.length_and_size(6, LONGEST_FILM, "animation")
         calm = gr.Slider(0, 1, 0.9, step=0.05, label="Smoothness")
         pull = gr.Slider(0, 1, 0.1, step=0.05, label="Pull to the picture")
     with gr.Row():
         scale = gr.Number(0, label="Start scale", info="Stages before it stand still.", precision=0, minimum=0)
         seed = widgets.seed_field()
-    go = gr.Button("Animate", variant="primary", elem_id="picture-animate")
-    note = gr.Markdown("")
+    go, preview, cancel = walking.film_buttons("Animate", "picture-animate")
+    note = gr.Markdown("", elem_id="picture-animation-note")
     film = widgets.film_view("picture-film")
-    wishes = [model, frames, calm, pull, scale, seed]
-    Action(handlers.animate, wishes, {**film, "note": note}, LONG).on(go.click, api="animate_picture")
+    wishes, shown = [model, seconds, side, calm, pull, scale, seed], {**film, "note": note}
+    drawn = Action(handlers.animate, wishes, shown, LONG).on(go.click, api="animate_picture")
+    walking.cancels(cancel, note, drawn, Action(handlers.preview, wishes, shown, LONG).on(preview.click))
 
 
 def _build_analogy(handlers: PictureHandlers, model: gr.Dropdown) -> None:

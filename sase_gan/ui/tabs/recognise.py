@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -20,16 +21,17 @@ from sase_gan.layers.sase_recognition import SASEConv2d
 from sase_gan.markdown import escaped
 from sase_gan.pixels import read_image
 from sase_gan.resizing import at_size
-from sase_gan.ui import widgets
+from sase_gan.ui import own_pictures, widgets
 from sase_gan.ui.checks import chosen, number, sentences
 from sase_gan.ui.entries import CLASSIFIER, DETECTOR
-from sase_gan.ui.events import Action, forget, relisted
+from sase_gan.ui.events import Action, at_once, forget, relisted
 from sase_gan.ui.markup import attention_html, framing, quiet, weights_html
 from sase_gan.ui.models import Models
 from sase_gan.ui.pictures import enlarged, picture
 from sase_gan.ui.uploads import read_upload
 
 SOURCES = ("upload", "example")
+EXAMPLES = 6
 NONE_YET = (
     "There is no classifier or detector yet. Train one with `sase-gan classify train` or `sase-gan detect train` and "
     "start the studio with `--models` and its folder."
@@ -65,15 +67,16 @@ class RecogniseHandlers:
 
     @sentences
     def recognise(
-        self, model: str, source: str = "example", file: str | None = None, threshold: float = 0.5
+        self, model: str, source: str = "example", file: str | None = None, threshold: float = 0.5, which: int = 0
     ) -> Recognised:
         """Name classes, or find objects, and show the attention; returns a picture and three pieces of HTML.
 
         Args:
             threshold: Least score of an object that is drawn, 0 to 1.
+            which: Of the bundled pictures, from 0.
         """
         least = number(threshold, 0, 1, "The least score")
-        image = read_upload(file) if chosen(source, SOURCES, "The picture") == "upload" else example()
+        image = read_upload(file) if chosen(source, SOURCES, "The picture") == "upload" else example(which)
         opened = self.models.open_recogniser(model)
         longest = max(image.shape[1:])
         if longest > LONGEST_SIDE:
@@ -104,9 +107,14 @@ class RecogniseHandlers:
         return replace(self.about(name), models=relisted(names, name))
 
 
-def example() -> Tensor:
-    """Read a bundled picture: shapes, on which the small detectors are trained."""
-    return read_image(min(bundled_data("shapes").rglob("*.png")))
+def example(which: int = 0) -> Tensor:
+    """Read a bundled picture: shapes, on which the small detectors are tested."""
+    return read_image(examples()[which % EXAMPLES])
+
+
+def examples() -> list[Path]:
+    """Find the bundled pictures that are offered."""
+    return sorted((bundled_data("shapes") / "test").glob("*.png"))[:EXAMPLES]
 
 
 def watched(network: nn.Module) -> tuple[Any, dict[str, dict[str, Tensor]]]:
@@ -183,6 +191,7 @@ def build(models: Models) -> Action:
     """Lay the tab out and connect its events; returns what is done when it is opened."""
     handlers = RecogniseHandlers(models)
     names, example = models.names(CLASSIFIER, DETECTOR), widgets.has_bundled("shapes")
+    which = gr.State(0)
     with gr.Row():
         with gr.Column(scale=1, min_width=280):
             with gr.Group():
@@ -194,6 +203,9 @@ def build(models: Models) -> Action:
             about = gr.Markdown("" if names else NONE_YET, elem_id="recognise-about")
             go = gr.Button("Recognise", variant="primary", elem_id="recognise-start")
         with gr.Column(scale=3, min_width=300):
+            given: list[tuple[Any, str]] = [(path, "") for path in examples()] if example else []
+            words_on = "Click a picture of shapes, and the model above looks at it."
+            picked = own_pictures.pick_of(given, "recognise-thumbnails", words_on, int, which)
             shown = widgets.image_view("What was found", "recognise-shown", "table", height=420)
             words = gr.HTML("", elem_id="recognise-words")
             gr.Markdown(
@@ -204,9 +216,12 @@ def build(models: Models) -> Action:
             gr.Markdown("### Attentive normalization\nWeights of its affine maps, computed from this picture.")
             weights = gr.HTML("", elem_id="recognise-weights")
     widgets.shown_for_uploads(source, upload)
+    wishes = [model, source, upload, threshold, which]
     found = {"shown": shown, "words": words, "attention": attention, "weights": weights}
-    recognise = Action(handlers.recognise, [model, source, upload, threshold], found, judges=True)
+    recognise = Action(handlers.recognise, wishes, found, judges=True)
     recognise.on(go.click, api="recognise", show_progress_on=[shown])
+    picked = at_once(picked.then, lambda: "example", [], [source])
+    recognise.on(picked.then, show_progress_on=[shown])
     facts = {"about": about, "threshold": threshold}
     Action(handlers.about, [model], facts).on(forget(model, about))
     return Action(handlers.refresh, [model], {"models": model, **facts})
