@@ -161,7 +161,7 @@ class Snapshots(Callback):
         network = module.published_generator()
         if wrong := not_finite(network.state_dict().items()):
             raise Diverged(seen, [f"{name} of the average" for name in wrong])
-        network.provenance = {**self.plan.provenance, "images_seen": seen}
+        network.provenance = {**self.plan.provenance, **module.published_facts(), "images_seen": seen}
         network.save_pretrained(self.run.snapshot(seen))
         if self.plan.beside is not None:
             self.plan.beside(module, self.run.snapshot(seen))

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from sase_gan.drawing.latents import DIRECTION_METHODS, closed_walk, directions
+from sase_gan.drawing.latents import DIRECTION_METHODS, class_walk, closed_walk, directions
 from sase_gan.drawing.recipes import MAP_SIDE, Move, Recipe, parse_recipes
 from sase_gan.drawing.sampling import MAX_SEED, draw_latents
 from sase_gan.markdown import escaped
@@ -80,7 +80,8 @@ class ExploreHandlers:
         recipe, opened, found = self._directions(model, picture_name, method)
         start = recipe.inputs(opened.network)
         z = start.z[0] + torch.tensor(steps) @ found
-        before, after = draw_latents(opened.network, torch.stack([start.z[0], z]), start.noise)
+        latents = torch.stack([start.z[0], z])
+        before, after = draw_latents(opened.network, latents, start.noise, classes=start.classes)
         text = recipe.text(opened.digest)
         words = ", ".join(f"{step:g}" for step in steps)
         return picture(before, text), picture(after, {**text, "directions": f"{method}: {words}"})
@@ -93,7 +94,8 @@ class ExploreHandlers:
         steps = torch.linspace(-REACH_OF_DIRECTION, REACH_OF_DIRECTION, 5)
         rows = []
         for index, direction in enumerate(found):
-            images = draw_latents(opened.network, start.z + steps[:, None] * direction, start.noise)
+            latents = start.z + steps[:, None] * direction
+            images = draw_latents(opened.network, latents, start.noise, classes=start.classes)
             shown = figures([(image, "") for image in images], columns=len(images))
             rows.append(f'<div class="strip"><b>Direction {index + 1}</b>{shown}</div>')
             progress((index + 1, len(found)), desc="drawing what each direction does")
@@ -121,9 +123,11 @@ class ExploreHandlers:
         network = self.models.open(model).network
         latents = closed_walk(torch.stack([recipe.latent(network) for recipe in stations]), frames_each, loop=closed)
         noise = stations[0].inputs(network).noise
+        classes = class_walk([recipe.class_weights(network) for recipe in stations], frames_each, loop=closed)
         parts = []
         for start in range(0, len(latents), 8):
-            parts.append(draw_latents(network, latents[start : start + 8], noise))
+            rows = None if classes is None else classes[start : start + 8]
+            parts.append(draw_latents(network, latents[start : start + 8], noise, classes=rows))
             progress((start, len(latents)), desc="drawing the film")
         progress(0.95, desc="writing the film")
         names = ", ".join(recipe.name for recipe in stations)
