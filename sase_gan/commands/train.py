@@ -23,7 +23,9 @@ def train(
     ] = None,
     classes: Annotated[
         str | None,
-        typer.Option(help="Of a set: folders, each a class, or dataset.json as StyleGAN's tools write it. [default: none]"),
+        typer.Option(
+            help="Of a set: folders, each a class, or dataset.json as StyleGAN's tools write it. [default: none]"
+        ),
     ] = None,
     max_size: Annotated[int | None, typer.Option(help="Longer side in px, for one picture.")] = None,
     kimg: Annotated[float | None, typer.Option(help="Train for so many thousand images.")] = None,

@@ -133,9 +133,7 @@ def _of_folders(source: ImageSource) -> dict[str, str | int]:
     depth = 0
     while all(len(parts) > depth + 1 and parts[depth] == folders[0][depth] for parts in folders):
         depth += 1
-    return {
-        name: parts[depth] for name, parts in zip(source.names, folders, strict=True) if len(parts) > depth
-    }
+    return {name: parts[depth] for name, parts in zip(source.names, folders, strict=True) if len(parts) > depth}
 
 
 def _of_file(source: ImageSource) -> dict[str, str | int]:
@@ -156,7 +154,9 @@ def _of_file(source: ImageSource) -> dict[str, str | int]:
     found: dict[str, str | int] = {}
     for entry in entries:
         if not (isinstance(entry, list | tuple) and len(entry) == 2 and isinstance(entry[0], str)):
-            raise DataError(f'{source.path}: {LABELS_FILE} has the entry {str(entry)[:80]}; ["picture.png", 0] is meant')
+            raise DataError(
+                f'{source.path}: {LABELS_FILE} has the entry {str(entry)[:80]}; ["picture.png", 0] is meant'
+            )
         name, label = entry[0].replace("\\", "/"), entry[1]
         if isinstance(label, bool) or not isinstance(label, int | str):
             raise DataError(
@@ -196,4 +196,3 @@ def _in_order(name: str) -> tuple[int, int, str]:
 def _counted(number: int, noun: str) -> str:
     plural = "es" if noun.endswith("s") else "s"
     return f"{number:,} {noun}" + ("" if number == 1 else plural)
-

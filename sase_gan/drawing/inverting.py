@@ -122,7 +122,9 @@ def invert(
     assert found.noise is not None
     assert found.shift is not None
     names = network.config.classes
-    chosen = [()] * len(photographs) if found.classes is None else [((names[row], 100),) for row in found.classes.argmax(1)]
+    chosen = (
+        [()] * len(photographs) if found.classes is None else [((names[row], 100),) for row in found.classes.argmax(1)]
+    )
     inversions = tuple(
         Inversion(
             str(index),

@@ -2,10 +2,10 @@
 
 Every picture has a name that can be typed, in the studio and on the command line alike: `17` is the picture of seed 17,
 `17~50.3.2` the third variation of it with amount 0.50 and variation seed 3, and `17@60.0.12` place 12 on its map of
-neighbours with reach 0.60 in plane 0. Of a model with classes `17=faces` is seed 17 as one of them, `17=faces.30=fruits.70`
-lies between two, and `17` has a class of its own. A photograph that was brought into the model begins with its file instead of a
-seed: `found/cat.recipe`, and `found/cat.recipe~50.3.2`. `17+f0.150` is 17, moved along a direction of the model's own
-by 1.50, and `17+smile.direction.-80` along one that was kept in a file.
+neighbours with reach 0.60 in plane 0. Of a model with classes `17=faces` is seed 17 as one of them,
+`17=faces.30=fruits.70` lies between two, and `17` has a class of its own. A photograph that was brought into the model
+begins with its file instead of a seed: `found/cat.recipe`, and `found/cat.recipe~50.3.2`. `17+f0.150` is 17, moved
+along a direction of the model's own by 1.50, and `17+smile.direction.-80` along one that was kept in a file.
 """
 
 from __future__ import annotations

@@ -93,7 +93,10 @@ def _stacked(found: Sequence[Tensor | None], parts: Sequence[Inputs]) -> Tensor 
     if known is None:
         return None
     none = torch.zeros_like(known[:1])
-    rows = (none.expand(len(part.z), *none.shape[1:]) if one is None else one for one, part in zip(found, parts, strict=True))
+    rows = (
+        none.expand(len(part.z), *none.shape[1:]) if one is None else one
+        for one, part in zip(found, parts, strict=True)
+    )
     return torch.cat(list(rows))
 
 

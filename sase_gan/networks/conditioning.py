@@ -6,12 +6,12 @@ y = 0, so weights pass from one to the other, and all that moves latents moves z
 
 Discriminator: to each logit of either branch is added `4 mean over its window of <y V, phi>`, with the features phi
 before the branch's last convolution and V, `[classes, channels]`, under spectral norm: the projection discriminator,
-Miyato and Koyama 2018, arXiv 1802.05637, eq. 3 and 4 (`f(x, y) = y' V phi(x) + psi(phi(x))`), once for each patch that
-this discriminator judges.
+Miyato and Koyama 2018, arXiv 1802.05637, eq. 3 and 4 (`f(x, y) = y' V phi(x) + psi(phi(x))`), once for each patch
+that this discriminator judges.
 
-Deviations: phi is averaged over the 4x4 window of a logit and not summed over the whole picture; the factor 4 gives that
-average the bound of the convolution beside it, whose kernel of 4x4 has norm 1 too. Attentive normalization and the gates
-do not see the class: a latent enters this generator at the first map alone, and its class with it.
+Deviations: phi is averaged over the 4x4 window of a logit and not summed over the whole picture; the factor 4 gives
+that average the bound of the convolution beside it, whose kernel of 4x4 has norm 1 too. Attentive normalization and the
+gates do not see the class: a latent enters this generator at the first map alone, and its class with it.
 
 While a run ramps up (`training.conditioning`), y is scaled by less than 1 in both networks.
 """
@@ -49,7 +49,9 @@ class ClassesRecord(FrozenRecord):
     @model_validator(mode="after")
     def _classes_are_several(self) -> Self:
         if len(self.classes) == 1 or len(set(self.classes)) < len(self.classes):
-            raise ValueError(f"classes are {', '.join(self.classes)}; there are none, or two or more of different names")
+            raise ValueError(
+                f"classes are {', '.join(self.classes)}; there are none, or two or more of different names"
+            )
         if len(self.class_counts) != len(self.classes):
             raise ValueError(
                 f"class_counts has {len(self.class_counts)} numbers for {len(self.classes)} classes; each has one"

@@ -269,7 +269,10 @@ class Generator(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-gene
 
         Computed once for the weights as they are, in evaluation mode whatever the mode; it is no part of a snapshot.
         """
-        learnt = [*self.b4.state_dict(keep_vars=True).values(), *([] if self.class_embedding is None else [self.class_embedding])]
+        learnt = [
+            *self.b4.state_dict(keep_vars=True).values(),
+            *([] if self.class_embedding is None else [self.class_embedding]),
+        ]
         state = tuple((value.data_ptr(), value._version) for value in learnt)
         if self._mean_first_map is None or self._mean_first_map[0] != state:
             size, sources = self.config.latent_size, (random_generator(seed, "latent") for seed in range(MEAN_SEEDS))

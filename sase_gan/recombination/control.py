@@ -63,7 +63,9 @@ def of_pictures(control: Control | None, places: Tensor) -> Control | None:
     """Restrict a control to some of the training pictures, int64 `[n]`."""
     if control is None:
         return None
-    regions = tuple(Region(region.mask, region.forbidden[places.to(region.forbidden.device)]) for region in control.regions)
+    regions = tuple(
+        Region(region.mask, region.forbidden[places.to(region.forbidden.device)]) for region in control.regions
+    )
     hidden = None if control.hidden is None else control.hidden[places.to(control.hidden.device)]
     return replace(control, regions=regions, hidden=hidden)
 

@@ -51,7 +51,9 @@ class RecombinerConfig(FrozenRecord):
         if not self.classes and not self.labels:
             return self
         if len(self.classes) < 2 or len(set(self.classes)) < len(self.classes):
-            raise ValueError(f"classes are {', '.join(self.classes)}; there are none, or two or more of different names")
+            raise ValueError(
+                f"classes are {', '.join(self.classes)}; there are none, or two or more of different names"
+            )
         if len(self.labels) != self.count or set(self.labels) != set(range(len(self.classes))):
             raise ValueError(
                 f"labels name {len(set(self.labels))} of {len(self.classes)} classes for {len(self.labels)} of "
@@ -184,16 +186,14 @@ class Recombiner(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-gen
         label = int(row.argmax())
         if row[label] < 1:
             raise UsageError(
-                "an instant model draws from the pictures of one class or of all, and has nothing between two; name one "
-                "class, or train a network: sase-gan train PATH --classes folders --preset cpu"
+                "an instant model draws from the pictures of one class or of all, and has nothing between two; name "
+                "one class, or train a network: sase-gan train PATH --classes folders --preset cpu"
             )
         places = self.places_of(label)
         drawn = self._drawn(self.engine_of(label), z, noise, of_pictures(control, places))
         return among_all(drawn, places, len(self.pictures))
 
-    def _drawn(
-        self, engine: Engine, z: Tensor, noise: Sequence[Tensor] | None, control: Control | None
-    ) -> Drawn:
+    def _drawn(self, engine: Engine, z: Tensor, noise: Sequence[Tensor] | None, control: Control | None) -> Drawn:
         if isinstance(engine, AlignedRecombiner):
             return engine.draw(z, noise, control)
         size = (int(noise[-1].shape[2]), int(noise[-1].shape[3])) if noise else None

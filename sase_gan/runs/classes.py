@@ -5,7 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from sase_gan.class_names import counted
-from sase_gan.datasets.classes import LABEL_SOURCES, Labels, LabelSource, class_counts, labelled, read_labels, seen_labels
+from sase_gan.datasets.classes import (
+    LABEL_SOURCES,
+    Labels,
+    LabelSource,
+    class_counts,
+    labelled,
+    read_labels,
+    seen_labels,
+)
 from sase_gan.datasets.images import ImageSet
 from sase_gan.datasets.sources import ImageSource, open_images
 from sase_gan.errors import DataError, UsageError

@@ -109,9 +109,14 @@ def build(
 
 def build_of(config: InstantConfig, images: ImageSet, hardware: Hardware) -> Made:
     """Make the model of a run's pictures, see `build`."""
-    own = {"classes": images.classes, "labels": images.labels}
     return build(
-        config.recombination, images.images, images.names, hardware, mirror=bool(config.data.mirror), **own
+        config.recombination,
+        images.images,
+        images.names,
+        hardware,
+        mirror=bool(config.data.mirror),
+        classes=images.classes,
+        labels=images.labels,
     )
 
 
@@ -160,7 +165,7 @@ def make_run(config: InstantConfig, images: ImageSet, run: RunFolder, options: R
     shown = images.images[:64]
     write_sheet(run.path / "grids" / "reals.png", shown, columns=math.isqrt(len(shown)))
     facts = {"fit": None if config.of_one_picture else config.data.fit, "mirror": config.data.mirror}
-    data = {"name": Path(str(config.data.path)).name, "licence": config.data.licence, **facts}
+    data: dict[str, Any] = {"name": Path(str(config.data.path)).name, "licence": config.data.licence, **facts}
     if images.classes:
         data["classes"] = class_facts(images, config.classes.source)
     count = config.schedule.grid_images or 64

@@ -34,7 +34,7 @@ class Position:
 
 
 def record_pictures(run: RunFolder, images: ImageSet) -> None:
-    """Write the digest of the pictures that a run begins with, of their classes too, and under it one for each, in their order."""
+    """Write the digest of the pictures that a run begins with, with their classes, and under it one of each picture."""
     lines = [images.identity, *(pixel_digest(image[None]) for image in images.images)]
     with write_atomically(run.pictures) as temporary:
         temporary.write_text("".join(f"{line}\n" for line in lines))

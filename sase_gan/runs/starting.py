@@ -70,7 +70,9 @@ class Start:
             "generator": self.generator.model_dump(exclude=_MAY_DIFFER | {"colours"}),
         }
         if self.discriminator is not None:
-            found["discriminator"] = self.discriminator.model_dump(exclude={"image_size", "first_map", "colours", *_CLASSES})
+            found["discriminator"] = self.discriminator.model_dump(
+                exclude={"image_size", "first_map", "colours", *_CLASSES}
+            )
         return found
 
 
@@ -209,9 +211,7 @@ def begin_from(config: LowShotConfig, module: Any, report: Callable[[str], None]
     if start.discriminator is None:
         told.append("the discriminator begins anew, as none was published with it")
     else:
-        state = renamed_for(
-            states["discriminator"], before=start.discriminator.image_size, after=config.image_size
-        )
+        state = renamed_for(states["discriminator"], before=start.discriminator.image_size, after=config.image_size)
         told.append(f"discriminator {take_over(module.discriminator, state).words()}")
     report(f"starting from {name_of_start(config)} ({start.digest[:12]}): {'; '.join(told)}")
 

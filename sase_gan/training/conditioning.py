@@ -90,7 +90,10 @@ def handed_down(data: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(section, dict):
         return data  # refused afterwards, with its place named
     names, counts = (tuple(section.get(key) or ()) for key in ("names", "counts"))
-    wanted = {"generator": {"classes": names, "class_counts": counts}, "discriminator": {"classes": len(names)}}
+    wanted: dict[str, dict[str, Any]] = {
+        "generator": {"classes": names, "class_counts": counts},
+        "discriminator": {"classes": len(names)},
+    }
     for network, values in wanted.items():
         own = data.get(network, {})
         if not isinstance(own, dict):

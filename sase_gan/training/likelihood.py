@@ -10,8 +10,8 @@ Deviations: nearest by features and layout together (see `describe`) rather than
 rejected is a share of the candidates, the nearest ones, rather than all within a radius. Of a set of more than `MOST`
 pictures other ones pull after each assignment, so that neither the first step nor memory waits for the whole set.
 
-Of pictures with classes each pulls a latent of its own class only: candidates are drawn with the classes of the pictures
-that pull, as many of each as these are, and chosen and rejected class by class.
+Of pictures with classes each pulls a latent of its own class only: candidates are drawn with the classes of the
+pictures that pull, as many of each as these are, and chosen and rejected class by class.
 """
 
 from __future__ import annotations
@@ -242,9 +242,7 @@ def choose(reals: Tensor, candidates: Tensor, reject: float) -> Tensor:
     return distances.argmin(1)
 
 
-def choose_of_class(
-    reals: Tensor, real_labels: Tensor, candidates: Tensor, labels: Tensor, reject: float
-) -> Tensor:
+def choose_of_class(reals: Tensor, real_labels: Tensor, candidates: Tensor, labels: Tensor, reject: float) -> Tensor:
     """Choose as `choose` does, class by class; every class of a real row needs candidates."""
     chosen = torch.empty(len(reals), dtype=torch.int64, device=reals.device)
     for label in real_labels.unique():

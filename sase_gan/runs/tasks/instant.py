@@ -153,7 +153,11 @@ class InstantTask(Task[InstantConfig]):
                 path, image_size=config.picture_size, fit=config.data.fit, background=background_of(config)
             )
             images = with_classes(images, str(path), config.classes.source, config.classes.names)
-            return check_left(split_holdout(images, config.data.holdout, config.seed)[0]) if config.data.holdout else images
+            return (
+                check_left(split_holdout(images, config.data.holdout, config.seed)[0])
+                if config.data.holdout
+                else images
+            )
         picture = open_picture(path, background=background_of(config))
         height, width = picture.images.shape[2:]
         scale = (config.max_size or max(height, width)) / max(height, width)

@@ -151,7 +151,7 @@ class LowShotTask(TrainedTask[LowShotConfig]):
             folder = None if weights_dir is None else str(weights_dir)
             return LowShotModule(config.model_dump(mode="json"), weights_dir=folder)
 
-        provenance = {
+        provenance: dict[str, Any] = {
             "averaged": True,
             "data": {**facts(config, images), "fit": config.data.fit, "mirror": config.data.mirror, **_colours(config)},
             "seed": config.seed,
@@ -228,7 +228,9 @@ def _with_ramp(config: LowShotConfig, start: Start | None = None) -> LowShotConf
 
 
 def _of_classes(images: ImageSet) -> str:
-    return f" of {len(images.classes)} classes ({counted(images.classes, class_counts(images))})" if images.classes else ""
+    return (
+        f" of {len(images.classes)} classes ({counted(images.classes, class_counts(images))})" if images.classes else ""
+    )
 
 
 def _publish_discriminator(provenance: dict[str, Any], module: Any, folder: Path) -> None:
