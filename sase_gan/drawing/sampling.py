@@ -101,13 +101,19 @@ def _stacked(found: Sequence[Tensor | None], parts: Sequence[Inputs]) -> Tensor 
 
 
 def draw_inputs(
-    network: Network, seeds: Sequence[int], *, noise: NoiseMode = "random", size: Size | None = None
+    network: Network,
+    seeds: Sequence[int],
+    *,
+    noise: NoiseMode = "random",
+    size: Size | None = None,
+    by_class: bool = False,
 ) -> Inputs:
     """Draw latents and noise on the CPU, a random generator for each seed: CPU and GPU start from the same numbers.
 
     Args:
         noise: "random", each picture has its own; "fixed", all share the maps of seed 0; "off", none.
         size: height and width of the picture, for a pyramid, which draws any size; the trained size if None.
+        by_class: see `own_classes`.
 
     Returns:
         Of a generator with classes each seed has a class of its own, see `networks.conditioning.own_class`.
@@ -123,22 +129,30 @@ def draw_inputs(
         return torch.stack([torch.randn(shape, generator=source) for source in sources])
 
     z = stacked(network.latent_shape(size), [random_generator(seed, "latent") for seed in seeds])
-    classes = own_classes(network, seeds)
+    classes = own_classes(network, seeds, by_class=by_class)
     if noise == "off":
         return Inputs(z, None, classes=classes)
     sources = [random_generator(seed if noise == "random" else 0, "noise") for seed in seeds]
     return Inputs(z, [stacked(shape, sources) for shape in network.noise_shapes(size)], classes=classes)
 
 
-def own_classes(network: Network, seeds: Sequence[int]) -> Tensor | None:
+def own_classes(network: Network, seeds: Sequence[int], *, by_class: bool = False) -> Tensor | None:
     """Return the weights `[n, classes]` of the classes that seeds have where none is named; None where there are none.
 
-    An instant model has none: it draws from all its pictures then.
+    Args:
+        by_class: give those of an instant model classes too, which draws from all its pictures else.
     """
-    if not isinstance(network, Generator) or not network.config.classes:
+    counts = class_counts_of(network) if by_class or isinstance(network, Generator) else ()
+    if not counts:
         return None
-    counts = network.config.class_counts
     return one_hot(torch.tensor([own_class(counts, seed) for seed in seeds]), len(counts))
+
+
+def class_counts_of(network: Network) -> tuple[int, ...]:
+    """Return how many pictures each class of a model has; none of a model without classes."""
+    if isinstance(network, Recombiner):
+        return tuple(network.config.labels.count(label) for label in range(len(network.config.classes)))
+    return network.config.class_counts if isinstance(network, Generator) else ()
 
 
 def check_seeds(seeds: Sequence[int]) -> None:
@@ -178,12 +192,14 @@ def sample_images(
     sources: list[Tensor] | None = None,
     shares: list[Tensor] | None = None,
     ground: Ground = "checkerboard",
+    by_class: bool = False,
 ) -> Tensor:
     """Draw one picture for each seed.
 
     Args:
         truncation: below 1 pictures are more typical and less varied, see `truncated`.
         sources, shares, ground: as of `draw_images`.
+        by_class: see `own_classes`.
 
     Returns:
         uint8 `[len(seeds), 3, height, width]` on the CPU. Batches of another size may change the last bit of a
@@ -199,7 +215,7 @@ def sample_images(
         (
             draw_images(
                 network,
-                truncated(network, draw_inputs(network, part, noise=noise), truncation),
+                truncated(network, draw_inputs(network, part, noise=noise, by_class=by_class), truncation),
                 sources=sources,
                 shares=shares,
                 ground=ground,
