@@ -13,6 +13,7 @@ from sase_gan.class_names import MOST, ClassName
 from sase_gan.config import FrozenRecord
 from sase_gan.errors import UsageError
 from sase_gan.recombination.aligned import AlignedRecombiner
+from sase_gan.recombination.choice import aligned_settings
 from sase_gan.recombination.control import Control, of_pictures
 from sase_gan.recombination.drawn import Drawn, among_all
 from sase_gan.recombination.free import FreeRecombiner
@@ -207,16 +208,17 @@ class Recombiner(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-gen
         return engine.draw(z, noise, size=size, start=start, strength=strength, course=course, control=control)
 
     def _made(self, label: int | None) -> Engine:
-        config, pictures, prior = self.config, self.pictures, self.log_prior
+        config, pictures, prior, shift = self.config, self.pictures, self.log_prior, self.config.shift
         if label is not None:
             places = self.places_of(label).to(pictures.device)
             pictures, prior = pictures[places], self.class_prior[places]
+            shift = max(shift, aligned_settings(len(places))[0])  # of a few pictures shifted ones serve too
         if config.form == "free":
             return FreeRecombiner(pictures, mirror=config.mirror, variety=self.variety)
         return AlignedRecombiner(
             pictures,
             mirror=config.mirror,
-            shift=config.shift,
+            shift=shift,
             schedule=Schedule(variety=self.variety),
             log_prior=prior,
         )

@@ -5,7 +5,7 @@ import torch
 
 from sase_gan.networks.generator import Generator
 from sase_gan.seeds import generator as random_generator
-from sase_gan.training.conditioning import Conditions, ClassesSection, strength
+from sase_gan.training.conditioning import ClassesSection, Conditions, strength
 from sase_gan.training.config import LikelihoodSection, LowShotConfig
 from sase_gan.training.likelihood import LikelihoodTerm, choose, choose_of_class
 from tests.training.test_low_shot import configuration, make, pictures
@@ -49,6 +49,17 @@ def test_classes_are_drawn_as_often_as_is_asked_for(drawing: str, shares: list[f
         pytest.approx([0, 0.3]),
         pytest.approx([0.3, 0]),
     ]
+
+
+def test_what_is_published_has_its_classes_as_strong_as_they_are_in_training() -> None:
+    module = make(classes={**CLASSES, "ramp": [0.25, 0.75]})
+    learnt = module.generator.class_embedding.detach().clone()
+    for done, factor in ((0.0, 0.0), (0.5, 0.5), (1.0, 1.0)):
+        module.images_seen = round(done * module.config.schedule.total_images)
+        assert torch.equal(module.published_generator().class_embedding, factor * learnt)
+        assert module.published_facts() == {"class_strength": factor}
+    assert torch.equal(module.average.module.class_embedding, learnt)
+    assert make().published_facts() == {}
 
 
 @pytest.mark.parametrize("reject", [0.0, 0.4])
