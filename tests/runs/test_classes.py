@@ -106,7 +106,7 @@ def test_what_does_not_go_together_is_refused(run: RunFolder, pictures: Path, tm
         settled(start=run.path)
     assert "sub-folders could be classes (faces 4, fruits 3) and are not used; --classes folders makes" in told[0]
     assert settled(start=run.path, classes="folders").classes.ramp == (0.0, 0.0)  # they are known
-    with pytest.raises(UsageError, match="classes is 'labels'; choose folders, or dataset.json"):
+    with pytest.raises(UsageError, match=r"classes is 'labels'; choose folders, or dataset\.json"):
         settled(classes="labels")
     with pytest.raises(DataError, match=r"fewer than 2 pictures|has no dataset.json"):
         settled(classes="dataset.json")
