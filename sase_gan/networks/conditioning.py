@@ -35,6 +35,8 @@ from sase_gan.layers.primitives import WEIGHT_STD
 from sase_gan.layers.spectral_norm import spectral_norm
 from sase_gan.seeds import generator as random_generator
 
+EMBEDDING_STD = 0.25
+"""Of the entries of E at the start, where those of z have 1: a class moves a latent by less than latents differ."""
 WINDOW = 4
 """Side of the part of the 8x8 map that a logit is read from."""
 _Count = Annotated[int, Field(ge=1, le=10**9)]
@@ -63,6 +65,11 @@ def own_class(counts: Sequence[int], seed: int) -> int:
     """Return the index of the class that a seed has where none is named: classes are as frequent as their pictures."""
     place = int(torch.randint(sum(counts), (), generator=random_generator(seed, "class")))
     return next(index for index, total in enumerate(accumulate(counts)) if place < total)
+
+
+def new_embedding(classes: int, latent_size: int) -> nn.Parameter | None:
+    """Draw the embedding that a generator begins with; None without classes."""
+    return nn.Parameter(EMBEDDING_STD * torch.randn(classes, latent_size)) if classes else None
 
 
 def embedded(

@@ -31,7 +31,7 @@ from sase_gan.layers.spectral_norm import fold_spectral_norm, spectral_norm
 from sase_gan.networks import channel_tables as tables
 from sase_gan.networks import parts as factories
 from sase_gan.networks.channel_tables import FirstMap, ImageSize, scaled
-from sase_gan.networks.conditioning import ClassesRecord, embedded
+from sase_gan.networks.conditioning import ClassesRecord, embedded, new_embedding
 from sase_gan.networks.parts import AttentionFactory, AttentionName, ConvFactory, ConvName
 from sase_gan.seeds import generator as random_generator
 from sase_gan.snapshot import SnapshotMixin
@@ -167,8 +167,7 @@ class Generator(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-gene
         finest = self.channels(config.image_size)
         self.to_big = conv(finest, CHANNELS[config.colours], 3, padding=1, spectral=spectral)
         # Last, so that a network without classes begins with the same weights.
-        count = len(config.classes)
-        self.class_embedding = nn.Parameter(torch.randn(count, config.latent_size)) if count else None
+        self.class_embedding = new_embedding(len(config.classes), config.latent_size)
 
     def channels(self, size: int) -> int:
         """Return the channels of the map of this size."""
@@ -269,11 +268,8 @@ class Generator(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-gene
 
         Computed once for the weights as they are, in evaluation mode whatever the mode; it is no part of a snapshot.
         """
-        learnt = [
-            *self.b4.state_dict(keep_vars=True).values(),
-            *([] if self.class_embedding is None else [self.class_embedding]),
-        ]
-        state = tuple((value.data_ptr(), value._version) for value in learnt)
+        learnt = [*self.b4.state_dict(keep_vars=True).values(), self.class_embedding]
+        state = tuple((value.data_ptr(), value._version) for value in learnt if value is not None)
         if self._mean_first_map is None or self._mean_first_map[0] != state:
             size, sources = self.config.latent_size, (random_generator(seed, "latent") for seed in range(MEAN_SEEDS))
             latents = torch.stack([torch.randn(size, generator=source) for source in sources])
