@@ -184,7 +184,11 @@ class ZipSource(ImageSource):
         return io.BytesIO(content)
 
     def beside(self, name: str, largest: int) -> bytes | None:
-        """Read a file at the top of the zip, as `ImageSource.beside`."""
+        """Read a file at the top of the zip, as `ImageSource.beside`.
+
+        Raises:
+            DataError: as there.
+        """
         if name not in self._zip.namelist():
             return None
         try:

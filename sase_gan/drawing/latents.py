@@ -20,6 +20,7 @@ from sase_gan.drawing.walks import arcs
 from sase_gan.errors import UsageError
 from sase_gan.layers.excitation import SkipExcitation
 from sase_gan.layers.sase import SynthesisSASE
+from sase_gan.networks.conditioning import class_rows_of
 from sase_gan.networks.generator import Generator
 from sase_gan.seeds import generator as random_generator
 
@@ -98,10 +99,9 @@ def class_walk(stations: Sequence[Tensor | None], steps: int, *, loop: bool = Tr
     Returns:
         `[frames, classes]`; None of a model without classes. A station without a class has weights of 0.
     """
-    known = next((one for one in stations if one is not None), None)
-    if known is None:
+    rows = class_rows_of(stations)
+    if rows is None:
         return None
-    rows = torch.stack([torch.zeros_like(known) if one is None else one for one in stations])
     way = torch.cat([rows, rows[:1]]) if loop else rows
     points = [torch.lerp(a, b, share) for a, b in pairwise(way) for share in _eased(steps)]
     return torch.stack(points if loop else [*points, way[-1]])

@@ -41,7 +41,7 @@ from sase_gan.drawing.sampling import (
 )
 from sase_gan.drawing.walks import walk_between
 from sase_gan.errors import UsageError
-from sase_gan.networks.conditioning import class_rows, names_of
+from sase_gan.networks.conditioning import class_rows, class_rows_of, names_of
 from sase_gan.networks.load import Network
 from sase_gan.networks.pyramid import Pyramid
 from sase_gan.progress import Count, batches
@@ -392,12 +392,6 @@ def stations_of(network: Network, recipes: Sequence[Recipe]) -> Inputs:
     if any(recipe.inversion for recipe in recipes):
         return joined([replace(recipe, truncation=truncation).inputs(network) for recipe in recipes])
     latents = torch.stack([recipe.latent(network) for recipe in recipes])
-    rows = [recipe.class_weights(network) for recipe in recipes]
-    stations = Inputs(latents, draw_inputs(network, [recipes[0].seed]).noise, classes=_rows_of(rows))
+    rows = class_rows_of([recipe.class_weights(network) for recipe in recipes])
+    stations = Inputs(latents, draw_inputs(network, [recipes[0].seed]).noise, classes=rows)
     return truncated(network, stations, truncation)
-
-
-def _rows_of(rows: Sequence[Tensor | None]) -> Tensor | None:
-    """Stack the weights of classes, all 0 for a picture without; None where none has any."""
-    known = next((row for row in rows if row is not None), None)
-    return None if known is None else torch.stack([torch.zeros_like(known) if row is None else row for row in rows])

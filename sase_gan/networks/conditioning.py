@@ -117,6 +117,12 @@ def class_rows(names: Sequence[str], mixture: Sequence[tuple[str, int]]) -> Tens
     return row
 
 
+def class_rows_of(rows: Sequence[Tensor | None]) -> Tensor | None:
+    """Stack the weights `[classes]` of several pictures, all 0 for one without; None where none has any."""
+    known = next((row for row in rows if row is not None), None)
+    return None if known is None else torch.stack([torch.zeros_like(known) if row is None else row for row in rows])
+
+
 def one_hot(labels: Tensor, count: int) -> Tensor:
     """Make the weights `[n, classes]` of labels int64 `[n]`."""
     return F.one_hot(labels, count).float()

@@ -208,17 +208,9 @@ def _fit(
     if options.hardware.follows and options.devices == 1:  # several processes of ours would run from each other
         callbacks.append(FollowIdle())
     trainer = make_trainer(callbacks, options.hardware, devices=options.devices, loggers=options.loggers)
-    batches = EndlessBatches(
-        material,
-        batch_size=plan.batch_size,
-        seed=config.seed,
-        images_seen=module.images_seen,
-        rank=trainer.global_rank,
-        world_size=trainer.world_size,
-        mirror=plan.mirror,
-        labels=images.labels or None,
-        balanced=plan.balanced,
-    )
+    place = {"images_seen": module.images_seen, "rank": trainer.global_rank, "world_size": trainer.world_size}
+    shown_as: dict[str, Any] = {"mirror": plan.mirror, "labels": images.labels or None, "balanced": plan.balanced}
+    batches = EndlessBatches(material, batch_size=plan.batch_size, seed=config.seed, **place, **shown_as)
     with quiet_lightning(), freed_memory_kept():
         loader = DataLoader(batches, batch_size=None, pin_memory=options.hardware.kind == "cuda")
         trainer.fit(module, loader, ckpt_path=checkpoint, weights_only=True)
