@@ -8,7 +8,7 @@ WORKERS := -n 2 --no-loadscope-reorder
 DEMO := runs/demo-$(shell date +%Y%m%d-%H%M%S)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test test-shuffled test-slow mutate docs release-check same demo bench bench-gpu studio clean
+.PHONY: help setup check test test-shuffled test-slow test-site mutate docs release-check same demo bench bench-gpu studio clean
 
 help: ## Show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ test-shuffled: $(STAMP) ## Run the tests in a random order
 test-slow: $(STAMP) ## Run the tests that take minutes each
 	$(BIN)/python -m pytest $(WORKERS) -m slow
 
+test-site: docs ## Build the documents, and drive the studio in a browser (where a Chromium is found, or named in CHROMIUM)
+	$(BIN)/python -m pytest -n 0 -m "browser and not slow" tests/ui
+
 mutate: $(STAMP) ## Change the code that decides results, bit by bit: do its tests notice? An hour or more; goes on where it was
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group mutation
@@ -54,14 +57,7 @@ same: $(STAMP) ## Prove that no result changed since BASE=COMMIT
 	$(BIN)/python tests/same.py $(BASE)
 
 demo: $(STAMP) ## Train the bundled faces for a few minutes, sample, measure, report
-	$(BIN)/sase-gan train data/emoji-faces --preset demo --out $(DEMO)
-	$(BIN)/sase-gan sample $(DEMO) --seeds 0-63 --out $(DEMO)/samples
-	$(BIN)/sase-gan evaluate $(DEMO) --out $(DEMO)/evaluation
-	@echo
-	@echo "training pictures   $(DEMO)/grids/reals.png"
-	@echo "without training    $(DEMO)/grids/instant.png"
-	@echo "samples             $(DEMO)/samples/grid.png"
-	@echo "report              $(DEMO)/evaluation/report.html"
+	$(BIN)/sase-gan demo --out $(DEMO)
 
 bench: $(STAMP) ## Time a training step of the presets beside their plain forms
 	$(BIN)/sase-gan bench train

@@ -11,6 +11,7 @@ from sase_gan.commands import (
     classify,
     compare,
     data,
+    demo,
     detect,
     directions,
     doctor,
@@ -40,6 +41,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("train", cls=options.resume_newest())(train.train)
+app.command("demo")(demo.demo)
 app.command("sample")(sample.sample)
 app.command("invert")(invert.invert)
 app.command("directions")(directions.directions)

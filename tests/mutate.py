@@ -68,7 +68,7 @@ MODULES = {
     "training/one_shot": ["training/test_one_shot_step.py", "training/test_one_shot.py"],
     "training/likelihood": ["training/test_likelihood.py"],
     "recombination/box_sums": ["recombination/test_aligned.py"],
-    "recombination/evenness": ["recombination/test_aligned.py"],
+    "recombination/evenness": ["recombination/test_evenness.py"],
     "recombination/grid": ["recombination/test_aligned.py", "recombination/test_control.py"],
     "recombination/shortlists": ["recombination/test_aligned.py"],
     "recombination/schedules": ["recombination/test_aligned.py"],

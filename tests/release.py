@@ -20,7 +20,9 @@ NEEDED = (
     *("README.md", "LICENSE", "CITATION.cff", "CHANGELOG.md", "CONTRIBUTING.md", "pyproject.toml", "Makefile"),
     *("constraints.txt", "mkdocs.yml", "docs/index.md", "tests/conftest.py", "data/README.md", "sase_gan/py.typed"),
 )
-LARGEST_WHEEL, LARGEST_SDIST = 2_000_000, 25_000_000
+BUNDLED = ("data/emoji-faces", "data/shapes", "data/single", "data/snapshots")
+"""What of the pictures and snapshots an installed package carries."""
+LARGEST_WHEEL, LARGEST_SDIST = 14_000_000, 25_000_000
 """Bytes; more means that something came along by mistake."""
 
 
@@ -47,6 +49,9 @@ def wrong_in_wheel(wheel: Path) -> list[str]:
         names = set(archive.namelist())
     presets = {f"sase_gan/presets/{path.relative_to(ROOT / 'configs')}" for path in (ROOT / "configs").rglob("*.yaml")}
     own = {path.relative_to(ROOT).as_posix() for path in _tracked("sase_gan")}
+    own |= {
+        f"sase_gan/bundled/{path.relative_to(ROOT / 'data').as_posix()}" for name in BUNDLED for path in _tracked(name)
+    }
     licence = f"sase_gan-{__version__}.dist-info/licenses/LICENSE"
     lines = [f"the wheel lacks {name}" for name in sorted((presets | own | {licence}) - names)]
     beside = {name for name in names - presets - own if f"-{__version__}.dist-info/" not in name}

@@ -27,6 +27,12 @@ def test_the_navigation_has_every_page_once() -> None:
     assert sorted(listed) == sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md"))
 
 
+def test_every_page_of_results_says_how_to_get_them() -> None:
+    text = (DOCS / "reproducing.md").read_text()
+    named = set(re.findall(r"\((results/\w+\.md)\)", text))
+    assert named == {path.relative_to(DOCS).as_posix() for path in DOCS.glob("results/*.md")}
+
+
 def test_the_reference_has_what_the_package_offers() -> None:
     import sase_gan
 

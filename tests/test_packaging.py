@@ -55,3 +55,29 @@ def test_the_wheel_trains_from_elsewhere(installed: Path, tmp_path: Path, reposi
     arguments = ["train", str(faces), "--preset", "smoke/low_shot", "--kimg", "0.008", "--no-figures", "--out", "run"]
     _run(installed, tmp_path, f"sys.argv = ['sase-gan', *{arguments!r}]; from sase_gan.cli import main; main()")
     assert (tmp_path / "run" / "snapshots").is_dir()
+
+
+def test_the_wheel_carries_faces_shapes_single_pictures_and_snapshots(installed: Path, tmp_path: Path) -> None:
+    program = "from sase_gan.datasets.sources import bundled_data, bundled_sets as s; print([p.name for p in s()])"
+    assert _run(installed, tmp_path, program).split() == ["['emoji-faces',", "'single']"]
+    assert (installed / "sase_gan" / "bundled" / "snapshots" / "emoji-faces" / "config.json").is_file()
+    assert list((installed / "sase_gan" / "bundled" / "shapes").rglob("*.png"))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_the_wheel_goes_the_whole_way_once(installed: Path, tmp_path: Path) -> None:
+    arguments = ["demo", "--kimg", "0.016", "--out", "run", "--threads", "1"]
+    told = _run(installed, tmp_path, f"sys.argv = ['sase-gan', *{arguments!r}]; from sase_gan.cli import main; main()")
+    places = dict(line.rsplit(maxsplit=1) for line in told.splitlines()[-4:])
+    assert list(places) == ["training pictures", "without training", "samples", "report"]
+    assert all((tmp_path / place).is_file() for place in places.values())
+
+
+def test_the_container_file_copies_what_the_installation_needs(repository: Path) -> None:
+    lines = (repository / "Containerfile").read_text().splitlines()
+    copied = [name for line in lines if line.startswith("COPY") for name in line.split()[1:-1]]
+    assert all((repository / name).exists() for name in copied)
+    project = (repository / "pyproject.toml").read_text()
+    assert {"README.md", "LICENSE", "configs", "data", "sase_gan"} <= set(copied)
+    assert all(f'"{name}' in project or name == "constraints.txt" or name == "pyproject.toml" for name in copied)

@@ -1,10 +1,11 @@
-"""`sase-gan data check | prepare | preview | fetch`: look at pictures before training, and bring them into shape."""
+"""`sase-gan data check | prepare | preview | fetch | bundled`: look at pictures before training, and prepare them."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sase_gan.commands.bundled import bundled
 from sase_gan.commands.fetch import fetch
 from sase_gan.commands.options import BackgroundOption, former_names
 from sase_gan.fits import FIT_HELP, Fit
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Check, prepare, preview and fetch the pictures to train on.")
 app.command("fetch")(fetch)
+app.command("bundled")(bundled)
 
 PathArgument = Annotated[Path, typer.Argument(help="A folder of pictures (nested too), a zip of them, or one picture.")]
 FitOption = Annotated[Fit, typer.Option(help=FIT_HELP)]

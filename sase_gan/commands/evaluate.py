@@ -101,10 +101,11 @@ def evaluate(
         batch_size=batch_size,
         baseline=baseline,
     )
-    (_evaluate_pairs if pairs else _evaluate_set)(options)
+    (_evaluate_pairs if pairs else evaluate_set)(options)
 
 
-def _evaluate_set(options: "EvaluationOptions") -> None:
+def evaluate_set(options: "EvaluationOptions") -> None:
+    """Measure a set, and print verdicts, figures and the report's place."""
     from rich.console import Console
 
     from sase_gan.api.evaluate import measure

@@ -259,25 +259,39 @@ def _too_large(path: Path, name: str) -> str:
 
 
 _CHECKOUT = Path(__file__).resolve().parents[2]
+_PACKAGED = Path(__file__).resolve().parents[1] / "bundled"
+"""What of the checkout's `data` an installed package carries: pyproject.toml says what."""
 
 
 def bundled_data(name: str) -> Path:
-    """Find the folder of a bundled set, such as "emoji-faces", in the checkout that this package runs from.
+    """Find the folder of a bundled set, such as "emoji-faces", in the checkout or in the installed package.
 
     Raises:
-        DataError: the package was installed without its repository (the sets are no part of it), or has no such set.
+        DataError: there is no such set, or none that an installed package carries.
         UsageError: a path instead of a name.
     """
     if Path(name).name != name:
         raise UsageError(f"{name!r} was given as a bundled set; a plain name such as 'emoji-faces' is required")
-    data = _CHECKOUT / "data"
-    if not ((_CHECKOUT / "pyproject.toml").is_file() and data.is_dir()):
+    place = _bundled_place()
+    if place is None:
         raise DataError(
-            f"the bundled set {name!r} comes with the repository, not with the installed package; run from a "
-            "checkout or give the path of your own pictures"
+            f"the bundled set {name!r} comes with the repository or the installed package, and neither is whole here; "
+            "install anew or give the path of your own pictures"
         )
-    folder = data / name
-    if not folder.is_dir():
-        known = ", ".join(sorted(entry.name for entry in data.iterdir() if any(entry.glob("*.png"))))
+    if not (place / name).is_dir():
+        known = ", ".join(entry.name for entry in bundled_sets())
         raise DataError(f"there is no bundled set {name!r}; the bundled sets are {known}")
-    return folder
+    return place / name
+
+
+def bundled_sets() -> list[Path]:
+    """List the folders of the bundled sets of pictures, sorted by name."""
+    place = _bundled_place()
+    return [] if place is None else sorted(entry for entry in place.iterdir() if any(entry.glob("*.png")))
+
+
+def _bundled_place() -> Path | None:
+    checkout = _CHECKOUT / "data"
+    if (_CHECKOUT / "pyproject.toml").is_file() and checkout.is_dir():
+        return checkout
+    return _PACKAGED if _PACKAGED.is_dir() else None

@@ -23,6 +23,7 @@ from sase_gan.progress import readable_seconds
 from sase_gan.runs.due import figures_due, is_due
 from sase_gan.runs.folder import RunFolder, kimg
 from sase_gan.runs.history import best_record, images_seen, rank_records, read_run, without_better
+from sase_gan.runs.shared import any_of_all, of_the_first, sample_together
 from sase_gan.runs.tasks.base import RunPlan
 from sase_gan.sheets import write_sheet
 from sase_gan.training.soundness import Diverged, check_figures, check_sound
@@ -137,15 +138,13 @@ class Snapshots(Callback):
         due = is_due(module, trainer, batch, self.plan.snapshot_images)
         finished = module.images_seen >= self.plan.config.total_images
         if due or trainer.should_stop:
-            ends = finished or (trainer.should_stop and not self.hurried())
+            # All publish, and measure, or none: those of the others would wait for the first for ever.
+            ends = finished or (trainer.should_stop and not any_of_all(trainer, self.hurried()))
             if due or ends:
                 self._publish(trainer, module, must_measure=ends, regular=due or finished)
                 self._published_at = module.images_seen
             # Here and not a step later, so that the run ends with the snapshot that used its patience up.
-            stop = self.out_of_patience
-            if trainer.world_size > 1:  # only the first process measures
-                stop = trainer.strategy.reduce_boolean_decision(stop, all=False)
-            trainer.should_stop = trainer.should_stop or stop
+            trainer.should_stop = trainer.should_stop or any_of_all(trainer, self.out_of_patience)
 
     def on_train_end(self, trainer: Trainer, module: Any) -> None:
         """Publish where a signal stopped the run, without figures; the checkpoint is written by then."""
@@ -155,19 +154,18 @@ class Snapshots(Callback):
     def _publish(self, trainer: Trainer, module: Any, *, must_measure: bool, regular: bool = True) -> None:
         """Publish, measure and tidy; with `regular` what an uninterrupted run would publish too."""
         check_sound(module)
-        if not trainer.is_global_zero:
-            return
         seen = module.images_seen
         network = module.published_generator()
         if wrong := not_finite(network.state_dict().items()):
             raise Diverged(seen, [f"{name} of the average" for name in wrong])
-        network.provenance = {**self.plan.provenance, **module.published_facts(), "images_seen": seen}
-        network.save_pretrained(self.run.snapshot(seen))
-        if self.plan.beside is not None:
-            self.plan.beside(module, self.run.snapshot(seen))
-        pictures = sample_images(network, self.plan.seeds)
-        write_sheet(self.run.grid(seen), pictures)
-        figures = self._figures(network, seen) if must_measure or (regular and self._is_turn(seen)) else None
+        pictures = self._save(module, network) if trainer.is_global_zero else None
+        measured = must_measure or (regular and self._is_turn(trainer, seen))
+        # While classes come in a snapshot is none to choose, however good its pictures are.
+        measured = measured and of_the_first(trainer, module.published_facts().get("class_strength", 1.0) >= 1)
+        drawn = self._drawn(trainer, module, network) if measured else None
+        if pictures is None:
+            return
+        figures = None if drawn is None else self._figures(drawn, seen)
         if figures is not None:
             self.run.append_record(figures.to_json())
             self._choose()
@@ -178,16 +176,37 @@ class Snapshots(Callback):
             viewer.sheet(seen, pictures)
             viewer.figures(seen, figures)
 
-    def _is_turn(self, seen: int) -> bool:
-        return figures_due(seen, self.run.measured(), self.plan.config.schedule.evaluation_count)
+    def _save(self, module: Any, network: Network) -> Tensor:
+        """Write snapshot and sheet, and return the pictures of the sheet."""
+        seen = module.images_seen
+        network.provenance = {**self.plan.provenance, **module.published_facts(), "images_seen": seen}
+        network.save_pretrained(self.run.snapshot(seen))
+        if self.plan.beside is not None:
+            self.plan.beside(module, self.run.snapshot(seen))
+        pictures = sample_images(network, self.plan.seeds)
+        write_sheet(self.run.grid(seen), pictures)
+        return pictures
 
-    def _figures(self, network: Network, seen: int) -> EvaluationRecord | None:
+    def _is_turn(self, trainer: Trainer, seen: int) -> bool:
+        count = self.plan.config.schedule.evaluation_count
+        return of_the_first(trainer, figures_due(seen, self.run.measured(), count))
+
+    def _drawn(self, trainer: Trainer, module: Any, network: Network) -> Tensor | None:
+        """Draw what is measured, all processes together; None where nothing is."""
         if self.measure is None or not self.plan.measurable(network):
             return None
         start = time.monotonic()
         # Seeds far from those of the grid and of `sample`, so that figures and pictures are independent.
-        count = self.plan.config.schedule.evaluation_count
-        figures = self.measure(sample_images(network, range(1_000_000, 1_000_000 + count), ground="white"))
+        seeds = range(1_000_000, 1_000_000 + self.plan.config.schedule.evaluation_count)
+        drawn = sample_together(trainer, network, seeds, module.device)
+        if module.images_seen > 0:
+            self.measuring_seconds += time.monotonic() - start
+        return drawn
+
+    def _figures(self, drawn: Tensor, seen: int) -> EvaluationRecord:
+        assert self.measure is not None
+        start = time.monotonic()
+        figures = self.measure(drawn)
         if seen > 0:
             self.measuring_seconds += time.monotonic() - start
         names = {"snapshot": kimg(seen), "images_seen": seen}

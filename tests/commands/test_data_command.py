@@ -144,3 +144,16 @@ def test_listing_the_commands_imports_nothing_heavy():
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
+
+
+def test_bundled_sets_are_listed_named_and_copied_with_their_licence(tmp_path):
+    assert str(bundled_data("emoji-faces")) in run("bundled")
+    assert run("bundled", "single") == str(bundled_data("single"))
+    run("bundled", "single", "--out", tmp_path / "mine")
+    assert {path.name for path in (tmp_path / "mine").iterdir()} >= {"coffee.png", "LICENSE.txt"}
+    with pytest.raises(UsageError, match="exists already"):
+        run("bundled", "single", "--out", tmp_path / "mine")
+    with pytest.raises(DataError, match="no bundled set 'cats'"):
+        run("bundled", "cats")
+    with pytest.raises(UsageError, match="without the name of a bundled set"):
+        run("bundled", "--out", tmp_path / "other")

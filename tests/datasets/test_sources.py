@@ -215,11 +215,21 @@ def test_an_unknown_set_is_answered_with_the_known_ones():
         bundled_data("../tests")
 
 
-def test_outside_a_checkout_the_error_says_where_the_sets_come_from(tmp_path, monkeypatch):
+def test_outside_a_checkout_the_sets_are_those_of_the_package(tmp_path, monkeypatch):
     monkeypatch.setattr(sources, "_CHECKOUT", tmp_path)
-    (tmp_path / "data" / "emoji-faces").mkdir(parents=True)
-    with pytest.raises(DataError, match="comes with the repository, not with the installed package"):
+    monkeypatch.setattr(sources, "_PACKAGED", tmp_path / "bundled")
+    (tmp_path / "data" / "emoji-faces").mkdir(parents=True)  # of somebody else: no project lies around it
+    with pytest.raises(DataError, match="comes with the repository or the installed package, and neither is whole"):
         bundled_data("emoji-faces")
+    assert sources.bundled_sets() == []
+    for name in ("faces", "snapshots"):
+        (tmp_path / "bundled" / name).mkdir(parents=True)
+    (tmp_path / "bundled" / "faces" / "a.png").touch()
+    assert bundled_data("faces") == tmp_path / "bundled" / "faces"
+    assert bundled_data("snapshots").is_dir()
+    assert sources.bundled_sets() == [tmp_path / "bundled" / "faces"]
+    with pytest.raises(DataError, match="no bundled set 'fruits'; the bundled sets are faces"):
+        bundled_data("fruits")
 
 
 def test_a_broken_picture_in_the_working_folder_is_called_by_its_name(tmp_path, monkeypatch):

@@ -1,5 +1,7 @@
 """The aligned form beside its plain formula, and what must hold of every drawing."""
 
+import math
+
 import pytest
 import torch
 
@@ -169,6 +171,7 @@ def test_less_strength_stays_nearer_to_the_picture_that_it_begins_from() -> None
     assert distances[2] > 0.1
 
 
+@pytest.mark.slow
 def test_an_even_prior_evens_out_the_use() -> None:
     # One picture is the mean of all others: it fits everywhere, and without a prior it is used most.
     apart = smooth_pictures(6, 64, 64)
@@ -195,6 +198,52 @@ def test_noise_schedules_join_and_windows_follow_the_variety() -> None:
     assert schedule.window(schedule.lowest) == schedule.smallest
     assert Schedule(variety=2.0).window(5.0) == schedule.largest / 2
     assert level_sizes((256, 256)) == ((32, 32), (64, 64), (128, 128), (256, 256))
+
+
+def test_windows_grow_and_strength_acts_by_the_logarithm_of_the_noise() -> None:
+    schedule = Schedule(lowest=0.04, largest=16.0, smallest=4.0, gentlest=0.5, wildest=8.0)
+    assert [schedule.window(noise) for noise in (0.01, 0.04, 0.2, 1.0, 3.0)] == pytest.approx([4, 4, 10, 16, 16])
+    assert Schedule(lowest=0.04, largest=16.0, smallest=4.0, variety=8.0).window(0.2) == 4.0  # never below the smallest
+    assert [schedule.beginning(strength) for strength in (0.0, 0.5, 1.0)] == pytest.approx([0.5, 2.0, 8.0])
+
+
+@pytest.mark.parametrize("factor", [1.5, 2.0, 4.0, 20.0])
+def test_the_number_of_noise_levels_follows_the_density(factor: float) -> None:
+    schedule = Schedule(highest=0.03 * factor, lowest=0.03, density=2.0)
+    assert len(schedule.noise(0, 1)) == max(2, round(2 * math.log(factor)) + 1)
+
+
+def test_the_next_levels_cells_take_what_weighed_most_in_their_quarter_or_nearly_as_much_beside_it() -> None:
+    """Six cells of a level of 20 x 40 px, 15 of the next one of 40 x 80, cell by cell."""
+    source = torch.Generator().manual_seed(3)
+    examples = Examples(smooth_pictures(7, 20, 40), [(20, 40)], mirror=False)
+    chosen = torch.stack([torch.randperm(7, generator=source)[:4] for _ in range(6)])
+    lists = Shortlists(examples, 0, chosen, 5.0)
+    logs = 6 * torch.randn(6, 4, CELL, CELL, generator=source)
+
+    def score(row: int, column: int, example: int) -> float:
+        """The largest logarithm in the quarter of the coarse cell that this fine cell covers."""
+        if not (0 <= row < 4 and 0 <= column < 6):
+            return -math.inf
+        cell = (row // 2) * 3 + column // 2
+        places = (chosen[cell] == example).nonzero()
+        top, left = 8 * (row % 2), 8 * (column % 2)
+        return logs[cell, places[0, 0], top : top + 8, left : left + 8].max().item() if len(places) else -math.inf
+
+    found = lists.next(logs, 3).view(3, 5, 3)
+    for row in range(3):
+        for column in range(5):
+
+            def worth(example: int, row: int = row, column: int = column) -> float:
+                around = (
+                    score(r, c, example) - 3
+                    for r in range(max(0, row - 1), min(2, row + 1) + 1)
+                    for c in range(max(0, column - 1), min(4, column + 1) + 1)
+                )
+                return max(score(row, column, example), *around)
+
+            best = sorted(range(7), key=worth, reverse=True)[:3]
+            assert found[row, column].tolist() == best
 
 
 def test_cells_cover_a_size() -> None:

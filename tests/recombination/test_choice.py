@@ -1,9 +1,10 @@
 """Which form is chosen, on pictures made for it."""
 
+import pytest
 import torch
 import torch.nn.functional as F
 
-from sase_gan.recombination.choice import ALIGNED_BELOW, aligned_settings, alignment, choose_form
+from sase_gan.recombination.choice import ALIGNED_BELOW, FormChoice, aligned_settings, alignment, choose_form
 
 
 def pictures(count: int, *, aligned: bool) -> torch.Tensor:
@@ -43,3 +44,24 @@ def test_one_picture_is_free() -> None:
 
 def test_two_equal_pictures_are_aligned() -> None:
     assert alignment(pictures(1, aligned=True).repeat(2, 1, 1, 1)) < 0.01
+
+
+@pytest.mark.parametrize(
+    ("count", "ratio", "form", "reason"),
+    [
+        (8, 0.75, "aligned", "at the same place the pictures are 25% more alike than at different ones"),
+        (8, 0.97, "free", "at the same place the pictures are hardly more alike than at different ones (3%)"),
+        (
+            40,
+            0.97,
+            "aligned",
+            "40 pictures are too many to search at every place, although at the same place the pictures are hardly "
+            "more alike than at different ones (3%)",
+        ),
+    ],
+)
+def test_the_reason_is_said_with_its_number(
+    count: int, ratio: float, form: str, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sase_gan.recombination.choice.alignment", lambda pictures: ratio)
+    assert choose_form(torch.zeros(count, 3, 8, 8, dtype=torch.uint8)) == FormChoice(form, reason)

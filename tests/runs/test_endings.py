@@ -107,13 +107,14 @@ def test_a_run_that_nothing_improves_is_complete_and_goes_on_with_more_patience(
 def test_figures_are_drawn_from_other_seeds_than_the_sheet(
     values: list[float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from sase_gan.runs import callbacks
+    from sase_gan.runs import callbacks, shared
 
     drawn: list[range] = []
     real = callbacks.sample_images
-    monkeypatch.setattr(
-        callbacks, "sample_images", lambda network, seeds, **how: drawn.append(seeds) or real(network, seeds, **how)
-    )
+    for module in (callbacks, shared):
+        monkeypatch.setattr(
+            module, "sample_images", lambda network, seeds, **how: drawn.append(seeds) or real(network, seeds, **how)
+        )
     values[:] = [0.9, 0.3]
     begin(tmp_path / "run", "schedule.total_images=8", figures=True)
     sheet, figures, *_ = drawn

@@ -13,7 +13,13 @@ from typing import Any
 import pytest
 import torch
 
+from sase_gan.colours import seen as as_seen
+from sase_gan.datasets.images import load_image_set
+from sase_gan.drawing.sampling import sample_images
+from sase_gan.metrics.quick import prepare_measure
+from sase_gan.networks.load import load_generator
 from sase_gan.runs.folder import RunFolder
+from sase_gan.runs.history import read_run
 from tests.processes import PATIENCE, started, until
 
 pytestmark = pytest.mark.slow
@@ -95,6 +101,23 @@ def test_two_have_equal_weights_and_see_what_one_with_twice_the_batch_sees(notes
     carry_out(notes, *command(notes, "one", "--kimg", 0.024, "--batch-size", 8))
     assert [line["pictures"] for line in told(notes, 0)] == together
     assert told(notes, 1) == []
+
+
+@pytest.mark.timeout(900)
+def test_figures_are_of_pictures_that_both_drew_and_equal_those_of_one_process(notes: Path) -> None:
+    """At the end of the run, 24 pictures: the first process's snapshot measured anew by one process alone."""
+    arguments = list(command(notes, "two", "--kimg", 0.016, "--devices", 2, "--batch-size", 4))
+    arguments.remove("--no-figures")
+    carry_out(notes, *arguments, "--set", "schedule.evaluation_count=24")
+    run = RunFolder(notes.parent / "two")
+    record = read_run(run.path).results[-1]
+    network = load_generator(run.snapshot(16))
+    images = load_image_set(FACES, image_size=32)
+    drawn = sample_images(network, range(1_000_000, 1_000_024), ground="white")
+    alone = prepare_measure(as_seen(images.images))(drawn)
+    measured = {name: metric.value for name, metric in alone.metrics.items() if metric.measured}
+    assert len(measured) > 5
+    assert {name: record.value(name) for name in measured} == pytest.approx(measured, rel=1e-3, abs=1e-4)
 
 
 @pytest.mark.timeout(1800)

@@ -22,6 +22,7 @@ from sase_gan.metrics.records import Measure
 from sase_gan.networks.discriminator_file import save_discriminator
 from sase_gan.progress import readable_seconds
 from sase_gan.runs.classes import asked_classes, check_left, class_facts, with_classes
+from sase_gan.runs.expectation import expectation
 from sase_gan.runs.folder import RunFolder
 from sase_gan.runs.instant import draw_material
 from sase_gan.runs.options import RunOptions
@@ -103,7 +104,8 @@ class LowShotTask(TrainedTask[LowShotConfig]):
         """Time two steps and tell parameters, speed, time and memory."""
         from sase_gan.runs.cost import measure_training
 
-        report(f"{len(open_images(str(config.data.path)))} pictures; timing two steps on {hardware.name} ...")
+        pictures = len(open_images(str(config.data.path)))
+        report(f"{pictures} pictures; timing two steps on {hardware.name} ...")
         cost = measure_training(config, hardware, steps=2, warm_up=1, weights_dir=request.weights_dir)
         seconds = config.total_images / cost.images_per_second
         report(f"generator      {cost.generator_parameters:,} parameters")
@@ -111,6 +113,11 @@ class LowShotTask(TrainedTask[LowShotConfig]):
         report(f"speed          {cost.images_per_second:.1f} images/s ({hardware.precision}, {hardware.name})")
         report(f"time           about {readable_seconds(seconds)} for {config.total_images:,} images")
         report(f"memory         {cost.peak_memory_mb:,.0f} MB at most")
+        images = config.total_images
+        if request.minutes is not None:
+            images = min(images, round(60 * request.minutes * cost.images_per_second))
+        if told := expectation(config, pictures, images):
+            report(told)
         return config
 
     def load(self, config: LowShotConfig) -> ImageSet:
@@ -131,7 +138,8 @@ class LowShotTask(TrainedTask[LowShotConfig]):
             f"{len(images)} pictures{_of_classes(images)} at {size_words(*config.picture_size)} px",
             f"{hardware.name}, {hardware.precision}",
         )
-        return f"{what} on {where}; writing to {run.path}"
+        told = expectation(config, len(images), config.total_images)
+        return f"{what} on {where}; writing to {run.path}" + (f"\n{told}" if told else "")
 
     def plan(self, config: LowShotConfig, images: ImageSet, *, weights_dir: Path | None = None) -> RunPlan:
         """Plan snapshots every so many images, of which the best stay.

@@ -1,0 +1,84 @@
+"""What to expect of a network that learns from a set: what sets of about its size gave after about as many images.
+
+Measured with the preset `cpu` at 64 px (docs/results/by_number.md has commands, dates and grids); a promise for other
+pictures it is not, and sentences say on what it was measured.
+"""
+
+import math
+from dataclasses import dataclass
+
+from sase_gan.training.config import LowShotConfig
+
+
+@dataclass(frozen=True)
+class Level:
+    """A level of quality that a training was seen to reach: after so many images, and what its pictures looked like."""
+
+    images: int
+    kid: float
+    look: str
+
+
+@dataclass(frozen=True)
+class Course:
+    """A course of quality over one training: of what pictures, how many, and what recombining them alone gives."""
+
+    what: str
+    pictures: int
+    instant_kid: float
+    levels: tuple[Level, ...]
+
+
+COURSES = (
+    Course(
+        "100 photographs of pandas",
+        100,
+        0.023,
+        (
+            Level(2_000, 0.15, "soft pictures of the right colours and layout"),
+            Level(8_000, 0.068, "most whole, soft, of many kinds"),
+            Level(16_000, 0.042, "most whole, of many kinds"),
+        ),
+    ),
+    Course(
+        "96 drawn faces",
+        96,
+        0.018,
+        (
+            Level(5_000, 0.23, "every third broken, of few kinds"),
+            Level(10_000, 0.12, "most whole, of several kinds"),
+            Level(15_000, 0.093, "four of five whole, of many kinds"),
+            Level(30_000, 0.084, "four of five whole, of many kinds"),
+        ),
+    ),
+)
+"""One seed each; KID of 300 pictures, of 1,000 where a study measured."""
+
+
+def expectation(config: LowShotConfig, pictures: int, images: int) -> str | None:
+    """Tell what so many images gave on the measured set that comes nearest in its number of pictures.
+
+    Args:
+        pictures: of the set.
+        images: that the training will see, repeats counted.
+
+    Returns:
+        One sentence; None for a network that is too unlike the measured one.
+    """
+    if not _is_like_the_measured(config):
+        return None
+    course = min(COURSES, key=lambda one: abs(math.log(one.pictures / pictures)))
+    reached = [level for level in course.levels if level.images <= 1.25 * images] or [course.levels[0]]
+    best = min(course.levels, key=lambda one: one.kid)
+    level = min(reached, key=lambda one: one.kid)
+    later = "" if level is best else f", and {best.kid:.2g} after {best.images:,} ({best.look})"
+    return (
+        f"what to expect: as {course.what} after {level.images:,} images, {level.look}, with KID near {level.kid:.2g}"
+        f"{later}; recombining them alone, --preset instant, gave {course.instant_kid:.2g} at once"
+    )
+
+
+def _is_like_the_measured(config: LowShotConfig) -> bool:
+    measured = (64, 64), "rgb", 16, None
+    own = config.picture_size, config.colours, config.generator.width, config.start.path
+    return own == measured and config.likelihood.weight > 0

@@ -1,0 +1,39 @@
+"""What a training foretells of its pictures: from the measured set of about that size, after about as many images."""
+
+import pytest
+
+from sase_gan.config import resolve
+from sase_gan.runs.expectation import COURSES, expectation
+from sase_gan.training.config import LowShotConfig
+
+
+def config(*settings: str) -> LowShotConfig:
+    return resolve(LowShotConfig, preset="low_shot/cpu", settings=settings)
+
+
+@pytest.mark.parametrize("course", COURSES, ids=lambda course: course.what)
+def test_a_measured_set_is_told_its_own_course(course) -> None:
+    for level in course.levels:
+        told = expectation(config(), course.pictures, level.images)
+        assert told is not None
+        best = min((one for one in course.levels if one.images <= level.images), key=lambda one: one.kid)
+        assert told.startswith(
+            f"what to expect: as {course.what} after {best.images:,} images, {best.look}, with KID near {best.kid:.2g}"
+        )
+        assert told.endswith(f"gave {course.instant_kid:.2g} at once")
+
+
+@pytest.mark.parametrize("course", COURSES, ids=lambda course: course.what)
+def test_levels_rise_and_what_comes_later_is_told(course) -> None:
+    images = [level.images for level in course.levels]
+    assert images == sorted(images)
+    best = min(course.levels, key=lambda one: one.kid)
+    first, last = (expectation(config(), course.pictures, count) for count in (1, 10**6))
+    if best is not course.levels[0]:
+        assert f"and {best.kid:.2g} after {best.images:,} ({best.look})" in str(first)
+    assert ", and" not in str(last).partition(";")[0].replace(best.look, "")
+
+
+def test_nothing_is_foretold_of_what_was_not_measured() -> None:
+    for setting in ("image_size=128", "generator.width=32", "likelihood.weight=0", "colours=grey"):
+        assert expectation(config(setting), 100, 10_000) is None
