@@ -1,10 +1,12 @@
 """Sheets show several pictures side by side: laid out, marked as such, and cut apart again."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
+from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from sase_gan.errors import UsageError
@@ -41,6 +43,29 @@ def grid(images: Tensor, columns: int | None = None, padding: int = 2, backgroun
         top, left = padding + index // columns * step_y, padding + index % columns * step_x
         canvas[:, top : top + height, left : left + width] = image
     return canvas
+
+
+_LETTERS = 14  # px, of names beside rows
+
+
+def named_rows(images: Tensor, names: Sequence[str], counts: Sequence[int], padding: int = 2) -> Tensor:
+    """Lay uint8 [N, 3, H, W] out in rows, each with its name at its left, as one picture uint8 [3, H', W'].
+
+    Args:
+        counts: of the pictures in each row, of sum N.
+    """
+    columns, height = max(counts), images.shape[2]
+    font = ImageFont.load_default(_LETTERS)
+    left = 2 * padding + math.ceil(max(font.getlength(name) for name in names)) + 4
+    sheets = []
+    for name, row in zip(names, images.split(list(counts)), strict=True):
+        label = Image.new("RGB", (left, height + 2 * padding), "white")
+        ImageDraw.Draw(label).text((2 * padding, label.height // 2), name, fill="black", font=font, anchor="lm")
+        head = torch.from_numpy(np.array(label)).permute(2, 0, 1)
+        body = grid(row, columns=columns, padding=padding)
+        sheets.append(torch.cat([head, body], 2)[:, : height + padding])
+    rim = images.new_full((3, padding, sheets[0].shape[2]), 255)
+    return torch.cat([*sheets, rim], 1)
 
 
 def cut_grid(sheet: Tensor, size: tuple[int, int], count: int, padding: int = 2) -> Tensor:

@@ -97,11 +97,13 @@ LAYERS = {
 
 def generator(**options: Any) -> Case:
     config = GeneratorConfig(**{"image_size": 32, "width": 4, "latent_size": 8, "num_components": 3, **options})
-    sizes = Generator(config).noise_shapes()
-    return Case(
-        lambda: Generator(config),
-        lambda shape: (torch.randn(shape[0], 8), [torch.randn(shape[0], *size) for size in sizes]),
-    )
+    sizes, classes = Generator(config).noise_shapes(), len(config.classes)
+
+    def inputs(shape: Shape) -> tuple[Any, ...]:
+        plain = torch.randn(shape[0], 8), [torch.randn(shape[0], *size) for size in sizes]
+        return (*plain, None, None, torch.rand(shape[0], classes)) if classes else plain
+
+    return Case(lambda: Generator(config), inputs)
 
 
 def discriminator(**options: Any) -> Case:
@@ -110,7 +112,8 @@ def discriminator(**options: Any) -> Case:
     big, small = (map_size(side, config.first_map) for side in (config.image_size, min(128, config.image_size // 2)))
 
     def pictures(shape: Shape) -> tuple[Any, ...]:
-        return Pictures(torch.randn(shape[0], channels, *big), torch.randn(shape[0], channels, *small)), 1
+        plain = Pictures(torch.randn(shape[0], channels, *big), torch.randn(shape[0], channels, *small)), 1
+        return (*plain, torch.rand(shape[0], config.classes)) if config.classes else plain
 
     return Case(lambda: Discriminator(config), pictures)
 
@@ -123,11 +126,13 @@ NETWORKS = {
     "generator_published": generator(spectral_norm=False),
     "generator_wide": generator(first_map=(4, 6)),
     "generator_rgba": generator(colours="rgba"),
+    "generator_classes": generator(classes=("a", "b", "c"), class_counts=(3, 2, 4)),
     "generator_aw_multi_scale": generator(conv="aw", attention="efficient_multi_scale"),
     "generator_se": generator(attention="se", spectral_norm=False),
     "discriminator": discriminator(),
     "discriminator_aw_multi_scale": discriminator(conv="aw", attention="efficient_multi_scale"),
     "discriminator_se": discriminator(attention="se"),
+    "discriminator_classes": discriminator(classes=3),
     "discriminator_grey": discriminator(colours="grey"),
     "discriminator_tall": discriminator(first_map=(7, 4), downsample="nearest"),
     "discriminator_64": discriminator(image_size=64, width=8, downsample="nearest"),

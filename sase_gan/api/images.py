@@ -10,12 +10,13 @@ from pathlib import Path
 
 from torch import Tensor
 
+from sase_gan.class_names import Mixture, in_words, written
 from sase_gan.colours import Ground, learnt, shown
 from sase_gan.drawing.recipes import Recipe
 from sase_gan.files import write_atomically
 from sase_gan.pixels import to_pillow, write_png
 from sase_gan.recombination.sources import origin_of, source_sheet
-from sase_gan.sheets import SHEET, grid
+from sase_gan.sheets import SHEET, grid, named_rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +56,7 @@ class Images:
         text: what every PNG carries beside its own seed: the snapshot's hash, truncation and the like.
         model: the name of the snapshot that drew them.
         origins: where each pixel came from, of a model without training, if that was asked for.
+        classes: as which each was drawn, in words; empty ones, or none, of models without classes.
 
     Example:
         >>> import torch
@@ -68,6 +70,7 @@ class Images:
     text: Mapping[str, str]
     model: str = ""
     origins: Origins | None = None
+    classes: tuple[str, ...] = ()
 
     def seen(self, ground: Ground = "checkerboard") -> Tensor:
         """Return them as they are seen, uint8 `[n, 3, height, width]`, where there is transparency on a ground."""
@@ -90,7 +93,8 @@ class Images:
         """Keep these images, in this order."""
         origins = None if self.origins is None else self.origins.chosen(indices)
         recipes = tuple(self.recipes[index] for index in indices)
-        return replace(self, pixels=self.pixels[indices], recipes=recipes, origins=origins)
+        classes = tuple(self.classes[index] for index in indices) if self.classes else ()
+        return replace(self, pixels=self.pixels[indices], recipes=recipes, origins=origins, classes=classes)
 
     def __iter__(self) -> Iterator[Images]:
         return (self[index] for index in range(len(self)))
@@ -101,11 +105,25 @@ class Images:
 
     def _repr_png_(self) -> bytes:
         buffer = io.BytesIO()
-        to_pillow(grid(self.seen())).save(buffer, format="PNG")
+        to_pillow(self.sheet()).save(buffer, format="PNG")
         return buffer.getvalue()
 
+    def sheet(self) -> Tensor:
+        """Lay them out as one picture uint8 `[3, h, w]`: where classes were asked for, a row for each with its name.
+
+        Else as many rows as columns, or nearly.
+        """
+        rows: dict[str, list[int]] = {}
+        for index, recipe in enumerate(self.recipes):
+            rows.setdefault(in_words(recipe.classes) if recipe.classes else "", []).append(index)
+        seen = self.seen()
+        if set(rows) == {""}:
+            return grid(seen)
+        order = [index for row in rows.values() for index in row]
+        return named_rows(seen[order], list(rows), [len(row) for row in rows.values()])
+
     def save(self, folder: Path | str, *, grid_only: bool = False) -> Path:
-        """Write one PNG an image, and `grid.png` of all, whose path is returned.
+        """Write one PNG an image, and `grid.png` of all (`sheet`), whose path is returned.
 
         Each file says how it was drawn, so that it can be drawn again. With `origins`, `NAME.sources.png` shows each
         image's regions in the colours of the training pictures that they came from, and `NAME.sources.json` holds
@@ -116,12 +134,14 @@ class Images:
         """
         folder = Path(folder)
         files = [] if grid_only else [recipe.file_name() for recipe in self.recipes]  # all names before the first file
-        for name, recipe, pixels in zip(files, self.recipes, self.pixels, strict=False):
-            moved = {"picture": recipe.name} if recipe.moves else {}
-            write_png(folder / name, pixels, {**self.text, "seed": recipe.start, **moved})
+        classes = self.classes or ("",) * len(files)
+        for name, recipe, pixels, words in zip(files, self.recipes, self.pixels, classes, strict=False):
+            own = {"picture": recipe.name} if recipe.moves or recipe.classes else {}
+            own |= {"class": words} if words else {}
+            write_png(folder / name, pixels, {**self.text, "seed": recipe.start, **own})
         if self.origins is not None:
             self.origins.save(folder, files, self.pixels)
-        write_png(folder / "grid.png", grid(self.seen()), {**SHEET, **self.text, "seeds": listed(self.recipes)})
+        write_png(folder / "grid.png", self.sheet(), {**SHEET, **self.text, "seeds": listed(self.recipes)})
         return folder / "grid.png"
 
 
@@ -134,15 +154,18 @@ def listed(recipes: Sequence[Recipe]) -> str:
     """
     parts: list[str] = []
     row: list[int] = []
+    classes: Mixture = ()
 
     def close() -> None:
-        parts.extend([f"{row[0]}-{row[-1]}"] if len(row) > 2 else map(str, row))
+        behind = written(classes)
+        parts.extend([f"{row[0]}-{row[-1]}{behind}"] if len(row) > 2 else [f"{seed}{behind}" for seed in row])
         row.clear()
 
     for recipe in recipes:
         named = recipe.moves or recipe.inversion
-        if named or (row and recipe.seed != row[-1] + 1):
+        if named or (row and (recipe.seed != row[-1] + 1 or recipe.classes != classes)):
             close()
+        classes = recipe.classes
         if named:
             parts.append(recipe.name)
         else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,12 @@ from sase_gan.api.control import make_control
 from sase_gan.api.images import Images, Origins
 from sase_gan.api.models import HasFolder, find_snapshot, load
 from sase_gan.api.progress import shown
+from sase_gan.class_names import Mixture, check_known, in_words
 from sase_gan.drawing import applications
 from sase_gan.drawing.recipes import Recipe, draw_recipes, parse_names
 from sase_gan.drawing.sampling import NoiseMode, check_seeds
 from sase_gan.errors import UsageError
+from sase_gan.networks.conditioning import names_of
 from sase_gan.networks.load import Network
 from sase_gan.networks.pyramid import Pyramid
 from sase_gan.progress import Count, named
@@ -31,6 +34,7 @@ def sample(
     model: Network | Path | str | HasFolder,
     seeds: str | Iterable[int] = range(16),
     *,
+    classes: str | Sequence[str] = (),
     truncation: float = 1.0,
     noise: NoiseMode = "random",
     size: tuple[int | None, int | None] | None = None,
@@ -43,12 +47,15 @@ def sample(
     device: str = "auto",
     progress: Count | bool = True,
 ) -> Images:
-    """Draw one image for each seed.
+    """Draw one image for each seed, or one for each seed and class.
 
     Args:
         model: a network, or anything that `load` takes, or what `train` returned.
         seeds: whole numbers, or text such as `"0-15,17~50.3.2"`, which also names variations; a photograph that was
             brought into the model is named by the file of its recipe.
+        classes: names of classes, of a model with classes; each seed is drawn as each of them. "all" stands for all.
+            Where none is named, here or in the seeds, a seed has a class of its own; an instant model draws from all
+            its pictures.
         truncation: 0 to 2; below 1 images are more typical and less varied: a generator's first map is drawn towards
             its mean.
         noise: "random", each image has its own; "fixed", all share that of seed 0; "off", none.
@@ -67,7 +74,7 @@ def sample(
 
     Raises:
         DataError: if there is no such model.
-        UsageError: for seeds that are not understood, or an option that this model does not have.
+        UsageError: for seeds that are not understood, or a class or an option that this model does not have.
 
     Example:
         `sase_gan.sample("runs/faces-001", seeds=range(16)).save("samples")`
@@ -75,6 +82,7 @@ def sample(
     settings: dict[str, Any] = {"truncation": truncation, "noise": noise}
     recipes = tuple(replace(recipe, **settings) for recipe in _recipes(seeds))
     network, name, digest = _opened(model, device)
+    recipes = _of_classes(network, recipes, [classes] if isinstance(classes, str) else list(classes))
     for recipe in recipes:
         recipe.check_snapshot(digest)
     # What only a model of one picture can do.
@@ -96,9 +104,9 @@ def sample(
                     f"truncation is {truncation}, which keeps the trained size and begins at scale 0; leave it out, or "
                     "leave out size and start_scale"
                 )
-            if sources or control is not None:
+            if sources or control is not None or any(recipe.classes for recipe in recipes):
                 raise UsageError(
-                    "sources and controls are of the trained size; leave them out, or size and start_scale"
+                    "sources, controls and classes are of the trained size; leave them out, or size and start_scale"
                 )
             height, width = size or (None, None)
             pixels = applications.sample(
@@ -113,7 +121,31 @@ def sample(
     origins = None
     if maps and isinstance(network, Recombiner):
         origins = Origins(torch.cat(maps), network.pictures.cpu(), network.config.names)
-    return Images(pixels, recipes, text, name, origins)
+    return Images(pixels, recipes, text, name, origins, tuple(map(partial(class_words, network), recipes)))
+
+
+def _of_classes(network: Network, recipes: Sequence[Recipe], asked: Sequence[str]) -> tuple[Recipe, ...]:
+    """Give pictures the classes that are asked for, each in turn, and refuse those that the model does not have."""
+    names = names_of(network)
+    wanted = list(names) if list(asked) == ["all"] and "all" not in names and names else asked
+    if wanted and any(recipe.classes for recipe in recipes):
+        named = next(recipe.name for recipe in recipes if recipe.classes)
+        raise UsageError(f"seeds names a class ({named}) and classes does too; leave one out")
+    mixtures: list[Mixture] = [((name, 100),) for name in dict.fromkeys(wanted)] or [()]
+    found = tuple(replace(one, classes=mixture or one.classes) for mixture in mixtures for one in recipes)
+    for recipe in found:
+        check_known(names, recipe.classes)
+    return found
+
+
+def class_words(network: Network, recipe: Recipe) -> str:
+    """Say the class that a picture is drawn as; empty of a model without classes, or one that draws from all."""
+    weights = recipe.class_weights(network)
+    if weights is None:
+        return ""
+    return in_words(
+        tuple((name, round(100 * w)) for name, w in zip(names_of(network), weights.tolist(), strict=True) if w)
+    )
 
 
 def _recipes(seeds: str | Iterable[int]) -> Sequence[Recipe]:

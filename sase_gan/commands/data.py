@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from sase_gan.datasets.images import Survey
+    from sase_gan.datasets.sources import ImageSource
     from sase_gan.pixels import Colour
 
 app = typer.Typer(no_args_is_help=True, help="Check, prepare, preview and fetch the pictures to train on.")
@@ -57,6 +58,7 @@ def check(
     if found.images is not None:
         target = image_size or recommend_image_size([min(size) for size in found.sizes])
         _print_table(console, str(path), found)
+        _print_list(console, "Classes", _classes_of(source))
         pairs = [f"{pair.first} = {pair.second} ({pair.kind})" for pair in found.images.notes.duplicates]
         more = [f"and {len(pairs) - 20} more pairs"] if len(pairs) > 20 else []
         _print_list(console, "Duplicates", [*pairs[:20], *more])
@@ -170,6 +172,21 @@ def preview(
     for name, sheet in sheets.items():
         write_png(name, sheet, SHEET)
     _print_lines([*(f"wrote {name}" for name in sheets), *losses_in_words(found.notes, len(found))])
+
+
+def _classes_of(source: "ImageSource") -> list[str]:
+    """Tell what could be classes, and what keeps labels that are there from being some."""
+    from sase_gan.datasets.classes import LABEL_SOURCES, LABELS_FILE, read_labels
+    from sase_gan.errors import DataError
+
+    lines = []
+    for how in LABEL_SOURCES:
+        try:
+            lines.append(f"{read_labels(source, how).words()} (train --classes {how})")
+        except DataError as error:
+            if how == LABELS_FILE and source.beside(LABELS_FILE, 2**40) is not None:
+                lines.append(f"{error}")
+    return lines
 
 
 def advise(found: "Survey", image_size: int, *, chosen: bool, path: str) -> list[str]:

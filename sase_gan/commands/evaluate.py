@@ -118,6 +118,8 @@ def evaluate_set(options: "EvaluationOptions") -> None:
     console = Console()
     console.print(_verdicts(result.record))
     console.print(_figures(result.record))
+    if result.record.classes is not None:
+        console.print(_classes(result.record))
     if result.record.disagreement:
         console.print(result.record.disagreement)
     typer.echo(f"Report: {result.page}")
@@ -149,6 +151,26 @@ def _verdicts(record: "EvaluationRecord") -> Any:
     for topic, rule in record.verdict_rules.items():
         table.add_row(topic.capitalize(), verdict_text(record.colour(topic)), rule.text)
     return table
+
+
+def _classes(record: "EvaluationRecord") -> Any:
+    from rich.table import Table
+
+    assert record.classes is not None
+    table = Table("Class", "Generated / real", "KID", "FD", "Nearest is of the class", "Of real pictures")
+    part = record.classes
+    for one in part.classes:
+        distances = [one.left_out or "", ""] if one.kid is None else [f"{one.kid:.4g}", f"{one.fd:.4g}"]
+        table.add_row(
+            one.name, f"{one.n_fake} / {one.n_real}", *distances, *map(_share, (one.agreement, one.agreement_level))
+        )
+    if len(part.classes) > 1:
+        table.add_row("all", "", "", "", _share(part.agreement), _share(part.agreement_level))
+    return table
+
+
+def _share(value: float | None) -> str:
+    return "" if value is None else f"{value:.0%}"
 
 
 def _figures(record: "EvaluationRecord") -> Any:

@@ -22,6 +22,15 @@ def sample(
             "17, and 17@60.0.12, a neighbour of it; also recipes that `invert` wrote, such as inverted/cat.recipe."
         ),
     ] = "0-63",
+    classes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--class",
+            metavar="NAME",
+            help="Of a model with classes: draw each seed as this class; repeatable, and 'all' for all. Shares of "
+            "several: --seeds 17=faces.30=fruits.70. [default: each seed has a class of its own]",
+        ),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder for the pictures. [default: samples/ with a folder for each snapshot]")
     ] = None,
@@ -90,19 +99,38 @@ def sample(
     out = out or samples_folder(source)
     try_folder(out)
     if walk is not None:
-        if sources or variety is not None or apart_from is not None:
-            raise UsageError("--walk draws a film, without --sources, --variety and --apart-from; leave them out")
+        if sources or variety is not None or apart_from is not None or classes:
+            raise UsageError(
+                "--walk draws a film, without --sources, --variety, --apart-from and --class (its stations can name "
+                "classes: --seeds 3=faces,3=fruits); leave them out"
+            )
         _write_walk(source, seeds, walk, loop, out, batch_size, device)
         return
     options: dict[str, Any] = {"truncation": truncation, "noise": noise, "start_scale": start_scale}
     options |= {"finished_stages": finished_stages, "batch_size": batch_size, "device": device}
-    options |= {"variety": variety, "sources": sources}
+    options |= {"variety": variety, "sources": sources, "classes": tuple(classes or ())}
     images = draw(source, seeds, size=wanted or ((height, width) if width or height else None), **options)
     if apart_from is not None:
         images = _apart(images, apart_from, source)
     images.save(out, grid_only=grid_only)
+    if weak := _weak_classes(source, any(recipe.classes for recipe in images.recipes)):
+        typer.echo(weak, err=True)
     tell_others(out, images.text.get("snapshot"))
     typer.echo(f"{len(images)} pictures of {images.model} in {out}")
+
+
+def _weak_classes(source: str, asked: bool) -> str | None:
+    """Say so where a snapshot was published before classes counted fully."""
+    from sase_gan.api.models import find_snapshot
+    from sase_gan.snapshot import WEIGHTS_FILE, read_header
+
+    strength = read_header(find_snapshot(source) / WEIGHTS_FILE)["provenance"].get("class_strength")
+    if not asked or not isinstance(strength, int | float) or strength >= 1:
+        return None
+    return (
+        f"classes count {strength:.0%} in this snapshot, which was published while they came in; a later one draws "
+        "them more clearly"
+    )
 
 
 def _apart(images: "Images", pictures: Path, source: str) -> "Images":

@@ -21,6 +21,12 @@ def train(
     colours: Annotated[
         str | None, typer.Option(help="Of a set: rgb, grey, or rgba, which learns transparency too. [default: rgb]")
     ] = None,
+    classes: Annotated[
+        str | None,
+        typer.Option(
+            help="Of a set: folders, each a class, or dataset.json as StyleGAN's tools write it. [default: none]"
+        ),
+    ] = None,
     max_size: Annotated[int | None, typer.Option(help="Longer side in px, for one picture.")] = None,
     kimg: Annotated[float | None, typer.Option(help="Train for so many thousand images.")] = None,
     minutes: Annotated[
@@ -77,6 +83,7 @@ def train(
         settings=tuple(settings or ()),
         image_size=image_size,
         colours=colours,
+        classes=classes,
         max_size=max_size,
         kimg=kimg,
         minutes=minutes,

@@ -46,12 +46,15 @@ class ImageSet:
         images: uint8 [N, 3, H, W]; of other colours with other channels, see `sase_gan.colours`.
         names: posix paths below the folder or zip, sorted.
         digest: SHA-256 over the shape and the pixel bytes in order (`pixel_digest`).
+        classes, labels: names of the classes, and the index of each picture's; both empty where none were asked for.
     """
 
     images: Tensor
     names: tuple[str, ...]
     digest: str
     notes: ImageSetNotes
+    classes: tuple[str, ...] = ()
+    labels: tuple[int, ...] = ()
 
     def __len__(self) -> int:
         return len(self.images)
@@ -60,8 +63,19 @@ class ImageSet:
         """Take the pictures at these indices, in that order, with their own digest; the notes stay the whole set's."""
         images = self.images[torch.tensor(indices, dtype=torch.int64)]
         return dataclasses.replace(
-            self, images=images, names=tuple(self.names[index] for index in indices), digest=pixel_digest(images)
+            self,
+            images=images,
+            names=tuple(self.names[index] for index in indices),
+            digest=pixel_digest(images),
+            labels=tuple(self.labels[index] for index in indices) if self.labels else (),
         )
+
+    @property
+    def identity(self) -> str:
+        """Name what is learnt from: the digest, of pictures with classes together with these."""
+        if not self.labels:
+            return self.digest
+        return hashlib.sha256(repr((self.digest, self.classes, self.labels)).encode()).hexdigest()
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """Endless training batches from pictures that lie in memory, each a pure function of (seed, position)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import count
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -12,7 +13,14 @@ from sase_gan.errors import UsageError
 from sase_gan.seeds import generator
 
 
-class EndlessBatches(IterableDataset[Tensor]):
+class Labelled(NamedTuple):
+    """A batch of pictures uint8 [B, 3, H, W] with the index of each one's class, int64 [B]."""
+
+    images: Tensor
+    labels: Tensor
+
+
+class EndlessBatches(IterableDataset[Tensor | Labelled]):
     """The data set gives batches uint8 [batch_size, 3, H, W] for ever, shuffled each epoch, mirrored by a fair coin.
 
     The clock is `images_seen`, counted over all ranks. Position p shows picture `permutation(epoch p // N)[p % N]`,
@@ -29,6 +37,8 @@ class EndlessBatches(IterableDataset[Tensor]):
         images: uint8 [N, 3, H, W], kept by reference; of other colours with other channels.
         batch_size: of one rank.
         mirror: False leaves all pictures as they are; it does not change their order.
+        labels: of each picture; batches are `Labelled` then.
+        balanced: classes are shown equally often: pictures of the smaller ones come again within an epoch.
 
     Raises:
         UsageError: for images of another kind, or a number out of its range.
@@ -49,6 +59,8 @@ class EndlessBatches(IterableDataset[Tensor]):
         rank: int = 0,
         world_size: int = 1,
         mirror: bool = True,
+        labels: Sequence[int] | None = None,
+        balanced: bool = False,
     ) -> None:
         channels = tuple(CHANNELS.values())
         if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] not in channels or len(images) == 0:
@@ -61,31 +73,48 @@ class EndlessBatches(IterableDataset[Tensor]):
             raise UsageError(f"rank is {rank} of {world_size}; it must lie in 0..{world_size - 1}")
         self.images, self.batch_size, self.seed, self.mirror = images, batch_size, seed, mirror
         self.images_seen, self.rank, self.world_size = images_seen, rank, world_size
+        self.labels = None if labels is None else torch.tensor(labels)
+        self._places = balanced_places(labels) if balanced and labels is not None else torch.arange(len(images))
         self._epochs: dict[int, tuple[Tensor, Tensor]] = {}
 
-    def __iter__(self) -> Iterator[Tensor]:
+    def __iter__(self) -> Iterator[Tensor | Labelled]:
         worker = get_worker_info()
         first, stride = (0, 1) if worker is None else (worker.id, worker.num_workers)
         step = self.batch_size * self.world_size
         for images_seen in count(self.images_seen + first * step, stride * step):
             indices, mirrored = self._choices_at(images_seen)
             batch = self.images[indices]
-            yield torch.where(mirrored[:, None, None, None], batch.flip(3), batch) if self.mirror else batch
+            batch = torch.where(mirrored[:, None, None, None], batch.flip(3), batch) if self.mirror else batch
+            yield batch if self.labels is None else Labelled(batch, self.labels[indices])
 
     def _choices_at(self, images_seen: int) -> tuple[Tensor, Tensor]:
         """Draw this rank's batch at that count: picture indices int64 [batch_size] and coins bool [batch_size]."""
         start = images_seen + self.rank * self.batch_size
-        num = len(self.images)
+        num = len(self._places)
         first_epoch, last_epoch = start // num, (start + self.batch_size - 1) // num
         # Only the epochs of the current batch are kept: the next one usually lies in the last of them.
         self._epochs = {epoch: self._epoch(epoch) for epoch in range(first_epoch, last_epoch + 1)}
         permutations, coins = zip(*self._epochs.values(), strict=True)
         within = torch.arange(start, start + self.batch_size) - first_epoch * num
-        return torch.cat(permutations)[within], torch.cat(coins)[within]
+        return self._places[torch.cat(permutations)[within]], torch.cat(coins)[within]
 
     def _epoch(self, epoch: int) -> tuple[Tensor, Tensor]:
         if epoch in self._epochs:
             return self._epochs[epoch]
-        permutation = torch.randperm(len(self.images), generator=generator(self.seed, "shuffle", epoch))
-        coins = torch.randint(2, (len(self.images),), generator=generator(self.seed, "mirror", epoch)).bool()
+        num = len(self._places)
+        permutation = torch.randperm(num, generator=generator(self.seed, "shuffle", epoch))
+        coins = torch.randint(2, (num,), generator=generator(self.seed, "mirror", epoch)).bool()
         return permutation, coins
+
+
+def balanced_places(labels: Sequence[int]) -> Tensor:
+    """List the pictures of an epoch in which every class comes equally often, int64: as often as the largest one.
+
+    Example:
+        >>> balanced_places([0, 0, 0, 1, 1])
+        tensor([0, 1, 2, 3, 4, 3])
+    """
+    found = torch.tensor(labels)
+    most = int(found.bincount().max())
+    rows = [(found == label).nonzero()[:, 0] for label in found.unique()]
+    return torch.cat([row.repeat(-(-most // len(row)))[:most] for row in rows])

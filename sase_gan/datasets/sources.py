@@ -91,6 +91,23 @@ class ImageSource:
         """
         return open_regular(self.path_of(index))
 
+    def beside(self, name: str, largest: int) -> bytes | None:
+        """Read a file that lies at the top, beside the pictures; None where there is none.
+
+        Raises:
+            DataError: it has more than `largest` bytes, or cannot be read.
+        """
+        path = self.path / name
+        try:
+            if not is_regular(path):
+                return None
+            size = path.stat().st_size
+            if size <= largest:
+                return path.read_bytes()
+        except OSError as error:
+            raise DataError(f"{path} cannot be read ({error.strerror}); check its permissions") from error
+        raise DataError(f"{path} has {size:,} bytes; at most {largest:,} are read")
+
     def decode(self, index: int, *, at_least: int | None = None) -> Picture:
         """Decode picture `index` and tell what its file was like; `at_least` as in `pixels.decode_picture`.
 
@@ -165,6 +182,23 @@ class ZipSource(ImageSource):
         if len(content) > MAX_MEMBER_BYTES:
             raise DataError(_too_large(self.path, self.names[index]))
         return io.BytesIO(content)
+
+    def beside(self, name: str, largest: int) -> bytes | None:
+        """Read a file at the top of the zip, as `ImageSource.beside`.
+
+        Raises:
+            DataError: as there.
+        """
+        if name not in self._zip.namelist():
+            return None
+        try:
+            with self._open(name) as member:
+                content = member.read(largest + 1)
+        except Exception as error:  # zipfile's, zlib's ...
+            raise DataError(f"{self.path}: {name} cannot be read ({error}); make the zip anew") from error
+        if len(content) > largest:
+            raise DataError(f"{self.path}: {name} unpacks to more than {largest:,} bytes, which is no list of labels")
+        return content
 
     def _open(self, place: str) -> BinaryIO:
         return self._zip.open(place)  # type: ignore[return-value]

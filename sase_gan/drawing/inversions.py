@@ -12,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from sase_gan.class_names import Mixture, parse_mixture, written
 from sase_gan.drawing.sampling import Inputs, NoiseMode, draw_inputs
 from sase_gan.errors import DataError, UsageError
 from sase_gan.files import write_atomically
@@ -35,6 +36,7 @@ class Inversion:
         noise: the noise maps, each `[1, height, width]`.
         snapshot: the hash of the snapshot that it was found in, empty for a network in memory.
         facts: what is worth knowing of it, such as how near it came.
+        classes: as which it was found, in a model with classes.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Inversion:
     noise: tuple[Tensor, ...]
     snapshot: str = ""
     facts: Mapping[str, str] = field(default_factory=dict)
+    classes: Mixture = ()
 
     @property
     def stem(self) -> str:
@@ -80,7 +83,8 @@ class Inversion:
         tensors = {"z": self.z, "shift": self.shift}
         tensors |= {f"noise.{index}": maps for index, maps in enumerate(self.noise)}
         tensors = {name: value.detach().cpu().float().contiguous() for name, value in tensors.items()}
-        description = json.dumps({"snapshot": self.snapshot, "facts": dict(self.facts)}, sort_keys=True)
+        more = {"classes": written(self.classes)} if self.classes else {}
+        description = json.dumps({"snapshot": self.snapshot, "facts": dict(self.facts), **more}, sort_keys=True)
         with write_atomically(path) as temporary:
             save_file(tensors, temporary, metadata={"recipe": description})
 
@@ -108,12 +112,13 @@ def read_inversion(path: Path | str) -> Inversion:
             tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 - it is no mapping
         noise = tuple(tensors.pop(f"noise.{index}") for index in range(len(tensors) - 2))
         z, shift, facts = tensors.pop("z"), tensors.pop("shift"), description["facts"]
-        snapshot = str(description["snapshot"])
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        snapshot, classes = str(description["snapshot"]), description.get("classes")
+        mixture = parse_mixture(str(classes)) if classes else ()
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError, RecursionError, UsageError) as error:
         raise DataError(
             f"{path} is no recipe of a photograph ({printable(error, 80)}); sase-gan invert writes such files"
         ) from error
     if not all(value.dtype == torch.float32 and value.isfinite().all() for value in (z, shift, *noise)):
         raise DataError(f"{path} holds numbers that are no finite 32-bit numbers; it was damaged, or not written here")
     known = {printable(key, 80): printable(value) for key, value in dict(facts).items()}
-    return Inversion(str(path), z, shift, noise, snapshot, known)
+    return Inversion(str(path), z, shift, noise, snapshot, known, mixture)

@@ -7,18 +7,20 @@ others, "GANSpace" (2020). Local mixing of styles through SASE masks is ours, se
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from sase_gan.drawing.gates import attentive_norms, block_size, rewired
-from sase_gan.drawing.sampling import Inputs, draw_images, evaluating
+from sase_gan.drawing.sampling import Inputs, draw_images, evaluating, own_classes
 from sase_gan.drawing.walks import arcs
 from sase_gan.errors import UsageError
 from sase_gan.layers.excitation import SkipExcitation
 from sase_gan.layers.sase import SynthesisSASE
+from sase_gan.networks.conditioning import class_rows_of
 from sase_gan.networks.generator import Generator
 from sase_gan.seeds import generator as random_generator
 
@@ -88,8 +90,25 @@ def closed_walk(stations: Tensor, steps: int, *, loop: bool = True) -> Tensor:
         raise UsageError(f"a walk needs at least two pictures; got {len(stations)}")
     if steps < 1:
         raise UsageError(f"steps is {steps}; at least 1 from picture to picture is required")
-    shares = [(1 - torch.cos(torch.tensor(torch.pi * step / steps))).item() / 2 for step in range(steps)]
-    return arcs(stations, shares, loop=loop)
+    return arcs(stations, _eased(steps), loop=loop)
+
+
+def class_walk(stations: Sequence[Tensor | None], steps: int, *, loop: bool = True) -> Tensor | None:
+    """Walk between the classes `[classes]` of the same stations in the same steps as `closed_walk`, in straight lines.
+
+    Returns:
+        `[frames, classes]`; None of a model without classes. A station without a class has weights of 0.
+    """
+    rows = class_rows_of(stations)
+    if rows is None:
+        return None
+    way = torch.cat([rows, rows[:1]]) if loop else rows
+    points = [torch.lerp(a, b, share) for a, b in pairwise(way) for share in _eased(steps)]
+    return torch.stack(points if loop else [*points, way[-1]])
+
+
+def _eased(steps: int) -> list[float]:
+    return [(1 - torch.cos(torch.tensor(torch.pi * step / steps))).item() / 2 for step in range(steps)]
 
 
 def directions(network: Generator, method: DirectionMethod, count: int = 6) -> Tensor:
@@ -125,7 +144,13 @@ def _component_directions(network: Generator, count: int) -> Tensor:
     block = network.get_submodule("b8")
     with evaluating(network):
         device = next(network.parameters()).device
-        maps = torch.cat([block(network.b4(part.to(device)), ()).flatten(1).float().cpu() for part in z.split(64)])
+        # Of a model with classes each latent has one, as seeds have them.
+        classes = own_classes(network, range(len(z)))
+        rows = [None] * len(z.split(64)) if classes is None else [part.to(device) for part in classes.split(64)]
+        firsts = (network.first_map(part.to(device), classes=row) for part, row in zip(z.split(64), rows, strict=True))
+        maps = torch.cat([block(first, ()).flatten(1).float().cpu() for first in firsts])
+        if classes is not None:  # what a class looks like is no direction of latents
+            maps = maps - classes @ torch.linalg.lstsq(classes, maps).solution
     scores = torch.linalg.svd(maps - maps.mean(0), full_matrices=False)[0][:, :count]
     back = torch.linalg.lstsq(z, scores).solution.T
     return back / back.norm(dim=1, keepdim=True)

@@ -2,9 +2,10 @@
 
 Every picture has a name that can be typed, in the studio and on the command line alike: `17` is the picture of seed 17,
 `17~50.3.2` the third variation of it with amount 0.50 and variation seed 3, and `17@60.0.12` place 12 on its map of
-neighbours with reach 0.60 in plane 0. A photograph that was brought into the model begins with its file instead of a
-seed: `found/cat.recipe`, and `found/cat.recipe~50.3.2`. `17+f0.150` is 17, moved along a direction of the model's own
-by 1.50, and `17+smile.direction.-80` along one that was kept in a file.
+neighbours with reach 0.60 in plane 0. Of a model with classes `17=faces` is seed 17 as one of them,
+`17=faces.30=fruits.70` lies between two, and `17` has a class of its own. A photograph that was brought into the model
+begins with its file instead of a seed: `found/cat.recipe`, and `found/cat.recipe~50.3.2`. `17+f0.150` is 17, moved
+along a direction of the model's own by 1.50, and `17+smile.direction.-80` along one that was kept in a file.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import torch
 from torch import Tensor
 
 from sase_gan.allocator import freed_memory_kept
+from sase_gan.class_names import Mixture, check_known, in_words, parse_mixture, written
 from sase_gan.colours import Ground
 from sase_gan.drawing.directions import SUFFIX as DIRECTION_SUFFIX
 from sase_gan.drawing.directions import Direction, own_direction, read_direction
@@ -34,11 +36,13 @@ from sase_gan.drawing.sampling import (
     draw_inputs,
     gathered,
     joined,
+    own_classes,
     parse_seeds,
     truncated,
 )
 from sase_gan.drawing.walks import walk_between
 from sase_gan.errors import UsageError
+from sase_gan.networks.conditioning import class_rows, class_rows_of, names_of
 from sase_gan.networks.load import Network
 from sase_gan.networks.pyramid import Pyramid
 from sase_gan.progress import Count, batches
@@ -50,7 +54,9 @@ MOST_MOVES = 32
 _MOVE = re.compile(
     rf"([~@])(\d{{1,3}})\.(\d{{1,10}})\.(\d{{1,2}})|\+([fc]\d{{1,3}}|[^+~@,]+{re.escape(DIRECTION_SUFFIX)})\.(-?\d{{1,4}})"
 )
-_NAME = re.compile(rf"(\d{{1,10}}|.+{re.escape(SUFFIX)})((?:{_MOVE.pattern})*)")
+_CLASSES = r"(?:=[^=~@+,]+)*"
+_NAME = re.compile(rf"(\d{{1,10}}|.+{re.escape(SUFFIX)})({_CLASSES})((?:{_MOVE.pattern})*)")
+_RANGE = re.compile(r"(\d{1,10}-\d{1,10})((?:=[^=~@+,]+)+)")
 
 
 @dataclass(frozen=True)
@@ -126,6 +132,7 @@ class Recipe:
 
     Attributes:
         inversion: a photograph that was brought into the model, from which the recipe begins instead of from the seed.
+        classes: with their shares in per cent; none: the seed's own, or the photograph's.
     """
 
     seed: int
@@ -133,6 +140,7 @@ class Recipe:
     truncation: float = 1.0
     noise: NoiseMode = "random"
     inversion: Inversion | None = None
+    classes: Mixture = ()
 
     @property
     def start(self) -> str:
@@ -142,7 +150,7 @@ class Recipe:
     @property
     def name(self) -> str:
         """Return the name as it can be typed."""
-        return f"{self.start}{''.join(map(str, self.moves))}"
+        return f"{self.start}{written(self.classes)}{''.join(map(str, self.moves))}"
 
     def file_name(self) -> str:
         """Return the name of the picture's PNG, whose part behind "seed" `parse_names` reads again.
@@ -157,7 +165,7 @@ class Recipe:
             'seed000017~50.3.2.png'
         """
         start = f"seed{self.seed:06d}" if self.inversion is None else self.inversion.stem
-        name = f"{start}{''.join(move.file_part for move in self.moves)}.png"
+        name = f"{start}{written(self.classes)}{''.join(move.file_part for move in self.moves)}.png"
         if len(name) > 255:  # bytes, on all usual file systems
             raise UsageError(
                 f"picture {self.name} has {len(self.moves)} steps, and a file may not have so long a name; take fewer "
@@ -216,12 +224,28 @@ class Recipe:
             z = move.apply(z.flatten(), network).view_as(z)
         return z
 
+    def class_weights(self, network: Network) -> Tensor | None:
+        """Return the weights of the classes `[classes]`; None of a model without them, or of all its pictures.
+
+        Raises:
+            UsageError: a class that the model does not have.
+        """
+        names = names_of(network)
+        mixture = self.classes or (() if self.inversion is None else self.inversion.classes)
+        check_known(names, mixture)
+        if mixture:
+            return class_rows(names, mixture)
+        own = own_classes(network, [self.seed])
+        return None if own is None else own[0]
+
     def inputs(self, network: Network) -> Inputs:
         """Return what a batch of this picture alone is drawn from."""
+        weights = self.class_weights(network)
         if self.inversion is not None:
             inputs = self.inversion.inputs(network, self.latent(network), self.noise)
         else:
             inputs = Inputs(self.latent(network)[None], draw_inputs(network, [self.seed], noise=self.noise).noise)
+        inputs = inputs._replace(classes=None if weights is None else weights[None])
         return truncated(network, inputs, self.truncation)
 
     def text(self, digest: str) -> dict[str, str]:
@@ -233,6 +257,7 @@ class Recipe:
             "truncation": f"{self.truncation:g}",
             "noise": self.noise,
             "software": "sase_gan studio",
+            **({"class": in_words(self.classes)} if self.classes else {}),
         }
 
 
@@ -257,10 +282,14 @@ def parse_names(
     for part in (part.strip() for part in text.split(",")):
         match = _NAME.fullmatch(part)
         from_file = match is not None and (match[1] in known or (files and match[1].endswith(SUFFIX)))
-        if match and (from_file or (match[2] and match[1].isdecimal())):
-            moves = tuple(_read_move(found, part, files=files) for found in _MOVE.finditer(match[2]))
+        if match and (from_file or ((match[2] or match[3]) and match[1].isdecimal())):
+            moves = tuple(_read_move(found, part, files=files) for found in _MOVE.finditer(match[3]))
             inversion = (known.get(match[1]) or read_inversion(match[1])) if from_file else None
-            found.append(_checked(Recipe(0 if inversion else int(match[1]), moves, inversion=inversion), part))
+            seed, classes = 0 if inversion else int(match[1]), parse_mixture(match[2]) if match[2] else ()
+            found.append(_checked(Recipe(seed, moves, inversion=inversion, classes=classes), part))
+        elif several := _RANGE.fullmatch(part):
+            classes = parse_mixture(several[2])
+            found += [Recipe(seed, classes=classes) for seed in parse_seeds(several[1])]
         elif "~" in part or "@" in part or "+" in part:
             raise UsageError(
                 f"{part!r} is not understood; variations are written 17~50.3.2 (amount, seed, number), neighbours "
@@ -369,4 +398,6 @@ def stations_of(network: Network, recipes: Sequence[Recipe]) -> Inputs:
     if any(recipe.inversion for recipe in recipes):
         return joined([replace(recipe, truncation=truncation).inputs(network) for recipe in recipes])
     latents = torch.stack([recipe.latent(network) for recipe in recipes])
-    return truncated(network, Inputs(latents, draw_inputs(network, [recipes[0].seed]).noise), truncation)
+    rows = class_rows_of([recipe.class_weights(network) for recipe in recipes])
+    stations = Inputs(latents, draw_inputs(network, [recipes[0].seed]).noise, classes=rows)
+    return truncated(network, stations, truncation)

@@ -14,6 +14,7 @@ from sase_gan.allocator import freed_memory_kept
 from sase_gan.colours import Ground, shown
 from sase_gan.drawing.patch_matching import PATCH, PatchPainter
 from sase_gan.errors import UsageError
+from sase_gan.networks.conditioning import one_hot, own_class
 from sase_gan.networks.generator import Generator
 from sase_gan.networks.load import Network
 from sase_gan.networks.pyramid import Pyramid
@@ -34,25 +35,27 @@ class Inputs(NamedTuple):
 
     A latent is `[latent_size]` for a generator, a map `[1, height, width]` of the coarsest stage for a pyramid. A
     generator also takes how far each picture is drawn towards the typical one, `[batch]`, see `truncated`, and what is
-    added to its first map, `[batch, channels, 4, 4]`, of pictures that were brought into it (`inverting`).
+    added to its first map, `[batch, channels, 4, 4]`, of pictures that were brought into it (`inverting`). A model with
+    classes takes their weights, `[batch, classes]`: of sum 1, or all 0 for an instant model that draws from all.
     """
 
     z: Tensor
     noise: list[Tensor] | None
     truncation: Tensor | None = None
     shift: Tensor | None = None
+    classes: Tensor | None = None
 
     def to(self, device: torch.device) -> Inputs:
         """Bring them to a device."""
         noise = None if self.noise is None else [maps.to(device) for maps in self.noise]
-        truncation, shift = (None if part is None else part.to(device) for part in (self.truncation, self.shift))
-        return Inputs(self.z.to(device), noise, truncation, shift)
+        rest = (None if part is None else part.to(device) for part in (self.truncation, self.shift, self.classes))
+        return Inputs(self.z.to(device), noise, *rest)
 
     def first(self) -> Inputs:
         """Keep those of the first picture."""
         noise = None if self.noise is None else [maps[:1] for maps in self.noise]
-        truncation, shift = (None if part is None else part[:1] for part in (self.truncation, self.shift))
-        return Inputs(self.z[:1], noise, truncation, shift)
+        rest = (None if part is None else part[:1] for part in (self.truncation, self.shift, self.classes))
+        return Inputs(self.z[:1], noise, *rest)
 
 
 def truncated(network: Network, inputs: Inputs, truncation: float) -> Inputs:
@@ -68,34 +71,52 @@ def truncated(network: Network, inputs: Inputs, truncation: float) -> Inputs:
     if truncation == 1:
         return inputs
     if not isinstance(network, Generator):
-        return Inputs(inputs.z * truncation, inputs.noise)
+        return inputs._replace(z=inputs.z * truncation)
     return inputs._replace(truncation=torch.full((len(inputs.z),), float(truncation)))
 
 
 def joined(parts: Sequence[Inputs]) -> Inputs:
-    """Join the inputs of several batches into one; noise, truncation and shift as far as any has them."""
+    """Join the inputs of several batches into one; noise, truncation, shift and classes as far as any has them."""
     noises = [part.noise for part in parts if part.noise is not None]
     # A batch may mix pictures with and without noise only through a caller's mistake: one setting serves all.
     noise = None if len(noises) < len(parts) else [torch.cat(maps) for maps in zip(*noises, strict=True)]
     shares = [torch.ones(len(part.z)) if part.truncation is None else part.truncation for part in parts]
     own = torch.cat(shares) if any(part.truncation is not None for part in parts) else None
-    shift = next((part.shift for part in parts if part.shift is not None), None)
-    if shift is not None:
-        none = torch.zeros_like(shift[:1])
-        shift = torch.cat(
-            [none.expand(len(part.z), -1, -1, -1) if part.shift is None else part.shift for part in parts]
-        )
-    return Inputs(torch.cat([part.z for part in parts]), noise, own, shift)
+    shift = _stacked([part.shift for part in parts], parts)
+    classes = _stacked([part.classes for part in parts], parts)
+    return Inputs(torch.cat([part.z for part in parts]), noise, own, shift, classes)
+
+
+def _stacked(found: Sequence[Tensor | None], parts: Sequence[Inputs]) -> Tensor | None:
+    """Stack what some of the parts have, with zeros for the others; None where none has it."""
+    known = next((one for one in found if one is not None), None)
+    if known is None:
+        return None
+    none = torch.zeros_like(known[:1])
+    rows = (
+        none.expand(len(part.z), *none.shape[1:]) if one is None else one
+        for one, part in zip(found, parts, strict=True)
+    )
+    return torch.cat(list(rows))
 
 
 def draw_inputs(
-    network: Network, seeds: Sequence[int], *, noise: NoiseMode = "random", size: Size | None = None
+    network: Network,
+    seeds: Sequence[int],
+    *,
+    noise: NoiseMode = "random",
+    size: Size | None = None,
+    by_class: bool = False,
 ) -> Inputs:
     """Draw latents and noise on the CPU, a random generator for each seed: CPU and GPU start from the same numbers.
 
     Args:
         noise: "random", each picture has its own; "fixed", all share the maps of seed 0; "off", none.
         size: height and width of the picture, for a pyramid, which draws any size; the trained size if None.
+        by_class: see `own_classes`.
+
+    Returns:
+        Of a generator with classes each seed has a class of its own, see `networks.conditioning.own_class`.
 
     Raises:
         UsageError: for a seed out of range, no seed, or unknown noise.
@@ -108,10 +129,30 @@ def draw_inputs(
         return torch.stack([torch.randn(shape, generator=source) for source in sources])
 
     z = stacked(network.latent_shape(size), [random_generator(seed, "latent") for seed in seeds])
+    classes = own_classes(network, seeds, by_class=by_class)
     if noise == "off":
-        return Inputs(z, None)
+        return Inputs(z, None, classes=classes)
     sources = [random_generator(seed if noise == "random" else 0, "noise") for seed in seeds]
-    return Inputs(z, [stacked(shape, sources) for shape in network.noise_shapes(size)])
+    return Inputs(z, [stacked(shape, sources) for shape in network.noise_shapes(size)], classes=classes)
+
+
+def own_classes(network: Network, seeds: Sequence[int], *, by_class: bool = False) -> Tensor | None:
+    """Return the weights `[n, classes]` of the classes that seeds have where none is named; None where there are none.
+
+    Args:
+        by_class: give those of an instant model classes too, which draws from all its pictures else.
+    """
+    counts = class_counts_of(network) if by_class or isinstance(network, Generator) else ()
+    if not counts:
+        return None
+    return one_hot(torch.tensor([own_class(counts, seed) for seed in seeds]), len(counts))
+
+
+def class_counts_of(network: Network) -> tuple[int, ...]:
+    """Return how many pictures each class of a model has; none of a model without classes."""
+    if isinstance(network, Recombiner):
+        return tuple(network.config.labels.count(label) for label in range(len(network.config.classes)))
+    return network.config.class_counts if isinstance(network, Generator) else ()
 
 
 def check_seeds(seeds: Sequence[int]) -> None:
@@ -151,12 +192,14 @@ def sample_images(
     sources: list[Tensor] | None = None,
     shares: list[Tensor] | None = None,
     ground: Ground = "checkerboard",
+    by_class: bool = False,
 ) -> Tensor:
     """Draw one picture for each seed.
 
     Args:
         truncation: below 1 pictures are more typical and less varied, see `truncated`.
         sources, shares, ground: as of `draw_images`.
+        by_class: see `own_classes`.
 
     Returns:
         uint8 `[len(seeds), 3, height, width]` on the CPU. Batches of another size may change the last bit of a
@@ -172,7 +215,7 @@ def sample_images(
         (
             draw_images(
                 network,
-                truncated(network, draw_inputs(network, part, noise=noise), truncation),
+                truncated(network, draw_inputs(network, part, noise=noise, by_class=by_class), truncation),
                 sources=sources,
                 shares=shares,
                 ground=ground,
@@ -239,6 +282,8 @@ def draw_images(
             more["truncation"] = inputs.truncation
         if inputs.shift is not None:
             more["shift"] = inputs.shift
+        if inputs.classes is not None:
+            more["classes"] = inputs.classes
         drawn = network(inputs.z, inputs.noise, **more)
         if sources is not None:
             sources.append(drawn.sources.cpu())
@@ -254,17 +299,28 @@ def device_of(network: torch.nn.Module) -> torch.device:
 
 @freed_memory_kept()
 def draw_latents(
-    network: Network, z: Tensor, noise: Sequence[Tensor] | None, *, batch_size: int = 8, finish: bool = True
+    network: Network,
+    z: Tensor,
+    noise: Sequence[Tensor] | None,
+    *,
+    classes: Tensor | None = None,
+    batch_size: int = 8,
+    finish: bool = True,
 ) -> Tensor:
-    """Draw latents, all with the noise maps of one picture, as uint8 `[n, 3, height, width]`."""
+    """Draw latents, all with the noise maps of one picture, as uint8 `[n, 3, height, width]`.
 
-    def shared(count: int) -> list[Tensor] | None:
-        return None if noise is None else [maps[:1].expand(count, -1, -1, -1) for maps in noise]
+    Args:
+        classes: their weights `[1 or n, classes]`, of a model with classes.
+    """
 
-    return gathered(
-        len(z),
-        (draw_images(network, Inputs(part, shared(len(part))), finish=finish) for part in batches(z, batch_size)),
-    )
+    def inputs(places: range) -> Inputs:
+        part = z[places.start : places.stop]
+        maps = None if noise is None else [one[:1].expand(len(part), -1, -1, -1) for one in noise]
+        rows = None if classes is None else classes.expand(len(z), -1)[places.start : places.stop]
+        return Inputs(part, maps, classes=rows)
+
+    parts = batches(range(len(z)), batch_size)
+    return gathered(len(z), (draw_images(network, inputs(part), finish=finish) for part in parts))
 
 
 def parse_seeds(text: str) -> list[int]:

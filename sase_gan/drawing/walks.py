@@ -31,7 +31,7 @@ def latent_walk(
     """
     if len(seeds) < 2:
         raise UsageError(f"a walk needs at least two seeds; got {len(seeds)}")
-    stations = Inputs(draw_inputs(network, seeds, noise="off").z, draw_inputs(network, seeds[:1]).noise)
+    stations = draw_inputs(network, seeds, noise="off")._replace(noise=draw_inputs(network, seeds[:1]).noise)
     return walk_between(network, stations, steps=steps, loop=loop, batch_size=batch_size)
 
 
@@ -96,7 +96,7 @@ def at_place(stations: Inputs, place: Place) -> Inputs:
     noise = None if stations.noise is None else [on_arc(maps) for maps in stations.noise]
     straight = (
         None if part is None else torch.lerp(part[a], part[b], share)[None]
-        for part in (stations.truncation, stations.shift)
+        for part in (stations.truncation, stations.shift, stations.classes)
     )
     return Inputs(on_arc(stations.z), noise, *straight)
 

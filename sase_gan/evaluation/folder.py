@@ -25,9 +25,10 @@ from sase_gan.metrics.records import (
 )
 from sase_gan.metrics.tables import write_figures
 from sase_gan.pixels import write_png
-from sase_gan.sheets import SHEET, grid
+from sase_gan.sheets import SHEET, grid, named_rows
 
 GRID_PICTURES = 64
+CLASS_PICTURES, MOST_CLASSES = 10, 20
 
 
 def write_evaluation(
@@ -75,6 +76,9 @@ def write_evaluation(
         changes["recombined"] = recombined.part.model_copy(update={"grid": sheet})
     if recombined is not None and recombined.note:
         changes["notes"] = (*evaluation.record.notes, recombined.note)
+    if evaluation.record.classes is not None:
+        sheet = write("classes.png", _class_grid(generated))
+        changes["classes"] = evaluation.record.classes.model_copy(update={"grid": sheet})
     record = evaluation.record.model_copy(update=changes)
     write_figures(folder / FIGURES_FILE, record.metrics)
     write_json(folder / RECORD_FILE, record.to_json())
@@ -84,6 +88,17 @@ def write_evaluation(
 def _grid(images: Tensor) -> Tensor:
     chosen = images[:GRID_PICTURES]
     return grid(chosen, columns=8 if len(chosen) > 16 else None)
+
+
+def _class_grid(generated: GeneratedPictures) -> Tensor:
+    """Set the first pictures of each class in a row, unselected."""
+    rows = {
+        name: [index for index, one in enumerate(generated.labels) if one == label][:CLASS_PICTURES]
+        for label, name in enumerate(generated.classes[:MOST_CLASSES])
+    }
+    rows = {name: row for name, row in rows.items() if row}
+    order = [index for row in rows.values() for index in row]
+    return named_rows(generated.images[order], list(rows), [len(row) for row in rows.values()])
 
 
 def _write(path: Path, image: Tensor) -> str:

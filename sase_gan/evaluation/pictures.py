@@ -3,6 +3,8 @@
 This joins the parts that must not know each other: networks and drawing on one side, metrics on the other.
 """
 
+from __future__ import annotations
+
 import dataclasses
 from collections import Counter
 from dataclasses import dataclass
@@ -16,10 +18,11 @@ from torch import Tensor
 
 from sase_gan.colours import seen
 from sase_gan.config import parse_share
+from sase_gan.datasets.classes import labelled, read_labels
 from sase_gan.datasets.images import ImageSet, load_image_set, split_holdout
 from sase_gan.datasets.notes import losses_in_words
 from sase_gan.datasets.sources import ImageSource, open_images
-from sase_gan.drawing.sampling import sample_images
+from sase_gan.drawing.sampling import own_classes, sample_images
 from sase_gan.drawing.training_mode import SCORED_SIDE, sample_in_training_mode
 from sase_gan.drawing.walks import latent_walk
 from sase_gan.errors import DataError, UsageError
@@ -27,9 +30,11 @@ from sase_gan.evaluation.options import Plan
 from sase_gan.evaluation.recombination import origins_of, recombination_facts, with_maps
 from sase_gan.metrics.records import DataPart, FakesPart, ModelPart
 from sase_gan.metrics.request import NOISE_IN_TRAINING_MODE
+from sase_gan.networks.conditioning import names_of
 from sase_gan.networks.load import load_network, own_picture, training_facts
 from sase_gan.progress import Count, Progress, named
 from sase_gan.recombination.model import Recombiner
+from sase_gan.runs.classes import checked_source
 from sase_gan.runs.folder import images_of
 from sase_gan.snapshot import snapshot_digest
 
@@ -43,6 +48,14 @@ _LARGEST_ASPECT_DIFFERENCE = 0.05
 
 
 @dataclass(frozen=True)
+class RealLabels:
+    """The classes of real pictures and of those held out, as indices into the model's."""
+
+    reals: tuple[int, ...]
+    held_out: tuple[int, ...] | None
+
+
+@dataclass(frozen=True)
 class RealPictures:
     """Real pictures, uint8 [N, 3, H, W], stand here with those that the generator never saw."""
 
@@ -51,6 +64,7 @@ class RealPictures:
     facts: DataPart
     notes: tuple[str, ...] = ()
     holdout: Tensor | None = None
+    labels: RealLabels | None = None
 
 
 @dataclass(frozen=True)
@@ -63,6 +77,7 @@ class GeneratedPictures:
         walks: pictures along walks between latents, uint8 [W, K, 3, H, W].
         learned_from: the one picture that the snapshot holds, where it learned from one.
         maps: of a model without training, pictures beside their regions in colours, uint8 [M, 3, H, 2 W].
+        classes, labels: the classes of the model, and as which each picture was drawn.
     """
 
     images: Tensor
@@ -74,6 +89,8 @@ class GeneratedPictures:
     walks: Tensor | None = None
     learned_from: RealPictures | None = None
     maps: Tensor | None = None
+    classes: tuple[str, ...] = ()
+    labels: tuple[int, ...] = ()
 
 
 # --- generated pictures -----------------------------------------------------------------------------------------------
@@ -127,7 +144,9 @@ def _draw(plan: Plan, progress: Progress | None) -> GeneratedPictures:
             sources=sources,
             shares=shares,
             ground="white",
+            by_class=True,
         )
+    drawn = own_classes(network, seeds, by_class=True)
     model, maps = _model_facts(plan, network), None
     if sources and shares:
         training, where = network.pictures.cpu(), torch.cat(sources)
@@ -139,7 +158,8 @@ def _draw(plan: Plan, progress: Progress | None) -> GeneratedPictures:
         learned_from = _own_picture(network)
     elif not plan.as_fastgan:
         if protocol.truncation > TRUNCATION_SHOWN:
-            truncated = sample_images(network, seeds[:TRUNCATED_PICTURES], truncation=TRUNCATION_SHOWN, ground="white")
+            how: dict[str, Any] = {"truncation": TRUNCATION_SHOWN, "ground": "white", "by_class": True}
+            truncated = sample_images(network, seeds[:TRUNCATED_PICTURES], **how)
         if plan.request.wants_group("smoothness"):
             pairs = [(options.seed + 2 * walk, options.seed + 2 * walk + 1) for walk in range(WALKS)]
             walks = torch.stack([latent_walk(network, pair, steps=WALK_STEPS) for pair in pairs])
@@ -152,6 +172,8 @@ def _draw(plan: Plan, progress: Progress | None) -> GeneratedPictures:
         walks=walks,
         learned_from=learned_from,
         maps=maps,
+        classes=names_of(network),
+        labels=() if drawn is None else tuple(drawn.argmax(1).tolist()),
     )
 
 
@@ -225,9 +247,11 @@ def real_pictures(plan: Plan, path: Path, like: Tensor, progress: Progress | Non
     """
     size = (int(like.shape[-2]), int(like.shape[-1]))
     found = at_size(path, size, plan, named(progress, "reading real pictures"))
-    held: Tensor | None = None
+    found, unlabelled = _with_labels(found, path, plan)
+    apart: ImageSet | None = None
     if plan.options.holdout is not None:
-        found, held = _parted(found, plan.options.holdout, plan, size)
+        found, apart = _parted(found, plan.options.holdout, plan, size)
+    held = None if apart is None else apart.images
     facts = DataPart(
         name=path.resolve().stem,
         path_name=path.name,
@@ -236,7 +260,27 @@ def real_pictures(plan: Plan, path: Path, like: Tensor, progress: Progress | Non
         jpeg_sources=found.notes.jpeg_sources,
         holdout=0 if held is None else len(held),
     )
-    return RealPictures(found.images, found.names, facts, tuple(_picture_notes(found, path)), held)
+    labels = RealLabels(found.labels, None if apart is None else apart.labels or None) if found.labels else None
+    return RealPictures(found.images, found.names, facts, (*_picture_notes(found, path), *unlabelled), held, labels)
+
+
+def _with_labels(found: ImageSet, path: Path, plan: Plan) -> tuple[ImageSet, list[str]]:
+    """Give real pictures the classes that the model knows, by the way in which they had them in training.
+
+    Returns:
+        the pictures, and a note where they have none, or others.
+    """
+    facts = training_facts(plan.options.source).get("classes") if plan.snapshot else None
+    if not isinstance(facts, dict):
+        return found, []
+    why = "they are others than the model's"
+    try:
+        labels = read_labels(open_images(path), checked_source(str(facts.get("source"))))
+        if set(labels.classes) == set(facts.get("counts", {})):
+            return labelled(found, labels), []
+    except (DataError, UsageError) as error:
+        why = str(error)
+    return found, [f"Figures by class were left out, because the real pictures have no classes to compare with: {why}."]
 
 
 def at_size(path: Path, size: tuple[int, int], plan: Plan, progress: Count | None = None) -> ImageSet:
@@ -281,15 +325,15 @@ def resized(images: Tensor, height: int, width: int) -> Tensor:
     return x.round().clamp(0, 255).to(torch.uint8)
 
 
-def _parted(found: ImageSet, text: str, plan: Plan, size: tuple[int, int]) -> tuple[ImageSet, Tensor]:
+def _parted(found: ImageSet, text: str, plan: Plan, size: tuple[int, int]) -> tuple[ImageSet, ImageSet]:
     if Path(text).exists():
-        return found, at_size(Path(text), size, plan).images
+        held = at_size(Path(text), size, plan)
+        return found, _with_labels(held, Path(text), plan)[0] if found.labels else held
     try:
         share = parse_share(text)
     except UsageError:
         raise UsageError(f"holdout is {text!r}; give a share such as 10% or 0.1, or an existing folder.") from None
-    train, held = split_holdout(found, share, plan.options.holdout_seed)
-    return train, held.images
+    return split_holdout(found, share, plan.options.holdout_seed)
 
 
 def _picture_notes(found: ImageSet, path: Path, *, enlarged: bool = True) -> list[str]:

@@ -12,6 +12,7 @@ from sase_gan.evaluation.options import EvaluationOptions, Plan, resolve
 from sase_gan.evaluation.pictures import GeneratedPictures, RealPictures, generated_pictures, real_pictures
 from sase_gan.evaluation.recombined import Recombined, measure_recombined
 from sase_gan.files import write_atomically
+from sase_gan.metrics.by_class import ClassLabels
 from sase_gan.metrics.measuring import Evaluation, Provenance
 from sase_gan.metrics.records import EvaluationRecord, FakesPart
 from sase_gan.metrics.reference import PreparedReference
@@ -73,7 +74,13 @@ def _measure(
         progress=progress,
     )
 
-    def measured(images: Tensor, names: tuple[str, ...] | None, of: Provenance, walks: Tensor | None) -> Evaluation:
+    def measured(
+        images: Tensor,
+        names: tuple[str, ...] | None,
+        of: Provenance,
+        walks: Tensor | None,
+        labels: ClassLabels | None = None,
+    ) -> Evaluation:
         if len(real.images) == 1:
             return evaluate_single(images, reference, protocol, request=plan.request, fake_names=names, provenance=of)
         return evaluate(
@@ -86,17 +93,26 @@ def _measure(
             walks=walks,
             provenance=of,
             keep_fakes=True,
+            labels=labels,
         )
 
     notes = (*generated.notes, *real.notes)
     provenance = Provenance(plan.command, real.facts, generated.facts, generated.model, notes)
-    evaluation = measured(generated.images, generated.names, provenance, generated.walks)
+    labels = _labels_of(generated, real)
+    evaluation = measured(generated.images, generated.names, provenance, generated.walks, labels)
     if not plan.recombine:
         return evaluation, Recombined()
     drawn = replace(provenance, fakes=FakesPart(source="snapshot", name="recombined"), model=generated.model)
     return evaluation, measure_recombined(
         plan, real, protocol, lambda images: measured(images, None, drawn, None).record, progress
     )
+
+
+def _labels_of(generated: GeneratedPictures, real: RealPictures) -> ClassLabels | None:
+    """Put the classes of generated and real pictures together, where both have them."""
+    if real.labels is None or not generated.labels:
+        return None
+    return ClassLabels(generated.classes, generated.labels, real.labels.reals, real.labels.held_out)
 
 
 def _keep_run_records(run_folder: Path, folder: Path) -> None:

@@ -18,6 +18,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from sase_gan.errors import DataError, UsageError
 from sase_gan.metrics.catalogue import Better, Section
+from sase_gan.metrics.class_record import ClassesPart
 from sase_gan.metrics.figures import Figure, figure, identify
 from sase_gan.metrics.recombination_record import RecombinationPart
 
@@ -281,6 +282,7 @@ class EvaluationRecord(_Part):
     notes: tuple[str, ...] = ()
     pictures: Pictures = Field(default_factory=Pictures)
     recombined: RecombinedPart | None = None
+    classes: ClassesPart | None = None
     histograms: dict[str, Histogram] = Field(default_factory=dict)
     curves: Any = None
     walk_steps: tuple[float, ...] = ()

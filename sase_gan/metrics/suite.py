@@ -15,6 +15,7 @@ from torch import Tensor
 from sase_gan.metrics import verdicts
 from sase_gan.metrics.book import Level, NotApplicable
 from sase_gan.metrics.bootstrap import mean_interval
+from sase_gan.metrics.by_class import ClassLabels, measure_classes
 from sase_gan.metrics.catalogue import SPACES, Space
 from sase_gan.metrics.diversity import (
     Estimate,
@@ -59,6 +60,7 @@ def evaluate(
     provenance: Provenance | None = None,
     keep_fakes: bool = False,
     regions: bool = True,
+    labels: ClassLabels | None = None,
 ) -> Evaluation:
     """Measure generated pictures against real ones.
 
@@ -71,6 +73,7 @@ def evaluate(
         provenance: for the record.
         keep_fakes: whether the generated pictures' features go into the reference's store too.
         regions: whether regions of training pictures are looked for, which takes about 0.05 CPU seconds a picture.
+        labels: the classes of all pictures, for figures by class.
 
     Returns:
         The evaluation. A figure that cannot be made has a status and a reason; nothing is NaN.
@@ -94,6 +97,7 @@ def evaluate(
         _measure_diversity(work)
         _measure_lpips(work)
     steps = _measure_smoothness(work, walks) if walks is not None and wants("smoothness") else ()
+    more = {} if labels is None else {"classes": measure_classes(work, labels, holdout)}
     times = {"features": extracted - work.started, "figures": time.monotonic() - extracted}
     value, model = work.book.value, provenance.model
     spaces = verdicts.quality_by_space(value, pooled_counts=model is None or model.discriminator_extractor is None)
@@ -109,6 +113,7 @@ def evaluate(
         disagreement=verdicts.disagreement(spaces),
         histograms=_copy_histograms(copies, reference),
         walk_steps=steps,
+        **more,
     )
     patchworks = worst_patchworks(work, found.explained) if found else ()
     return Evaluation(record, _most_suspicious(work, copies), *_extremes(work), patchworks)

@@ -23,6 +23,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from sase_gan.class_names import MOST
 from sase_gan.colours import CHANNELS, Colours
 from sase_gan.config import FrozenRecord
 from sase_gan.errors import UsageError
@@ -32,6 +33,7 @@ from sase_gan.layers.primitives import GatedLinearUnit, UpsampleConv, batch_norm
 from sase_gan.networks import channel_tables as tables
 from sase_gan.networks import parts as factories
 from sase_gan.networks.channel_tables import FirstMap, ImageSize, map_size, scaled
+from sase_gan.networks.conditioning import ClassProjection
 from sase_gan.networks.generator import Pictures
 from sase_gan.networks.parts import AttentionFactory, AttentionName, ConvFactory, ConvName
 
@@ -54,6 +56,7 @@ class DiscriminatorConfig(FrozenRecord):
     downsample: Literal["area", "nearest"] = Field("area", description="how real pictures are made smaller")
     conv: ConvName = Field("plain", description="3x3 convolutions of the down blocks; aw: scaled for each sample")
     attention: AttentionName = Field("none", description="attention at the end of the convolved way of a down block")
+    classes: int = Field(0, ge=0, le=MOST, description="of the pictures, each judged as one of its class; 0: none")
 
 
 class Reconstruction(NamedTuple):
@@ -101,6 +104,10 @@ class Discriminator(nn.Module):
         self.decode_big = _Decoder(self.channels(8), *options)
         self.decode_small = _Decoder(small_channels, *options)
         self.decode_part = _Decoder(self.channels(16), *options)
+        # Last, so that a network without classes begins with the same weights.
+        if config.classes:
+            self.class_big = ClassProjection(config.classes, widest)
+            self.class_small = ClassProjection(config.classes, small_channels)
 
     def channels(self, size: int) -> int:
         """Return the channels of the main branch's map of this size."""
@@ -110,27 +117,37 @@ class Discriminator(nn.Module):
         """Bring real pictures `[batch, 3, image_size, image_size]` to both sizes."""
         return Pictures(images, self._reduce(images, tables.small_image_size(self.config.image_size)))
 
-    def forward(self, pictures: Pictures, quadrant: int | None = None) -> Judgement:
+    def forward(self, pictures: Pictures, quadrant: int | None = None, classes: Tensor | None = None) -> Judgement:
         """Judge a batch, and rebuild it if a quadrant is given.
 
         Args:
             pictures: the batch at both sizes, float in about [-1, 1].
             quadrant: 0 to 3, the quarter from which the part decoder rebuilds; None skips the decoders. One quadrant
                 serves the whole batch, as released.
+            classes: the weight of each class `[batch, classes]`, of a network that has them.
         """
-        maps, small, logits = self._judge(pictures)
+        maps, small, logits = self._judge(pictures, classes)
         reconstructions = {} if quadrant is None else self._reconstruct(pictures.big, maps, small, quadrant)
         return Judgement(logits, reconstructions)
 
-    def judge_both(self, real: Pictures, fake: Pictures, quadrant: int | None = None) -> tuple[Judgement, Tensor]:
+    def judge_both(
+        self,
+        real: Pictures,
+        fake: Pictures,
+        quadrant: int | None = None,
+        classes: tuple[Tensor, Tensor] | None = None,
+    ) -> tuple[Judgement, Tensor]:
         """Judge real and generated pictures, equally many, in one pass; return the judgement and the fakes' logits.
 
         Equal to two calls to rounding: the statistics of both batches stay apart. Not twice differentiable.
+
+        Args:
+            classes: of the real and of the generated pictures.
         """
         assert len(real.big) == len(fake.big)
         with batches_apart(self, 2):
             joined = Pictures(torch.cat([real.big, fake.big]), torch.cat([real.small, fake.small]))
-            maps, small, logits = self._judge(joined)
+            maps, small, logits = self._judge(joined, None if classes is None else torch.cat(classes))
         real_logits, fake_logits = logits.chunk(2)
         if quadrant is None:
             return Judgement(real_logits, {}), fake_logits
@@ -164,10 +181,17 @@ class Discriminator(nn.Module):
         norms = (module for module in self.modules() if isinstance(module, _BatchNorm))
         return all(isinstance(norm, BatchNormApart) for norm in norms)
 
-    def _judge(self, pictures: Pictures) -> tuple[dict[int, Tensor], Tensor, Tensor]:
+    def _judge(self, pictures: Pictures, classes: Tensor | None) -> tuple[dict[int, Tensor], Tensor, Tensor]:
+        if (classes is None) == bool(self.config.classes):
+            raise ValueError(f"this discriminator knows {self.config.classes} classes; got {classes}")
         maps = self._features(pictures.big)
         small = self.small_branch(pictures.small)
-        logits = [self.head(maps[8]).flatten(1), self.small_head(small).flatten(1)]
+        if classes is None:
+            logits = [self.head(maps[8]).flatten(1), self.small_head(small).flatten(1)]
+        else:
+            features = self.head[:-1](maps[8])
+            logits = [self.head[-1](features).flatten(1) + self.class_big(features, classes)]
+            logits.append(self.small_head(small).flatten(1) + self.class_small(small, classes))
         return maps, small, torch.cat(logits, dim=1)
 
     def _features(self, images: Tensor) -> dict[int, Tensor]:

@@ -24,7 +24,6 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from sase_gan.colours import CHANNELS, Colours
-from sase_gan.config import FrozenRecord
 from sase_gan.errors import UsageError
 from sase_gan.layers.primitives import WEIGHT_STD, GatedLinearUnit, NoiseInjection, NormFactory, conv
 from sase_gan.layers.sase import SynthesisSASE, Weighting
@@ -32,6 +31,7 @@ from sase_gan.layers.spectral_norm import fold_spectral_norm, spectral_norm
 from sase_gan.networks import channel_tables as tables
 from sase_gan.networks import parts as factories
 from sase_gan.networks.channel_tables import FirstMap, ImageSize, scaled
+from sase_gan.networks.conditioning import ClassesRecord, embedded, new_embedding
 from sase_gan.networks.parts import AttentionFactory, AttentionName, ConvFactory, ConvName
 from sase_gan.seeds import generator as random_generator
 from sase_gan.snapshot import SnapshotMixin
@@ -40,8 +40,8 @@ MEAN_SEEDS = 1_000
 """Over the pictures of so many seeds the first map's mean is taken, which truncation draws towards."""
 
 
-class GeneratorConfig(FrozenRecord):
-    """A generator is built from this record."""
+class GeneratorConfig(ClassesRecord):
+    """A generator is built from this record; with classes it is conditional, see `networks.conditioning`."""
 
     image_size: ImageSize = Field(256, description="side of the picture in pixels: 32, 64, 128, 256, 512 or 1024")
     first_map: FirstMap = Field(
@@ -166,6 +166,8 @@ class Generator(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-gene
         self.to_small = conv(self.channels(self.small_size), CHANNELS[config.colours], 1, spectral=spectral)
         finest = self.channels(config.image_size)
         self.to_big = conv(finest, CHANNELS[config.colours], 3, padding=1, spectral=spectral)
+        # Last, so that a network without classes begins with the same weights.
+        self.class_embedding = new_embedding(len(config.classes), config.latent_size)
 
     def channels(self, size: int) -> int:
         """Return the channels of the map of this size."""
@@ -225,19 +227,21 @@ class Generator(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-gene
         noise: Sequence[Float[Tensor, "_ 1 _ _"]] | None = None,
         truncation: Float[Tensor, "batch"] | None = None,
         shift: Float[Tensor, "batch _ height width"] | None = None,
+        classes: Float[Tensor, "batch classes"] | None = None,
     ) -> Pictures:
         """Draw pictures from standard normal latents, and a noise map for each of `noise_sizes()` or none at all.
 
         Args:
-            truncation, shift: see `first_map`.
+            truncation, shift, classes: see `first_map`.
         """
-        return self.to_pictures(self.feature_maps(z, noise, truncation, shift))
+        return self.to_pictures(self.feature_maps(z, noise, truncation, shift, classes))
 
     def first_map(
         self,
         z: Float[Tensor, "batch latent"],
         truncation: Float[Tensor, "batch"] | None = None,
         shift: Float[Tensor, "batch _ height width"] | None = None,
+        classes: Float[Tensor, "batch classes"] | None = None,
     ) -> Float[Tensor, "batch _ height width"]:
         """Compute the map that the latent alone decides, drawn towards its mean: `mean + t * (map - mean)`.
 
@@ -247,31 +251,41 @@ class Generator(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-gene
         Args:
             truncation: t of each picture, 1 changes nothing and 0 leaves the mean; None for 1.
             shift: added to the map before that: what no latent gives, of a picture that was brought into the model.
+            classes: the weight of each class, of sum 1; the mean is that of the class then.
         """
-        found = self.b4(z) if shift is None else self.b4(z) + shift
+        found = self.b4(embedded(z, self.class_embedding, classes))
+        found = found if shift is None else found + shift
         if truncation is None:
             return found
-        return torch.lerp(self.mean_first_map().to(found.dtype), found, truncation[:, None, None, None].to(found.dtype))
+        mean = self.mean_first_map()
+        if classes is not None:
+            mean = torch.einsum("bc,cnhw->bnhw", classes.to(mean), mean)
+        return torch.lerp(mean.to(found.dtype), found, truncation[:, None, None, None].to(found.dtype))
 
     @torch.no_grad()
-    def mean_first_map(self) -> Float[Tensor, "1 _ height width"]:
-        """Average the first map over the latents of the seeds 0 to 999; computed once for the weights as they are.
+    def mean_first_map(self) -> Float[Tensor, "classes _ height width"]:
+        """Average the first map over the latents of the seeds 0 to 999, of each class; one map without classes.
 
-        It is the evaluation mode's, whatever the mode, and no part of a snapshot.
+        Computed once for the weights as they are, in evaluation mode whatever the mode; it is no part of a snapshot.
         """
-        state = tuple((value.data_ptr(), value._version) for value in self.b4.state_dict(keep_vars=True).values())
+        learnt = [*self.b4.state_dict(keep_vars=True).values(), self.class_embedding]
+        state = tuple((value.data_ptr(), value._version) for value in learnt if value is not None)
         if self._mean_first_map is None or self._mean_first_map[0] != state:
-            size, device = self.config.latent_size, next(self.parameters()).device
-            seeds = (random_generator(seed, "latent") for seed in range(MEAN_SEEDS))
-            latents = torch.stack([torch.randn(size, generator=source) for source in seeds])
+            size, sources = self.config.latent_size, (random_generator(seed, "latent") for seed in range(MEAN_SEEDS))
+            latents = torch.stack([torch.randn(size, generator=source) for source in sources])
+            offsets = torch.zeros(1, size) if self.class_embedding is None else self.class_embedding.cpu()
             training = self.b4.training
             self.b4.eval()
-            # On the CPU, since some devices have no float64.
-            total = sum(self.b4(part.to(device)).cpu().double().sum(0, keepdim=True) for part in latents.split(100))
+            self._mean_first_map = state, torch.cat([self._mean_of(latents + offset) for offset in offsets])
             self.b4.train(training)
-            assert isinstance(total, Tensor)
-            self._mean_first_map = state, (total / MEAN_SEEDS).float().to(device)
         return self._mean_first_map[1]
+
+    def _mean_of(self, latents: Tensor) -> Tensor:
+        device = next(self.parameters()).device
+        # On the CPU, since some devices have no float64.
+        total = sum(self.b4(part.to(device)).cpu().double().sum(0, keepdim=True) for part in latents.split(100))
+        assert isinstance(total, Tensor)
+        return (total / len(latents)).float().to(device)
 
     def feature_maps(
         self,
@@ -279,6 +293,7 @@ class Generator(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-gene
         noise: Sequence[Float[Tensor, "_ 1 _ _"]] | None = None,
         truncation: Float[Tensor, "batch"] | None = None,
         shift: Float[Tensor, "batch _ height width"] | None = None,
+        classes: Float[Tensor, "batch classes"] | None = None,
     ) -> dict[int, Float[Tensor, "batch _ _ _"]]:
         """Compute the map of every size after its block and its gate, `[batch, channels(size), size, size]`.
 
@@ -286,7 +301,7 @@ class Generator(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-gene
         """
         block_noise, gate_noise = self._noise_by_part(noise)
         gates = {gate.target: gate for gate in self.gates}
-        maps = {4: self.first_map(z, truncation, shift)}
+        maps = {4: self.first_map(z, truncation, shift, classes)}
         for size in tables.generator_sizes(self.config.image_size):
             x = self.get_submodule(f"b{size}")(maps[size // 2], block_noise.get(size, ()))
             if size in gates:

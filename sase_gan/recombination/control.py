@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -57,6 +57,17 @@ def only(mask: Tensor, pictures: Tensor) -> Region:
 def without(mask: Tensor, pictures: Tensor) -> Region:
     """Keep some training pictures, bool `[N]`, out of a region."""
     return Region(mask, pictures)
+
+
+def of_pictures(control: Control | None, places: Tensor) -> Control | None:
+    """Restrict a control to some of the training pictures, int64 `[n]`."""
+    if control is None:
+        return None
+    regions = tuple(
+        Region(region.mask, region.forbidden[places.to(region.forbidden.device)]) for region in control.regions
+    )
+    hidden = None if control.hidden is None else control.hidden[places.to(control.hidden.device)]
+    return replace(control, regions=regions, hidden=hidden)
 
 
 def at_level(values: Tensor, size: tuple[int, int]) -> Tensor:

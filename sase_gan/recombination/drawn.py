@@ -32,6 +32,22 @@ class Drawn(NamedTuple):
         return self.pictures
 
 
+def among_all(drawn: Drawn, places: Tensor, count: int) -> Drawn:
+    """Name the sources of pictures drawn from some of the training pictures as those of all `count`.
+
+    Args:
+        places: int64 `[n]`, which ones.
+    """
+    own, places = len(places), places.to(drawn.sources.device)
+    index = drawn.sources[..., 0].long()
+    named = places[index.clamp_min(0) % own] + torch.where(index >= own, count, 0)
+    sources = drawn.sources.clone()
+    sources[..., 0] = torch.where(index == NOWHERE, index, named).int()
+    shares = drawn.shares.new_zeros(len(drawn.shares), count)
+    shares[:, places.to(shares.device)] = drawn.shares
+    return Drawn(drawn.pictures, sources, shares)
+
+
 def shares_of(sources: Tensor, count: int) -> Tensor:
     """Tell how much of each picture every one of `count` training pictures gave, `[batch, count]`, by its pixels.
 

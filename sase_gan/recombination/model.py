@@ -9,11 +9,13 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
+from sase_gan.class_names import MOST, ClassName
 from sase_gan.config import FrozenRecord
 from sase_gan.errors import UsageError
 from sase_gan.recombination.aligned import AlignedRecombiner
-from sase_gan.recombination.control import Control
-from sase_gan.recombination.drawn import Drawn
+from sase_gan.recombination.choice import aligned_settings
+from sase_gan.recombination.control import Control, of_pictures
+from sase_gan.recombination.drawn import Drawn, among_all
 from sase_gan.recombination.free import FreeRecombiner
 from sase_gan.recombination.free_drawing import USUAL, Course
 from sase_gan.recombination.schedules import Schedule
@@ -22,7 +24,7 @@ from sase_gan.snapshot import SnapshotMixin
 Size = tuple[int, int]
 Form = Literal["aligned", "free"]
 LARGEST_VARIETY = 4.0
-
+Engine = AlignedRecombiner | FreeRecombiner
 
 Side = Annotated[int, Field(ge=0, le=16384)]
 """Of a picture in pixels."""
@@ -40,6 +42,25 @@ class RecombinerConfig(FrozenRecord):
     variety: float = Field(
         1.0, gt=0, le=LARGEST_VARIETY, description="below 1 larger pieces stay together, above 1 pieces are smaller"
     )
+    classes: tuple[ClassName, ...] = Field((), max_length=MOST, description="names of the classes; from the data")
+    labels: tuple[Annotated[int, Field(ge=0)], ...] = Field(
+        (), description="index of the class of each training picture; from the data"
+    )
+
+    @model_validator(mode="after")
+    def _a_class_each(self) -> Self:
+        if not self.classes and not self.labels:
+            return self
+        if len(self.classes) < 2 or len(set(self.classes)) < len(self.classes):
+            raise ValueError(
+                f"classes are {', '.join(self.classes)}; there are none, or two or more of different names"
+            )
+        if len(self.labels) != self.count or set(self.labels) != set(range(len(self.classes))):
+            raise ValueError(
+                f"labels name {len(set(self.labels))} of {len(self.classes)} classes for {len(self.labels)} of "
+                f"{self.count} pictures; each picture has one, and each class a picture"
+            )
+        return self
 
     @model_validator(mode="after")
     def _a_name_each(self) -> Self:
@@ -57,6 +78,7 @@ class Recombiner(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-gen
     Attributes:
         pictures: uint8 `[N, 3, height, width]`.
         log_prior: float `[N]`, with which each is used; see `recombination.evenness`.
+        class_prior: the same where a class alone is drawn from; of a model with classes.
         variety: as configured; may be set.
 
     Raises:
@@ -79,6 +101,7 @@ class Recombiner(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-gen
     trained: ClassVar[bool] = False
     pictures: Tensor
     log_prior: Tensor
+    class_prior: Tensor
 
     def __init__(self, config: RecombinerConfig) -> None:
         super().__init__()
@@ -88,7 +111,9 @@ class Recombiner(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-gen
         self.variety = config.variety
         self.register_buffer("pictures", torch.zeros(config.count, 3, *config.size, dtype=torch.uint8))
         self.register_buffer("log_prior", torch.zeros(config.count))
-        self._engine: tuple[tuple[object, ...], AlignedRecombiner | FreeRecombiner] | None = None
+        if config.classes:
+            self.register_buffer("class_prior", torch.zeros(config.count))
+        self._engines: dict[int | None, tuple[tuple[object, ...], Engine]] = {}
 
     @property
     def size(self) -> Size:
@@ -96,18 +121,27 @@ class Recombiner(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-gen
         return self.config.size
 
     @property
-    def engine(self) -> AlignedRecombiner | FreeRecombiner:
-        """Return what draws, made anew after pictures, prior, variety or device changed."""
+    def engine(self) -> Engine:
+        """Return what draws from all pictures, made anew after pictures, prior, variety or device changed."""
+        return self.engine_of(None)
+
+    def engine_of(self, label: int | None) -> Engine:
+        """Return what draws from the pictures of a class, see `engine`."""
+        prior = self.log_prior if label is None else self.class_prior
         state = (
             self.variety,
             self.pictures.device,
             self.pictures.data_ptr(),
             self.pictures._version,
-            self.log_prior._version,
+            prior._version,
         )
-        if self._engine is None or self._engine[0] != state:
-            self._engine = state, self._made()
-        return self._engine[1]
+        if label not in self._engines or self._engines[label][0] != state:
+            self._engines[label] = state, self._made(label)
+        return self._engines[label][1]
+
+    def places_of(self, label: int) -> Tensor:
+        """List the pictures of a class, int64 `[n]`."""
+        return (torch.tensor(self.config.labels) == label).nonzero()[:, 0]
 
     def latent_shape(self, size: Size | None = None) -> tuple[int, int, int]:
         """Return the shape of the latent, the noise of the coarsest level."""
@@ -119,15 +153,48 @@ class Recombiner(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-gen
         engine = self.engine
         return engine.noise_shapes(size) if isinstance(engine, FreeRecombiner) else engine.noise_shapes()
 
-    def forward(self, z: Tensor, noise: Sequence[Tensor] | None = None, *, control: Control | None = None) -> Drawn:
+    def forward(
+        self,
+        z: Tensor,
+        noise: Sequence[Tensor] | None = None,
+        *,
+        control: Control | None = None,
+        classes: Tensor | None = None,
+    ) -> Drawn:
         """Draw pictures.
 
         Args:
             z: `[batch, *latent_shape()]`.
             noise: `[batch, *shape]` for each of `noise_shapes()`, or None for none.
             control: what serves where, what stays, and where to begin.
+            classes: `[batch, classes]`: a 1 draws from the pictures of that class alone, a row of 0 from all.
+
+        Raises:
+            UsageError: for shares of several classes.
         """
-        engine = self.engine
+        if classes is None or not classes.any():
+            return self._drawn(self.engine, z, noise, control)
+        parts = [
+            self._of_class(row, z[index : index + 1], noise and [maps[index : index + 1] for maps in noise], control)
+            for index, row in enumerate(classes)
+        ]
+        return Drawn(*(torch.cat(part) for part in zip(*parts, strict=True)))
+
+    def _of_class(self, row: Tensor, z: Tensor, noise: Sequence[Tensor] | None, control: Control | None) -> Drawn:
+        """Draw one picture of one class, or from all where there is none."""
+        if not row.any():
+            return self._drawn(self.engine, z, noise, control)
+        label = int(row.argmax())
+        if row[label] < 1:
+            raise UsageError(
+                "an instant model draws from the pictures of one class or of all, and has nothing between two; name "
+                "one class, or train a network: sase-gan train PATH --classes folders --preset cpu"
+            )
+        places = self.places_of(label)
+        drawn = self._drawn(self.engine_of(label), z, noise, of_pictures(control, places))
+        return among_all(drawn, places, len(self.pictures))
+
+    def _drawn(self, engine: Engine, z: Tensor, noise: Sequence[Tensor] | None, control: Control | None) -> Drawn:
         if isinstance(engine, AlignedRecombiner):
             return engine.draw(z, noise, control)
         size = (int(noise[-1].shape[2]), int(noise[-1].shape[3])) if noise else None
@@ -140,14 +207,18 @@ class Recombiner(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-gen
             course = Course(even=control.keep is None, polish=not control.regions and control.keep is None)
         return engine.draw(z, noise, size=size, start=start, strength=strength, course=course, control=control)
 
-    def _made(self) -> AlignedRecombiner | FreeRecombiner:
-        config = self.config
+    def _made(self, label: int | None) -> Engine:
+        config, pictures, prior, shift = self.config, self.pictures, self.log_prior, self.config.shift
+        if label is not None:
+            places = self.places_of(label).to(pictures.device)
+            pictures, prior = pictures[places], self.class_prior[places]
+            shift = max(shift, aligned_settings(len(places))[0])  # of a few pictures shifted ones serve too
         if config.form == "free":
-            return FreeRecombiner(self.pictures, mirror=config.mirror, variety=self.variety)
+            return FreeRecombiner(pictures, mirror=config.mirror, variety=self.variety)
         return AlignedRecombiner(
-            self.pictures,
+            pictures,
             mirror=config.mirror,
-            shift=config.shift,
+            shift=shift,
             schedule=Schedule(variety=self.variety),
-            log_prior=self.log_prior,
+            log_prior=prior,
         )

@@ -18,6 +18,7 @@ from sase_gan.layers.primitives import UpsampleConv
 from sase_gan.layers.sase import MASK_EPS, SynthesisSASE
 from sase_gan.layers.sase_recognition import SASEConv2d
 from sase_gan.networks.generator import Pictures
+from sase_gan.training.conditioning import Rows
 from sase_gan.training.low_shot import LowShotModule
 from sase_gan.training.one_shot import OneShotModule
 
@@ -143,8 +144,10 @@ class PlainLowShotModule(LowShotModule):
         """Keep the gradients of the other player in the generator's step."""
         return nullcontext() if optimizer is self.optimiser(0) else super().toggled_optimizer(optimizer)
 
-    def _generator_step(self, fake: Pictures, shown: Pictures | None, source: torch.Generator) -> None:
-        super()._generator_step(fake, shown, source)
+    def _generator_step(
+        self, fake: Pictures, shown: Pictures | None, source: torch.Generator, rows: Rows | None = None
+    ) -> None:
+        super()._generator_step(fake, shown, source, rows)
         self.discriminator.zero_grad(set_to_none=True)
 
 

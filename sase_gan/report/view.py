@@ -20,6 +20,7 @@ from sase_gan.metrics.records import (
     in_order,
     metrics_by_section,
 )
+from sase_gan.report.classes import classes_view
 from sase_gan.report.curves import Panel, curve_panels
 from sase_gan.report.evidence import copy_pairs, named_pictures, region_pictures, sample_figures, walk_view
 from sase_gan.report.numbers import count, format_number, left_out_row, number_row
@@ -95,6 +96,7 @@ def build_view(record: EvaluationRecord, folder: Path, run: RunRecords, run_fold
         "patchworks": region_pictures(record, shelf),
         "region_rows": region_rows,
         "recombination": recombination_view(record, shelf),
+        "classes": classes_view(record, shelf),
         "groups": [(SECTION_TITLES[section], found) for section, found in rows.items() if found],
         "left_out": [left_out_row(metric) for _, metric in in_order(record.metrics) if not metric.measured],
         "cautions": _cautions(record),

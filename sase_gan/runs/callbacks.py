@@ -160,6 +160,8 @@ class Snapshots(Callback):
             raise Diverged(seen, [f"{name} of the average" for name in wrong])
         pictures = self._save(module, network) if trainer.is_global_zero else None
         measured = must_measure or (regular and self._is_turn(trainer, seen))
+        # While classes come in a snapshot is none to choose, however good its pictures are.
+        measured = measured and of_the_first(trainer, module.published_facts().get("class_strength", 1.0) >= 1)
         drawn = self._drawn(trainer, module, network) if measured else None
         if pictures is None:
             return
@@ -177,7 +179,7 @@ class Snapshots(Callback):
     def _save(self, module: Any, network: Network) -> Tensor:
         """Write snapshot and sheet, and return the pictures of the sheet."""
         seen = module.images_seen
-        network.provenance = {**self.plan.provenance, "images_seen": seen}
+        network.provenance = {**self.plan.provenance, **module.published_facts(), "images_seen": seen}
         network.save_pretrained(self.run.snapshot(seen))
         if self.plan.beside is not None:
             self.plan.beside(module, self.run.snapshot(seen))

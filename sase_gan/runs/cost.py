@@ -103,8 +103,11 @@ def measure_training(
     batch_size = config.optimiser.batch_size
     watch = _Watch(warm_up, steps, count_flops=count_flops)
     images = _random_images(2 * batch_size, *config.picture_size, CHANNELS[config.colours])
-    module.show(images)
-    _train_under(watch, module, EndlessBatches(images, batch_size=batch_size, seed=0), hardware)
+    classes = len(config.classes.names)
+    labels = [index % classes for index in range(len(images))] if classes else None
+    module.show(images, labels=None if labels is None else torch.tensor(labels))
+    batches = EndlessBatches(images, batch_size=batch_size, seed=0, labels=labels)
+    _train_under(watch, module, batches, hardware)
     return TrainingCost(
         images_per_second=batch_size * steps / watch.wall,
         seconds_per_step=watch.wall / steps,

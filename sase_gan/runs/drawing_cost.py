@@ -98,5 +98,5 @@ def _operations(generator: Generator) -> float:
     """Operations of convolutions and matrix products of one picture, a multiplication and an addition being two."""
     inputs = draw_inputs(generator, [0]).to(next(generator.parameters()).device)
     with evaluating(generator), FlopCounterMode(display=False) as counter:
-        generator(inputs.z, inputs.noise)
+        generator(*inputs)
     return float(counter.get_total_flops())

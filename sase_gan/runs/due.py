@@ -26,8 +26,13 @@ def figures_due(seen: int, measured: Iterable[int], count: int) -> bool:
 
 
 def is_due(module: Any, trainer: Trainer, batch: Any, interval: int | Sequence[int]) -> bool:
-    """Tell whether this batch crossed a multiple of `interval` images, or one of several given moments."""
-    return crossed(module.images_seen, len(batch) * trainer.world_size, interval)
+    """Tell whether this batch crossed a multiple of `interval` images, or one of several given moments.
+
+    Args:
+        batch: pictures, or pictures and the labels of their classes.
+    """
+    images = len(batch[0] if isinstance(batch, tuple | list) else batch)
+    return crossed(module.images_seen, images * trainer.world_size, interval)
 
 
 def crossed(seen: int, images: int, interval: int | Sequence[int]) -> bool:

@@ -30,6 +30,7 @@ from sase_gan.recombination.aligned import AlignedRecombiner
 from sase_gan.recombination.choice import aligned_settings, choose_form
 from sase_gan.recombination.evenness import even_prior, use_entropy
 from sase_gan.recombination.model import Recombiner, RecombinerConfig
+from sase_gan.runs.classes import class_facts
 from sase_gan.runs.folder import RunFolder, kimg
 from sase_gan.runs.options import RunOptions, RunResult
 from sase_gan.sheets import cut_grid, write_sheet
@@ -58,9 +59,19 @@ class Made:
 
 
 def build(
-    section: RecombinationSection, pictures: Tensor, names: tuple[str, ...], hardware: Hardware, *, mirror: bool
+    section: RecombinationSection,
+    pictures: Tensor,
+    names: tuple[str, ...],
+    hardware: Hardware,
+    *,
+    mirror: bool,
+    classes: tuple[str, ...] = (),
+    labels: tuple[int, ...] = (),
 ) -> Made:
     """Make the model of pictures uint8 `[N, 3, height, width]`; what `section` leaves open is chosen by them.
+
+    Args:
+        classes, labels: as of an `ImageSet`; a class is drawn from its own pictures, in the form chosen for all.
 
     Raises:
         DataError: for pictures that the form cannot recombine.
@@ -82,12 +93,31 @@ def build(
         mirror=mirror,
         shift=shift,
         variety=variety if section.variety is None else section.variety,
+        classes=classes,
+        labels=labels,
     )
     network = Recombiner(config).to(hardware.device).eval()
     network.pictures.copy_(pictures)
     if section.even and isinstance(network.engine, AlignedRecombiner) and len(pictures) > 1:
         network.log_prior.copy_(even_prior(network.engine))
+        for label in range(len(classes)):
+            engine, places = network.engine_of(label), network.places_of(label).to(network.class_prior.device)
+            assert isinstance(engine, AlignedRecombiner)
+            network.class_prior[places] = even_prior(engine).to(network.class_prior)
     return Made(network, words)
+
+
+def build_of(config: InstantConfig, images: ImageSet, hardware: Hardware) -> Made:
+    """Make the model of a run's pictures, see `build`."""
+    return build(
+        config.recombination,
+        images.images,
+        images.names,
+        hardware,
+        mirror=bool(config.data.mirror),
+        classes=images.classes,
+        labels=images.labels,
+    )
 
 
 def build_baseline(
@@ -122,7 +152,7 @@ def make_run(config: InstantConfig, images: ImageSet, run: RunFolder, options: R
         DataError: for pictures that cannot be recombined as the configuration says.
     """
     start = time.monotonic()
-    made = build(config.recombination, images.images, images.names, options.hardware, mirror=bool(config.data.mirror))
+    made = build_of(config, images, options.hardware)
     options.report(made.words)
     if 1 < len(images) < LEAST_REALS:
         options.report(
@@ -135,7 +165,9 @@ def make_run(config: InstantConfig, images: ImageSet, run: RunFolder, options: R
     shown = images.images[:64]
     write_sheet(run.path / "grids" / "reals.png", shown, columns=math.isqrt(len(shown)))
     facts = {"fit": None if config.of_one_picture else config.data.fit, "mirror": config.data.mirror}
-    data = {"name": Path(str(config.data.path)).name, "licence": config.data.licence, **facts}
+    data: dict[str, Any] = {"name": Path(str(config.data.path)).name, "licence": config.data.licence, **facts}
+    if images.classes:
+        data["classes"] = class_facts(images, config.classes.source)
     count = config.schedule.grid_images or 64
     publish(made, images, run.snapshot(0), run.grid(0), data=data, count=count)
     options.report(f"{count} pictures after {readable_seconds(time.monotonic() - start)}: {run.grid(0)}")

@@ -22,6 +22,7 @@ class TrainRequest:
         settings: texts such as `loss.r1=0.1`, laid over everything else.
         image_size: side of a set's pictures in pixels, or a text WIDTHxHEIGHT such as "64x96".
         colours: of a trained set's pictures: rgb, grey or rgba.
+        classes: folders or dataset.json: the model is conditional; None: it is not.
         max_size: longer side of one picture in pixels.
         kimg: train for so many thousand images.
         minutes: stop after so many minutes; a new run on one picture is fitted into them.
@@ -49,6 +50,7 @@ class TrainRequest:
     settings: tuple[str, ...] = ()
     image_size: int | str | None = None
     colours: str | None = None
+    classes: str | None = None
     max_size: int | None = None
     kimg: float | None = None
     minutes: float | None = None
@@ -95,6 +97,7 @@ class TrainRequest:
             "config",
             "image_size",
             "colours",
+            "classes",
             "max_size",
             "seed",
             "fit",

@@ -34,8 +34,8 @@ class Position:
 
 
 def record_pictures(run: RunFolder, images: ImageSet) -> None:
-    """Write the digest of the pictures that a run begins with, and under it one for each, in their order."""
-    lines = [images.digest, *(pixel_digest(image[None]) for image in images.images)]
+    """Write the digest of the pictures that a run begins with, with their classes, and under it one of each picture."""
+    lines = [images.identity, *(pixel_digest(image[None]) for image in images.images)]
     with write_atomically(run.pictures) as temporary:
         temporary.write_text("".join(f"{line}\n" for line in lines))
 
@@ -60,7 +60,7 @@ def in_recorded_order(images: ImageSet, run: RunFolder, digest: str | None) -> I
         DataError: if they are not the pictures that the run began with.
     """
     digest = digest or recorded_digest(run)
-    if digest is None or images.digest == digest:
+    if digest is None or images.identity == digest:
         return images
     places: dict[str, list[int]] = {}
     for index, image in enumerate(images.images):
@@ -71,7 +71,7 @@ def in_recorded_order(images: ImageSet, run: RunFolder, digest: str | None) -> I
             ordered = images.subset([places[one].pop(0) for one in wanted])
         except IndexError:  # one is wanted more often than it is there
             ordered = images
-        if ordered.digest == digest:
+        if ordered.identity == digest:
             return ordered
     raise DataError(
         f"these pictures are not those that {run.path} began with; restore them, name the place where they are now "

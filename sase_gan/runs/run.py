@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader
 from sase_gan.allocator import freed_memory_kept
 from sase_gan.colours import seen, shown
 from sase_gan.config import load_yaml, to_yaml
+from sase_gan.datasets.classes import some_of_each
 from sase_gan.datasets.images import ImageSet
 from sase_gan.datasets.low_shot import EndlessBatches
 from sase_gan.files import write_atomically
@@ -107,7 +108,7 @@ def _begin(plan: RunPlan, config: TrainedConfig, images: ImageSet, run: RunFolde
     """Write what a run begins with."""
     record_pictures(run, images)
     _write_config(config, run)
-    first = shown(images.images[:64], "checkerboard")
+    first = shown(images.images[some_of_each(images, 64)], "checkerboard")
     write_sheet(run.path / "grids" / "reals.png", first, columns=math.isqrt(len(first)))
     if plan.baseline_images:
         visible = replace(images, images=seen(images.images))
@@ -177,7 +178,7 @@ def _fit(
     signals: StopOnSignal,
     start: float,
 ) -> RunResult:
-    module.data_digest, module.images_seen = images.digest, position.images_seen
+    module.data_digest, module.images_seen = images.identity, position.images_seen
     config = plan.config
     checkpoint = _checkpoint_or_start(plan, module, run, options)
     material = images.images if plan.prepare is None else plan.prepare(module, options)
@@ -207,15 +208,9 @@ def _fit(
     if options.hardware.follows and options.devices == 1:  # several processes of ours would run from each other
         callbacks.append(FollowIdle())
     trainer = make_trainer(callbacks, options.hardware, devices=options.devices, loggers=options.loggers)
-    batches = EndlessBatches(
-        material,
-        batch_size=plan.batch_size,
-        seed=config.seed,
-        images_seen=module.images_seen,
-        rank=trainer.global_rank,
-        world_size=trainer.world_size,
-        mirror=plan.mirror,
-    )
+    place = {"images_seen": module.images_seen, "rank": trainer.global_rank, "world_size": trainer.world_size}
+    shown_as: dict[str, Any] = {"mirror": plan.mirror, "labels": images.labels or None, "balanced": plan.balanced}
+    batches = EndlessBatches(material, batch_size=plan.batch_size, seed=config.seed, **place, **shown_as)
     with quiet_lightning(), freed_memory_kept():
         loader = DataLoader(batches, batch_size=None, pin_memory=options.hardware.kind == "cuda")
         trainer.fit(module, loader, ckpt_path=checkpoint, weights_only=True)

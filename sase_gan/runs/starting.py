@@ -26,10 +26,14 @@ from sase_gan.networks.taking_over import renamed_for, take_over
 from sase_gan.runs.finding import find_snapshot_folder
 from sase_gan.runs.folder import RunFolder, images_of, is_run
 from sase_gan.snapshot import WEIGHTS_FILE, snapshot_digest
+from sase_gan.training.conditioning import strength
 from sase_gan.training.config import LowShotConfig
 
-_MAY_DIFFER = {"image_size", "first_map", "spectral_norm", "gates", "attentive_sizes", "downsample"}
+_CLASSES = {"classes", "class_counts"}
+_MAY_DIFFER = {"image_size", "first_map", "spectral_norm", "gates", "attentive_sizes", "downsample", *_CLASSES}
 """Settings of networks between which weights pass nevertheless."""
+_OF_CLASSES = ("class_embedding", "class_big.", "class_small.")
+"""How the names of the weights begin that belong to classes."""
 
 States = Mapping[str, Mapping[str, Tensor]]
 
@@ -66,7 +70,9 @@ class Start:
             "generator": self.generator.model_dump(exclude=_MAY_DIFFER | {"colours"}),
         }
         if self.discriminator is not None:
-            found["discriminator"] = self.discriminator.model_dump(exclude={"image_size", "first_map", "colours"})
+            found["discriminator"] = self.discriminator.model_dump(
+                exclude={"image_size", "first_map", "colours", *_CLASSES}
+            )
         return found
 
 
@@ -110,8 +116,20 @@ def _of_run(run: RunFolder) -> Start:
         part: {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
         for part, prefix in parts.items()
     }
+    clock = found.content.get("clock", {})
+    _scale_classes(states, config, clock.get("images_seen", 0), clock.get("cpu_seconds", 0.0))
     licence = _joined(config.data.licence, config.start.licence)
     return Start(run.path, file_digest(found.path), licence, config.generator, config.discriminator, states)
+
+
+def _scale_classes(states: States, config: LowShotConfig, images_seen: int, cpu_seconds: float) -> None:
+    """Give classes in a run's checkpoint the worth that they had there; snapshots hold them so."""
+    if not config.classes.names:
+        return
+    section = config.schedule
+    done = max(images_seen / section.total_images, cpu_seconds / section.cpu_seconds if section.cpu_seconds else 0.0)
+    for part in ("generator", "average"):
+        states[part]["class_embedding"].mul_(strength(config.classes.ramp, done))
 
 
 def _joined(*licences: str | None) -> str | None:
@@ -142,6 +160,12 @@ def settled_start(config: LowShotConfig, start: Start) -> LowShotConfig:
                     f"{name}.{key} is {ours[key]!r} here and {value!r} in {start.path}, whose weights do not fit; "
                     "leave the setting out, or start from another model"
                 )
+    if start.generator.classes and not config.classes.names:
+        raise UsageError(
+            f"{start.path} has the classes {', '.join(start.generator.classes[:5])}, and its latents mean nothing "
+            "without one; ask for classes too (--classes folders), of these names or others, or start from a model "
+            "without classes"
+        )
     if config.start.frozen_layers and start.discriminator is None:
         raise UsageError(
             f"{config.start.frozen_layers} layers of the discriminator are to be frozen, and {start.path} comes "
@@ -179,16 +203,21 @@ def begin_from(config: LowShotConfig, module: Any, report: Callable[[str], None]
             f"{start.path} is not what it was when this run was settled (SHA-256 {start.digest[:12]} and not "
             f"{str(config.start.digest)[:12]}); restore it, or begin a new run"
         )
-    told = [f"generator {take_over(module.generator, start.states['generator']).words()}"]
-    take_over(module.average.module, start.states["average"])
+    states = dict(start.states)
+    if start.generator.classes != config.classes.names:  # those of the same place would be other classes
+        states = {part: _without_classes(state) for part, state in states.items()}
+    told = [f"generator {take_over(module.generator, states['generator']).words()}"]
+    take_over(module.average.module, states["average"])
     if start.discriminator is None:
         told.append("the discriminator begins anew, as none was published with it")
     else:
-        state = renamed_for(
-            start.states["discriminator"], before=start.discriminator.image_size, after=config.image_size
-        )
+        state = renamed_for(states["discriminator"], before=start.discriminator.image_size, after=config.image_size)
         told.append(f"discriminator {take_over(module.discriminator, state).words()}")
     report(f"starting from {name_of_start(config)} ({start.digest[:12]}): {'; '.join(told)}")
+
+
+def _without_classes(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value for name, value in state.items() if not name.startswith(_OF_CLASSES)}
 
 
 def name_of_start(config: LowShotConfig) -> str | None:

@@ -53,7 +53,7 @@ def train(
         try_folder(run.path)
     images = _load(task, config, request)
     _tell_losses(images, report)
-    if request.resume is None and (equal := unfinished_like(config, images.digest, run.path.parent)) is not None:
+    if request.resume is None and (equal := unfinished_like(config, images.identity, run.path.parent)) is not None:
         question = f"{equal.path} is an unfinished run of these pictures with these settings"
         if ask is not None and ask(f"{question}; go on with it?"):
             return train(going_on(request, equal), report)

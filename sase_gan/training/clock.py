@@ -62,6 +62,10 @@ class TrainingClock(LightningModule):
         """Return what all learning rates are multiplied by: a tenth for each time that the run went back."""
         return 0.1**self.retreats
 
+    def published_facts(self) -> dict[str, Any]:
+        """Tell what a snapshot of now says beside what all of the run say."""
+        return {}
+
     def advance(self, images: int) -> None:
         """Count a finished step on so many images."""
         self.images_seen += images

@@ -20,6 +20,7 @@ from sase_gan.networks.pyramid_sizes import Size, dense_sizes, released_sizes
 from sase_gan.pixels import checked_colour
 from sase_gan.precision import PrecisionSetting
 from sase_gan.recombination.model import LARGEST_VARIETY
+from sase_gan.training.conditioning import ClassesSection, handed_down
 
 Colour = Annotated[str, AfterValidator(checked_colour)]
 """A colour's name, or #rrggbb."""
@@ -147,6 +148,7 @@ class LowShotConfig(FrozenRecord):
         "auto", description="of products: bf16-mixed, 32-true; settled by the device when a run begins"
     )
     data: DataSection = DataSection()
+    classes: ClassesSection = ClassesSection()
     start: StartSection = StartSection()
     generator: GeneratorConfig = GeneratorConfig()
     discriminator: DiscriminatorConfig = DiscriminatorConfig()
@@ -186,10 +188,15 @@ class LowShotConfig(FrozenRecord):
                     settled = "image_size" if key == "first_map" else key
                     raise ValueError(f"{name}.{key} is {own}, {key} {value}; set {settled} only")
             data[name] = section
-        return data
+        return handed_down(data)
 
     @model_validator(mode="after")
     def _colours_are_possible(self) -> Self:
+        if self.classes.names and self.recombinations.count:
+            raise ValueError(
+                f"recombinations.count is {self.recombinations.count}, and {len(self.classes.names)} classes are to be "
+                "learnt, of which a recombination may mix several: set recombinations.count=0"
+            )
         if self.colours != "rgb" and self.recombinations.count:
             raise ValueError(
                 f"colours is {self.colours!r}, recombinations.count {self.recombinations.count}; pictures are "

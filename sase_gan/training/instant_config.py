@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
+from sase_gan.class_names import MOST, ClassName
 from sase_gan.config import FrozenRecord
 from sase_gan.fits import FIT_HELP, Fit, sides, size_words
 from sase_gan.recombination.model import LARGEST_VARIETY
@@ -51,6 +52,15 @@ class RecombinationSection(FrozenRecord):
     even: bool = Field(True, description="calibrate how readily each picture serves, until all are used alike")
 
 
+class InstantClassesSection(FrozenRecord):
+    """The classes of the pictures; without a source there are none."""
+
+    source: Literal["none", "folders", "dataset.json"] = Field(
+        "none", description="where each picture's class is found: its sub-folder, or labels as StyleGAN's tools write"
+    )
+    names: tuple[ClassName, ...] = Field((), max_length=MOST, description="settled when a run begins")
+
+
 class InstantScheduleSection(FrozenRecord):
     """How much is drawn when such a model is made."""
 
@@ -72,6 +82,7 @@ class InstantConfig(FrozenRecord):
         None, ge=16, le=1024, description="longer side of one picture, at most its own; settled when a run begins"
     )
     data: InstantDataSection = InstantDataSection()
+    classes: InstantClassesSection = InstantClassesSection()
     recombination: RecombinationSection = RecombinationSection()
     schedule: InstantScheduleSection = InstantScheduleSection()
 

@@ -9,6 +9,9 @@ generator is paid.
 Deviations: nearest by features and layout together (see `describe`) rather than by a random projection of pixels;
 rejected is a share of the candidates, the nearest ones, rather than all within a radius. Of a set of more than `MOST`
 pictures other ones pull after each assignment, so that neither the first step nor memory waits for the whole set.
+
+Of pictures with classes each pulls a latent of its own class only: candidates are drawn with the classes of the
+pictures that pull, as many of each as these are, and chosen and rejected class by class.
 """
 
 from __future__ import annotations
@@ -28,6 +31,7 @@ from sase_gan.layers.spectral_norm import frozen_power_iteration
 from sase_gan.networks.generator import Generator
 from sase_gan.pixels import to_float
 from sase_gan.seeds import generator as random_generator
+from sase_gan.training.conditioning import Conditions
 from sase_gan.training.config import LikelihoodSection
 
 logger = logging.getLogger(__name__)
@@ -52,16 +56,22 @@ class LikelihoodTerm:
         self.section, self.seed = section, seed
         self.distance = EfficientNetLite0Loss()
         self.pictures: Tensor | None = None
+        self.labels: Tensor | None = None
         self.mirror = False
         self.latents: Tensor | None = None
         self.assigned_at = 0
-        self._pulling: Tensor | None = None
+        self._pulling: tuple[Tensor, Tensor | None] | None = None
         self._rows: Tensor | None = None
         self._chosen: Tensor | None = None
 
-    def show(self, pictures: Tensor, *, mirror: bool = False) -> None:
-        """Hand over the pictures that pull, uint8 `[N, 3, side, side]`; with `mirror` their mirror images pull too."""
-        self.pictures, self.mirror, self._pulling, self._rows = pictures, mirror, None, None
+    def show(self, pictures: Tensor, *, mirror: bool = False, labels: Tensor | None = None) -> None:
+        """Hand over the pictures that pull, uint8 `[N, 3, side, side]`; with `mirror` their mirror images pull too.
+
+        Args:
+            labels: int64 `[N]`, the class of each, where there are classes.
+        """
+        self.pictures, self.labels = pictures, labels
+        self.mirror, self._pulling, self._rows = mirror, None, None
 
     def __len__(self) -> int:
         """How many pictures pull between two assignments, mirror images counted."""
@@ -92,8 +102,19 @@ class LikelihoodTerm:
             )
             self.latents = None
 
-    def place(self, z: Tensor, network: Generator, draw: Draw, images_seen: int, source: torch.Generator) -> Tensor:
+    def place(
+        self,
+        z: Tensor,
+        network: Generator,
+        draw: Draw,
+        images_seen: int,
+        source: torch.Generator,
+        conditions: Conditions | None = None,
+    ) -> Tensor:
         """Put taken latents at the head of a batch `[B, latent]`, after taking anew where that is due.
+
+        Args:
+            conditions: of this step, where there are classes; then `placed` gives the batch its labels.
 
         Raises:
             RuntimeError: before any picture was shown.
@@ -101,13 +122,18 @@ class LikelihoodTerm:
         if self.pictures is None:
             raise RuntimeError("the likelihood term has no pictures; call show(pictures) before the first step")
         if self.latents is None or images_seen - self.assigned_at >= self.schedule()[1]:
-            self.assign(network, draw, images_seen, z.device)
+            self.assign(network, draw, images_seen, z.device, conditions)
         assert self.latents is not None
         count = max(1, round(self.section.share * len(z)))
         index = torch.randint(len(self), (count,), generator=source, device=z.device)
         noise = torch.randn(count, *z.shape[1:], generator=source, device=z.device)
         self._chosen = index
         return torch.cat([self.latents[index] + self.section.noise * noise, z[count:]])
+
+    def placed(self, labels: Tensor) -> Tensor:
+        """Put the labels of the pictures that pull at the head of a batch's labels int64 `[B]`."""
+        assert self._chosen is not None
+        return torch.cat([self._labels(self._chosen), labels[len(self._chosen) :]])
 
     def pull(self, drawn: Tensor) -> dict[str, Tensor]:
         """Return the weighted distance of what was drawn of the last placed latents to their pictures."""
@@ -119,21 +145,36 @@ class LikelihoodTerm:
         return {"g_likelihood": section.weight * distance}
 
     @torch.no_grad()
-    def assign(self, network: Generator, draw: Draw, images_seen: int, device: torch.device) -> None:
+    def assign(
+        self,
+        network: Generator,
+        draw: Draw,
+        images_seen: int,
+        device: torch.device,
+        conditions: Conditions | None = None,
+    ) -> None:
         """Let every picture take the latent of a fresh pool whose picture is nearest and was not rejected."""
-        source = random_generator(self.seed, "likelihood", images_seen, device=device)
-        rows, latents = [], []
-        with frozen_power_iteration(network):
-            pool, _ = self.schedule()
-            for start in range(0, pool, _CANDIDATES):
-                z, noise = draw(min(_CANDIDATES, pool - start), source)
-                rows.append(describe(self.distance.network, seen(network(z, noise).big).float().clamp(-1, 1)))
-                latents.append(z)
         self.assigned_at = images_seen
         assert self.pictures is not None
         if len(self.pictures) > MOST:
             self._pulling, self._rows = None, None
-        nearest = choose(self._real_rows(device), torch.cat(rows), self.section.reject)
+        source = random_generator(self.seed, "likelihood", images_seen, device=device)
+        rows, latents = [], []
+        with frozen_power_iteration(network):
+            pool, _ = self.schedule()
+            labels = None if conditions is None else self._labels(torch.arange(pool, device=device) % len(self))
+            for start in range(0, pool, _CANDIDATES):
+                z, noise = draw(min(_CANDIDATES, pool - start), source)
+                more: dict[str, Tensor] = {}
+                if conditions is not None and labels is not None:
+                    more["classes"] = conditions.rows(labels[start : start + len(z)])
+                rows.append(describe(self.distance.network, seen(network(z, noise, **more).big).float().clamp(-1, 1)))
+                latents.append(z)
+        if labels is None:
+            nearest = choose(self._real_rows(device), torch.cat(rows), self.section.reject)
+        else:
+            own = self._labels(torch.arange(len(self), device=device))
+            nearest = choose_of_class(self._real_rows(device), own, torch.cat(rows), labels, self.section.reject)
         self.latents = torch.cat(latents)[nearest]
 
     def schedule(self) -> tuple[int, int]:
@@ -153,15 +194,27 @@ class LikelihoodTerm:
 
     def _pictures(self, index: Tensor) -> Tensor:
         """Look up pictures of those that pull now; the second half are mirror images where these pull too."""
+        pulling = self._now_pulling(index.device)[0]
+        found = pulling[index % len(pulling)]
+        return torch.where((index >= len(pulling))[:, None, None, None], found.flip(-1), found)
+
+    def _labels(self, index: Tensor) -> Tensor:
+        """Look up the labels of those that pull now, likewise."""
+        labels = self._now_pulling(index.device)[1]
+        assert labels is not None
+        return labels[index % len(labels)]
+
+    def _now_pulling(self, device: torch.device) -> tuple[Tensor, Tensor | None]:
         if self._pulling is None:
             assert self.pictures is not None
-            pictures = self.pictures
+            pictures, labels = self.pictures, self.labels
             if len(pictures) > MOST:
                 source = random_generator(self.seed, "likelihood pictures", self.assigned_at)
-                pictures = pictures[torch.randperm(len(pictures), generator=source)[:MOST]]
-            self._pulling = pictures.to(index.device)  # once; so no step waits for a device
-        found = self._pulling[index % len(self._pulling)]
-        return torch.where((index >= len(self._pulling))[:, None, None, None], found.flip(-1), found)
+                places = torch.randperm(len(pictures), generator=source)[:MOST]
+                pictures, labels = pictures[places], None if labels is None else labels[places]
+            # Once; so no step waits for a device.
+            self._pulling = pictures.to(device), None if labels is None else labels.to(device)
+        return self._pulling
 
 
 def describe(network: EfficientNetLite0, x: Tensor) -> Tensor:
@@ -187,3 +240,12 @@ def choose(reals: Tensor, candidates: Tensor, reject: float) -> Tensor:
         rejected = own < own.quantile(reject)
         distances = distances.masked_fill(rejected, float("inf"))
     return distances.argmin(1)
+
+
+def choose_of_class(reals: Tensor, real_labels: Tensor, candidates: Tensor, labels: Tensor, reject: float) -> Tensor:
+    """Choose as `choose` does, class by class; every class of a real row needs candidates."""
+    chosen = torch.empty(len(reals), dtype=torch.int64, device=reals.device)
+    for label in real_labels.unique():
+        mine, theirs = (real_labels == label).nonzero()[:, 0], (labels == label).nonzero()[:, 0]
+        chosen[mine] = theirs[choose(reals[mine], candidates[theirs], reject)]
+    return chosen

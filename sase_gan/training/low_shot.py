@@ -11,6 +11,7 @@ run repeats an uninterrupted one bit for bit on the same CPU and thread count.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -31,6 +32,7 @@ from sase_gan.seeds import generator as random_generator
 from sase_gan.training import augment, losses
 from sase_gan.training.averaging import WeightAverage, recalibrated
 from sase_gan.training.clock import TrainingClock
+from sase_gan.training.conditioning import Conditions, Rows, strength
 from sase_gan.training.config import LowShotConfig
 from sase_gan.training.likelihood import LikelihoodTerm
 
@@ -97,24 +99,38 @@ class LowShotModule(TrainingClock):
         if self.likelihood is not None:
             self.likelihood.restore(checkpoint["likelihood"])
 
-    def show(self, pictures: Tensor, *, mirror: bool = False) -> None:
-        """Hand over the pictures that pull latents, uint8 `[N, 3, side, side]`, before the first step."""
-        if self.likelihood is not None:
-            self.likelihood.show(pictures, mirror=mirror)
+    def show(self, pictures: Tensor, *, mirror: bool = False, labels: Tensor | None = None) -> None:
+        """Hand over the pictures that pull latents, uint8 `[N, 3, side, side]`, before the first step.
 
-    def training_step(self, batch: Tensor, batch_idx: int) -> None:
-        """Take a step of both players on a uint8 batch `[batch, 3, image_size, image_size]`."""
+        Args:
+            labels: of each its class, where there are classes.
+        """
+        if self.likelihood is not None:
+            self.likelihood.show(pictures, mirror=mirror, labels=labels)
+
+    def training_step(self, batch: Tensor | tuple[Tensor, Tensor], batch_idx: int) -> None:
+        """Take a step of both players on a uint8 batch `[batch, 3, image_size, image_size]`.
+
+        Where there are classes, the batch has their labels beside it, int64 `[batch]`.
+        """
+        batch, labels = (batch, None) if isinstance(batch, Tensor) else batch
         clock = self.images_seen, self.global_rank
         source = random_generator(self.config.seed, "step", *clock, device=self.device)
         self._set_rates()
         real = to_float(batch).contiguous(memory_format=self.memory_format)
         z, noise = self._latents(len(real), source)
+        conditions = self._conditions() if labels is not None else None
         if self.likelihood is not None:
-            z = self.likelihood.place(z, self.generator, self._latents, self.images_seen, source)
-        fake = self.generator(z, noise)
+            z = self.likelihood.place(z, self.generator, self._latents, self.images_seen, source, conditions)
+        rows = None
+        if conditions is not None and labels is not None:
+            drawn = conditions.draw(len(real), source)
+            drawn = drawn if self.likelihood is None else self.likelihood.placed(drawn)
+            rows = Rows(conditions.rows(labels), conditions.rows(drawn))
+        fake = self.generator(z, noise, classes=None if rows is None else rows.fake)
         shown = self._augmented(fake, source) if self.config.augment.same_fakes else None
-        self._discriminator_step(real, fake, shown, source)
-        self._generator_step(fake, shown, source)
+        self._discriminator_step(real, fake, shown, source, rows)
+        self._generator_step(fake, shown, source, rows)
         images = len(real) * self.trainer.world_size
         self.advance(images)
         self.average.update(self.generator, batch=images, images_seen=self.images_seen)
@@ -126,8 +142,12 @@ class LowShotModule(TrainingClock):
         noise = [normal(shape) for shape in self.generator.noise_shapes()]
         return normal(self.generator.latent_shape()), noise
 
+    def _conditions(self) -> Conditions:
+        section = self.config.classes
+        return Conditions(section, strength(section.ramp, self._share_done()))
+
     def _discriminator_step(
-        self, real: Tensor, fake: Pictures, shown: Pictures | None, source: torch.Generator
+        self, real: Tensor, fake: Pictures, shown: Pictures | None, source: torch.Generator, rows: Rows | None = None
     ) -> None:
         section, optimiser = self.config.loss, self.optimiser(1)
         rebuild = self.steps % section.reconstruction_every == 0
@@ -140,9 +160,11 @@ class LowShotModule(TrainingClock):
             pictures, quadrant = self.discriminator.pictures(real_big), self._quadrant() if rebuild else None
             # Not where the spectral norms advance between the two batches, or a penalty differentiates twice.
             if self._reads_weights_once and not penalise and self.discriminator.keeps_batches_apart:
-                judged, fake_logits = self.discriminator.judge_both(pictures, fake, quadrant)
+                judged, fake_logits = self.discriminator.judge_both(pictures, fake, quadrant, rows)
             else:
-                judged, fake_logits = self.discriminator(pictures, quadrant), self.discriminator(fake).logits
+                own, drawn = rows or (None, None)
+                judged = self.discriminator(pictures, quadrant, own)
+                fake_logits = self.discriminator(fake, classes=drawn).logits
             margins = [losses.random_margins(judged.logits, generator=source) for _ in range(2)]
             terms = losses.discriminator_hinge(judged.logits, fake_logits, *margins)
             total = torch.stack(list(terms.values())).sum()
@@ -167,7 +189,9 @@ class LowShotModule(TrainingClock):
         loss: Tensor = self._reconstruction[0](seen(rebuilt), seen(target)).mean()
         return loss if rebuilt.shape[1] != 4 else loss + (rebuilt - target)[:, 3:].abs().mean()
 
-    def _generator_step(self, fake: Pictures, shown: Pictures | None, source: torch.Generator) -> None:
+    def _generator_step(
+        self, fake: Pictures, shown: Pictures | None, source: torch.Generator, rows: Rows | None = None
+    ) -> None:
         optimiser = self.optimiser(0)
         released = self.config.optimiser.power_iteration == "forward"
         with (
@@ -176,7 +200,8 @@ class LowShotModule(TrainingClock):
             nullcontext() if released else frozen_power_iteration(self.discriminator),
         ):
             shown = shown or self._augmented(fake, source)
-            terms = losses.generator_loss(self.discriminator(shown).logits)
+            judged = self.discriminator(shown, classes=None if rows is None else rows.fake)
+            terms = losses.generator_loss(judged.logits)
             if self.likelihood is not None:
                 terms |= self.likelihood.pull(fake.big)
             self.manual_backward(torch.stack(list(terms.values())).sum())
@@ -220,6 +245,12 @@ class LowShotModule(TrainingClock):
             for group in self.optimiser(index).param_groups:
                 group["lr"] = rate * factor
 
+    def _share_done(self) -> float:
+        """Tell the share of the run that is over, of whichever budget ends first."""
+        schedule = self.config.schedule
+        by_cpu = self.cpu_seconds / schedule.cpu_seconds if schedule.cpu_seconds else 0.0
+        return max(self.images_seen / schedule.total_images, by_cpu, self.time_share)
+
     @torch.no_grad()
     def _follow_logits(self, real: Tensor, fake: Tensor) -> None:
         self.real_logit_average.lerp_(real.float().mean(), 0.01)
@@ -227,9 +258,19 @@ class LowShotModule(TrainingClock):
         self.collect({"real_logit": real, "fake_logit": fake})
 
     def published_generator(self) -> Generator:
-        """Build the averaged generator with statistics of its own, spectral norms folded in, in evaluation mode."""
+        """Build the averaged generator with statistics of its own, spectral norms folded in, in evaluation mode.
+
+        Its classes count as much as they do in training now.
+        """
         average: Any = self.average.module
+        if self.config.classes.names:
+            average = copy.deepcopy(average)
+            average.class_embedding.mul_(self._conditions().strength)
         return recalibrated(average, self._recalibration_batches(average)).folded()
+
+    def published_facts(self) -> dict[str, Any]:
+        """Tell how much classes count in what is published, where there are classes."""
+        return {"class_strength": round(self._conditions().strength, 4)} if self.config.classes.names else {}
 
     def _recalibration_batches(self, network: Generator) -> Iterator[Inputs]:
         size = max(2, self.config.optimiser.batch_size)

@@ -10,6 +10,7 @@ import gradio as gr
 from PIL import Image
 from torch import Tensor
 
+from sase_gan.class_names import in_words
 from sase_gan.drawing.recipes import Recipe, draw_recipes
 from sase_gan.errors import SaseGanError, UsageError
 from sase_gan.markdown import escaped
@@ -108,6 +109,7 @@ def describe_recipe(recipe: Recipe) -> str:
     if recipe.moves:
         steps = "One step" if len(recipe.moves) == 1 else f"{len(recipe.moves)} steps"
         head = f"### Picture {escaped(recipe.name)}\n{steps} from {start}"
+    head += f", {escaped(in_words(recipe.classes))}" if recipe.classes else ""
     settings = [] if recipe.truncation == 1 else [f"truncation {recipe.truncation:g}"]
     settings += [] if recipe.noise == "random" else [f"noise {recipe.noise}"]
     return head + (f"\n{', '.join(settings).capitalize()}" if settings else "")

@@ -244,5 +244,5 @@ def _varied(network: Recombiner, variety: float) -> Recombiner:
     if variety == network.variety:
         return network
     other = copy.copy(network)
-    other.variety, other._engine = variety, None
+    other.variety, other._engines = variety, {}
     return other

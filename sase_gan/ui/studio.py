@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import logging
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -124,6 +125,7 @@ def build_blocks(models: Models, trainings: Trainings) -> gr.Blocks:
         for tab in every:
             written(tab.select, "tab", value=str(tab.id))
         told.on(blocks.load)
+        generated.classes.on(blocks.load)
         in_turn(single.select, show_picture)
         in_turn(evaluating.select, reports)
         in_turn(training.select, starts)
@@ -142,6 +144,7 @@ def build_blocks(models: Models, trainings: Trainings) -> gr.Blocks:
             begin(tab.select, [], *([undrawn] if tab is generating else []), *actions)
         changed = forget(model, lasting=generated.lasting)
         told.on(changed)
+        generated.classes.on(changed)
         for tab, begin, actions in parts:
             begin(changed, [(opened, tab.id)], *actions)
         places = (
@@ -175,18 +178,24 @@ def _facts(models: Models, name: str) -> str:
     if isinstance(network, Recombiner):
         (height, width), count = network.size, network.config.count
         what = "one picture" if count == 1 else f"{count} pictures"
+        what += _classes(network.config.classes)
         return f"{width} × {height} px · instant, made of {what} without training. {CONTAINS}"
     height, width = network.config.picture_size
     words = {"grey": ", grey", "rgba": ", with transparency"}.get(network.config.colours, "")
     parts = [f"{width} × {height} px{words}"]
     if data.get("count"):
-        parts.append(f"trained on {data['count']} pictures ({escaped(data.get('name') or 'unnamed')})")
+        of = _classes(network.config.classes)
+        parts.append(f"trained on {data['count']} pictures{of} ({escaped(data.get('name') or 'unnamed')})")
     seen = opened.network.provenance.get("images_seen")
     if isinstance(seen, int):
         parts.append(f"{seen:,} images seen")
     parameters = sum(p.numel() for p in opened.network.parameters())
     parts.append(f"{parameters / 1e6:.1f} M parameters")
     return " · ".join(parts)
+
+
+def _classes(names: Sequence[str]) -> str:
+    return f" of {len(names)} classes" if names else ""
 
 
 def theme() -> gr.themes.Base:

@@ -3,10 +3,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from sase_gan.drawing.recipes import Move, Recipe, draw_recipes, parse_names, walk_recipes
-from sase_gan.drawing.sampling import sample_images
-from sase_gan.drawing.walks import latent_walk
+from sase_gan.drawing.latents import class_walk
+from sase_gan.drawing.recipes import Move, Recipe, draw_recipes, parse_names, stations_of, walk_recipes
+from sase_gan.drawing.sampling import draw_inputs, sample_images
+from sase_gan.drawing.walks import at_place, latent_walk
 from sase_gan.errors import UsageError
+from sase_gan.networks.generator import Generator, GeneratorConfig
 from sase_gan.networks.pyramid import Pyramid, PyramidConfig
 from sase_gan.recombination.model import Recombiner, RecombinerConfig
 
@@ -44,6 +46,38 @@ def test_a_file_name_is_safe_and_is_read_back(recipe):
     name = recipe.file_name()
     assert not set(name) - set("0123456789~@.depsng")
     assert parse_names(Path(name).stem.removeprefix("seed")) == [recipe]
+
+
+def test_classes_are_part_of_a_name_and_of_a_files():
+    faces, both = (("faces", 100),), (("faces", 30), ("fruits", 70))
+    named = parse_names("5-6=faces, 17=faces.30=fruits.70~50.3.2")
+    assert [recipe.classes for recipe in named] == [faces, faces, both]
+    assert [recipe.name for recipe in named] == ["5=faces", "6=faces", "17=faces.30=fruits.70~50.3.2"]
+    for recipe in named:
+        assert parse_names(Path(recipe.file_name()).stem.removeprefix("seed")) == [recipe]
+    assert named[2].text("")["class"] == "30 % faces, 70 % fruits"
+    with pytest.raises(UsageError, match="names no mixture of classes"):
+        parse_names("17=faces.30")
+
+
+def test_a_walk_leads_from_class_to_class_in_a_straight_line_and_a_name_without_a_class_has_one():
+    torch.manual_seed(0)
+    config = {"image_size": 32, "width": 4, "latent_size": 8, "classes": ("a", "b"), "class_counts": (3, 1)}
+    model = Generator(GeneratorConfig(**config)).eval()
+    stations = stations_of(model, parse_names("3=a,3=b"))
+    assert at_place(stations, (0, 0.25)).classes.tolist() == [[0.75, 0.25]]
+    assert torch.equal(at_place(stations, (0, 0.25)).z[0], draw_inputs(model, [3]).z[0])
+    film = walk_recipes(model, parse_names("3=a,3=b"), steps=4)
+    mixed = draw_recipes(model, parse_names("3=a.75=b.25"))
+    assert (film[1].int() - mixed[0].int()).abs().max() <= 1
+    own = int(draw_inputs(model, [3]).classes.argmax())
+    plain, named = draw_recipes(model, parse_names("3")), draw_recipes(model, parse_names(f"3={'ab'[own]}"))
+    assert torch.equal(plain, named)
+    eased = class_walk([torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0])], 4, loop=False)
+    assert eased.sum(1).tolist() == pytest.approx([1.0] * 5)
+    assert eased[[0, 2, 4], 1].tolist() == pytest.approx([0, 0.5, 1])
+    with pytest.raises(UsageError, match="this model has no classes"):
+        draw_recipes(Generator(GeneratorConfig(image_size=32, width=4, latent_size=8)).eval(), parse_names("3=a"))
 
 
 def test_a_seeds_file_is_called_as_ever():

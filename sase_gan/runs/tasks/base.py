@@ -45,6 +45,7 @@ class RunPlan:
         cpu_seconds: of training after which the run ends, if it has not before.
         prepare: hands the module what it needs beside batches, and returns what batches are made of; None: pictures.
         begin: gives the module of a new run the weights that it starts from, and reports that; None: random ones.
+        balanced: whether classes are shown equally often.
         beside: writes into a snapshot's folder what is published beside it.
         position: words for a number of images seen, or None for thousands.
     """
@@ -62,6 +63,7 @@ class RunPlan:
     measurable: Callable[[Any], bool] = lambda network: True
     cpu_seconds: float | None = None
     prepare: Callable[[Any, RunOptions], Tensor] | None = None
+    balanced: bool = False
     begin: Callable[[Any, Report], None] | None = None
     beside: Callable[[Any, Path], None] | None = None
     position: Callable[[int], str] | None = None

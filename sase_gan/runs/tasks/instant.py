@@ -16,6 +16,7 @@ from sase_gan.metrics.records import Measure
 from sase_gan.progress import readable_seconds
 from sase_gan.recombination.choice import A_FEW, choose_form
 from sase_gan.recombination.schedules import COARSEST, level_sizes
+from sase_gan.runs.classes import asked_classes, check_left, with_classes
 from sase_gan.runs.folder import RunFolder
 from sase_gan.runs.presets import choose_free_side, choose_instant_side, choose_kind, recombinable
 from sase_gan.runs.request import Report, TrainRequest, refuse_given
@@ -69,16 +70,19 @@ class InstantTask(Task[InstantConfig]):
                 "a set of pictures",
                 image_size="--max-size sets the longer side",
                 fit="one picture keeps its proportions",
+                classes="one picture has one class",
                 holdout="one picture cannot be divided",
             )
         else:
             refuse_given(request, "one picture", max_size="--image-size sets the side of a set's pictures")
         if request.preset is None:
             report(f"preset instant: {choose_kind(len(source))[1]}")
+        classes = None if alone else asked_classes(request, source, report)
         flags = {
             "image_size": None if request.image_size is None else checked_size(request.image_size),
             "max_size": request.max_size,
             "seed": request.seed,
+            "classes": None if classes is None else {key: classes[key] for key in ("source", "names")},
             "data": {
                 "path": str(request.path),
                 "fit": request.fit,
@@ -122,11 +126,11 @@ class InstantTask(Task[InstantConfig]):
     ) -> InstantConfig:
         """Draw two pictures, and tell time, memory and what the snapshot will hold."""
         from sase_gan.drawing.sampling import sample_images
-        from sase_gan.runs.instant import build
+        from sase_gan.runs.instant import build_of
 
         images = self.load(config)
         start = time.monotonic()
-        made = build(config.recombination, images.images, images.names, hardware, mirror=bool(config.data.mirror))
+        made = build_of(config, images, hardware)
         prepared = time.monotonic() - start
         start = time.monotonic()
         sample_images(made.network, range(2))
@@ -148,7 +152,12 @@ class InstantTask(Task[InstantConfig]):
             images = load_image_set(
                 path, image_size=config.picture_size, fit=config.data.fit, background=background_of(config)
             )
-            return split_holdout(images, config.data.holdout, config.seed)[0] if config.data.holdout else images
+            images = with_classes(images, str(path), config.classes.source, config.classes.names)
+            return (
+                check_left(split_holdout(images, config.data.holdout, config.seed)[0])
+                if config.data.holdout
+                else images
+            )
         picture = open_picture(path, background=background_of(config))
         height, width = picture.images.shape[2:]
         scale = (config.max_size or max(height, width)) / max(height, width)

@@ -9,8 +9,10 @@ import torch
 from torch import Tensor
 
 from sase_gan import precision
+from sase_gan.class_names import counted
 from sase_gan.colours import seen
 from sase_gan.config import merge, resolve
+from sase_gan.datasets.classes import class_counts
 from sase_gan.datasets.images import ImageSet, load_image_set, split_holdout
 from sase_gan.datasets.sources import open_images
 from sase_gan.errors import DataError
@@ -19,6 +21,7 @@ from sase_gan.hardware import Hardware
 from sase_gan.metrics.records import Measure
 from sase_gan.networks.discriminator_file import save_discriminator
 from sase_gan.progress import readable_seconds
+from sase_gan.runs.classes import asked_classes, check_left, class_facts, with_classes
 from sase_gan.runs.expectation import expectation
 from sase_gan.runs.folder import RunFolder
 from sase_gan.runs.instant import draw_material
@@ -67,6 +70,7 @@ class LowShotTask(TrainedTask[LowShotConfig]):
         flags = {
             "image_size": image_size,
             "colours": request.colours,
+            "classes": asked_classes(request, source, report),
             "seed": request.seed,
             "precision": request.precision,
             "data": {
@@ -79,6 +83,8 @@ class LowShotTask(TrainedTask[LowShotConfig]):
             **merge(self.new_end(request), {"schedule": {"publish_discriminator": request.publish_discriminator}}),
         }
         config = _settled(request, preset, flags, start)
+        if config.classes.names:
+            report(config.classes.words())
         return config.model_copy(update={"precision": precision.settled(config.precision, hardware)})
 
     def precision(self, config: LowShotConfig, hardware: Hardware) -> str:
@@ -123,12 +129,13 @@ class LowShotTask(TrainedTask[LowShotConfig]):
             background=background_of(config),
             colours=config.colours,
         )
-        return split_holdout(images, config.data.holdout, config.seed)[0] if config.data.holdout else images
+        images = with_classes(images, str(config.data.path), config.classes.source, config.classes.names)
+        return check_left(split_holdout(images, config.data.holdout, config.seed)[0]) if config.data.holdout else images
 
     def greeting(self, config: LowShotConfig, images: ImageSet, hardware: Hardware, run: RunFolder) -> str:
         """Say how many pictures are trained on, and where."""
         what, where = (
-            f"{len(images)} pictures at {size_words(*config.picture_size)} px",
+            f"{len(images)} pictures{_of_classes(images)} at {size_words(*config.picture_size)} px",
             f"{hardware.name}, {hardware.precision}",
         )
         told = expectation(config, len(images), config.total_images)
@@ -152,7 +159,7 @@ class LowShotTask(TrainedTask[LowShotConfig]):
             folder = None if weights_dir is None else str(weights_dir)
             return LowShotModule(config.model_dump(mode="json"), weights_dir=folder)
 
-        provenance = {
+        provenance: dict[str, Any] = {
             "averaged": True,
             "data": {**facts(config, images), "fit": config.data.fit, "mirror": config.data.mirror, **_colours(config)},
             "seed": config.seed,
@@ -160,6 +167,8 @@ class LowShotTask(TrainedTask[LowShotConfig]):
             "reconstruction": config.loss.reconstruction,
             "taught_by": _teachers(config),
         }
+        if images.classes:
+            provenance["data"]["classes"] = class_facts(images, config.classes.source)
         if (origin := started_from(config)) is not None:
             provenance["started_from"] = origin
         return RunPlan(
@@ -167,6 +176,7 @@ class LowShotTask(TrainedTask[LowShotConfig]):
             build=build,
             batch_size=config.optimiser.batch_size,
             mirror=config.data.mirror,
+            balanced=config.classes.drawing == "balanced",
             snapshot_images=config.schedule.snapshot_images,
             patience=config.schedule.patience,
             cpu_seconds=config.schedule.cpu_seconds,
@@ -212,11 +222,23 @@ def _settled(request: TrainRequest, preset: str, flags: dict[str, Any], start: S
         )
 
     if start is None:
-        return resolved({})
+        return _with_ramp(resolved({}))
     # The image size that is asked for is known only when everything was merged.
     size = resolved({"image_size": start.image_size}).image_size
     sections = merge(start.sections(), {"generator": fitting_sections(start, size)})
-    return settled_start(resolved(sections), start)
+    return _with_ramp(settled_start(resolved(sections), start), start)
+
+
+def _with_ramp(config: LowShotConfig, start: Start | None = None) -> LowShotConfig:
+    """Settle from when on classes are learnt; a model that knows them begins with them."""
+    known = start is not None and bool(config.classes.names) and start.generator.classes == config.classes.names
+    return config.model_copy(update={"classes": config.classes.settled(known=known)})
+
+
+def _of_classes(images: ImageSet) -> str:
+    return (
+        f" of {len(images.classes)} classes ({counted(images.classes, class_counts(images))})" if images.classes else ""
+    )
 
 
 def _publish_discriminator(provenance: dict[str, Any], module: Any, folder: Path) -> None:
@@ -252,5 +274,6 @@ def _prepare(config: LowShotConfig, images: ImageSet, module: Any, options: RunO
         options.report(f"{section.count} recombinations of the pictures serve as real ones too, {spent:.0f} CPU s")
         pictures = torch.cat([pictures, drawn])
     # Where mirror images are shown to the discriminator, they are as real as the others, and pull too.
-    module.show(pictures if section.pull else images.images, mirror=config.data.mirror)
+    labels = torch.tensor(images.labels) if images.labels else None
+    module.show(pictures if section.pull else images.images, mirror=config.data.mirror, labels=labels)
     return pictures

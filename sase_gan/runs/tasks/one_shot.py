@@ -45,6 +45,7 @@ class OneShotTask(TrainedTask[OneShotConfig]):
             batch_size="every iteration shows the picture",
             kimg="--minutes or --set schedule.iterations=N sets the length",
             devices="one picture is trained on one device",
+            classes="one picture has one class",
             colours="a pyramid draws rgb",
             start="a pyramid of one picture starts from nothing",
             publish_discriminator="a pyramid's critics are not kept",
