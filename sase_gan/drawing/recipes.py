@@ -14,7 +14,6 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -55,6 +54,8 @@ _MOVE = re.compile(
     rf"([~@])(\d{{1,3}})\.(\d{{1,10}})\.(\d{{1,2}})|\+([fc]\d{{1,3}}|[^+~@,]+{re.escape(DIRECTION_SUFFIX)})\.(-?\d{{1,4}})"
 )
 _CLASSES = r"(?:=[^=~@+,]+)*"
+AtHand = Mapping[str, Inversion]
+NONE_AT_HAND: AtHand = {}
 _NAME = re.compile(rf"(\d{{1,10}}|.+{re.escape(SUFFIX)})({_CLASSES})((?:{_MOVE.pattern})*)")
 _RANGE = re.compile(r"(\d{1,10}-\d{1,10})((?:=[^=~@+,]+)+)")
 
@@ -261,9 +262,7 @@ class Recipe:
         }
 
 
-def parse_names(
-    text: str, *, files: bool = False, known: Mapping[str, Inversion] = MappingProxyType({})
-) -> list[Recipe]:
+def parse_names(text: str, *, files: bool = False, known: AtHand = NONE_AT_HAND) -> list[Recipe]:
     """Read a list of pictures such as `0,4-6,17~50.3.2`.
 
     Args:
@@ -300,9 +299,7 @@ def parse_names(
     return found
 
 
-def parse_recipes(
-    text: object, *, most: int, least: int = 1, known: Mapping[str, Inversion] = MappingProxyType({})
-) -> list[Recipe]:
+def parse_recipes(text: object, *, most: int, least: int = 1, known: AtHand = NONE_AT_HAND) -> list[Recipe]:
     """Read the pictures that a visitor of the studio named, as `parse_names` does, but no more than are allowed.
 
     Raises:

@@ -335,3 +335,13 @@ def test_the_snippet_of_the_page_on_exporting_runs(tmp_path, monkeypatch):
     with torch.no_grad():
         expected = network(inputs.z, inputs.noise, inputs.truncation).big
     assert (torch.from_numpy(names["pictures"]) - expected).abs().max() < 1e-4
+
+
+def test_a_model_of_classes_is_refused_with_what_draws_it(tmp_path: Path) -> None:
+    network = small_generator(classes=("cats", "dogs"), class_counts=(5, 7))
+    network.save_pretrained(tmp_path / "classes")
+    with pytest.raises(
+        UsageError, match=r"of 2 classes, and exported files have no input for the class yet; draw with"
+    ):
+        export(tmp_path / "classes", tmp_path / "model.onnx")
+    assert not (tmp_path / "model.onnx").exists()
