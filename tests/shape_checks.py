@@ -26,6 +26,10 @@ def without_shape_checks(monkeypatch: pytest.MonkeyPatch) -> None:
         for name, method in list(vars(owner).items()) if owner.__module__.startswith(PACKAGES) else ():
             if inspect.isfunction(method) and inspect.getfile(method) == inspect.getfile(jaxtyping.jaxtyped):
                 monkeypatch.setattr(owner, name, method.__wrapped__)
+    for module in modules:
+        for name, function in list(vars(module).items()):
+            if inspect.isfunction(function) and inspect.getfile(function) == inspect.getfile(jaxtyping.jaxtyped):
+                monkeypatch.setattr(module, name, function.__wrapped__)
 
 
 def only_shapes(function: Callable[..., Any]) -> Callable[..., Any]:

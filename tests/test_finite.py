@@ -36,7 +36,7 @@ def test_a_batch_crosses_a_multiple_or_a_moment_once() -> None:
 
 
 def test_a_batch_counts_in_every_process() -> None:
-    trainer, batch = SimpleNamespace(world_size=2), [None] * 3
+    trainer, batch = SimpleNamespace(world_size=2), torch.zeros(3, 1)
     due = [is_due(SimpleNamespace(images_seen=seen), trainer, batch, 10) for seen in range(6, 60, 6)]
     assert due == [crossed(seen, 6, 10) for seen in range(6, 60, 6)]
     assert is_due(SimpleNamespace(images_seen=12), trainer, batch, (7,))

@@ -37,7 +37,7 @@ def model_name(source: Path | str) -> str:
         DataError: if there is no such model.
     """
     folder = find_snapshot_folder(source).resolve()
-    in_run = folder.parent.name == "snapshots" and is_run(folder.parent.parent)
+    in_run = folder.parent.name == "snapshots" and re.fullmatch(r"\d+kimg", folder.name)
     return f"{folder.parent.parent.name}-{folder.name}" if in_run else Path(source).resolve().name
 
 

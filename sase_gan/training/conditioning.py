@@ -110,7 +110,7 @@ def strength(ramp: tuple[float, float] | None, done: float) -> float:
     """Return how strongly classes count, 0 to 1, when a share `done` of the run is over.
 
     Example:
-        >>> [strength((0.1, 0.5), done) for done in (0.0, 0.1, 0.3, 0.9)], strength((0.0, 0.0), 0.0)
+        >>> [round(strength((0.1, 0.5), done), 6) for done in (0.0, 0.1, 0.3, 0.9)], strength((0.0, 0.0), 0.0)
         ([0.0, 0.0, 0.5, 1.0], 1.0)
     """
     begin, end = ramp or (0.0, 0.0)

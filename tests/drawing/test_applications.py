@@ -24,7 +24,7 @@ SIZE = (43, 64)
 class Quick(Recombiner):
     """A model whose pictures are hardly polished."""
 
-    def _made(self) -> FreeRecombiner:
+    def _made(self, label: int | None = None) -> FreeRecombiner:
         return FreeRecombiner(self.pictures, variety=self.variety, settings=FreeSettings(polish_steps=4))
 
 

@@ -32,6 +32,7 @@ from sase_gan.ui.tabs.mix import MixHandlers
 from sase_gan.ui.tracing import SHADE, SourceHandlers, outlined
 from sase_gan.ui.training_view import start_sentence, status_html, status_sentence
 from sase_gan.ui.trainings import Job, Trainings, TrainingState
+from sase_gan.ui.walking import WalkHandlers
 from tests.ui.test_handlers import refused
 
 SIDE = 32
@@ -80,7 +81,7 @@ def test_they_draw_explore_and_walk_as_the_library_does(models, temporary):
     assert drawn.gallery[1][0].info["seed"] == "4"
     explore = ExploreHandlers(models)
     assert torch.equal(to_tensor(explore.neighbours("faces", "3").gallery[12][0]), expected[0])
-    assert Path(explore.walk("faces", "3, 4", 2).film).is_relative_to(temporary)
+    assert Path(WalkHandlers(models).walk("faces", "3, 4", 0.5, 128).film).is_relative_to(temporary)
 
 
 def test_what_the_run_of_an_instant_model_drew_is_not_drawn_again(few_pictures, tmp_path, monkeypatch):

@@ -184,7 +184,7 @@ def test_measuring_reporting_and_comparing(client, server):
 
 # Of every public endpoint with arguments, values that it takes; each is replaced by others in turn.
 TAKEN: dict[str, list] = {
-    "sample": ["tiny", 0, 1, 1.0, "random"],
+    "sample": ["tiny", 0, 1, 1.0, "random", ""],
     "neighbours": ["tiny", "7", 0.6, 0],
     "move": ["tiny", "7", "factorisation", 3, 0, 0, 0, 0, 0],
     "walk": ["tiny", "1, 2", 0.5, 128, True],
@@ -217,7 +217,7 @@ WRONG: dict[str, tuple] = {
 
 
 # Nothing given counts as the default there, as an empty field of the page does.
-DEFAULTED = {("edit_layers", "gate"), ("draw_picture", "width"), ("draw_picture", "height")}
+DEFAULTED = {("sample", "kind"), ("edit_layers", "gate"), ("draw_picture", "width"), ("draw_picture", "height")}
 
 
 def kind_of(parameter: dict) -> str:
@@ -322,7 +322,7 @@ def told(answer: str) -> str:
 @pytest.mark.parametrize("path", PATHS)
 def test_no_path_that_is_sent_is_opened(server, path):
     """As model, as upload, as picture: each is refused."""
-    answer = call(server, "sample", [path, 0, 1, 1, "random"])
+    answer = call(server, "sample", [path, 0, 1, 1, "random", ""])
     assert "There is no model called" in told(answer)
     file = {"path": path, "meta": {"_type": "gradio.FileData"}, "orig_name": "a.png"}
     for name, data in (
@@ -339,11 +339,11 @@ def test_no_path_that_is_sent_is_opened(server, path):
 @pytest.mark.parametrize(
     ("name", "data", "message"),
     [
-        ("sample", ["tiny", -5, 1, 1, "random"], "-5"),
-        ("sample", ["tiny", 0, 100000, 1, "random"], "100000"),
-        ("sample", ["tiny", 0, 1, 99, "random"], "99"),
-        ("sample", ["tiny", 0, 1, 1, "loud"], "loud"),
-        ("sample", [{"a": 1}, 0, 1, 1, "random"], "There is no model called"),
+        ("sample", ["tiny", -5, 1, 1, "random", ""], "-5"),
+        ("sample", ["tiny", 0, 100000, 1, "random", ""], "100000"),
+        ("sample", ["tiny", 0, 1, 99, "random", ""], "99"),
+        ("sample", ["tiny", 0, 1, 1, "loud", ""], "loud"),
+        ("sample", [{"a": 1}, 0, 1, 1, "random", ""], "There is no model called"),
         ("neighbours", ["tiny", "9" * 5000, 0.6, 0], "such as 0, 5, 12"),
         ("walk", ["tiny", "0-4000000", 12, 128, True], "too many pictures"),
         ("mix", ["tiny", "0-4000000", "1", 8], "too many pictures"),
@@ -369,7 +369,7 @@ def test_no_path_that_is_sent_is_opened(server, path):
         ("report", ["../../etc"], "There is no such report"),
         ("compare", [["../x", "/etc"]], "There is no such report"),
         ("evaluate", ["tiny", "quick", 1e9], "must be between 20 and 5000"),
-        ("sample", ["pickled", 0, 1, 1, "random"], "not a safetensors file"),
+        ("sample", ["pickled", 0, 1, 1, "random", ""], "not a safetensors file"),
     ],
 )
 def test_impossible_values_are_refused(server, name, data, message):

@@ -64,8 +64,8 @@ class GenerateHandlers:
         cut = number(truncation, 0, 2, "The truncation")
         mode = chosen(noise, NOISE_MODES, "The noise")
         opened = self.models.open(model)
-        names = names_of(opened.network)
-        classes: Mixture = ((chosen(kind, names, "The class"), 100),) if kind and names else ()
+        picked = chosen(kind or "", ("", *names_of(opened.network)), "The class")
+        classes: Mixture = ((picked, 100),) if picked else ()
         recipes = [Recipe(used + i, truncation=cut, noise=mode, classes=classes) for i in range(amount)]
         words = f"Seed {used}" if amount == 1 else f"Seeds {used} to {used + amount - 1}"
         note = f"**{words}** of {escaped(opened.entry.name)}. Click a picture to look at it closely."
