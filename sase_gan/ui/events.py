@@ -227,3 +227,11 @@ def is_wanted() -> bool:
 def relisted(names: Sequence[str], current: object = None) -> Any:
     """Show a list as it is now: what is chosen stays if it is still there, else the first is."""
     return gr.update(choices=list(names), value=current if current in names else next(iter(names), None))
+
+
+def listed_anew(names: Sequence[str], current: object = None) -> Any:
+    """Show a list as it is now where the visitor may choose meanwhile: the value is left alone if it is still there.
+
+    On a busy machine the answer comes when something else has been chosen since the question.
+    """
+    return gr.update(choices=list(names)) if current in names else relisted(names, current)

@@ -21,7 +21,7 @@ from sase_gan.pixels import to_pillow
 from sase_gan.recombination.model import Recombiner
 from sase_gan.ui.checks import chosen, sentences, time_limit, whole_number
 from sase_gan.ui.entries import OF_ONE_PICTURE
-from sase_gan.ui.events import relisted
+from sase_gan.ui.events import listed_anew
 from sase_gan.ui.models import Models
 from sase_gan.ui.picture_drawing import NUM_COLOURS, PictureDrawing
 from sase_gan.ui.pictures import ENLARGED_SIDE, canvas, picture
@@ -131,7 +131,7 @@ class PictureHandlers(PictureDrawing):
         if not names:
             return Facts(models=gr.update(choices=[]))
         name = model if model in names else names[0]
-        return replace(self.facts(name), models=relisted(names, name))
+        return replace(self.facts(name), models=listed_anew(names, model))
 
 
 def _given(path: Path, folder: Path) -> Path:

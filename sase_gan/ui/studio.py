@@ -17,7 +17,7 @@ from sase_gan.ui import close_up, walking
 from sase_gan.ui.address import from_address, written
 from sase_gan.ui.carrying import Destination, carry
 from sase_gan.ui.checks import sentence
-from sase_gan.ui.events import Action, at_once, forget, in_turn, open_tab, relisted
+from sase_gan.ui.events import Action, at_once, forget, in_turn, listed_anew, open_tab
 from sase_gan.ui.markup import refusal
 from sase_gan.ui.models import Models
 from sase_gan.ui.pictures import Sheet
@@ -107,9 +107,7 @@ def build_blocks(models: Models, trainings: Trainings) -> gr.Blocks:
         follow(trainings, models, shown, [*set_training.triggers, *picture_training.triggers])
 
         def refresh(name: str | None) -> Any:
-            names = models.names()
-            # Not the value too: on a busy machine the answer comes when another model has been chosen meanwhile.
-            return gr.update(choices=names) if name in names else relisted(names, name)
+            return listed_anew(models.names(), name)
 
         told = Action(partial(_facts, models), [model], facts)
         # The list as it is on disk, whenever it is opened: trainings end while the page is open.

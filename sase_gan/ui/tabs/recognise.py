@@ -24,7 +24,7 @@ from sase_gan.resizing import at_size
 from sase_gan.ui import own_pictures, widgets
 from sase_gan.ui.checks import chosen, number, sentences
 from sase_gan.ui.entries import CLASSIFIER, DETECTOR
-from sase_gan.ui.events import Action, at_once, forget, relisted
+from sase_gan.ui.events import Action, at_once, forget, listed_anew
 from sase_gan.ui.markup import attention_html, framing, quiet, weights_html
 from sase_gan.ui.models import Models
 from sase_gan.ui.pictures import enlarged, picture
@@ -104,7 +104,7 @@ class RecogniseHandlers:
         """Show the list as it is now and its chosen model."""
         names = self.models.names(CLASSIFIER, DETECTOR)
         name = model if model in names else next(iter(names), None)
-        return replace(self.about(name), models=relisted(names, name))
+        return replace(self.about(name), models=listed_anew(names, model))
 
 
 def example(which: int = 0) -> Tensor:
