@@ -95,7 +95,7 @@ class MetricsTable(Callback):
             check_sound(module)
         except Diverged as error:
             found = error
-        if trainer.world_size > 1 and trainer.strategy.reduce_boolean_decision(found is not None, all=False):
+        if any_of_all(trainer, found is not None):
             found = found or Diverged(module.images_seen, ["figures of another process"])
         if found is not None:
             raise found

@@ -36,7 +36,6 @@ COURSES = (
         100,
         0.023,
         (
-            Level(2_000, 0.15, "soft pictures of the right colours and layout"),
             Level(8_000, 0.070, "most whole, soft, of many kinds"),
             Level(16_000, 0.042, "most whole, of many kinds"),
         ),
@@ -80,6 +79,14 @@ def expectation(config: LowShotConfig, pictures: int, images: int) -> str | None
 
 
 def _is_like_the_measured(config: LowShotConfig) -> bool:
-    measured = (64, 64), "rgb", 16, None
-    own = config.picture_size, config.colours, config.generator.width, config.start.path
+    rates = config.optimiser.generator_rate, config.optimiser.batch_size
+    measured = (64, 64), "rgb", 16, None, (), (5e-4, 8)
+    own = (
+        config.picture_size,
+        config.colours,
+        config.generator.width,
+        config.start.path,
+        config.generator.classes,
+        rates,
+    )
     return own == measured and config.likelihood.weight > 0

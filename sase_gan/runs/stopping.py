@@ -12,6 +12,7 @@ from typing import Any
 from lightning import Callback, LightningModule, Trainer
 
 from sase_gan.platforms import stop_signals
+from sase_gan.runs.shared import any_of_all
 
 
 class Stopping(Callback):
@@ -47,9 +48,7 @@ class Stopping(Callback):
         late = self._share_of_minutes() >= 1
         done = module.images_seen >= self.total_images or module.cpu_seconds >= self.cpu_seconds
         stop = done or late or any(reason() for reason in self.reasons)
-        if trainer.world_size > 1:
-            stop = trainer.strategy.reduce_boolean_decision(stop, all=False)
-        if stop:
+        if any_of_all(trainer, stop):
             trainer.should_stop = True
 
     def _share_of_minutes(self) -> float:

@@ -35,5 +35,11 @@ def test_levels_rise_and_what_comes_later_is_told(course) -> None:
 
 
 def test_nothing_is_foretold_of_what_was_not_measured() -> None:
-    for setting in ("image_size=128", "generator.width=32", "likelihood.weight=0", "colours=grey"):
+    for setting in (
+        "image_size=128",
+        "generator.width=32",
+        "likelihood.weight=0",
+        "colours=grey",
+        "optimiser.batch_size=4",
+    ):
         assert expectation(config(setting), 100, 10_000) is None

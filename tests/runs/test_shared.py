@@ -12,6 +12,7 @@ from torch import Tensor
 from sase_gan.drawing.sampling import sample_images
 from sase_gan.networks.generator import Generator, GeneratorConfig
 from sase_gan.runs import shared
+from tests.processes import PATIENCE
 
 CPU = torch.device("cpu")
 
@@ -20,7 +21,7 @@ class Meeting:
     """Threads that hand each other what they have, as gloo does for processes."""
 
     def __init__(self, size: int) -> None:
-        self.size, self._all_here, self._given = size, threading.Barrier(size, timeout=60), [None] * size
+        self.size, self._all_here, self._given = size, threading.Barrier(size, timeout=PATIENCE), [None] * size
 
     def exchange(self, rank: int, mine: Any) -> list[Any]:
         self._given[rank] = mine
