@@ -27,34 +27,43 @@ UnfinishedOption = Annotated[
 PartOption = Annotated[str, typer.Option(help="Of a classifier or detector: whole or backbone.")]
 
 
-@app.command()
-def onnx(
-    source: ModelArgument,
-    out: Annotated[Path | None, typer.Option(help="The file. [default: exports/NAME.onnx]")] = None,
-    half: HalfOption = False,
-    noise: NoiseOption = "inputs",
-    mixing: MixingOption = False,
-    size: SizeOption = None,
-    unfinished: UnfinishedOption = False,
-    part: PartOption = "whole",
-) -> None:
-    """Write ONNX with a free batch, and check it with ONNX Runtime against the model, in batches of 1, 2 and 5."""
-    _write(source, "onnx", out, half, noise, mixing, size, unfinished, part)
+def _file_command(kind: str, words: str) -> None:
+    """Add the command that writes a model as a file of this kind."""
+
+    def write(
+        source: ModelArgument,
+        out: Annotated[Path | None, typer.Option(help=f"The file. [default: exports/NAME.{kind}]")] = None,
+        half: HalfOption = False,
+        noise: NoiseOption = "inputs",
+        mixing: MixingOption = False,
+        size: SizeOption = None,
+        unfinished: UnfinishedOption = False,
+        part: PartOption = "whole",
+    ) -> None:
+        from sase_gan.api.export import export
+        from sase_gan.commands.options import parse_size, samples_folder
+        from sase_gan.errors import UsageError
+
+        for name, value, allowed in (
+            ("noise", noise, ("inputs", "fixed", "off")),
+            ("part", part, ("whole", "backbone")),
+        ):
+            if value not in allowed:
+                raise UsageError(f"{name} is {value!r}; it must be {', '.join(allowed[:-1])} or {allowed[-1]}")
+        path = out or Path(f"{samples_folder(source, 'exports')}.{kind}")
+        if path.suffix.lower() != f".{kind}":
+            raise UsageError(f"the file is to be {path}; its name must end in .{kind}")
+        options: dict[str, Any] = {"half": half, "noise": noise, "mixing": mixing, "part": part}
+        options |= {"size": parse_size(size), "unfinished": unfinished}
+        typer.echo(export(source, path, **options).in_words())
+
+    app.command(kind, help=words)(write)
 
 
-@app.command()
-def pt2(
-    source: ModelArgument,
-    out: Annotated[Path | None, typer.Option(help="The file. [default: exports/NAME.pt2]")] = None,
-    half: HalfOption = False,
-    noise: NoiseOption = "inputs",
-    mixing: MixingOption = False,
-    size: SizeOption = None,
-    unfinished: UnfinishedOption = False,
-    part: PartOption = "whole",
-) -> None:
-    """Write a program of torch.export with a free batch, read it back, and check it against the model."""
-    _write(source, "pt2", out, half, noise, mixing, size, unfinished, part)
+_file_command(
+    "onnx", "Write ONNX with a free batch, and check it with ONNX Runtime against the model, in batches of 1, 2 and 5."
+)
+_file_command("pt2", "Write a program of torch.export with a free batch, read it back, and check it against the model.")
 
 
 @app.command()
@@ -81,32 +90,3 @@ def web(
         typer.echo(f"put {out} on any web host, or look at it with: python -m http.server --directory {out}")
         return
     serve_page(out, port, lambda address: typer.echo(f"{address} (Ctrl-C ends it)"))
-
-
-def _write(
-    source: str,
-    kind: str,
-    out: Path | None,
-    half: bool,
-    noise: str,
-    mixing: bool,
-    size: str | None,
-    unfinished: bool,
-    part: str,
-) -> None:
-    from sase_gan.api.export import export
-    from sase_gan.commands.options import parse_size, samples_folder
-    from sase_gan.errors import UsageError
-
-    for name, value, allowed in (
-        ("noise", noise, ("inputs", "fixed", "off")),
-        ("part", part, ("whole", "backbone")),
-    ):
-        if value not in allowed:
-            raise UsageError(f"{name} is {value!r}; it must be {', '.join(allowed[:-1])} or {allowed[-1]}")
-    path = out or Path(f"{samples_folder(source, 'exports')}.{kind}")
-    if path.suffix.lower() != f".{kind}":
-        raise UsageError(f"the file is to be {path}; its name must end in .{kind}")
-    options: dict[str, Any] = {"half": half, "noise": noise, "mixing": mixing, "part": part}
-    options |= {"size": parse_size(size), "unfinished": unfinished}
-    typer.echo(export(source, path, **options).in_words())
