@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sase_gan.api.evaluate import evaluate as evaluate
     from sase_gan.api.export import export as export
     from sase_gan.api.film import film as film
+    from sase_gan.api.finish import finish as finish
     from sase_gan.api.invert import invert as invert
     from sase_gan.api.models import load as load
     from sase_gan.api.sample import sample as sample
@@ -39,6 +40,7 @@ _HOMES = {
     "evaluate": "sase_gan.api.evaluate",
     "export": "sase_gan.api.export",
     "film": "sase_gan.api.film",
+    "finish": "sase_gan.api.finish",
     "invert": "sase_gan.api.invert",
     "Generator": "sase_gan.networks.generator",
     "Pyramid": "sase_gan.networks.pyramid",
@@ -53,6 +55,7 @@ __all__ = [
     "evaluate",
     "export",
     "film",
+    "finish",
     "invert",
     "layers",
     "list_presets",

@@ -18,6 +18,7 @@ from sase_gan.commands import (
     evaluate,
     export,
     film,
+    finish,
     hub,
     inject,
     invert,
@@ -47,6 +48,7 @@ app.command("demo")(demo.demo)
 app.command("sample")(sample.sample)
 app.command("invert")(invert.invert)
 app.command("directions")(directions.directions)
+app.command("finish")(finish.finish)
 app.command("film")(film.film)
 app.command("recombine")(recombine.recombine)
 app.command("scenes")(scenes.scenes)

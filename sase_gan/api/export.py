@@ -20,6 +20,7 @@ from sase_gan.exporting.subject import Subject
 from sase_gan.exporting.web import write_page
 from sase_gan.exporting.web_runtime import runtime_folder
 from sase_gan.files import write_atomically
+from sase_gan.networks.finished import FinishedGenerator
 from sase_gan.networks.generator import Generator
 from sase_gan.networks.load import training_facts
 from sase_gan.networks.pyramid import Pyramid
@@ -39,7 +40,7 @@ class ExportSettings:
         noise: of a generator: an input for each noise map, the maps of seed 0 in the file, or none.
         mixing: of a generator: two more inputs give pictures the appearance of others of their batch.
         size: height and width of what a file draws, of a model of one picture; the trained size if None.
-        unfinished: of a model of one picture that is finished with patches: export the network alone.
+        unfinished: of a model whose pictures are finished with patches: export the network alone.
         part: of a classifier or detector: "whole", or "backbone", its maps.
     """
 
@@ -118,7 +119,7 @@ def export_page(
     """Export a model as a page that draws in the browser: a folder for any web host.
 
     Args:
-        model: anything that `load` takes: a generator of a set, or a pyramid with `unfinished`.
+        model: anything that `load` takes: a generator of a set, or, with `unfinished`, a finished one or a pyramid.
         half: weights in 16 bit, which halves what visitors wait for.
         unfinished: as of `ExportSettings`.
         runtime: the npm package onnxruntime-web, packed or not, where npm cannot fetch it.
@@ -134,9 +135,10 @@ def export_page(
     try_folder(folder.parent)
     _check_replaceable(folder)
     kind = read_header(find_snapshot(model) / WEIGHTS_FILE)["kind"]
+    generates = kind in (Generator.kind, FinishedGenerator.kind)
     if kind in ("classifier", "detector"):
         raise UsageError(f"{model} is a {kind}, and the page draws pictures; write a file with: sase-gan export onnx")
-    settings = ExportSettings(half=half, mixing=kind == Generator.kind, unfinished=unfinished)
+    settings = ExportSettings(half=half, mixing=generates, unfinished=unfinished)
     prepared = prepare(model, settings)
     found = runtime_folder(runtime)
     agreement = write_page(prepared.subject, folder, prepared.description, found, half=half)
@@ -211,7 +213,11 @@ def subject_of(network: Any, settings: ExportSettings) -> Subject:
         UsageError: for a model, or an option, that cannot be exported so, with what can be done.
     """
     usual = ExportSettings()
-    own = {"low_shot_generator": ("noise", "mixing"), "one_shot_pyramid": ("size", "unfinished")}
+    own = {
+        "low_shot_generator": ("noise", "mixing"),
+        "finished_generator": ("noise", "mixing", "unfinished"),
+        "one_shot_pyramid": ("size", "unfinished"),
+    }
     allowed = ("half", *own.get(network.kind, ("part",)))
     given = [name for name in vars(usual) if getattr(settings, name) != getattr(usual, name) and name not in allowed]
     if network.kind == "recombiner":
@@ -228,6 +234,14 @@ def subject_of(network: Any, settings: ExportSettings) -> Subject:
     if given:
         what = network.kind.replace("_", " ")
         raise UsageError(f"{', '.join(given)}: this has no effect on a {what}; leave it out")
+    if isinstance(network, FinishedGenerator):
+        if not settings.unfinished:
+            raise UsageError(
+                "this model finishes its pictures with patches of its training pictures, and that search cannot be "
+                "exported; add --unfinished for the network alone, which draws what sase-gan sample does with "
+                "--unfinished, and then holds no training pictures"
+            )
+        network = network.unfinished()
     if isinstance(network, Generator):
         return generator_subject(network, noise=settings.noise, mixing=settings.mixing)
     if isinstance(network, Pyramid):

@@ -16,7 +16,7 @@ from sase_gan.drawing.sampling import sample_images
 from sase_gan.errors import DataError, SaseGanError, UsageError
 from sase_gan.files import write_folder_atomically
 from sase_gan.networks.generator import Generator
-from sase_gan.networks.load import training_facts
+from sase_gan.networks.load import holds_pictures, training_facts
 from sase_gan.networks.pyramid import Pyramid
 from sase_gan.pixels import write_png
 from sase_gan.recombination.model import Recombiner
@@ -84,7 +84,7 @@ def push(
             f"the licence of the pictures that {snapshot} learned from is not stated, and a model is not freer than "
             "they are; state it with --licence, such as CC0-1.0"
         )
-    if isinstance(network, Pyramid | Recombiner) and not with_pictures:
+    if holds_pictures(network) and not with_pictures:
         raise UsageError(
             f"{snapshot} holds its training pictures, byte for byte, and whoever has the model has them; add "
             "--with-pictures if they may be published"

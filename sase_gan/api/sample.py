@@ -22,7 +22,8 @@ from sase_gan.drawing.recipes import Recipe, draw_recipes, parse_names
 from sase_gan.drawing.sampling import NoiseMode, check_seeds
 from sase_gan.errors import UsageError
 from sase_gan.networks.conditioning import names_of
-from sase_gan.networks.load import Network
+from sase_gan.networks.finished import FinishedGenerator
+from sase_gan.networks.load import Network, recombiner_of
 from sase_gan.networks.pyramid import Pyramid
 from sase_gan.progress import Count, named
 from sase_gan.recombination.control import Control
@@ -40,6 +41,7 @@ def sample(
     size: tuple[int | None, int | None] | None = None,
     start_scale: int = 0,
     finished_stages: int | None = None,
+    unfinished: bool = False,
     variety: float | None = None,
     sources: bool = False,
     control: Mapping[str, Any] | None = None,
@@ -86,8 +88,10 @@ def sample(
     for recipe in recipes:
         recipe.check_snapshot(digest)
     # What only a model of one picture can do.
+    finished_stages = _stages(network, finished_stages, unfinished)
     own = {"size": size, "start_scale": start_scale or None, "finished_stages": finished_stages}
     told = {"snapshot": digest, **settings, **own, "size": None, "variety": variety}
+    told |= {"unfinished": "yes"} if unfinished else {}
     text = {name: str(value) for name, value in told.items() if value is not None}
     resizable = _resizable(network, own)
     held = None if control is None else _controlled(network, control)
@@ -96,18 +100,10 @@ def sample(
     with shown(bars) as bar, _finished(network, finished_stages), _varied(network, variety):
         advance = named(bar, "drawing")
         if resizable is None or not (size or start_scale):
-            how: dict[str, Any] = {"sources": maps, "control": held, "ground": "file"}
+            how: dict[str, Any] = {"sources": maps, "control": held, "ground": "file", "finish": not unfinished}
             pixels = draw_recipes(network, recipes, batch_size=batch_size, progress=advance, **how)
         else:
-            if truncation != 1:
-                raise UsageError(
-                    f"truncation is {truncation}, which keeps the trained size and begins at scale 0; leave it out, or "
-                    "leave out size and start_scale"
-                )
-            if sources or control is not None or any(recipe.classes for recipe in recipes):
-                raise UsageError(
-                    "sources, controls and classes are of the trained size; leave them out, or size and start_scale"
-                )
+            _check_resized(truncation, sources or control is not None or any(recipe.classes for recipe in recipes))
             height, width = size or (None, None)
             pixels = applications.sample(
                 resizable,
@@ -119,9 +115,23 @@ def sample(
                 progress=advance,
             )
     origins = None
-    if maps and isinstance(network, Recombiner):
-        origins = Origins(torch.cat(maps), network.pictures.cpu(), network.config.names)
+    patches = recombiner_of(network)
+    if maps and patches is not None:
+        origins = Origins(torch.cat(maps), patches.pictures.cpu(), patches.config.names)
     return Images(pixels, recipes, text, name, origins, tuple(map(partial(class_words, network), recipes)))
+
+
+def _check_resized(truncation: float, other: bool) -> None:
+    """Refuse what has the trained size only: a truncation, and `other`, which is sources, a control or classes."""
+    if truncation != 1:
+        raise UsageError(
+            f"truncation is {truncation}, which keeps the trained size and begins at scale 0; leave it out, or leave "
+            "out size and start_scale"
+        )
+    if other:
+        raise UsageError(
+            "sources, controls and classes are of the trained size; leave them out, or size and start_scale"
+        )
 
 
 def _of_classes(network: Network, recipes: Sequence[Recipe], asked: Sequence[str]) -> tuple[Recipe, ...]:
@@ -162,6 +172,17 @@ def _opened(model: Network | Path | str | HasFolder, device: str) -> tuple[Netwo
         return model, "a model in memory", None
     folder = find_snapshot(model)
     return load(folder, device=device), folder.name, snapshot_digest(folder)
+
+
+def _stages(network: Network, stages: int | None, unfinished: bool) -> int | None:
+    """Return at how many stages a pyramid is finished, None as configured; refuse `unfinished` where nothing is."""
+    if not unfinished:
+        return stages
+    if isinstance(network, Pyramid) and stages is None:
+        return 0
+    if not isinstance(network, FinishedGenerator):
+        raise UsageError("unfinished: this model's pictures are not finished with patches; leave it out")
+    return stages
 
 
 def _resizable(network: Network, given: dict[str, Any]) -> Pyramid | Recombiner | None:

@@ -22,7 +22,7 @@ MixingOption = Annotated[
     bool, typer.Option("--mixing", help="Of a generator: two more inputs give pictures the appearance of others.")
 ]
 UnfinishedOption = Annotated[
-    bool, typer.Option("--unfinished", help="Of a model of one picture that is finished with patches: without them.")
+    bool, typer.Option("--unfinished", help="Of a model whose pictures are finished with patches: without them.")
 ]
 PartOption = Annotated[str, typer.Option(help="Of a classifier or detector: whole or backbone.")]
 

@@ -55,6 +55,12 @@ def sample(
             "drawn. More looks truer and copies more; 0 shows the network's own. [default: the model's]",
         ),
     ] = None,
+    unfinished: Annotated[
+        bool,
+        typer.Option(
+            "--unfinished", help="Models whose pictures are finished with patches: show what the network alone draws."
+        ),
+    ] = False,
     variety: Annotated[
         float | None,
         typer.Option(
@@ -66,7 +72,8 @@ def sample(
         bool,
         typer.Option(
             "--sources",
-            help="Models without training: show beside each picture which training picture each region came from.",
+            help="Models without training, and finished ones: show beside each picture which training picture each "
+            "region came from.",
         ),
     ] = False,
     apart_from: Annotated[
@@ -107,7 +114,12 @@ def sample(
         _write_walk(source, seeds, walk, loop, out, batch_size, device)
         return
     options: dict[str, Any] = {"truncation": truncation, "noise": noise, "start_scale": start_scale}
-    options |= {"finished_stages": finished_stages, "batch_size": batch_size, "device": device}
+    options |= {
+        "finished_stages": finished_stages,
+        "unfinished": unfinished,
+        "batch_size": batch_size,
+        "device": device,
+    }
     options |= {"variety": variety, "sources": sources, "classes": tuple(classes or ())}
     images = draw(source, seeds, size=wanted or ((height, width) if width or height else None), **options)
     if apart_from is not None:

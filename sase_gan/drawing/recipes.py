@@ -21,7 +21,6 @@ from torch import Tensor
 
 from sase_gan.allocator import freed_memory_kept
 from sase_gan.class_names import Mixture, check_known, in_words, parse_mixture, written
-from sase_gan.colours import Ground
 from sase_gan.drawing.directions import SUFFIX as DIRECTION_SUFFIX
 from sase_gan.drawing.directions import Direction, own_direction, read_direction
 from sase_gan.drawing.inversions import SUFFIX, Inversion, read_inversion
@@ -45,7 +44,6 @@ from sase_gan.networks.conditioning import class_rows, class_rows_of, names_of
 from sase_gan.networks.load import Network
 from sase_gan.networks.pyramid import Pyramid
 from sase_gan.progress import Count, batches
-from sase_gan.recombination.control import Control
 
 MAP_SIDE = 5
 MOST_VARIATIONS = 64
@@ -348,21 +346,18 @@ def draw_recipes(
     *,
     batch_size: int = 8,
     progress: Count | None = None,
-    sources: list[Tensor] | None = None,
-    control: Control | None = None,
-    ground: Ground = "checkerboard",
+    **how: Any,
 ) -> Tensor:
     """Draw the pictures, uint8 `[n, 3, height, width]`.
 
     Args:
-        sources, control, ground: as of `draw_images`.
+        how: sources, control, ground, finish: as of `draw_images`.
 
     Raises:
         UsageError: a truncation outside 0 to 2, or a variation in a model of one picture.
     """
     for recipe in recipes:
         check_truncation(recipe.truncation)
-    how: dict[str, Any] = {"sources": sources, "control": control, "ground": ground}
     drawn = (
         draw_images(network, joined([recipe.inputs(network) for recipe in part]), **how)
         for part in batches(recipes, batch_size, progress)

@@ -15,6 +15,7 @@ from sase_gan.colours import Ground, shown
 from sase_gan.drawing.patch_matching import PATCH, PatchPainter
 from sase_gan.errors import UsageError
 from sase_gan.networks.conditioning import one_hot, own_class
+from sase_gan.networks.finished import FinishedGenerator
 from sase_gan.networks.generator import Generator
 from sase_gan.networks.load import Network
 from sase_gan.networks.pyramid import Pyramid
@@ -257,10 +258,10 @@ def draw_images(
     control: Control | None = None,
     ground: Ground = "checkerboard",
 ) -> Tensor:
-    """Draw one batch of pictures, uint8 on the CPU; a pyramid's are finished, as it is set, but not in films.
+    """Draw one batch of pictures, uint8 on the CPU; finished out of patches, as a model is set, but not in films.
 
     Args:
-        sources: gets the maps of where each pixel came from, one a batch; only a recombiner knows.
+        sources: gets the maps of where each pixel came from, one a batch; only what recombines pictures knows.
         shares: gets how much of each picture every training picture gave, likewise.
         control: what serves where, what stays, and where to begin; of a recombiner.
         ground: what a picture with transparency is seen on; "file": as files hold it, grey ones with one channel.
@@ -268,10 +269,14 @@ def draw_images(
     Raises:
         UsageError: if sources are asked, or a control, of a network that learned.
     """
-    if not (isinstance(network, Recombiner) or (sources is None and shares is None and control is None)):
+    redrawn = finish and isinstance(network, FinishedGenerator)
+    traced = redrawn or isinstance(network, Recombiner)
+    if (control is not None and not isinstance(network, Recombiner)) or (
+        not traced and (sources is not None or shares is not None)
+    ):
         raise UsageError(
-            "sources or a control were asked for, which only a model without training has; make one with: sase-gan "
-            "train PATH --preset instant"
+            "sources or a control were asked for, which only a model without training has (and sources one whose "
+            "pictures are finished); make one with: sase-gan train PATH --preset instant"
         )
     inputs = inputs.to(device_of(network))
     with evaluating(network):
@@ -285,6 +290,9 @@ def draw_images(
         if inputs.classes is not None:
             more["classes"] = inputs.classes
         drawn = network(inputs.z, inputs.noise, **more)
+        if redrawn:
+            assert isinstance(network, FinishedGenerator)
+            drawn = network.finish(drawn.big, inputs.noise)
         if sources is not None:
             sources.append(drawn.sources.cpu())
         if shares is not None:

@@ -20,6 +20,7 @@ from sase_gan.colours import seen
 from sase_gan.datasets.fitting import fit_square
 from sase_gan.drawing.sampling import device_of, draw_inputs, truncated
 from sase_gan.errors import UsageError
+from sase_gan.networks.finished import FinishedGenerator
 from sase_gan.networks.generator import Generator
 from sase_gan.pixels import to_pillow, to_tensor, to_uint8
 from sase_gan.progress import Count, batches
@@ -36,8 +37,13 @@ def sample_in_training_mode(
     The network itself keeps its mode and its statistics.
 
     Raises:
-        UsageError: for a network without batches, of one picture or without training.
+        UsageError: for a network without batches, of one picture or without training, and for finished pictures.
     """
+    if isinstance(network, FinishedGenerator):
+        raise UsageError(
+            "fid_fastgan draws with the network alone, and this model finishes its pictures with patches; measure the "
+            "snapshot that it was made of"
+        )
     if not isinstance(network, Generator):
         raise UsageError(f"fid_fastgan draws with a generator trained on a set, and this is a {type(network).__name__}")
     drawing = copy.deepcopy(network).train()

@@ -11,6 +11,7 @@ from torch import Tensor
 from sase_gan.allocator import freed_memory_kept
 from sase_gan.drawing.sampling import Inputs, draw_images, draw_inputs, gathered, joined
 from sase_gan.errors import UsageError
+from sase_gan.networks.finished import FinishedGenerator
 from sase_gan.networks.load import Network
 
 Place = tuple[int, float]
@@ -73,12 +74,15 @@ def walk_frames(
 ) -> Iterator[Tensor]:
     """Draw the frames at places of a walk in batches, so that a film of any length takes no more memory.
 
+    A pyramid's frames are not finished: their patches would jump from frame to frame. A finished generator's are: by
+    one noise for all, a step of a walk through the faces changed no more than the largest one of the network alone.
+
     Args:
         stations: see `walk_between`; behind the last comes the first again.
     """
     for start in range(0, len(places), batch_size):
         inputs = joined([at_place(stations, place) for place in places[start : start + batch_size]])
-        yield draw_images(network, inputs, finish=False)
+        yield draw_images(network, inputs, finish=isinstance(network, FinishedGenerator))
 
 
 def at_place(stations: Inputs, place: Place) -> Inputs:

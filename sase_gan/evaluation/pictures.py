@@ -31,9 +31,8 @@ from sase_gan.evaluation.recombination import origins_of, recombination_facts, w
 from sase_gan.metrics.records import DataPart, FakesPart, ModelPart
 from sase_gan.metrics.request import NOISE_IN_TRAINING_MODE
 from sase_gan.networks.conditioning import names_of
-from sase_gan.networks.load import load_network, own_picture, training_facts
+from sase_gan.networks.load import load_network, own_picture, recombiner_of, training_facts
 from sase_gan.progress import Count, Progress, named
-from sase_gan.recombination.model import Recombiner
 from sase_gan.runs.classes import checked_source
 from sase_gan.runs.folder import images_of
 from sase_gan.snapshot import snapshot_digest
@@ -131,7 +130,8 @@ def _draw(plan: Plan, progress: Progress | None) -> GeneratedPictures:
     told = named(progress, "generating pictures")
     sources: list[Tensor] | None = None
     shares: list[Tensor] | None = None
-    if isinstance(network, Recombiner):
+    patches = None if plan.as_fastgan else recombiner_of(network)
+    if patches is not None:
         sources, shares = [], []
     if plan.as_fastgan:
         images = sample_in_training_mode(network, seeds, truncation=protocol.truncation, progress=told)
@@ -148,8 +148,8 @@ def _draw(plan: Plan, progress: Progress | None) -> GeneratedPictures:
         )
     drawn = own_classes(network, seeds, by_class=True)
     model, maps = _model_facts(plan, network), None
-    if sources and shares:
-        training, where = network.pictures.cpu(), torch.cat(sources)
+    if patches is not None and sources and shares:
+        training, where = patches.pictures.cpu(), torch.cat(sources)
         origins = origins_of(where, training)
         facts = recombination_facts(origins, torch.cat(shares).mean(0))
         model, maps = model.model_copy(update={"recombination": facts}), with_maps(images, where, training, origins)

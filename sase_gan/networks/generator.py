@@ -224,7 +224,7 @@ class Generator(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-gene
     def forward(
         self,
         z: Float[Tensor, "batch latent"],
-        noise: Sequence[Float[Tensor, "_ 1 _ _"]] | None = None,
+        noise: Sequence[Float[Tensor, "_ _ _ _"]] | None = None,
         truncation: Float[Tensor, "batch"] | None = None,
         shift: Float[Tensor, "batch _ height width"] | None = None,
         classes: Float[Tensor, "batch classes"] | None = None,
@@ -290,7 +290,7 @@ class Generator(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-gene
     def feature_maps(
         self,
         z: Float[Tensor, "batch latent"],
-        noise: Sequence[Float[Tensor, "_ 1 _ _"]] | None = None,
+        noise: Sequence[Float[Tensor, "_ _ _ _"]] | None = None,
         truncation: Float[Tensor, "batch"] | None = None,
         shift: Float[Tensor, "batch _ height width"] | None = None,
         classes: Float[Tensor, "batch classes"] | None = None,

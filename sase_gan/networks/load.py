@@ -6,6 +6,7 @@ from typing import Any
 from torch import Tensor
 
 from sase_gan.errors import DataError
+from sase_gan.networks.finished import FinishedGenerator
 from sase_gan.networks.generator import Generator
 from sase_gan.networks.pyramid import Pyramid
 from sase_gan.recombination.model import Recombiner
@@ -13,9 +14,23 @@ from sase_gan.snapshot import WEIGHTS_FILE, read_header
 from sase_gan.snapshot_checks import printable
 
 Network = Generator | Pyramid | Recombiner
-"""A model that draws pictures."""
+"""A model that draws pictures; a `FinishedGenerator` is a generator too."""
 
-KINDS: dict[str, type[Network]] = {network.kind: network for network in (Generator, Pyramid, Recombiner)}
+KINDS: dict[str, type[Network]] = {
+    network.kind: network for network in (Generator, FinishedGenerator, Pyramid, Recombiner)
+}
+
+
+def recombiner_of(network: Network) -> Recombiner | None:
+    """Return what recombines training pictures in a model: the whole of it, what finishes its pictures, or nothing."""
+    if isinstance(network, FinishedGenerator):
+        return network.patches
+    return network if isinstance(network, Recombiner) else None
+
+
+def holds_pictures(network: object) -> bool:
+    """Tell whether a model's snapshot contains the training pictures, byte for byte."""
+    return isinstance(network, Pyramid | Recombiner | FinishedGenerator)
 
 
 def load_network(folder: Path | str) -> Network:

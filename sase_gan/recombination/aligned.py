@@ -28,7 +28,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sase_gan.pixels import to_float
-from sase_gan.recombination.control import Control, at_level, at_this_level
+from sase_gan.recombination.control import Beginning, Control, at_level, at_this_level, beginning_of
 from sase_gan.recombination.drawn import NOWHERE, Drawn
 from sase_gan.recombination.examples import Examples
 from sase_gan.recombination.grid import Grid
@@ -87,31 +87,41 @@ class AlignedRecombiner:
         return tuple((3, *size) for size in self.sizes[1:])
 
     @torch.no_grad()
-    def draw(self, z: Tensor, noise: Sequence[Tensor] | None, control: Control | None = None) -> Drawn:
+    def draw(
+        self,
+        z: Tensor,
+        noise: Sequence[Tensor] | None,
+        control: Control | None = None,
+        beginning: Beginning | None = None,
+    ) -> Drawn:
         """Draw a picture from each latent.
 
         Args:
             z: normal, `[batch, *latent_shape()]`.
             noise: normal, `[batch, *shape]` for each of `noise_shapes()`; None: none is added at the finer levels.
+            beginning: a picture for each latent that its drawing begins from; None: what `control` says.
         """
+        beginning = beginning or beginning_of(control, z)
         finer = [None] * (len(self.sizes) - 1) if noise is None else list(noise)
         parts = []
         for first in range(0, len(z), _GROUP):
             several = slice(first, first + _GROUP)
-            parts.append(
-                self._draw_group(z[several], [part if part is None else part[several] for part in finer], control)
-            )
+            own = [part if part is None else part[several] for part in finer]
+            begun = None if beginning is None else beginning._replace(pictures=beginning.pictures[several])
+            parts.append(self._draw_group(z[several], own, control, begun))
         return Drawn(*(torch.cat(part) for part in zip(*parts, strict=True)))
 
     @torch.no_grad()
     def coarse_shares(self, z: Tensor, prior: Tensor) -> Tensor:
         """Tell how much each training picture `[N]` gives to what the coarsest level draws with another prior `[N]`."""
         prior = prior.to(self.prior)[self.examples.picture]
-        logs = torch.cat([self._coarse(part, None, prior)[2] for part in z.split(_GROUP)])
+        logs = torch.cat([self._coarse(part, None, prior, None)[2] for part in z.split(_GROUP)])
         return self._of_pictures(logs.exp().mean((0, 1, 2)))
 
-    def _draw_group(self, z: Tensor, finer: Sequence[Tensor | None], control: Control | None) -> Drawn:
-        x0, left, logs = self._coarse(z, control, self.prior)
+    def _draw_group(
+        self, z: Tensor, finer: Sequence[Tensor | None], control: Control | None, beginning: Beginning | None
+    ) -> Drawn:
+        x0, left, logs = self._coarse(z, control, self.prior, beginning)
         drawn = []
         for index in range(len(z)):
             if len(self.sizes) == 1:
@@ -122,14 +132,20 @@ class AlignedRecombiner:
                 drawn.append(self._refined(x0[index], left[index], logs[index], own, control))
         return Drawn(*(torch.stack(part) for part in zip(*drawn, strict=True)))
 
-    def _coarse(self, z: Tensor, control: Control | None, prior: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _coarse(
+        self, z: Tensor, control: Control | None, prior: Tensor, beginning: Beginning | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Draw the coarsest level: estimates, what noise is left in units of its deviation, and weights."""
         count, size = len(z), self.sizes[0]
-        z = torch.cat([z, z.new_zeros(_GROUP - count, *z.shape[1:])])
         held = at_this_level(control, size, self.examples.picture)
-        noises, given = self._first_noises(control)
-        x0 = self.grid.start(prior, held.rules) if given is None else at_level(given.to(z), size)
-        x = x0 + z * noises[0]
+        noises = self.schedule.noise(0, len(self.sizes))
+        if beginning is None:
+            x0 = self.grid.start(prior, held.rules)
+        else:
+            first = self.schedule.beginning(beginning.strength)
+            noises = (first, *(noise for noise in noises if noise < first))
+            x0 = _filled(at_level(beginning.pictures.to(z), size))
+        x = x0 + _filled(z) * noises[0]
         for now, then in pairwise((*noises, 0.0)):
             window = self.schedule.window(now)
             x0, logits = self.grid.estimate(held.kept(x), now, window, prior, held.rules, held.trust(now))
@@ -157,14 +173,6 @@ class AlignedRecombiner:
             if size != self.sizes[-1]:
                 chosen = lists.next(logs, self.shortlist)
         return self._told(x0, logs, chosen, control)
-
-    def _first_noises(self, control: Control | None) -> tuple[tuple[float, ...], Tensor | None]:
-        """List the coarsest level's noise levels, and the picture that it begins from, None for the mean."""
-        noises = self.schedule.noise(0, len(self.sizes))
-        if control is None or control.picture is None or control.strength >= 1:
-            return noises, None
-        first = self.schedule.beginning(control.strength)
-        return (first, *(noise for noise in noises if noise < first)), control.picture
 
     def _told(self, x0: Tensor, logs: Tensor, chosen: Tensor, control: Control | None) -> Drawn:
         """Tell the sources of one picture.
@@ -205,6 +213,11 @@ class AlignedRecombiner:
         total = torch.zeros(self.examples.count, dtype=torch.float64)
         total.index_add_(0, self.examples.picture.cpu(), shares.cpu().double())
         return total / total.sum()
+
+
+def _filled(several: Tensor) -> Tensor:
+    """Fill a group up with zeros."""
+    return torch.cat([several, several.new_zeros(_GROUP - len(several), *several.shape[1:])])
 
 
 def _finer_noise(left: Tensor, fresh: Tensor | None) -> Tensor:

@@ -49,6 +49,25 @@ class Control:
     hidden: Tensor | None = None
 
 
+class Beginning(NamedTuple):
+    """Where drawings begin instead of at the training pictures' mean.
+
+    Attributes:
+        pictures: float `[batch, 3, height, width]` in [-1, 1], one for each drawing.
+        strength: as of `Control`, below 1.
+    """
+
+    pictures: Tensor
+    strength: float
+
+
+def beginning_of(control: Control | None, z: Tensor) -> Beginning | None:
+    """Return where a control lets the drawing of each latent begin; None at the mean, as always."""
+    if control is None or control.picture is None or control.strength >= 1:
+        return None
+    return Beginning(control.picture.to(z).expand(len(z), -1, -1, -1), control.strength)
+
+
 def only(mask: Tensor, pictures: Tensor) -> Region:
     """Bind a region to some training pictures, bool `[N]`."""
     return Region(mask, ~pictures)

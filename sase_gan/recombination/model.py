@@ -14,7 +14,7 @@ from sase_gan.config import FrozenRecord
 from sase_gan.errors import UsageError
 from sase_gan.recombination.aligned import AlignedRecombiner
 from sase_gan.recombination.choice import aligned_settings
-from sase_gan.recombination.control import Control, of_pictures
+from sase_gan.recombination.control import Beginning, Control, beginning_of, of_pictures
 from sase_gan.recombination.drawn import Drawn, among_all
 from sase_gan.recombination.free import FreeRecombiner
 from sase_gan.recombination.free_drawing import USUAL, Course
@@ -160,6 +160,7 @@ class Recombiner(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-gen
         *,
         control: Control | None = None,
         classes: Tensor | None = None,
+        beginning: Beginning | None = None,
     ) -> Drawn:
         """Draw pictures.
 
@@ -168,12 +169,13 @@ class Recombiner(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-gen
             noise: `[batch, *shape]` for each of `noise_shapes()`, or None for none.
             control: what serves where, what stays, and where to begin.
             classes: `[batch, classes]`: a 1 draws from the pictures of that class alone, a row of 0 from all.
+            beginning: a picture for each latent to begin from, instead of `control`'s for all; without classes.
 
         Raises:
             UsageError: for shares of several classes.
         """
         if classes is None or not classes.any():
-            return self._drawn(self.engine, z, noise, control)
+            return self._drawn(self.engine, z, noise, control, beginning)
         parts = [
             self._of_class(row, z[index : index + 1], noise and [maps[index : index + 1] for maps in noise], control)
             for index, row in enumerate(classes)
@@ -194,16 +196,22 @@ class Recombiner(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-gen
         drawn = self._drawn(self.engine_of(label), z, noise, of_pictures(control, places))
         return among_all(drawn, places, len(self.pictures))
 
-    def _drawn(self, engine: Engine, z: Tensor, noise: Sequence[Tensor] | None, control: Control | None) -> Drawn:
+    def _drawn(
+        self,
+        engine: Engine,
+        z: Tensor,
+        noise: Sequence[Tensor] | None,
+        control: Control | None,
+        beginning: Beginning | None = None,
+    ) -> Drawn:
+        beginning = beginning or beginning_of(control, z)
         if isinstance(engine, AlignedRecombiner):
-            return engine.draw(z, noise, control)
+            return engine.draw(z, noise, control, beginning)
         size = (int(noise[-1].shape[2]), int(noise[-1].shape[3])) if noise else None
-        start, strength, course = None, 1.0, USUAL
+        start, strength = (None, 1.0) if beginning is None else beginning
+        # What is kept, or must not serve, is not to be made up for elsewhere.
+        course = USUAL
         if control is not None:
-            strength = control.strength
-            if strength < 1 and control.picture is not None:
-                start = control.picture.to(z).expand(len(z), -1, -1, -1)
-            # What is kept, or must not serve, is not to be made up for elsewhere.
             course = Course(even=control.keep is None, polish=not control.regions and control.keep is None)
         return engine.draw(z, noise, size=size, start=start, strength=strength, course=course, control=control)
 

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from sase_gan.errors import DataError
-from sase_gan.runs.folder import is_run, open_run
+from sase_gan.runs.folder import FINISHED, is_run, open_run
 from sase_gan.snapshot import WEIGHTS_FILE, is_snapshot
 
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
@@ -37,7 +37,7 @@ def model_name(source: Path | str) -> str:
         DataError: if there is no such model.
     """
     folder = find_snapshot_folder(source).resolve()
-    in_run = folder.parent.name == "snapshots" and re.fullmatch(r"\d+kimg", folder.name)
+    in_run = folder.parent.name == "snapshots" and (folder.name == FINISHED or re.fullmatch(r"\d+kimg", folder.name))
     return f"{folder.parent.parent.name}-{folder.name}" if in_run else Path(source).resolve().name
 
 

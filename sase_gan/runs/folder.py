@@ -22,6 +22,8 @@ CONFIG_FILE = "config.yaml"
 TRAINING_FILE = "metrics.csv"
 RESULTS_FILE = "results.jsonl"
 WARNINGS_FILE = "warnings.txt"
+FINISHED = "finished"
+"""Name, beside those of images seen, of the snapshot whose pictures are finished with patches."""
 _NOTE = " images: "
 
 _EXPLANATION = """# A training run of sase_gan
@@ -38,6 +40,9 @@ _EXPLANATION = """# A training run of sase_gan
 | `run.lock` | there while a process trains here |
 | `grids/instant.png` | what recombining the training pictures alone gives, without training |
 | `snapshots/` | published models (safetensors); each is complete in itself |
+| `snapshots/finished/` | the best one once more, its pictures finished with patches: it **contains the training \
+pictures**, the others do not |
+| `grids/finished.png`, `finished.json` | pictures and figures of that |
 | `checkpoints/` | to go on with the run |
 
 Go on with it, draw from it, measure it, from the folder in which it was begun:
@@ -90,6 +95,8 @@ class RunFolder:
         self.warnings = self.path / WARNINGS_FILE
         self.pictures = self.path / "pictures.sha256"
         self.lock = self.path / "run.lock"
+        self.finished = self.path / "snapshots" / FINISHED
+        self.finished_figures = self.path / "finished.json"
         self.checkpoint = self.path / "checkpoints" / "last.ckpt"
 
     def grid(self, images_seen: int) -> Path:

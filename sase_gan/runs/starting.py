@@ -20,6 +20,7 @@ from sase_gan.fits import checked_size, size_words
 from sase_gan.networks.channel_tables import generator_sizes
 from sase_gan.networks.discriminator import DiscriminatorConfig
 from sase_gan.networks.discriminator_file import DISCRIMINATOR_FILE, load_discriminator
+from sase_gan.networks.finished import FinishedGenerator
 from sase_gan.networks.generator import Generator, GeneratorConfig
 from sase_gan.networks.load import load_network
 from sase_gan.networks.taking_over import renamed_for, take_over
@@ -90,6 +91,8 @@ def open_start(source: Path | str) -> Start:
     network = load_network(folder)
     if not isinstance(network, Generator):
         raise _wrong_kind(path)
+    if isinstance(network, FinishedGenerator):
+        network = network.unfinished()
     discriminator = load_discriminator(folder)
     states = {"generator": network.state_dict(), "average": network.state_dict()}
     if discriminator is not None:

@@ -80,6 +80,18 @@ class MaterialSection(FrozenRecord):
     pull: bool = Field(True, description="the likelihood term pulls to them too")
 
 
+class FinishSection(FrozenRecord):
+    """Patches of the training pictures, out of which the run's best pictures are drawn again: `networks.finished`."""
+
+    enabled: bool = Field(False, description="at the end the best snapshot is published once more, finished")
+    strength: float | None = Field(
+        None, ge=0, lt=1, description="how freely pictures are redrawn; chosen by the figures where none is said"
+    )
+    variety: float | None = Field(
+        None, gt=0, le=LARGEST_VARIETY, description="above 1 smaller pieces serve; chosen likewise"
+    )
+
+
 class OptimiserSection(FrozenRecord):
     """Adam for both networks."""
 
@@ -156,6 +168,7 @@ class LowShotConfig(FrozenRecord):
     loss: LossSection = LossSection()
     likelihood: LikelihoodSection = LikelihoodSection()
     recombinations: MaterialSection = MaterialSection()
+    finish: FinishSection = FinishSection()
     optimiser: OptimiserSection = OptimiserSection()
     averaging: AveragingSection = AveragingSection()
     schedule: ScheduleSection = ScheduleSection()

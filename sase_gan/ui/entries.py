@@ -7,6 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from sase_gan.errors import SaseGanError
+from sase_gan.networks.finished import FinishedGenerator
 from sase_gan.networks.generator import Generator
 from sase_gan.networks.pyramid import Pyramid
 from sase_gan.recombination.model import Recombiner
@@ -48,7 +49,7 @@ def entries_of(place: Path) -> list[Entry]:
 
 
 def _entries_at(folder: Path) -> list[Entry]:
-    """A snapshot; of a run the chosen one under the run's name, then the others by their images seen, newest first."""
+    """A snapshot; of a run the finished one, the chosen one under the run's name, then the others, newest first."""
     if is_snapshot(folder):
         return [_entry(folder.name, folder, None)]
     run = RunFolder(folder)
@@ -57,7 +58,8 @@ def _entries_at(folder: Path) -> list[Entry]:
         return []
     chosen = run.chosen_snapshot()
     others = [path for _, path in sorted(snapshots.items(), reverse=True) if path != chosen]
-    named = [(folder.name, chosen), *((f"{folder.name} at {path.name}", path) for path in others)]
+    crisp = [(f"{folder.name}, finished", run.finished)] if is_snapshot(run.finished) else []
+    named = [*crisp, (folder.name, chosen), *((f"{folder.name} at {path.name}", path) for path in others)]
     return [_entry(name, path, folder) for name, path in named]
 
 
@@ -75,6 +77,8 @@ def _kind(weights: Path, modified: int) -> str:
         header = read_header(weights)
     except SaseGanError:
         return GENERATOR
+    if header["kind"] == FinishedGenerator.kind:
+        return GENERATOR  # whatever a generator can do
     if header["kind"] == INSTANT and header["network"].get("count") == 1:
         return INSTANT_OF_ONE
     return str(header["kind"])

@@ -72,7 +72,7 @@ def test_the_face_loads_nothing_until_a_name_is_used():
         "assert before == ['sase_gan.platforms', 'sase_gan.processors', 'sase_gan'], before;"
         "assert 'torch' not in sys.modules;"
         "assert set(dir(sase_gan)) == {'train', 'load', 'sample', 'evaluate', 'Generator', 'Pyramid', 'layers',"
-        " 'film', 'invert', 'export', 'list_presets', '__version__'};"
+        " 'film', 'finish', 'invert', 'export', 'list_presets', '__version__'};"
         "assert sase_gan.layers.SynthesisSASE.__name__ == 'SynthesisSASE';"
         "assert 'lightning' not in sys.modules and 'gradio' not in sys.modules"
     )

@@ -17,15 +17,16 @@ from sase_gan.datasets.images import ImageSet, load_image_set, split_holdout
 from sase_gan.datasets.sources import open_images
 from sase_gan.errors import DataError
 from sase_gan.fits import checked_size, size_words
-from sase_gan.hardware import Hardware
+from sase_gan.hardware import Hardware, is_first_process
 from sase_gan.metrics.records import Measure
 from sase_gan.networks.discriminator_file import save_discriminator
 from sase_gan.progress import readable_seconds
 from sase_gan.runs.classes import asked_classes, check_left, class_facts, with_classes
 from sase_gan.runs.expectation import expectation
+from sase_gan.runs.finishing import finish_run
 from sase_gan.runs.folder import RunFolder
 from sase_gan.runs.instant import draw_material
-from sase_gan.runs.options import RunOptions
+from sase_gan.runs.options import RunOptions, RunResult
 from sase_gan.runs.presets import FEWEST_IMAGES, choose_preset
 from sase_gan.runs.request import Report, TrainRequest, refuse_given
 from sase_gan.runs.starting import Start, begin_from, fitting_sections, open_start, settled_start, started_from
@@ -187,6 +188,20 @@ class LowShotTask(TrainedTask[LowShotConfig]):
             baseline_images=config.schedule.baseline_images,
             provenance=provenance,
         )
+
+    def carry_out(
+        self, config: LowShotConfig, images: ImageSet, run: RunFolder, options: RunOptions, *, resumed: bool = False
+    ) -> RunResult:
+        """Train, or go on training; at the end the best pictures are finished with patches, where that is asked for."""
+        result = super().carry_out(config, images, run, options, resumed=resumed)
+        # What was interrupted goes on, and of several processes one finishes.
+        if not config.finish.enabled or result.interrupted or not is_first_process():
+            return result
+        if config.colours != "rgb":
+            options.report(f"not finished with patches, which is for rgb pictures: these are in {config.colours}")
+        else:
+            options.report(finish_run(run, images, config.finish, options, mirror=config.data.mirror))
+        return result
 
     def measure(self, config: LowShotConfig, images: ImageSet, hardware: Hardware) -> Measure:
         """Measure distances to the set, and search for copies of it."""

@@ -1,0 +1,122 @@
+"""A generator whose pictures are finished: drawn again out of patches of its training pictures.
+
+A network that learned from a hundred pictures for minutes knows what belongs where, and draws it soft and now and then
+broken; recombining the pictures alone is crisp, and does not know what belongs together at a distance. Here the first
+draws and the second goes over it: what the network drew gets a little noise, and the local denoiser of the training
+set (`recombination.aligned`) cleans it, from the noise level that `strength` names. This is the way in which SDEdit
+(Meng and others, arXiv 2108.01073) turns strokes into photographs, with a denoiser in closed form.
+
+Layouts are then the network's, and every region is a training picture's, so that a snapshot of such a model *contains
+the training pictures*, as that of a model without training does. `docs/results/finishing.md` has the figures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from sase_gan.networks.generator import Generator, GeneratorConfig
+from sase_gan.pixels import to_float, to_uint8
+from sase_gan.recombination.control import Beginning
+from sase_gan.recombination.drawn import Drawn
+from sase_gan.recombination.model import Recombiner, RecombinerConfig
+
+STRENGTH, VARIETY = 0.4, 1.5
+"""How freely pictures are redrawn, and how small the pieces are, where nothing is said and nothing measures: between
+what serves drawings best and what serves photographs best (docs/results/finishing.md)."""
+
+
+class FinishedGeneratorConfig(GeneratorConfig):
+    """A finished generator is built from this record: a generator's, and what its pictures are finished with."""
+
+    strength: float = Field(
+        STRENGTH, ge=0, lt=1, description="how freely pictures are redrawn; the nearer to 0 the more stays"
+    )
+    patches: RecombinerConfig = Field(RecombinerConfig(), description="of the training pictures")
+
+    def unfinished(self) -> GeneratorConfig:
+        """Return the record of the generator alone."""
+        return GeneratorConfig(**self.model_dump(exclude={"strength", "patches"}))
+
+
+class FinishedGenerator(Generator, pipeline_tag="unconditional-image-generation", tags=["gan", "few-shot"]):
+    """Draw as a generator does, and finish the pictures out of patches of the training pictures.
+
+    `forward` and whatever looks into the network are the generator's; `finish` is what `drawing.sampling` calls after.
+
+    Attributes:
+        patches: the model without training that finishes; it holds the training pictures.
+        strength: as configured; may be set.
+
+    Example:
+        >>> config = FinishedGeneratorConfig(image_size=32, width=8, patches=RecombinerConfig(count=2, size=(32, 32)))
+        >>> model = FinishedGenerator(config).eval()
+        >>> model.finish(model(torch.randn(3, 256)).big).pictures.shape
+        torch.Size([3, 3, 32, 32])
+    """
+
+    kind = "finished_generator"
+    config_class = FinishedGeneratorConfig
+    card_title = "A model trained and finished with patches"
+    card_text = (
+        "Trained on pictures {rights}. What the network draws is drawn again out of regions of the training pictures: "
+        "the file **contains the training pictures**, losslessly."
+    )
+    config: FinishedGeneratorConfig
+
+    def __init__(self, config: FinishedGeneratorConfig) -> None:
+        super().__init__(config)
+        self.patches = Recombiner(config.patches)
+        self.strength = config.strength
+
+    def noise_shapes(self, size: tuple[int, int] | None = None) -> tuple[tuple[int, int, int], ...]:
+        """List the shapes of the noise maps, without the batch: the generator's, and behind them those of `finish`."""
+        return (*super().noise_shapes(size), self.patches.latent_shape(), *self.patches.noise_shapes())
+
+    def _noise_by_part(self, noise: Sequence[Tensor] | None) -> tuple[dict[int, tuple[Tensor, ...]], dict[int, Tensor]]:
+        """Sort the generator's noise maps, which are the first."""
+        return super()._noise_by_part(None if noise is None else noise[: len(self.noise_sizes())])
+
+    @torch.no_grad()
+    def finish(self, pictures: Tensor, noise: Sequence[Tensor] | None = None) -> Drawn:
+        """Draw pictures again, float `[batch, 3, height, width]`, and tell where each region came from.
+
+        They are rounded to the 256 levels of a file first, so that a picture of another batch, a float's last bit
+        apart, is finished alike.
+
+        Args:
+            noise: the maps of `noise_shapes`, of which the last ones serve; None: they are all 0.
+        """
+        given, patches = to_float(to_uint8(pictures)), self.patches
+        if noise is None:
+            shapes = (patches.latent_shape(), *patches.noise_shapes())
+            own = [given.new_zeros(len(given), *shape) for shape in shapes]
+        else:
+            own = [part.expand(len(given), -1, -1, -1) for part in noise[len(self.noise_sizes()) :]]
+        drawn: Drawn = patches(own[0], own[1:], beginning=Beginning(given, self.strength))
+        return drawn
+
+    def unfinished(self) -> Generator:
+        """Copy the generator alone, in evaluation mode; it holds no training pictures."""
+        alone = Generator(self.config.unfinished())
+        alone.load_state_dict({name: value for name, value in self.state_dict().items() if name in alone.state_dict()})
+        alone.provenance = {key: value for key, value in self.provenance.items() if key != "finished"}
+        return alone.to(next(self.parameters()).device).to(memory_format=self.memory_format).eval()
+
+    def folded(self) -> Generator:
+        """Copy the generator alone with its spectral norms folded in."""
+        return self.unfinished().folded()
+
+
+def finished(network: Generator, patches: Recombiner, strength: float = STRENGTH) -> FinishedGenerator:
+    """Join a published generator and a model without training of the same pictures, in evaluation mode."""
+    about: dict[str, Any] = network.config.model_dump() | {"strength": strength, "patches": patches.config}
+    joined = FinishedGenerator(FinishedGeneratorConfig(**about))
+    own = {f"patches.{name}": value for name, value in patches.state_dict().items()}
+    joined.load_state_dict(network.state_dict() | own)
+    joined.provenance = {**network.provenance, "finished": {"strength": strength, "patches_of": patches.config.count}}
+    return joined.to(next(network.parameters()).device).to(memory_format=network.memory_format).eval()

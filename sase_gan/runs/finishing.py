@@ -1,0 +1,169 @@
+"""Finishing the pictures of a trained generator out of patches of its training pictures: a snapshot of its own.
+
+Free of Lightning.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from sase_gan.datasets.images import ImageSet
+from sase_gan.drawing.sampling import sample_images
+from sase_gan.errors import UsageError
+from sase_gan.files import write_atomically
+from sase_gan.hardware import Hardware
+from sase_gan.metrics.records import EvaluationRecord, Measure, ModelPart
+from sase_gan.networks.finished import STRENGTH, VARIETY, FinishedGenerator, finished
+from sase_gan.networks.generator import Generator
+from sase_gan.networks.load import load_network
+from sase_gan.progress import readable_seconds
+from sase_gan.runs.folder import FINISHED, RunFolder
+from sase_gan.runs.history import best_record, main_distance, read_run
+from sase_gan.runs.instant import FIGURES_FROM, build
+from sase_gan.runs.options import RunOptions
+from sase_gan.sheets import write_sheet
+from sase_gan.snapshot import snapshot_digest
+from sase_gan.training.config import FinishSection
+from sase_gan.training.instant_config import RecombinationSection
+
+GRID = "finished.png"
+GRID_SEEDS = range(64)
+TRIED = 100
+"""Pictures by which a way is chosen, and that are measured where no record says how many the snapshot's figures had."""
+_TRIED_FROM = 2_000_000
+_COLOURS = ("green", "grey", "amber", "red")
+
+
+class Way(NamedTuple):
+    """A way of finishing: how freely pictures are redrawn, and how small the pieces are."""
+
+    strength: float
+    variety: float
+
+
+WAYS = (Way(0.2, 2.0), Way(0.4, 1.5), Way(0.4, 1.0))
+"""Among these is chosen, from the nearest to what the network drew to the nearest to the training pictures."""
+
+
+def finish_generator(
+    network: Generator, images: ImageSet, way: Way, hardware: Hardware, *, mirror: bool
+) -> FinishedGenerator:
+    """Join a published generator with the patches of pictures as large as its own, in evaluation mode.
+
+    Which pictures serve follows from what the network drew, so their use is not evened out: on the faces that changed
+    no figure.
+
+    Args:
+        mirror: whether mirror images serve too.
+
+    Raises:
+        UsageError: for a model that cannot be finished so.
+    """
+    check_finishable(network)
+    recipe = RecombinationSection(form="aligned", variety=way.variety, even=False)
+    patches = build(recipe, images.images, images.names, hardware, mirror=mirror).network
+    return finished(network, patches, way.strength)
+
+
+def check_finishable(network: object) -> None:
+    """Refuse a model whose pictures cannot be finished out of patches of a set.
+
+    Raises:
+        UsageError: with what can be done.
+    """
+    if isinstance(network, FinishedGenerator):
+        raise UsageError("this model finishes its pictures already; give the snapshot that it was made of")
+    if not isinstance(network, Generator):
+        raise UsageError(
+            "only the pictures of a network that learned from a set are finished so; models of one picture finish "
+            "theirs by themselves, and a model without training draws out of patches anyway"
+        )
+    if network.config.colours != "rgb":
+        raise UsageError(
+            f"this model draws pictures in {network.config.colours}, and patches are of rgb pictures; use it as it is"
+        )
+
+
+def choose_way(made: Callable[[Way], FinishedGenerator], section: FinishSection, measure: Measure | None) -> Way:
+    """Choose how to finish: as `section` says, or the way of the best figures of `TRIED` pictures.
+
+    Best is the lowest leading distance among the ways whose copying verdict is the best: larger pieces and more
+    freedom bring any set's pictures nearer to the real ones, up to copies of them. How far one may go differs between
+    drawings and photographs, and was not foretold by anything that was tried.
+
+    Args:
+        made: makes the model of a way.
+        measure: None where nothing measures; then the usual way is taken.
+    """
+    if measure is None or section.strength is not None or section.variety is not None:
+        strength = STRENGTH if section.strength is None else section.strength
+        return Way(strength, VARIETY if section.variety is None else section.variety)
+    seeds = range(_TRIED_FROM, _TRIED_FROM + TRIED)
+    found = [(_rank(measure(sample_images(made(way), seeds))), way) for way in WAYS]
+    return min(found)[1]
+
+
+def _rank(record: EvaluationRecord) -> tuple[int, float]:
+    name = main_distance(record)
+    distance = None if name is None else record.value(name)
+    return _COLOURS.index(record.colour("copying")), float("inf") if distance is None else distance
+
+
+def publish(model: FinishedGenerator, made_of: Path, images: ImageSet, folder: Path) -> None:
+    """Write the snapshot of a finished generator, which says of which snapshot and pictures it was made, and how."""
+    way = {"strength": model.strength, "variety": model.patches.config.variety}
+    about = {"made_of": snapshot_digest(made_of), "pictures": images.digest, **way}
+    model.provenance = {**model.provenance, "finished": about}
+    model.save_pretrained(folder)
+
+
+def finish_run(run: RunFolder, images: ImageSet, section: FinishSection, options: RunOptions, *, mirror: bool) -> str:
+    """Finish the chosen snapshot of a run: a snapshot, a grid and, where the run measures, figures; tell it in words.
+
+    Raises:
+        UsageError: see `finish_generator`.
+    """
+    start, chosen = time.monotonic(), run.chosen_snapshot()
+    network = load_network(chosen).to(options.hardware.device)
+    check_finishable(network)
+    assert isinstance(network, Generator)
+    generator = network
+
+    def made(way: Way) -> FinishedGenerator:
+        return finish_generator(generator, images, way, options.hardware, mirror=mirror)
+
+    model = made(choose_way(made, section, options.measure))
+    publish(model, chosen, images, run.finished)
+    write_sheet(run.path / "grids" / GRID, sample_images(model, GRID_SEEDS))
+    before, told = best_record(read_run(run.path).results), ""
+    run.finished_figures.unlink(missing_ok=True)
+    if options.measure is not None and before is not None:
+        record = figures(model, options.measure, before)
+        with write_atomically(run.finished_figures) as temporary:
+            temporary.write_text(json.dumps(record.to_json(), indent=1))
+        told = _compared(record, before)
+    seconds = readable_seconds(time.monotonic() - start)
+    return (
+        f"finished with patches of the training pictures in {seconds}{told}; {run.finished} contains these pictures, "
+        f"and {chosen.name} does not; draw with: sase-gan sample {run.finished}"
+    )
+
+
+def figures(model: FinishedGenerator, measure: Measure, before: EvaluationRecord) -> EvaluationRecord:
+    """Measure a finished model by as many pictures, of the same seeds, as the snapshot that it was made of."""
+    count = before.fakes.n or TRIED
+    found = measure(sample_images(model, range(FIGURES_FROM, FIGURES_FROM + count)))
+    about = {"snapshot": FINISHED, "images_seen": before.model.images_seen if before.model else None}
+    return found.model_copy(update={"model": (found.model or ModelPart()).model_copy(update=about)})
+
+
+def _compared(after: EvaluationRecord, before: EvaluationRecord) -> str:
+    name = main_distance(after)
+    now, then = (None, None) if name is None else (after.value(name), before.value(name))
+    if now is None or then is None:
+        return ""
+    return f": KID {now:.3f} (the network alone {then:.3f}), copying {after.colour('copying')}"
