@@ -18,6 +18,7 @@ from sase_gan.places import try_folder
 from sase_gan.recombination.model import LARGEST_VARIETY
 from sase_gan.runs.finishing import Way, check_finishable, choose_way, finish_generator, publish
 from sase_gan.runs.folder import FINISHED
+from sase_gan.runs.request import Report
 from sase_gan.training.config import FinishSection
 
 
@@ -44,6 +45,7 @@ def finish(
     variety: float | None = None,
     out: Path | str | None = None,
     device: str = "auto",
+    report: Report = lambda line: None,
 ) -> FinishedModel:
     """Publish a trained model once more, so that its pictures are drawn again out of patches of the training pictures.
 
@@ -54,6 +56,7 @@ def finish(
         variety: above 1 smaller pieces serve, below 1 larger ones. Where neither is given, some ways are tried, and the
             figures of 100 pictures of each choose.
         out: folder of the new snapshot; None: `snapshots/finished` of the run.
+        report: gets a line for each way that is tried.
 
     Raises:
         DataError: no such model, or no pictures.
@@ -84,7 +87,7 @@ def finish(
         return finish_generator(generator, images, way, hardware, mirror=bool(facts.get("mirror")))
 
     measure = prepare_measure(images.images, device=hardware.device)
-    done = made(choose_way(made, FinishSection(strength=strength, variety=variety), measure))
+    done = made(choose_way(made, FinishSection(strength=strength, variety=variety), measure, report))
     publish(done, snapshot, images, folder)
     way = Way(done.strength, done.patches.config.variety)
     return FinishedModel(folder, way, len(images), images.digest == facts.get("digest"))

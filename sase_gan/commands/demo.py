@@ -27,11 +27,13 @@ def demo(
     run = train(faces, preset="demo", out=out, kimg=kimg, device=device, threads=threads, report=typer.echo)
     if run.interrupted:
         raise typer.Exit(130)
-    grid = sample(run, range(64), device=device).save(run.folder / "samples")
+    finished = run.folder / "snapshots" / "finished"
+    grid = sample(finished, range(64), device=device).save(run.folder / "samples")
     evaluation = run.folder / "evaluation"
-    evaluate_set(EvaluationOptions(run.folder, out=evaluation, device=device))
+    evaluate_set(EvaluationOptions(finished, out=evaluation, device=device))
     typer.echo(f"""
 training pictures   {run.folder / "grids" / "reals.png"}
 without training    {run.folder / "grids" / "instant.png"}
-samples             {grid}
-report              {evaluation / "report.html"}""")
+the network alone   {run.folder / "grids" / f"{run.snapshot.name}.png"}
+finished samples    {grid}
+report on these     {evaluation / "report.html"}""")

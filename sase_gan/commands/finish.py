@@ -32,7 +32,7 @@ def finish(
     """Finish a trained model with patches: crisp pictures in the layouts that the network has learnt."""
     from sase_gan.api.finish import finish as finish_model
 
-    done = finish_model(source, pictures, strength=strength, variety=variety, out=out, device=device)
+    done = finish_model(source, pictures, strength=strength, variety=variety, out=out, device=device, report=typer.echo)
     whose = "its training pictures" if done.own else "pictures that it did not learn from"
     typer.echo(
         f"{done.folder} draws out of patches of {done.pictures} pictures, {whose}, and contains them (strength "

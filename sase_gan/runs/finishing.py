@@ -25,6 +25,7 @@ from sase_gan.runs.folder import FINISHED, RunFolder
 from sase_gan.runs.history import best_record, main_distance, read_run
 from sase_gan.runs.instant import FIGURES_FROM, build
 from sase_gan.runs.options import RunOptions
+from sase_gan.runs.request import Report
 from sase_gan.sheets import write_sheet
 from sase_gan.snapshot import snapshot_digest
 from sase_gan.training.config import FinishSection
@@ -88,7 +89,12 @@ def check_finishable(network: object) -> None:
         )
 
 
-def choose_way(made: Callable[[Way], FinishedGenerator], section: FinishSection, measure: Measure | None) -> Way:
+def choose_way(
+    made: Callable[[Way], FinishedGenerator],
+    section: FinishSection,
+    measure: Measure | None,
+    report: Report = lambda line: None,
+) -> Way:
     """Choose how to finish: as `section` says, or the way of the best figures of `TRIED` pictures.
 
     Best is the lowest leading distance among the ways whose copying verdict is the best: larger pieces and more
@@ -98,19 +104,22 @@ def choose_way(made: Callable[[Way], FinishedGenerator], section: FinishSection,
     Args:
         made: makes the model of a way.
         measure: None where nothing measures; then the usual way is taken.
+        report: gets a line for each way that was tried.
     """
     if measure is None or section.strength is not None or section.variety is not None:
         strength = STRENGTH if section.strength is None else section.strength
         return Way(strength, VARIETY if section.variety is None else section.variety)
     seeds = range(_TRIED_FROM, _TRIED_FROM + TRIED)
-    found = [(_rank(measure(sample_images(made(way), seeds))), way) for way in WAYS]
-    return min(found)[1]
-
-
-def _rank(record: EvaluationRecord) -> tuple[int, float]:
-    name = main_distance(record)
-    distance = None if name is None else record.value(name)
-    return _COLOURS.index(record.colour("copying")), float("inf") if distance is None else distance
+    found = []
+    for way in WAYS:
+        record = measure(sample_images(made(way), seeds))
+        name = main_distance(record)
+        distance = None if name is None else record.value(name)
+        colour = record.colour("copying")
+        found.append((_COLOURS.index(colour), float("inf") if distance is None else distance, way))
+        said = "not measured" if distance is None else f"KID {distance:.3f}"
+        report(f"finishing with strength {way.strength:g}, variety {way.variety:g}: {said}, copying {colour}")
+    return min(found)[2]
 
 
 def publish(model: FinishedGenerator, made_of: Path, images: ImageSet, folder: Path) -> None:
@@ -136,7 +145,7 @@ def finish_run(run: RunFolder, images: ImageSet, section: FinishSection, options
     def made(way: Way) -> FinishedGenerator:
         return finish_generator(generator, images, way, options.hardware, mirror=mirror)
 
-    model = made(choose_way(made, section, options.measure))
+    model = made(choose_way(made, section, options.measure, options.report))
     publish(model, chosen, images, run.finished)
     write_sheet(run.path / "grids" / GRID, sample_images(model, GRID_SEEDS))
     before, told = best_record(read_run(run.path).results), ""

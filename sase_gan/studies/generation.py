@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 _GROUPS = ("distribution", "patches", "copying")
 # What a cell's training leaves out: it is measured at its end, by the study.
 _BARE = {"snapshot_images": NEVER, "evaluation_count": 0, "baseline_images": 0}
+# Studies compare networks; an arm may ask for it, and then its finished pictures are measured.
+_UNFINISHED = {"enabled": False}
 
 
 def run_generation(cell: Cell, folder: Path, *, device: str = "auto", threads: int | None = 1) -> dict[str, Any] | None:
@@ -34,7 +36,7 @@ def run_generation(cell: Cell, folder: Path, *, device: str = "auto", threads: i
         return None
     told = _clock(run)
     options = EvaluationOptions(
-        run.path,
+        run.finished if run.finished.is_dir() else run.path,
         out=folder / "evaluation",
         count=cell.count,
         extractors=("efflite0",),
@@ -72,7 +74,7 @@ def train(cell: Cell, folder: Path, device: str, threads: int | None) -> bool:
     shutil.rmtree(run, ignore_errors=True)
     settings = cell.settings
     if not _is_instant(cell.preset):
-        settings = merge({"schedule": {**_BARE, **cell.schedule}}, settings)
+        settings = merge({"schedule": {**_BARE, **cell.schedule}, "finish": _UNFINISHED}, settings)
     else:
         settings = merge({"schedule": {"evaluation_count": 0}}, _known_to_instant(settings))
     file = folder / "settings.yaml"
