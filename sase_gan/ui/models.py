@@ -20,7 +20,7 @@ from sase_gan.colours import shown
 from sase_gan.drawing.recipes import Recipe
 from sase_gan.errors import DataError, SaseGanError, UsageError
 from sase_gan.networks.generator import Generator
-from sase_gan.networks.load import load_network
+from sase_gan.networks.load import load_network, recombiner_of
 from sase_gan.networks.pyramid import Pyramid
 from sase_gan.recombination.model import Recombiner
 from sase_gan.snapshot import WEIGHTS_FILE, SnapshotMixin, read_header, snapshot_digest
@@ -181,8 +181,8 @@ def _load_recogniser(folder: Path) -> Any:
 
 
 def _load_training_pictures(model: OpenModel) -> tuple[Tensor, tuple[str, ...]]:
-    if isinstance(model.network, Recombiner):
-        return model.network.pictures.cpu(), picture_names(model.network)
+    if (holding := recombiner_of(model.network)) is not None:
+        return holding.pictures.cpu(), picture_names(holding)
     images = training_pictures(model.entry.run, model.data, model.network.config.picture_size)
     return shown(images.images, "checkerboard"), images.names
 
