@@ -1,8 +1,9 @@
 """What to expect of a network that learns from a set: what sets of about its size gave after about as many images.
 
 Measured with the preset `cpu` at 64 px: docs/results/records.md, layers.md and rates.md have the pandas, gates.md the
-faces, with commands, dates and machine. A promise for other pictures it is not, and the sentence says on what it was
-measured. Sets of 20, 500 and more pictures were not measured: what comes nearest is told.
+faces, finishing.md what patches make of both, with commands, dates and machine. A promise for other pictures it is not,
+and the sentence says on what it was measured. Sets of 20, 500 and more pictures were not measured: what comes nearest
+is told.
 """
 
 import math
@@ -22,11 +23,17 @@ class Level:
 
 @dataclass(frozen=True)
 class Course:
-    """A course of quality over one training: of what pictures, how many, and what recombining them alone gives."""
+    """A course of quality over one training: of what pictures, how many, and what else was measured of them.
+
+    Attributes:
+        instant_kid: of recombining them alone.
+        finished_kid: of the network's pictures, finished with patches.
+    """
 
     what: str
     pictures: int
     instant_kid: float
+    finished_kid: float
     levels: tuple[Level, ...]
 
 
@@ -35,6 +42,7 @@ COURSES = (
         "100 photographs of pandas",
         100,
         0.023,
+        0.019,
         (
             Level(8_000, 0.070, "most whole, soft, of many kinds"),
             Level(16_000, 0.042, "most whole, of many kinds"),
@@ -44,6 +52,7 @@ COURSES = (
         "96 drawn faces",
         96,
         0.018,
+        0.006,
         (
             Level(5_000, 0.23, "every third broken, of few kinds"),
             Level(10_000, 0.12, "most whole, of several kinds"),
@@ -72,9 +81,10 @@ def expectation(config: LowShotConfig, pictures: int, images: int) -> str | None
     best = min(course.levels, key=lambda one: one.kid)
     level = min(reached, key=lambda one: one.kid)
     later = "" if level is best else f", and {best.kid:.2g} after {best.images:,} ({best.look})"
+    finished = f"; finished with patches, as at the end, {course.finished_kid:.2g}" if config.finish.enabled else ""
     return (
         f"what to expect: as {course.what} after {level.images:,} images, {level.look}, with KID near {level.kid:.2g}"
-        f"{later}; recombining them alone, --preset instant, gave {course.instant_kid:.2g} at once"
+        f"{later}{finished}; recombining them alone, --preset instant, gave {course.instant_kid:.2g} at once"
     )
 
 

@@ -21,6 +21,7 @@ from sase_gan.runs.finishing import WAYS, choose_way
 from sase_gan.runs.folder import RunFolder
 from sase_gan.runs.request import TrainRequest
 from sase_gan.runs.starting import open_start
+from sase_gan.runs.tasks import low_shot
 from sase_gan.runs.train import train
 from sase_gan.snapshot import read_header, snapshot_digest
 from sase_gan.training.config import FinishSection
@@ -196,3 +197,19 @@ def test_a_run_that_goes_on_is_finished_anew(tmp_path: Path) -> None:
     train(TrainRequest(None, resume=folder.path, kimg=0.016, device="cpu", figures=False))
     second = read_header(folder.finished / "model.safetensors")["provenance"]["images_seen"]
     assert (first, second) == (8, 16)
+
+
+def test_an_interrupted_finish_leaves_the_run_whole_and_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: Any, **__: Any) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(low_shot, "finish_run", interrupted)
+    with pytest.raises(KeyboardInterrupt, match=f"sase-gan finish {tmp_path / 'run'}"):
+        trained(tmp_path / "run", figures=False)
+    folder = RunFolder(tmp_path / "run")
+    assert folder.checkpoint.is_file()
+    assert not folder.finished.exists()
+    sase_gan.finish(folder.path, strength=0.2, device="cpu")
+    assert isinstance(load_network(folder.finished), FinishedGenerator)

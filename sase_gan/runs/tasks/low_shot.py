@@ -199,8 +199,13 @@ class LowShotTask(TrainedTask[LowShotConfig]):
             return result
         if config.colours != "rgb":
             options.report(f"not finished with patches, which is for rgb pictures: these are in {config.colours}")
-        else:
+            return result
+        try:
             options.report(finish_run(run, images, config.finish, options, mirror=config.data.mirror))
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(
+                f"the training is whole, and its pictures are not finished with patches yet: sase-gan finish {run.path}"
+            ) from None
         return result
 
     def measure(self, config: LowShotConfig, images: ImageSet, hardware: Hardware) -> Measure:
