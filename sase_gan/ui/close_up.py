@@ -14,7 +14,7 @@ from sase_gan.class_names import in_words
 from sase_gan.drawing.recipes import Recipe, draw_recipes
 from sase_gan.errors import SaseGanError, UsageError
 from sase_gan.markdown import escaped
-from sase_gan.recombination.model import Recombiner
+from sase_gan.networks.load import recombiner_of
 from sase_gan.ui import widgets
 from sase_gan.ui.carrying import check_picked
 from sase_gan.ui.checks import chosen, sentence, sentences
@@ -63,7 +63,7 @@ class CloseUpHandlers:
         """Look closely at the picture at a place of the gallery."""
         recipe, model = recipe_at(sheet, place)
         opened = self.models.open(model)
-        maps: list[Tensor] | None = [] if isinstance(opened.network, Recombiner) else None
+        maps: list[Tensor] | None = None if recombiner_of(opened.network) is None else []
         image = draw_recipes(opened.network, [recipe], sources=maps, ground="file")[0]
         sources = show_sources(opened, image, maps[0][0] if maps else None).values()
         shown = picture(image, recipe.text(opened.digest))

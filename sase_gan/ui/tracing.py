@@ -15,6 +15,7 @@ from torch import Tensor
 from sase_gan.colouring import part_colour
 from sase_gan.errors import UsageError
 from sase_gan.markdown import escaped
+from sase_gan.networks.load import recombiner_of
 from sase_gan.recombination.model import Recombiner
 from sase_gan.recombination.sources import LEGEND, Origin, Piece, coloured_sources, origin_of, piece_at
 from sase_gan.ui.checks import sentences, whole_number
@@ -69,9 +70,9 @@ class Sources:
 
 
 def show_sources(opened: OpenModel, image: Tensor, sources: Tensor | None) -> Sources:
-    """Show where a picture uint8 `[3, height, width]` came from, if it is an instant model's; else nothing."""
-    network = opened.network
-    if sources is None or not isinstance(network, Recombiner):
+    """Show where a picture uint8 `[3, height, width]` came from, if its model draws out of pictures that it holds."""
+    network = recombiner_of(opened.network)
+    if sources is None or network is None:
         return Sources()
     origin = origin_of(sources, network.pictures)
     coloured = coloured_sources(image, sources, network.pictures, origin)
@@ -125,8 +126,8 @@ class SourceHandlers:
         return KEPT if piece is None else _pointed(network, known, piece)
 
     def _open(self, trace: Trace | None) -> tuple[Trace, Recombiner]:
-        network = None if trace is None else self.models.open(trace.model).network
-        if trace is None or not isinstance(network, Recombiner):
+        network = None if trace is None else recombiner_of(self.models.open(trace.model).network)
+        if trace is None or network is None:
             raise UsageError("This picture is no longer there; draw again.")
         return trace, network
 
