@@ -198,6 +198,7 @@ def _model_facts(plan: Plan, network: Any) -> ModelPart:
         extractor_used_in_training=provenance.get("extractor_used_in_training"),
         taught_by=provenance.get("taught_by"),
         started_from=provenance.get("started_from"),
+        finished=provenance.get("finished"),
         parameters=sum(parameter.numel() for parameter in network.parameters()),
     )
 

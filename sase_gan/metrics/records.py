@@ -133,6 +133,7 @@ class ModelPart(_Part):
         averaged, truncation: part of every figure's comparability.
         extractor_used_in_training, taught_by: did the feature network serve in training, and what beside the pictures.
         started_from: name and digest of the model that training started from, and how.
+        finished: of what snapshot and pictures its pictures are finished with patches, and how freely.
         discriminator_extractor: the network that the discriminator was built on: its pooled features judge nothing.
     """
 
@@ -146,6 +147,7 @@ class ModelPart(_Part):
     extractor_used_in_training: bool | None = None
     taught_by: dict[str, Number] | None = None
     started_from: dict[str, str | Number | bool | None] | None = None
+    finished: dict[str, str | Number] | None = None
     discriminator_extractor: str | None = None
     parameters: int | None = None
     recombination: RecombinationPart | None = None

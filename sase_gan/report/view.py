@@ -187,6 +187,11 @@ def _cautions(record: EvaluationRecord) -> list[str]:
             "The feature network behind these numbers also took part in training, so they flatter this model; "
             "trust the pictures, the mid-level and the patch distances more."
         )
+    if record.model and record.model.finished:
+        cautions.append(
+            "What the network drew was drawn again out of patches of the training pictures, which the model contains: "
+            "layouts are the network's, and matter is theirs."
+        )
     if any("JPEG" in note for note in record.notes):
         return cautions
     if n_jpeg := record.data.jpeg_sources:
@@ -230,6 +235,7 @@ def _setup_sections(record: EvaluationRecord) -> list[tuple[str, list[tuple[str,
             "Feature network used in training": model.extractor_used_in_training,
             "Taught beside its pictures by": model.taught_by,
             "Started from": model.started_from,
+            "Finished with patches": model.finished,
         },
         "Protocol": {key.replace("_", " ").capitalize(): value for key, value in record.protocol.items()},
         "Measurement": {

@@ -171,7 +171,8 @@ def figures(model: FinishedGenerator, measure: Measure, before: EvaluationRecord
     """Measure a finished model by as many pictures, of the same seeds, as the snapshot that it was made of."""
     count = before.fakes.n or TRIED
     found = measure(sample_images(model, range(FIGURES_FROM, FIGURES_FROM + count)))
-    about = {"snapshot": FINISHED, "images_seen": before.model.images_seen if before.model else None}
+    seen = before.model.images_seen if before.model else None
+    about = {"snapshot": FINISHED, "images_seen": seen, "finished": model.provenance.get("finished")}
     return found.model_copy(update={"model": (found.model or ModelPart()).model_copy(update=about)})
 
 

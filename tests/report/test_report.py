@@ -179,11 +179,15 @@ def test_cautions_follow_from_the_record(tmp_path: Path) -> None:
     assert "also took part in training" in text
     assert "12 of the real pictures were JPEG" in text
     assert "the distances are unreliable" not in text
+    assert "drawn again out of patches" not in text
     content["data"] |= {"n": 20, "jpeg_sources": 0}
     content["model"]["extractor_used_in_training"] = False
+    content["model"]["finished"] = {"made_of": "ab" * 32, "pictures": "cd" * 32, "strength": 0.4, "variety": 1.5}
     text = page_of(tmp_path / "b", content).text
     assert "Only 20 real pictures" in text
     assert "also took part in training" not in text
+    assert "drawn again out of patches of the training pictures, which the model contains" in text
+    assert "Finished with patches" in text
     assert "JPEG files:" not in text
 
 

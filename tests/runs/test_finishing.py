@@ -72,6 +72,7 @@ def test_its_figures_are_of_the_seeds_of_the_others_and_choose_no_snapshot(run: 
     assert record.fakes.n == 60
     assert record.model is not None
     assert record.model.snapshot == "finished"
+    assert record.model.finished == load_network(folder.finished).provenance["finished"]
     value = record.value("kid_efflite0")
     assert f"KID {value:.3f} (the network alone" in told
     assert "finished" not in folder.results.read_text()
