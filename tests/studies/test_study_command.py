@@ -23,6 +23,7 @@ SPEC = {
     "count": 16,
     "arms": {
         "plain": {"generator": {"norm": "batch"}},
+        "finished": {"generator": {"norm": "batch"}, "finish": {"enabled": True, "strength": 0.6}},
         "instant": {"preset": "smoke/instant", "image_size": 32, "recombination": {"even": False}},
     },
 }
@@ -57,17 +58,18 @@ def test_the_table_is_told_and_written(carried_out):
     assert rows["instant"]["parameters"] == 0
     entry = rows["instant"]["entries"]["fd_efflite0"]
     assert entry["difference"] < 0  # eight images teach a network nothing
+    assert rows["finished"]["entries"]["fd_efflite0"]["difference"] < 0  # measured are its finished pictures
     assert 0 <= rows["plain"]["entries"]["gates_inside"]["mean"] <= 1
     assert rows["instant"]["entries"]["gates_inside"]["mean"] is None
     assert table["sets"][0]["levels"]["fd_mid_reference_efflite0"] > 0
-    assert (folder / "out" / "study.html").read_text().count("data:image/") == 2
+    assert (folder / "out" / "study.html").read_text().count("data:image/") == 3
 
 
 def test_a_second_call_repeats_nothing(carried_out):
     folder, _ = carried_out
     before = {path: path.stat().st_mtime_ns for path in folder.glob("out/cells/*/cell.json")}
     output = study(folder)
-    assert "0 of 2 trainings" in output
+    assert "0 of 3 trainings" in output
     assert before == {path: path.stat().st_mtime_ns for path in before}
 
 
