@@ -21,6 +21,7 @@ from sase_gan.progress import readable_seconds
 from sase_gan.recombination.model import Recombiner
 from sase_gan.ui import widgets
 from sase_gan.ui.checks import chosen, number, sentences, switch
+from sase_gan.ui.class_choice import class_choice
 from sase_gan.ui.events import AT_ONCE, BAR, LONG, Action, reporter
 from sase_gan.ui.fields import checked
 from sase_gan.ui.models import Models
@@ -154,8 +155,8 @@ def eased(share: float) -> float:
     return round((1 - math.cos(math.pi * share)) / 2, 12)
 
 
-def build(models: Models, model: gr.Dropdown) -> gr.Textbox:
-    """Lay the part out and connect its events; returns the field for the pictures."""
+def build(models: Models, model: gr.Dropdown, known: gr.State) -> gr.Textbox:
+    """Lay the part out and connect its events; returns the field for the pictures. `known` are the model's classes."""
     handlers = WalkHandlers(models)
     with gr.Row():
         with gr.Column(scale=1, min_width=280):
@@ -163,6 +164,7 @@ def build(models: Models, model: gr.Dropdown) -> gr.Textbox:
                 words = "Seeds or names; 'Walk' in the tab Generate adds one."
                 stations = gr.Textbox("0, 5, 12", label="Pictures", info=words, max_length=1000, elem_id="stations")
                 checked(stations, partial(named_pictures, most=MOST_STATIONS, least=2))
+                class_choice(known, stations, "stations-class", MOST_STATIONS, "Class of all")
                 seconds, side = length_and_size(4, LONGEST_SECONDS, "film")
                 loop = gr.Checkbox(True, label="Return to the first picture")
             start, preview, cancel = film_buttons("Make the film", "film")

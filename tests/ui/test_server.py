@@ -190,6 +190,7 @@ TAKEN: dict[str, list] = {
     "walk": ["tiny", "1, 2", 0.5, 128, True],
     "bring_photograph": ["tiny", None, "near"],
     "mix": ["tiny", "0", "1, 2", 8],
+    "between": ["tiny", "0", "faces", "fruits"],
     "layers": ["tiny", "5"],
     "edit_layers": ["tiny", "5", "", 9, "masks", [1], None, *[1.0] * 8],
     "train_picture": ["coffee", None, "wrong kind", 1, 64, "quick"],
