@@ -38,6 +38,9 @@ class BetweenHandlers:
         Args:
             pictures: One to six pictures, such as 0, 1, 4; a class that a name has is left out.
             first, second: Two classes of the model.
+
+        Raises:
+            UsageError: for a model without classes, or one class twice.
         """
         found = named_pictures(pictures, most=MOST_ROWS)
         opened = self.models.open(model)
