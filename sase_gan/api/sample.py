@@ -27,6 +27,7 @@ from sase_gan.networks.pyramid import Pyramid
 from sase_gan.progress import Count, named
 from sase_gan.recombination.control import Control
 from sase_gan.recombination.model import LARGEST_VARIETY, Recombiner
+from sase_gan.sixteen_bits import narrowed
 from sase_gan.snapshot import snapshot_digest
 
 
@@ -43,6 +44,7 @@ def sample(
     variety: float | None = None,
     sources: bool = False,
     control: Mapping[str, Any] | None = None,
+    bits: int = 8,
     batch_size: int = 8,
     device: str = "auto",
     progress: Count | bool = True,
@@ -69,6 +71,7 @@ def sample(
         sources: of a model without training: also keep where each pixel came from; `save` then writes a sheet and a
             JSON beside each image.
         control: of a model without training: the arguments of `api.control.make_control`.
+        bits: 16 writes grey PNGs of 16 bits, of a grey model.
         device: where the model is put if it is not loaded yet.
         progress: True shows a bar, False nothing; or a function of (done, total).
 
@@ -79,6 +82,8 @@ def sample(
     Example:
         `sase_gan.sample("runs/faces-001", seeds=range(16)).save("samples")`
     """
+    if bits not in (8, 16):
+        raise UsageError(f"bits is {bits}; it must be 8 or 16")
     settings: dict[str, Any] = {"truncation": truncation, "noise": noise}
     recipes = tuple(replace(recipe, **settings) for recipe in _recipes(seeds))
     network, name, digest = _opened(model, device)
@@ -96,18 +101,10 @@ def sample(
     with shown(bars) as bar, _finished(network, finished_stages), _varied(network, variety):
         advance = named(bar, "drawing")
         if resizable is None or not (size or start_scale):
-            how: dict[str, Any] = {"sources": maps, "control": held, "ground": "file"}
+            how: dict[str, Any] = {"sources": maps, "control": held, "ground": "file", "sixteen": bits == 16}
             pixels = draw_recipes(network, recipes, batch_size=batch_size, progress=advance, **how)
         else:
-            if truncation != 1:
-                raise UsageError(
-                    f"truncation is {truncation}, which keeps the trained size and begins at scale 0; leave it out, or "
-                    "leave out size and start_scale"
-                )
-            if sources or control is not None or any(recipe.classes for recipe in recipes):
-                raise UsageError(
-                    "sources, controls and classes are of the trained size; leave them out, or size and start_scale"
-                )
+            _check_resized(truncation, bits, asked=sources or control is not None or any(r.classes for r in recipes))
             height, width = size or (None, None)
             pixels = applications.sample(
                 resizable,
@@ -121,7 +118,24 @@ def sample(
     origins = None
     if maps and isinstance(network, Recombiner):
         origins = Origins(torch.cat(maps), network.pictures.cpu(), network.config.names)
-    return Images(pixels, recipes, text, name, origins, tuple(map(partial(class_words, network), recipes)))
+    classes_drawn = tuple(map(partial(class_words, network), recipes))
+    fine = pixels if bits == 16 else None
+    return Images(pixels if fine is None else narrowed(fine), recipes, text, name, origins, classes_drawn, fine)
+
+
+def _check_resized(truncation: float, bits: int, *, asked: bool) -> None:
+    """Refuse what is of the trained size, where another one, or another first stage, is asked for."""
+    if bits == 16:
+        raise UsageError("bits is 16, which only models of --colours grey draw; leave it out")
+    if truncation != 1:
+        raise UsageError(
+            f"truncation is {truncation}, which keeps the trained size and begins at scale 0; leave it out, or "
+            "leave out size and start_scale"
+        )
+    if asked:
+        raise UsageError(
+            "sources, controls and classes are of the trained size; leave them out, or size and start_scale"
+        )
 
 
 def _of_classes(network: Network, recipes: Sequence[Recipe], asked: Sequence[str]) -> tuple[Recipe, ...]:

@@ -351,18 +351,16 @@ def draw_recipes(
     sources: list[Tensor] | None = None,
     control: Control | None = None,
     ground: Ground = "checkerboard",
+    sixteen: bool = False,
 ) -> Tensor:
-    """Draw the pictures, uint8 `[n, 3, height, width]`.
-
-    Args:
-        sources, control, ground: as of `draw_images`.
+    """Draw the pictures, uint8 `[n, 3, height, width]`; `sources` and what follows are as of `draw_images`.
 
     Raises:
         UsageError: a truncation outside 0 to 2, or a variation in a model of one picture.
     """
     for recipe in recipes:
         check_truncation(recipe.truncation)
-    how: dict[str, Any] = {"sources": sources, "control": control, "ground": ground}
+    how: dict[str, Any] = {"sources": sources, "control": control, "ground": ground, "sixteen": sixteen}
     drawn = (
         draw_images(network, joined([recipe.inputs(network) for recipe in part]), **how)
         for part in batches(recipes, batch_size, progress)
@@ -378,7 +376,7 @@ def walk_recipes(
     With a photograph among them each brings its own noise, so that the walk comes to it.
 
     Raises:
-        UsageError: fewer than two pictures, no step, or a variation in a model of one picture.
+        UsageError: as `stations_of`, or no step.
     """
     return walk_between(network, stations_of(network, recipes), steps=steps, loop=loop, batch_size=batch_size)
 
