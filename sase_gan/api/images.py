@@ -148,7 +148,7 @@ class Images:
             own |= {"class": words} if words else {}
             write_png(folder / name, pixels, {**self.text, "seed": recipe.start, **own, **more})
         if self.origins is not None:
-            self.origins.save(folder, files, self.pixels)
+            self.origins.save(folder, files, self.seen("white"))
         write_png(folder / "grid.png", self.sheet(), {**SHEET, **self.text, "seeds": listed(self.recipes)})
         return folder / "grid.png"
 

@@ -117,7 +117,7 @@ def sample(
             )
     origins = None
     if maps and isinstance(network, Recombiner):
-        origins = Origins(torch.cat(maps), network.pictures.cpu(), network.config.names)
+        origins = Origins(torch.cat(maps), network.seen_pictures.cpu(), network.config.names)
     classes_drawn = tuple(map(partial(class_words, network), recipes))
     fine = pixels if bits == 16 else None
     return Images(pixels if fine is None else narrowed(fine), recipes, text, name, origins, classes_drawn, fine)

@@ -182,7 +182,7 @@ def _load_recogniser(folder: Path) -> Any:
 
 def _load_training_pictures(model: OpenModel) -> tuple[Tensor, tuple[str, ...]]:
     if isinstance(model.network, Recombiner):
-        return model.network.pictures.cpu(), picture_names(model.network)
+        return model.network.seen_pictures.cpu(), picture_names(model.network)
     images = training_pictures(model.entry.run, model.data, model.network.config.picture_size)
     return shown(images.images, "checkerboard"), images.names
 

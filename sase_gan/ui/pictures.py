@@ -119,6 +119,8 @@ def _drawn_already(opened: OpenModel, recipes: Sequence[Recipe]) -> Tensor | Non
     first = [Recipe(seed) for seed in range(len(recipes))]
     if run is None or not isinstance(network, Recombiner) or list(recipes) != first:
         return None
+    if network.config.colours != "rgb":  # the grid shows them, and is no file of theirs
+        return None
     found = grid_pictures(run, opened.digest, network.size)
     return None if found is None or len(found) < len(first) else found[: len(first)]
 

@@ -189,13 +189,13 @@ def _facts(models: Models, name: str) -> str:
     except SaseGanError as error:
         return refusal(html.escape(sentence(error)))
     network, data = opened.network, opened.data
+    words = {"grey": ", grey", "rgba": ", with transparency"}.get(network.config.colours, "")
     if isinstance(network, Recombiner):
         (height, width), count = network.size, network.config.count
         what = "one picture" if count == 1 else f"{count} pictures"
         what += _classes(network.config.classes)
-        return f"{width} × {height} px · instant, made of {what} without training. {CONTAINS}"
+        return f"{width} × {height} px{words} · instant, made of {what} without training. {CONTAINS}"
     height, width = network.config.picture_size
-    words = {"grey": ", grey", "rgba": ", with transparency"}.get(network.config.colours, "")
     parts = [f"{width} × {height} px{words}"]
     if data.get("count"):
         of = _classes(network.config.classes)
