@@ -150,6 +150,9 @@ class TrainHandlers:
             start_from: A trained model of the list that a network starts from; "" for none.
             freeze: So many first layers of its discriminator do not learn, 0 to 16.
             rate_factor: Both learning rates times this, 0.01 to 10.
+
+        Raises:
+            UsageError: for what no such training takes.
         """
         stem, limit = checked_name(name), time_limit(minutes)
         size = chosen(image_size, (AUTOMATIC, *IMAGE_SIZES, *RECTANGLES), "The image size")

@@ -187,7 +187,7 @@ TAKEN: dict[str, list] = {
     "sample": ["tiny", 0, 1, 1.0, "random", ""],
     "neighbours": ["tiny", "7", 0.6, 0],
     "move": ["tiny", "7", "factorisation", 3, 0, 0, 0, 0, 0],
-    "walk": ["tiny", "1, 2", 0.5, 128, True],
+    "walk": ["tiny", "1, 2", 0.5, 128, True, None, 0.8],
     "bring_photograph": ["tiny", None, "near"],
     "mix": ["tiny", "0", "1, 2", 8],
     "between": ["tiny", "0", "faces", "fruits"],
