@@ -89,9 +89,14 @@ class InstantConfig(FrozenRecord):
     schedule: InstantScheduleSection = InstantScheduleSection()
 
     @model_validator(mode="after")
-    def _one_picture_is_coloured(self) -> Self:
+    def _colours_are_possible(self) -> Self:
         if self.max_size is not None and self.colours != "rgb":
             raise ValueError(f"colours is {self.colours}, and one picture is recombined in rgb; leave it out")
+        if self.colours == "rgba" and self.data.background != "white":
+            raise ValueError(
+                f"colours is rgba, which keeps transparency, and data.background is {self.data.background}, which is "
+                "laid behind it; leave the background out"
+            )
         return self
 
     @property
