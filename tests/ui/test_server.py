@@ -53,7 +53,7 @@ def painting(tmp_path_factory) -> dict:
 def test_every_public_endpoint_is_known_and_described(client):
     described = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
     assert set(described) == {
-        "/sample", "/neighbours", "/move", "/walk", "/bring_photograph", "/layers", "/edit_layers", "/mix",
+        "/sample", "/neighbours", "/move", "/walk", "/bring_photograph", "/layers", "/edit_layers", "/mix", "/between",
         "/train_picture",
         "/draw_picture", "/edit_picture", "/paint_picture", "/animate_picture", "/analogy_picture", "/check_pictures",
         "/start_training",
