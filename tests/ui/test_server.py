@@ -346,7 +346,7 @@ def test_no_path_that_is_sent_is_opened(server, path):
         ("sample", ["tiny", 0, 1, 1, "loud", ""], "loud"),
         ("sample", [{"a": 1}, 0, 1, 1, "random", ""], "There is no model called"),
         ("neighbours", ["tiny", "9" * 5000, 0.6, 0], "such as 0, 5, 12"),
-        ("walk", ["tiny", "0-4000000", 12, 128, True], "too many pictures"),
+        ("walk", ["tiny", "0-4000000", 12, 128, True, None, 0.8], "too many pictures"),
         ("mix", ["tiny", "0-4000000", "1", 8], "too many pictures"),
         ("draw_picture", ["single", 100000, 100000, "0", 0, False, "new"], "100000"),
         ("draw_picture", ["single", 32, 32, "0-4000000", 0, False, "new"], "too many seeds"),
