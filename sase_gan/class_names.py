@@ -19,6 +19,8 @@ Mixture = tuple[tuple[str, int], ...]
 
 _WRONG = re.compile(r"[=~@+,/\\:*?\"<>|\x00-\x1f\x7f-\x9f]")
 _SHARE = re.compile(r"\.\d{1,3}$")
+# Behind the start of a picture's name and before its steps.
+_CLASSES = re.compile(r"(?:=[^=~@+]*)*(?=[~@+]|$)")
 
 
 def checked_name(name: str) -> str:
@@ -64,6 +66,18 @@ def written(mixture: Mixture) -> str:
     if len(mixture) == 1:
         return f"={mixture[0][0]}"
     return "".join(f"={name}.{share}" for name, share in mixture)
+
+
+def with_classes(names: str, mixture: Mixture) -> str:
+    """Write classes into every name of a list of pictures, in the place of those that it names; none leaves none.
+
+    Example:
+        >>> with_classes("17, 4-6=fruits, 8~40.0.3", (("faces", 30), ("fruits", 70)))
+        '17=faces.30=fruits.70, 4-6=faces.30=fruits.70, 8=faces.30=fruits.70~40.0.3'
+        >>> with_classes("8=faces~40.0.3", ())
+        '8~40.0.3'
+    """
+    return ", ".join(_CLASSES.sub(written(mixture), part.strip(), count=1) for part in names.split(",") if part.strip())
 
 
 def in_words(mixture: Mixture) -> str:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from sase_gan.errors import UsageError
 from sase_gan.files import write_atomically
+from sase_gan.music import open_music
 from sase_gan.pixels import to_pillow
 
 FRAMES_PER_SECOND = 20
@@ -99,7 +100,7 @@ class _Sound:
     def __init__(self, opened: ExitStack, film: Any, music: Path | str) -> None:
         import av
 
-        self._source = opened.enter_context(av.open(str(music)))
+        self._source = opened.enter_context(open_music(music))
         self._film, self._done = film, 0
         self._stream = film.add_stream("aac", rate=self.RATE, layout="stereo")
         self._decoded = self._resampled(av.AudioResampler(format="fltp", layout="stereo", rate=self.RATE))

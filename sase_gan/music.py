@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,13 +81,44 @@ def _pieces(path: Path | str, frames_per_second: int, seconds: float | None) -> 
             yield rest
 
 
+def open_music(path: Path | str) -> Any:
+    """Open a piece of music; a file that calls itself WAV or MP3 is read as that.
+
+    So it cannot be a list of addresses under another name.
+    """
+    import av
+
+    return av.open(str(path), format={".wav": "wav", ".mp3": "mp3"}.get(Path(path).suffix.lower()))
+
+
+def seconds_of(path: Path | str) -> float:
+    """Tell how long a piece of music is, by its header.
+
+    Raises:
+        DataError: as `listen`.
+    """
+    import av
+
+    try:
+        with open_music(path) as file:
+            if file.streams.audio and file.duration:
+                return float(file.duration / av.time_base)
+    except (av.FFmpegError, OSError) as error:
+        raise _unreadable(path, error) from error
+    raise DataError(f"{path} has no sound in it; give a WAV or an MP3 file")
+
+
+def _unreadable(path: Path | str, error: Exception) -> DataError:
+    return DataError(f"{path} cannot be read as music ({error}); give a WAV or an MP3 file")
+
+
 def _decoded(path: Path | str) -> Iterator[NDArray[np.float32]]:
     import av
 
     if not Path(path).is_file():
         raise DataError(f"{path} does not exist; give a WAV or an MP3 file")
     try:
-        with av.open(str(path)) as file:
+        with open_music(path) as file:
             if not file.streams.audio:
                 raise DataError(f"{path} has no sound in it; give a WAV or an MP3 file")
             resampler = av.AudioResampler(format="flt", layout="mono", rate=RATE)
@@ -96,7 +128,7 @@ def _decoded(path: Path | str) -> Iterator[NDArray[np.float32]]:
             for part in resampler.resample(None):
                 yield part.to_ndarray()[0]
     except (av.FFmpegError, OSError) as error:
-        raise DataError(f"{path} cannot be read as music ({error}); give a WAV or an MP3 file") from error
+        raise _unreadable(path, error) from error
 
 
 def _band_edges(frames_per_second: int) -> NDArray[np.float64]:

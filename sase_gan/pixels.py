@@ -25,10 +25,13 @@ from torch import Tensor
 from sase_gan.errors import DataError, UsageError
 from sase_gan.files import write_atomically
 from sase_gan.formats import READ_KINDS, decoders
-from sase_gan.sixteen_bits import FULL_WHITE, all_bits, is_deep, scaled
+from sase_gan.sixteen_bits import FULL_WHITE, all_bits, grey_of, is_deep, scaled, to_deep_pillow
 
 MAX_PIXELS = 120_000_000
 """Larger pictures are refused by their header, before a pixel is decoded."""
+
+WHITE_KEY = "white"
+"""Of the text of a PNG of 16 bits: the value that is white, where none of its set may be as bright."""
 
 Colour = tuple[int, int, int]
 """Red, green, blue, 0 to 255."""
@@ -49,15 +52,17 @@ _warnings_lock = threading.Lock()
 
 
 def to_float(images: Tensor) -> Tensor:
-    """Convert uint8 0..255 to float32 in [-1, 1], any shape: x / 127.5 - 1.
+    """Convert uint8 0..255 to float32 in [-1, 1], any shape: x / 127.5 - 1; int16 as `sixteen_bits` says.
 
     Raises:
-        TypeError: another type than uint8.
+        TypeError: another type than these two.
 
     Example:
         >>> to_float(torch.tensor([0, 255], dtype=torch.uint8))
         tensor([-1.,  1.])
     """
+    if images.dtype == torch.int16:
+        return (images.to(torch.float32) + 32768) / 32767.5 - 1
     if images.dtype != torch.uint8:
         raise TypeError(f"to_float got {images.dtype}; it takes uint8 pictures (are these converted already?)")
     return images.to(torch.float32) / 127.5 - 1
@@ -91,6 +96,8 @@ class Picture:
         transparent: whether any pixel was not opaque.
         frames_left: whether the file has further frames or pages, of which only the first is here.
         deep: whether the file has 16 bits a value.
+        extremes: lowest and highest value of a grey file of 16 bits, whose `white` became 255; None of other files.
+        fine: where it was asked for, a grey picture of floats, 0 to 65535, of a file of 16 bits; None of other files.
         alpha: how opaque it is, 8 bits, at the size of `rgb`; None where all is.
         hidden: whether transparency hides the drawing: it has shades, and on the background is one colour.
     """
@@ -104,6 +111,8 @@ class Picture:
     deep: bool = False
     hidden: bool = False
     alpha: Image.Image | None = None
+    extremes: tuple[int, int] | None = None
+    fine: Image.Image | None = None
 
 
 def parse_colour(text: str) -> Colour:
@@ -143,6 +152,7 @@ def decode_picture(
     at_least: int | None = None,
     white: int | None = None,
     name: str | None = None,
+    fine: bool = False,
 ) -> Picture:
     """Decode a picture, of several frames the first.
 
@@ -152,6 +162,7 @@ def decode_picture(
         at_least: the picture may be reduced by a whole factor while both sides stay at least this long; saves memory.
         white: the value of a 16-bit picture that becomes 255, as its set has it (`ImageSource.white`); 65535 if None.
         name: how errors call the picture; the path when left out.
+        fine: also keep all 16 bits of a file that has them, in grey.
 
     Raises:
         DataError: the file is missing, broken, of another kind, or has more than `MAX_PIXELS` pixels.
@@ -159,7 +170,7 @@ def decode_picture(
     name = name or str(source if isinstance(source, Path | str) else getattr(source, "name", "the picture"))
     with _explained(name), _opened(source) as (file, image):
         _check_size(image, name)
-        return _decode(image, file, background, at_least, white or FULL_WHITE)
+        return _decode(image, file, background, at_least, white or FULL_WHITE, fine=fine)
 
 
 def highest_value(file: BinaryIO, name: str = "the picture") -> int:
@@ -171,6 +182,8 @@ def highest_value(file: BinaryIO, name: str = "the picture") -> int:
     with _explained(name), _opened(file) as (file, image):
         if not is_deep(image):
             return -1
+        if image.info.get(WHITE_KEY) == str(FULL_WHITE):  # it says so itself
+            return FULL_WHITE
         _check_size(image, name)
         return int(all_bits(image, file)[..., : 3 if len(image.getbands()) > 2 else 1].max())
 
@@ -244,9 +257,13 @@ def to_tensor(image: Image.Image) -> Tensor:
 def to_pillow(image: Tensor) -> Image.Image:
     """Convert uint8 [3, H, W] to a Pillow picture; [1, H, W] to a grey one, [4, H, W] to one with transparency.
 
+    int16 [1, H, W] becomes a grey one of 16 bits.
+
     Raises:
         UsageError: another type or shape.
     """
+    if image.dtype == torch.int16 and image.ndim == 3 and image.shape[0] == 1:
+        return to_deep_pillow(image)
     if image.dtype != torch.uint8 or image.ndim != 3 or image.shape[0] not in (1, 3, 4):
         raise UsageError(
             f"a picture of {image.dtype} {tuple(image.shape)} was given; uint8 [1, 3 or 4, H, W] is required"
@@ -306,22 +323,24 @@ def _too_large(name: str, megapixels: str) -> str:
     return f"{name} has {megapixels} megapixels where {MAX_PIXELS // 10**6} are allowed; scale it down first"
 
 
-def _decode(image: Image.Image, file: BinaryIO, background: Colour, at_least: int | None, white: int) -> Picture:
+def _decode(
+    image: Image.Image, file: BinaryIO, background: Colour, at_least: int | None, white: int, *, fine: bool
+) -> Picture:
     file_format = "JPEG" if image.format == "MPO" else str(image.format)
     width, height = image.size
     if at_least is not None and file_format == "JPEG":
         # The JPEG decoder itself can leave out detail by 2, 4 or 8; it never goes below the size asked for.
         image.draft(None, (at_least, at_least))
-    deep = is_deep(image)
-    if deep and (white < FULL_WHITE or image.mode.startswith("I")):
-        opaque = scaled(all_bits(image, file), white)
-    else:
-        image.load()
-        opaque = image
+    deep, grey = is_deep(image), image.mode.startswith("I")
+    if not (deep and grey):
+        image.load()  # before all bits are read: that moves in the file
+    values = all_bits(image, file) if deep and (fine or grey or white < FULL_WHITE) else None
+    opaque = image if values is None or (white == FULL_WHITE and not grey) else scaled(values, white)
     orientation = _orientation(image)
     rgb, transparent = _to_rgb(opaque, background)
     hidden = transparent and _is_flat(rgb) and not _is_flat(opaque.convert("RGBA"))
     parts = [rgb, opaque.convert("RGBA").getchannel("A")] if transparent else [rgb]
+    parts += [grey_of(values, white, background)] if fine and values is not None else []
     if at_least is not None and (factor := min(rgb.size) // at_least) > 1:
         parts = [part.reduce(factor) for part in parts]
     if orientation in _TRANSPOSE:
@@ -331,7 +350,9 @@ def _decode(image: Image.Image, file: BinaryIO, background: Colour, at_least: in
     # The second picture of a phone's MPO is a depth map or a thumbnail, and no picture of the set.
     further = image.format != "MPO" and _has_further_frames(image)
     alpha = parts[1] if transparent else None
-    return Picture(parts[0], width, height, file_format, transparent, further, deep, hidden, alpha)
+    extremes = (int(values.min()), int(values.max())) if grey and values is not None else None
+    own = parts[-1] if fine and values is not None else None
+    return Picture(parts[0], width, height, file_format, transparent, further, deep, hidden, alpha, extremes, own)
 
 
 def _is_flat(image: Image.Image) -> bool:

@@ -16,6 +16,10 @@ def awake(config: GeneratorConfig) -> Generator:
             elif "style_excite" in name or "mask_logit" in name:
                 parameter.mul_(4)
         network.train()
-        drawn = network(torch.randn(16, config.latent_size), None)  # running statistics as after training
+        count = len(config.classes)
+        classes = torch.eye(count)[torch.arange(16) % count] if count else None
+        drawn = network(
+            torch.randn(16, config.latent_size), None, classes=classes
+        )  # running statistics as after training
         network.to_big.weight.mul_(0.5 / drawn.big.std())
     return network.eval()

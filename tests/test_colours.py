@@ -15,6 +15,7 @@ from sase_gan.networks.load import load_generator
 from sase_gan.runs.folder import RunFolder
 from sase_gan.training import augment
 from sase_gan.training.config import LowShotConfig
+from sase_gan.training.instant_config import InstantConfig
 from tests.processes import invoke
 
 QUIET = ("schedule.baseline_images=0", "schedule.log_images=4", "schedule.checkpoint_images=4")
@@ -127,5 +128,9 @@ def test_what_cannot_be_is_refused_in_a_sentence(drawings: Path) -> None:
         LowShotConfig(colours="rgba", data={"background": "black"})
     with pytest.raises(ValueError, match=r"generator.colours is grey, colours rgb; set colours only"):
         LowShotConfig(generator={"colours": "grey"})
-    said = invoke("train", drawings, "--preset", "instant", "--colours", "rgba", code=2)
-    assert "--colours is rgba, which is for a training; leave it out: pictures are recombined in rgb" in said
+    with pytest.raises(ValueError, match="leave the background out"):
+        InstantConfig(colours="rgba", data={"background": "black"})
+    one = next(drawings.iterdir())
+    for preset, why in (("instant", "one picture is recombined in rgb"), ("quick", "a pyramid draws rgb")):
+        said = invoke("train", one, "--preset", preset, "--colours", "rgba", code=2)
+        assert f"--colours is rgba, which is for a set of pictures; leave it out: {why}" in said

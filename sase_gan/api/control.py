@@ -75,7 +75,7 @@ def _shown(network: Recombiner, photograph: Tensor, change: Tensor) -> Tensor | 
 
     From any place it would come back, because nothing fits better. None if there is no such picture.
     """
-    differs = (network.pictures.cpu() != photograph).any(1) & ~change
+    differs = (network.seen_pictures.cpu() != photograph).any(1) & ~change
     same = ~differs.flatten(1).any(1)
     return same[:, None, None] & change if same.any() and not change.all() else None
 

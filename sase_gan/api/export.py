@@ -226,11 +226,6 @@ def subject_of(network: Any, settings: ExportSettings) -> Subject:
             "do; train a network with: sase-gan train PICTURES --preset cpu (of one picture: --preset quick), or draw "
             "with: sase-gan sample"
         )
-    if isinstance(network, Generator) and network.config.classes:
-        raise UsageError(
-            f"this model draws pictures of {len(network.config.classes)} classes, and exported files have no input for "
-            "the class yet; draw with: sase-gan sample MODEL --class NAME"
-        )
     if given:
         what = network.kind.replace("_", " ")
         raise UsageError(f"{', '.join(given)}: this has no effect on a {what}; leave it out")

@@ -14,9 +14,10 @@ from sase_gan.class_names import Mixture, in_words, written
 from sase_gan.colours import Ground, learnt, shown
 from sase_gan.drawing.recipes import Recipe
 from sase_gan.files import write_atomically
-from sase_gan.pixels import to_pillow, write_png
+from sase_gan.pixels import WHITE_KEY, to_pillow, write_png
 from sase_gan.recombination.sources import origin_of, source_sheet
 from sase_gan.sheets import SHEET, grid, named_rows
+from sase_gan.sixteen_bits import FULL_WHITE
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +58,7 @@ class Images:
         model: the name of the snapshot that drew them.
         origins: where each pixel came from, of a model without training, if that was asked for.
         classes: as which each was drawn, in words; empty ones, or none, of models without classes.
+        fine: 16 bits of grey ones, int16 as `sase_gan.sixteen_bits` says, which files get then; None where 8 are all.
 
     Example:
         >>> import torch
@@ -71,6 +73,7 @@ class Images:
     model: str = ""
     origins: Origins | None = None
     classes: tuple[str, ...] = ()
+    fine: Tensor | None = None
 
     def seen(self, ground: Ground = "checkerboard") -> Tensor:
         """Return them as they are seen, uint8 `[n, 3, height, width]`, where there is transparency on a ground."""
@@ -94,7 +97,9 @@ class Images:
         origins = None if self.origins is None else self.origins.chosen(indices)
         recipes = tuple(self.recipes[index] for index in indices)
         classes = tuple(self.classes[index] for index in indices) if self.classes else ()
-        return replace(self, pixels=self.pixels[indices], recipes=recipes, origins=origins, classes=classes)
+        fine = None if self.fine is None else self.fine[indices]
+        pixels = self.pixels[indices]
+        return replace(self, pixels=pixels, recipes=recipes, origins=origins, classes=classes, fine=fine)
 
     def __iter__(self) -> Iterator[Images]:
         return (self[index] for index in range(len(self)))
@@ -135,12 +140,15 @@ class Images:
         folder = Path(folder)
         files = [] if grid_only else [recipe.file_name() for recipe in self.recipes]  # all names before the first file
         classes = self.classes or ("",) * len(files)
-        for name, recipe, pixels, words in zip(files, self.recipes, self.pixels, classes, strict=False):
+        # A file of 16 bits says what is white: cameras' files use a part of them, which readers here find out.
+        more = {} if self.fine is None else {WHITE_KEY: str(FULL_WHITE)}
+        drawn = self.pixels if self.fine is None else self.fine
+        for name, recipe, pixels, words in zip(files, self.recipes, drawn, classes, strict=False):
             own = {"picture": recipe.name} if recipe.moves or recipe.classes else {}
             own |= {"class": words} if words else {}
-            write_png(folder / name, pixels, {**self.text, "seed": recipe.start, **own})
+            write_png(folder / name, pixels, {**self.text, "seed": recipe.start, **own, **more})
         if self.origins is not None:
-            self.origins.save(folder, files, self.pixels)
+            self.origins.save(folder, files, self.seen("white"))
         write_png(folder / "grid.png", self.sheet(), {**SHEET, **self.text, "seeds": listed(self.recipes)})
         return folder / "grid.png"
 

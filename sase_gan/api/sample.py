@@ -28,6 +28,7 @@ from sase_gan.networks.pyramid import Pyramid
 from sase_gan.progress import Count, named
 from sase_gan.recombination.control import Control
 from sase_gan.recombination.model import LARGEST_VARIETY, Recombiner
+from sase_gan.sixteen_bits import narrowed
 from sase_gan.snapshot import snapshot_digest
 
 
@@ -45,6 +46,7 @@ def sample(
     variety: float | None = None,
     sources: bool = False,
     control: Mapping[str, Any] | None = None,
+    bits: int = 8,
     batch_size: int = 8,
     device: str = "auto",
     progress: Count | bool = True,
@@ -71,6 +73,7 @@ def sample(
         sources: of a model without training: also keep where each pixel came from; `save` then writes a sheet and a
             JSON beside each image.
         control: of a model without training: the arguments of `api.control.make_control`.
+        bits: 16 writes grey PNGs of 16 bits, of a grey model.
         device: where the model is put if it is not loaded yet.
         progress: True shows a bar, False nothing; or a function of (done, total).
 
@@ -81,6 +84,8 @@ def sample(
     Example:
         `sase_gan.sample("runs/faces-001", seeds=range(16)).save("samples")`
     """
+    if bits not in (8, 16):
+        raise UsageError(f"bits is {bits}; it must be 8 or 16")
     settings: dict[str, Any] = {"truncation": truncation, "noise": noise}
     recipes = tuple(replace(recipe, **settings) for recipe in _recipes(seeds))
     network, name, digest = _opened(model, device)
@@ -100,10 +105,11 @@ def sample(
     with shown(bars) as bar, _finished(network, finished_stages), _varied(network, variety):
         advance = named(bar, "drawing")
         if resizable is None or not (size or start_scale):
-            how: dict[str, Any] = {"sources": maps, "control": held, "ground": "file", "finish": not unfinished}
+            how: dict[str, Any] = {"sources": maps, "control": held, "ground": "file"}
+            how |= {"finish": not unfinished, "sixteen": bits == 16}
             pixels = draw_recipes(network, recipes, batch_size=batch_size, progress=advance, **how)
         else:
-            _check_resized(truncation, sources or control is not None or any(recipe.classes for recipe in recipes))
+            _check_resized(truncation, bits, asked=sources or control is not None or any(r.classes for r in recipes))
             height, width = size or (None, None)
             pixels = applications.sample(
                 resizable,
@@ -117,18 +123,22 @@ def sample(
     origins = None
     patches = recombiner_of(network)
     if maps and patches is not None:
-        origins = Origins(torch.cat(maps), patches.pictures.cpu(), patches.config.names)
-    return Images(pixels, recipes, text, name, origins, tuple(map(partial(class_words, network), recipes)))
+        origins = Origins(torch.cat(maps), patches.seen_pictures.cpu(), patches.config.names)
+    classes_drawn = tuple(map(partial(class_words, network), recipes))
+    fine = pixels if bits == 16 else None
+    return Images(pixels if fine is None else narrowed(fine), recipes, text, name, origins, classes_drawn, fine)
 
 
-def _check_resized(truncation: float, other: bool) -> None:
-    """Refuse what has the trained size only: a truncation, and `other`, which is sources, a control or classes."""
+def _check_resized(truncation: float, bits: int, *, asked: bool) -> None:
+    """Refuse what is of the trained size, where another one, or another first stage, is asked for."""
+    if bits == 16:
+        raise UsageError("bits is 16, which only models of --colours grey draw; leave it out")
     if truncation != 1:
         raise UsageError(
-            f"truncation is {truncation}, which keeps the trained size and begins at scale 0; leave it out, or leave "
-            "out size and start_scale"
+            f"truncation is {truncation}, which keeps the trained size and begins at scale 0; leave it out, or "
+            "leave out size and start_scale"
         )
-    if other:
+    if asked:
         raise UsageError(
             "sources, controls and classes are of the trained size; leave them out, or size and start_scale"
         )

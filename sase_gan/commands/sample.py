@@ -85,6 +85,9 @@ def sample(
     ] = None,
     walk: Annotated[int | None, typer.Option(help="Frames from seed to seed: writes walk.mp4, walk.gif.")] = None,
     loop: Annotated[bool, typer.Option(help="Let the walk end where it began.")] = True,
+    bits: Annotated[
+        int, typer.Option(help="16 writes grey PNGs of 16 bits, of models of --colours grey; 8 is usual.")
+    ] = 8,
     batch_size: Annotated[int, typer.Option(help="Pictures drawn at once.")] = 8,
     device: DeviceOption = "auto",
     threads: ThreadsOption = None,
@@ -106,10 +109,10 @@ def sample(
     out = out or samples_folder(source)
     try_folder(out)
     if walk is not None:
-        if sources or variety is not None or apart_from is not None or classes:
+        if sources or variety is not None or apart_from is not None or classes or bits != 8:
             raise UsageError(
-                "--walk draws a film, without --sources, --variety, --apart-from and --class (its stations can name "
-                "classes: --seeds 3=faces,3=fruits); leave them out"
+                "--walk draws a film, without --sources, --variety, --apart-from, --bits and --class (its stations can "
+                "name classes: --seeds 3=faces,3=fruits); leave them out"
             )
         _write_walk(source, seeds, walk, loop, out, batch_size, device)
         return
@@ -119,6 +122,7 @@ def sample(
         "unfinished": unfinished,
         "batch_size": batch_size,
         "device": device,
+        "bits": bits,
     }
     options |= {"variety": variety, "sources": sources, "classes": tuple(classes or ())}
     images = draw(source, seeds, size=wanted or ((height, width) if width or height else None), **options)

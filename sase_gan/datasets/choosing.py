@@ -29,14 +29,20 @@ class InterestingSource(ImageSource):
         vars(self).update(vars(source))
         self._source = source
 
-    def decode(self, index: int, *, at_least: int | None = None) -> Picture:
+    def decode(self, index: int, *, at_least: int | None = None, fine: bool = False) -> Picture:
         """Decode as the other source does, and crop."""
-        picture = self._source.decode(index, at_least=at_least)
-        return replace(picture, rgb=interesting_square(picture.rgb))
+        picture = self._source.decode(index, at_least=at_least, fine=fine)
+        box = interesting_box(picture.rgb)
+        return replace(picture, rgb=picture.rgb.crop(box), fine=picture.fine and picture.fine.crop(box))
 
 
 def interesting_square(image: Image.Image) -> Image.Image:
-    """Crop the largest square with the most in it: edges, and colours that are far from the picture's usual one.
+    """Crop the largest square with the most in it, see `interesting_box`."""
+    return image if image.width == image.height else image.crop(interesting_box(image))
+
+
+def interesting_box(image: Image.Image) -> tuple[int, int, int, int]:
+    """Find the largest square with the most in it: edges, and colours that are far from the picture's usual one.
 
     Both are measured on a picture of 96 px, each as a share of its sum; a square half as rich in the middle does not
     win over a rich one, but a picture without anything that stands out is cropped in the middle.
@@ -44,7 +50,7 @@ def interesting_square(image: Image.Image) -> Image.Image:
     width, height = image.size
     side = min(width, height)
     if width == height:
-        return image
+        return 0, 0, width, height
     scale = min(1.0, _LOOKED_AT / max(width, height))
     small = image.resize((max(1, round(width * scale)), max(1, round(height * scale))), Image.Resampling.BOX)
     pixels = np.asarray(small, dtype=np.float64)
@@ -61,7 +67,7 @@ def interesting_square(image: Image.Image) -> Image.Image:
     middle = (len(found) - 1) / 2
     found = found + _MIDDLE * (1 - np.abs(places - middle) / max(middle, 1))
     start = round(int(found.argmax()) / max(1, len(found) - 1) * (max(width, height) - side))
-    return image.crop((start, 0, start + side, side) if axis == 0 else (0, start, side, start + side))
+    return (start, 0, start + side, side) if axis == 0 else (0, start, side, start + side)
 
 
 def without_duplicates(images: ImageSet) -> tuple[ImageSet, tuple[str, ...]]:

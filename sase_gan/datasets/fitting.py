@@ -1,13 +1,16 @@
 """Pictures come to a size by cropping, padding, or, where asked for, by squashing."""
 
+from typing import Any
+
 from PIL import Image
 
 from sase_gan.fits import Fit
 from sase_gan.pixels import WHITE, Colour
+from sase_gan.sixteen_bits import grey_level
 
 
 def fit_size(image: Image.Image, size: tuple[int, int], fit: Fit = "crop", background: Colour = WHITE) -> Image.Image:
-    """Bring an 8-bit RGB picture, or a grey one, to height and width.
+    """Bring an 8-bit RGB picture, or a grey one, also of floats, to height and width.
 
     "crop" takes the largest rectangle of these proportions from the middle and resizes it. "pad" resizes the picture so
     that all of it fits (the other side is rounded to a whole pixel), puts it in the middle and fills the rest with the
@@ -25,7 +28,8 @@ def fit_size(image: Image.Image, size: tuple[int, int], fit: Fit = "crop", backg
     # Resized before it is padded: a long strip padded first would need the memory of its long side squared.
     scale = min(width / image.width, height / image.height)
     whole = _resize(image, (max(1, round(image.width * scale)), max(1, round(image.height * scale))))
-    canvas = Image.new(image.mode, wanted, background if image.mode == "RGB" else 0)
+    ground: Any = {"RGB": background, "F": grey_level(background)}.get(image.mode, 0)
+    canvas = Image.new(image.mode, wanted, ground)
     canvas.paste(whole, ((width - whole.width) // 2, (height - whole.height) // 2))
     return canvas
 

@@ -28,6 +28,7 @@ from sase_gan.pixels import WHITE, Colour, parse_colour, to_pillow, to_tensor
 from sase_gan.progress import Count
 from sase_gan.resizing import at_size
 from sase_gan.seeds import generator
+from sase_gan.sixteen_bits import kept, widened
 
 Wanted = int | tuple[int, int] | None
 """The side of squares, height and width, or None for pictures as they are."""
@@ -46,6 +47,8 @@ class ImageSet:
         images: uint8 [N, 3, H, W]; of other colours with other channels, see `sase_gan.colours`.
         names: posix paths below the folder or zip, sorted.
         digest: SHA-256 over the shape and the pixel bytes in order (`pixel_digest`).
+        fine: of grey pictures, some of whose files have 16 bits: all of these, int16 [N, 1, H, W], see
+            `sase_gan.sixteen_bits`; None of other sets. Networks learn from them, all else sees `images`.
         classes, labels: names of the classes, and the index of each picture's; both empty where none were asked for.
     """
 
@@ -55,20 +58,28 @@ class ImageSet:
     notes: ImageSetNotes
     classes: tuple[str, ...] = ()
     labels: tuple[int, ...] = ()
+    fine: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.images)
 
     def subset(self, indices: Sequence[int]) -> "ImageSet":
         """Take the pictures at these indices, in that order, with their own digest; the notes stay the whole set's."""
-        images = self.images[torch.tensor(indices, dtype=torch.int64)]
+        chosen = torch.tensor(indices, dtype=torch.int64)
+        images = self.images[chosen]
         return dataclasses.replace(
             self,
             images=images,
             names=tuple(self.names[index] for index in indices),
             digest=pixel_digest(images),
             labels=tuple(self.labels[index] for index in indices) if self.labels else (),
+            fine=None if self.fine is None else self.fine[chosen],
         )
+
+    @property
+    def learnt(self) -> Tensor:
+        """Return what a network learns from, with as many bits as there are."""
+        return self.images if self.fine is None else self.fine
 
     @property
     def identity(self) -> str:
@@ -178,6 +189,7 @@ def survey(
             return error
 
     room: Room | None = None
+    fine: Room | None = None
     loaded: list[tuple[str, Loaded]] = []
     broken: list[str] = list(source.broken)
     # Decoding releases Python's lock: two threads are twice as fast, more would multiply the memory of huge pictures.
@@ -194,7 +206,12 @@ def survey(
                 elif result.pixels.shape != room.images.shape[1:]:
                     raise DataError(_unequal(source, loaded[0][0], room.images.shape, name, result.pixels.shape))
                 room.images[len(loaded)] = result.pixels
-                loaded.append((name, dataclasses.replace(result, pixels=_NO_PIXELS)))
+                if result.fine is not None and fine is None:  # the first of 16 bits: those before it had 8
+                    fine = Room((len(names), *result.pixels.shape), torch.int16)
+                    fine.images[: len(loaded)] = widened(room.images[: len(loaded)])
+                if fine is not None:
+                    fine.images[len(loaded)] = widened(result.pixels) if result.fine is None else result.fine
+                loaded.append((name, dataclasses.replace(result, pixels=_NO_PIXELS, fine=None)))
                 if len(loaded) % _BLOCK == 0:
                     room.let_go()
             if progress is not None:
@@ -202,22 +219,27 @@ def survey(
     sizes = tuple((item.width, item.height) for _, item in loaded)
     if room is None:
         return Survey(None, sizes, tuple(broken))
-    images, kept = room.images[: len(loaded)], tuple(name for name, _ in loaded)
-    notes = make_notes(source, kept, [item for _, item in loaded], size, fit)
-    return Survey(ImageSet(images, kept, pixel_digest(images, room), notes), sizes, tuple(broken))
+    images, names_kept = room.images[: len(loaded)], tuple(name for name, _ in loaded)
+    notes = make_notes(source, names_kept, [item for _, item in loaded], size, fit, fine=fine is not None)
+    deep = None if fine is None else fine.images[: len(loaded)]
+    return Survey(ImageSet(images, names_kept, pixel_digest(images, room), notes, fine=deep), sizes, tuple(broken))
 
 
 def _load(source: ImageSource, index: int, size: tuple[int, int] | None, fit: Fit, colours: Colours) -> Loaded:
     # Twice the size is left for the good filter; the decoder's own reduction is a plain average. Released loops squash
     # what they find in the file.
-    picture = source.decode(index, at_least=None if size is None or fit == "squash" else 2 * max(size))
+    at_least = None if size is None or fit == "squash" else 2 * max(size)
+    picture = source.decode(index, at_least=at_least, fine=colours == "grey")
     image = picture.rgb if size is None else fit_size(picture.rgb, size, fit, source.background)
     pixels = to_tensor(image.convert("L") if colours == "grey" else image)
     if colours == "rgba":
         alpha = picture.alpha or Image.new("L", picture.rgb.size, 255)
         alpha = alpha if size is None else fit_size(alpha, size, fit)
         pixels = torch.cat([pixels, to_tensor(alpha)])
-    return Loaded.of(picture, image, pixels, pixel_digest(pixels[None]))
+    fine = picture.fine
+    if fine is not None and size is not None:
+        fine = fit_size(fine, size, fit, source.background)
+    return Loaded.of(picture, image, pixels, pixel_digest(pixels[None]), None if fine is None else kept(fine))
 
 
 def pixel_digest(images: Tensor, room: Room | None = None) -> str:

@@ -34,7 +34,7 @@ class EndlessBatches(IterableDataset[Tensor | Labelled]):
     the loader hands them out in turn, so the order is that of no workers. Use `DataLoader(dataset, batch_size=None)`.
 
     Args:
-        images: uint8 [N, 3, H, W], kept by reference; of other colours with other channels.
+        images: uint8 [N, 3, H, W], kept by reference; of other colours with other channels, of 16 bits int16.
         batch_size: of one rank.
         mirror: False leaves all pictures as they are; it does not change their order.
         labels: of each picture; batches are `Labelled` then.
@@ -63,7 +63,12 @@ class EndlessBatches(IterableDataset[Tensor | Labelled]):
         balanced: bool = False,
     ) -> None:
         channels = tuple(CHANNELS.values())
-        if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] not in channels or len(images) == 0:
+        if (
+            images.dtype not in (torch.uint8, torch.int16)
+            or images.ndim != 4
+            or images.shape[1] not in channels
+            or len(images) == 0
+        ):
             raise UsageError(f"images are {images.dtype} {tuple(images.shape)}; uint8 [N >= 1, 3, H, W] is required")
         if batch_size < 1:
             raise UsageError(f"batch_size is {batch_size}; it must be at least 1")

@@ -30,6 +30,7 @@ class ImageSetNotes:
         left_out: all files that were left out, by kind, those of `ignored` among them.
         cut: names of those with further frames or pages, of which the first was read.
         deep: names of those with 16 bits a value; white: the value of them that became 255.
+        extremes: lowest and highest value of all grey ones with 16 bits; fine: whether all their bits are learnt from.
         flat: names of those that are one colour all over; hidden: of these, those whose drawing is lost on the
             background behind their transparent pixels.
         squashed: names of those that are not square and were made so without regard to their proportions.
@@ -49,6 +50,8 @@ class ImageSetNotes:
     cut: tuple[str, ...] = ()
     deep: tuple[str, ...] = ()
     white: int = FULL_WHITE
+    extremes: tuple[int, int] | None = None
+    fine: bool = False
     flat: tuple[str, ...] = ()
     hidden: tuple[str, ...] = ()
     squashed: tuple[str, ...] = ()
@@ -73,10 +76,16 @@ class Loaded:
     deep: bool
     flat: bool
     hidden: bool
+    extremes: tuple[int, int] | None
+    fine: Tensor | None
 
     @classmethod
-    def of(cls, picture: Picture, image: Image.Image, pixels: Tensor, digest: str) -> Self:
-        """Note what a picture is like: as it was decoded, and as `image` and its pixels uint8 [3, H, W]."""
+    def of(cls, picture: Picture, image: Image.Image, pixels: Tensor, digest: str, fine: Tensor | None = None) -> Self:
+        """Note what a picture is like: as it was decoded, and as `image` and its pixels uint8 [3, H, W].
+
+        Args:
+            fine: its 16 bits, where they are kept.
+        """
         return cls(
             pixels=pixels,
             thumbnail=thumbnail(image).numpy().tobytes(),
@@ -90,16 +99,25 @@ class Loaded:
             deep=picture.deep,
             flat=bool((pixels == pixels[:, :1, :1]).all()),
             hidden=picture.hidden,
+            extremes=picture.extremes,
+            fine=fine,
         )
 
 
 def make_notes(
-    source: ImageSource, names: tuple[str, ...], items: Sequence[Loaded], size: tuple[int, int] | None, fit: Fit
+    source: ImageSource,
+    names: tuple[str, ...],
+    items: Sequence[Loaded],
+    size: tuple[int, int] | None,
+    fit: Fit,
+    *,
+    fine: bool = False,
 ) -> ImageSetNotes:
     """Gather the notes of a set from its source and its pictures, of which there is at least one.
 
     Args:
         size: height and width that the pictures were brought to; None: as they are.
+        fine: whether all bits of those of 16 are learnt from.
     """
     count = len(items)
     thumbnails = torch.frombuffer(bytearray(b"".join(item.thumbnail for item in items)), dtype=torch.uint8)
@@ -122,11 +140,17 @@ def make_notes(
         cut=those(*(item.cut for item in items)),
         deep=those(*(item.deep for item in items)),
         white=source.white(),
+        extremes=_extremes([item.extremes for item in items if item.extremes is not None]),
+        fine=fine,
         flat=those(*(item.flat for item in items)),
         hidden=those(*(item.hidden for item in items)),
         squashed=those(*(fit == "squash" and size is not None and _of_other_proportions(i, size) for i in items)),
         snapshots=tuple(source.snapshots.most_common()),
     )
+
+
+def _extremes(found: Sequence[tuple[int, int]]) -> tuple[int, int] | None:
+    return (min(low for low, _ in found), max(high for _, high in found)) if found else None
 
 
 def _enlarged(item: Loaded, size: tuple[int, int] | None, fit: Fit) -> bool:
@@ -165,7 +189,27 @@ def losses_in_words(notes: ImageSetNotes, count: int) -> list[str]:
             f"scaled: {_counted(len(notes.deep), 'picture')} of 16 bits that use {notes.white.bit_length()} of them: "
             f"{notes.white} is white"
         )
+    if notes.deep:
+        lines += _bits_in_words(notes)
     return [*lines, *_spoilt(notes, count)]
+
+
+def _bits_in_words(notes: ImageSetNotes) -> list[str]:
+    """Say how many bits of pictures of 16 are kept, and what is left of a range of which they use little."""
+    count = _counted(len(notes.deep), "picture")
+    if notes.fine:
+        lines = [f"16 bits: all of them are learnt of {count}, and figures and previews show 8"]
+    else:
+        lines = [f"16 bits: 8 of them are kept of {count}; --colours grey learns all of them, in grey"]
+    if notes.extremes is not None:
+        low, high = notes.extremes
+        if 0 <= 8 * (high - low) < notes.white:
+            greys = (high * 255 + notes.white // 2) // notes.white - (low * 255 + notes.white // 2) // notes.white + 1
+            lines.append(
+                f"narrow: they use the values {low} to {high} of 0 to {notes.white} alone, {greys} of the 256 greys of "
+                "8 bits, and look nearly flat; stretch them to the whole range first"
+            )
+    return lines
 
 
 def _spoilt(notes: ImageSetNotes, count: int) -> list[str]:

@@ -26,17 +26,17 @@ class Room:
     memory.
 
     Args:
-        shape: of the pictures, uint8.
+        shape: of the pictures; kind: uint8, or int16.
 
     Raises:
         DataError: no room for the file.
     """
 
-    def __init__(self, shape: Sequence[int]) -> None:
-        size = math.prod(shape)
+    def __init__(self, shape: Sequence[int], kind: torch.dtype = torch.uint8) -> None:
+        size = math.prod(shape) * kind.itemsize
         self._map: mmap.mmap | None = None
         if size < MAPPED_FROM or not (hasattr(os, "posix_fallocate") and hasattr(mmap, "MADV_DONTNEED")):
-            self.images: Tensor = torch.empty(*shape, dtype=torch.uint8)
+            self.images: Tensor = torch.empty(*shape, dtype=kind)
             return
         try:
             with tempfile.TemporaryFile() as file:
@@ -48,7 +48,7 @@ class Room:
                 f"{size / 1e9:.1f} GB of pictures find no room in {tempfile.gettempdir()} ({error.strerror}); free "
                 "some there, or name another folder by TMPDIR"
             ) from error
-        self.images = torch.frombuffer(self._map, dtype=torch.uint8).view(*shape)
+        self.images = torch.frombuffer(self._map, dtype=kind).view(*shape)
 
     @property
     def is_mapped(self) -> bool:

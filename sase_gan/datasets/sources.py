@@ -108,8 +108,8 @@ class ImageSource:
             raise DataError(f"{path} cannot be read ({error.strerror}); check its permissions") from error
         raise DataError(f"{path} has {size:,} bytes; at most {largest:,} are read")
 
-    def decode(self, index: int, *, at_least: int | None = None) -> Picture:
-        """Decode picture `index` and tell what its file was like; `at_least` as in `pixels.decode_picture`.
+    def decode(self, index: int, *, at_least: int | None = None, fine: bool = False) -> Picture:
+        """Decode picture `index` and tell what its file was like; `at_least`, `fine` as in `pixels.decode_picture`.
 
         Raises:
             DataError: the file is missing, broken, of another kind or too large.
@@ -119,7 +119,8 @@ class ImageSource:
         white = self.white()
         try:
             with self.open(index) as file:
-                return decode_picture(file, background=self.background, at_least=at_least, white=white, name=name)
+                how: dict[str, Any] = {"at_least": at_least, "white": white, "name": name, "fine": fine}
+                return decode_picture(file, background=self.background, **how)
         except DataError:
             raise
         # Opening fails by OSError; unpacking a damaged or encrypted member by zipfile's, zlib's ...

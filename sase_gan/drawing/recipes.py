@@ -351,7 +351,7 @@ def draw_recipes(
     """Draw the pictures, uint8 `[n, 3, height, width]`.
 
     Args:
-        how: sources, control, ground, finish: as of `draw_images`.
+        how: sources, control, ground, finish, sixteen: as of `draw_images`.
 
     Raises:
         UsageError: a truncation outside 0 to 2, or a variation in a model of one picture.
@@ -373,7 +373,7 @@ def walk_recipes(
     With a photograph among them each brings its own noise, so that the walk comes to it.
 
     Raises:
-        UsageError: fewer than two pictures, no step, or a variation in a model of one picture.
+        UsageError: as `stations_of`, or no step.
     """
     return walk_between(network, stations_of(network, recipes), steps=steps, loop=loop, batch_size=batch_size)
 

@@ -26,6 +26,7 @@ from sase_gan.recombination.control import Control
 from sase_gan.recombination.model import Recombiner
 from sase_gan.resizing import Padding
 from sase_gan.seeds import generator as random_generator
+from sase_gan.sixteen_bits import to_sixteen
 
 NoiseMode = Literal["random", "fixed", "off"]
 MAX_SEED = 2**31 - 1
@@ -257,6 +258,7 @@ def draw_images(
     shares: list[Tensor] | None = None,
     control: Control | None = None,
     ground: Ground = "checkerboard",
+    sixteen: bool = False,
 ) -> Tensor:
     """Draw one batch of pictures, uint8 on the CPU; finished out of patches, as a model is set, but not in films.
 
@@ -265,9 +267,10 @@ def draw_images(
         shares: gets how much of each picture every training picture gave, likewise.
         control: what serves where, what stays, and where to begin; of a recombiner.
         ground: what a picture with transparency is seen on; "file": as files hold it, grey ones with one channel.
+        sixteen: give 16 bits of grey pictures, int16 `[n, 1, height, width]`, see `sase_gan.sixteen_bits`.
 
     Raises:
-        UsageError: if sources are asked, or a control, of a network that learned.
+        UsageError: for 16 bits of a model that is not grey; sources or a control, of a network that learned.
     """
     redrawn = finish and isinstance(network, FinishedGenerator)
     traced = redrawn or isinstance(network, Recombiner)
@@ -278,6 +281,8 @@ def draw_images(
             "sources or a control were asked for, which only a model without training has (and sources one whose "
             "pictures are finished); make one with: sase-gan train PATH --preset instant"
         )
+    if sixteen and not (isinstance(network, Generator) and network.config.colours == "grey"):
+        raise UsageError("16 bits were asked for, which only models of --colours grey draw; leave that out")
     inputs = inputs.to(device_of(network))
     with evaluating(network):
         if finish and isinstance(network, Pyramid) and network.finished_stages > 0:
@@ -297,7 +302,7 @@ def draw_images(
             sources.append(drawn.sources.cpu())
         if shares is not None:
             shares.append(drawn.shares.cpu())
-        return shown(to_uint8(drawn.big).cpu(), ground)
+        return to_sixteen(drawn.big).cpu() if sixteen else shown(to_uint8(drawn.big).cpu(), ground)
 
 
 def device_of(network: torch.nn.Module) -> torch.device:

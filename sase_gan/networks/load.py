@@ -87,7 +87,7 @@ def training_facts(folder: Path | str) -> dict[str, Any]:
 
 def own_picture(network: Pyramid | Recombiner) -> Tensor:
     """Return the picture that a model of one picture learned from, uint8 `[3, height, width]` on the CPU."""
-    return (network.pictures[0] if isinstance(network, Recombiner) else network.picture).cpu()
+    return (network.seen_pictures[0] if isinstance(network, Recombiner) else network.picture).cpu()
 
 
 def load_generator(folder: Path | str) -> Generator:

@@ -47,7 +47,7 @@ class AlignedRecombiner:
     """A recombiner draws new pictures of a set by the local denoiser at the same position.
 
     Args:
-        pictures: uint8 `[N, 3, height, width]`.
+        pictures: uint8 `[N, 3, height, width]`; or of four channels, see `sase_gan.colours`.
         mirror: whether mirror images count as examples.
         shift: examples are also shifted by up to so many pixels of the coarsest level, about 32 px a side.
         log_prior: float `[N]`, see the module.
@@ -71,6 +71,7 @@ class AlignedRecombiner:
         log_prior: Tensor | None = None,
     ) -> None:
         self.schedule = schedule or Schedule()
+        self.channels = pictures.shape[1]
         self.sizes = level_sizes((pictures.shape[2], pictures.shape[3]))
         self.examples = Examples(pictures, self.sizes, mirror=mirror, shift=shift)
         prior = torch.zeros(len(pictures)) if log_prior is None else log_prior.float()
@@ -80,11 +81,11 @@ class AlignedRecombiner:
 
     def latent_shape(self) -> tuple[int, int, int]:
         """Return the shape of the latent, the noise of the coarsest level."""
-        return (3, *self.sizes[0])
+        return (self.channels, *self.sizes[0])
 
     def noise_shapes(self) -> tuple[tuple[int, int, int], ...]:
         """List the shapes of the noise maps of the finer levels."""
-        return tuple((3, *size) for size in self.sizes[1:])
+        return tuple((self.channels, *size) for size in self.sizes[1:])
 
     @torch.no_grad()
     def draw(
@@ -206,7 +207,7 @@ class AlignedRecombiner:
         rows = torch.arange(height, device=example.device).repeat_interleave(width)[:, None]
         columns = torch.arange(width, device=example.device).repeat(height)[:, None]
         cut = [self.examples.cut(len(self.sizes) - 1, chosen, rows + down, columns + right) for down, right in STEPS]
-        return to_float(torch.stack(cut)).view(4, height, width, 3).permute(0, 3, 1, 2)
+        return to_float(torch.stack(cut)).view(4, height, width, self.channels).permute(0, 3, 1, 2)
 
     def _of_pictures(self, shares: Tensor) -> Tensor:
         """Add up shares of examples to shares of training pictures, float64 `[N]` on the CPU, of sum 1."""

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from sase_gan.colours import seen
 from sase_gan.pixels import to_float
 from sase_gan.seeds import generator
 
@@ -67,7 +68,7 @@ def alignment(pictures: Tensor) -> float:
     Args:
         pictures: uint8 `[N, 3, height, width]`, N >= 2; the first 200 are looked at.
     """
-    few = F.interpolate(to_float(pictures[:_MOST]), size=(_SIDE, _SIDE), mode="area")
+    few = F.interpolate(to_float(seen(pictures[:_MOST])), size=(_SIDE, _SIDE), mode="area")
     patches = F.unfold(few, _PATCH, stride=_STEP).permute(2, 0, 1)  # [places, N, values]
     source = generator(0, "alignment")
     shuffled = []

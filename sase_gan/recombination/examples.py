@@ -84,8 +84,8 @@ class Examples:
         height, width = self.levels[level].shape[1:3]
         down, right = self.places(level, examples, rows, columns)
         index = ((self.picture[examples][..., None] * height + down) * width)[..., None] + right[..., None, :]
-        flat = self.levels[level].view(-1, 3)
-        return flat.index_select(0, index.flatten()).view(*index.shape, 3)
+        flat = self.levels[level].flatten(0, 2)
+        return flat.index_select(0, index.flatten()).view(*index.shape, -1)
 
 
 def _halved(pictures: Tensor) -> Tensor:

@@ -79,6 +79,7 @@ class FreeRecombiner:
         self.settings = s = replace(
             s, drift_down=s.drift_down * variety, drift_across=s.drift_across * variety, noise=s.noise * variety
         )
+        self.channels = pictures.shape[1]
         self.size: Size = (pictures.shape[2], pictures.shape[3])
         self._check(len(pictures), self.size)
         self.count = len(pictures)
@@ -102,11 +103,11 @@ class FreeRecombiner:
 
     def latent_shape(self, size: Size | None = None) -> tuple[int, int, int]:
         """Return the shape of z, the noise of the coarsest level, for pictures of a size; None: the training size."""
-        return (3, *self._sizes_for(size)[0])
+        return (self.channels, *self._sizes_for(size)[0])
 
     def noise_shapes(self, size: Size | None = None) -> tuple[tuple[int, int, int], ...]:
         """List the shapes of the noise of the finer levels."""
-        return tuple((3, *one) for one in self._sizes_for(size)[1:])
+        return tuple((self.channels, *one) for one in self._sizes_for(size)[1:])
 
     @torch.no_grad()
     def draw(

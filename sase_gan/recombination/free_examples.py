@@ -44,7 +44,7 @@ class ExampleLevel:
         self.count = len(pictures) * self.rows * self.columns
         self.basis = _principal(self.pictures, patch, components)
         self.keys = self.describe(self.pictures).permute(0, 2, 3, 1).reshape(self.count, -1)
-        self.pixels = self.pictures.permute(0, 2, 3, 1).reshape(-1, 3)
+        self.pixels = self.pictures.permute(0, 2, 3, 1).flatten(0, 2)
 
     def describe(self, x: Tensor) -> Tensor:
         """Describe all patches of pictures `[B, 3, h, w]` by components `[B, C, h - patch + 1, w - patch + 1]`."""
@@ -104,12 +104,12 @@ class ExampleLevel:
 
 def _principal(pictures: Tensor, patch: int, components: int) -> Tensor:
     """Find the leading principal directions of all patches, as kernels `[components, 3, patch, patch]`."""
-    width = 3 * patch * patch
+    width = pictures.shape[1] * patch * patch
     step = max(1, round((pictures.shape[0] * pictures.shape[2] * pictures.shape[3] / _FITTED) ** 0.5))
     rows = torch.cat([F.unfold(x[None], patch)[0].T[:: step * step] for x in pictures]).cpu().double()
     rows = rows - rows.mean(0)
     directions = torch.linalg.eigh(rows.T @ rows).eigenvectors.flip(1)[:, : min(components, width)]
-    return directions.T.reshape(-1, 3, patch, patch).to(pictures).contiguous()
+    return directions.T.reshape(-1, pictures.shape[1], patch, patch).to(pictures).contiguous()
 
 
 def find_relatives(level: ExampleLevel, count: int) -> Tensor:

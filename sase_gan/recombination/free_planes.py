@@ -64,7 +64,11 @@ class Plane:
         """
         patch = math.isqrt(len(weights))
         whole = (size[0] + patch - 1, size[1] + patch - 1) if self.round else size
-        total = F.fold((patches.view(3, len(weights), -1) * weights[:, None]).view(1, len(patches), -1), whole, patch)
+        total = F.fold(
+            (patches.view(-1, len(weights), patches.shape[1]) * weights[:, None]).view(1, len(patches), -1),
+            whole,
+            patch,
+        )
         cover = F.fold(weights[None, :, None].expand(1, -1, patches.shape[1]), whole, patch)
         return self.folded_back(total, patch) / self.folded_back(cover, patch)
 

@@ -43,7 +43,9 @@ class PatchPolish:
         self, pictures: Tensor, *, patch: int, kernels: int, steps: int, rate: float, exact: int = EXACT
     ) -> None:
         self.patch, self.rate, self.exact = patch, rate, exact
-        self.kernels = [_kernels(step, patch, kernels).to(pictures) for step in range(steps)]  # shared by all levels
+        self.kernels = [
+            _kernels(step, patch, kernels, pictures.shape[1]).to(pictures) for step in range(steps)
+        ]  # shared by all levels
         self.targets = [_quantiles(F.conv2d(pictures, one).transpose(0, 1).flatten(1)) for one in self.kernels]
 
     def __call__(self, x: Tensor, plane: Plane = OPEN, settled: Callable[[Tensor], Tensor] | None = None) -> Tensor:
@@ -82,10 +84,12 @@ def _spread(responses: Tensor, kernels: Tensor) -> Tensor:
 
 
 @cache
-def _kernels(step: int, patch: int, count: int) -> Tensor:
-    """Draw orthonormal kernels `[count, 3, patch, patch]`, the same on every computer."""
-    rows = torch.randn(3 * patch * patch, count, generator=generator(0, "patch polish", step), dtype=torch.float64)
-    return torch.linalg.qr(rows).Q.T.reshape(count, 3, patch, patch).float().contiguous()
+def _kernels(step: int, patch: int, count: int, channels: int) -> Tensor:
+    """Draw orthonormal kernels `[count, channels, patch, patch]`, the same on every computer."""
+    rows = torch.randn(
+        channels * patch * patch, count, generator=generator(0, "patch polish", step), dtype=torch.float64
+    )
+    return torch.linalg.qr(rows).Q.T.reshape(count, channels, patch, patch).float().contiguous()
 
 
 def _quantiles(responses: Tensor) -> Tensor:

@@ -59,7 +59,7 @@ class Grid:
         rows, columns = (length // side for length in x.shape[2:])
         own = _to_blocks(x, side)
         if trust is not None:
-            worth = _to_blocks(trust.expand(1, 3, -1, -1), side)
+            worth = _to_blocks(trust.expand(1, x.shape[1], -1, -1), side)
             own, squares = own * worth, torch.bmm(blocks.square(), worth.transpose(1, 2))[..., 0]
         distances = torch.baddbmm(squares[:, None].expand(-1, len(x), -1), own, blocks.transpose(1, 2), alpha=-2)
         distances = _summed(distances.view(rows, columns, -1), window / side)
@@ -90,7 +90,7 @@ class Grid:
             return _from_blocks(torch.bmm(weights.reshape(-1, batch, count), blocks), side, size)
         padded = F.pad(weights.permute(2, 3, 0, 1), (1, 1, 1, 1), mode="replicate")
         within = (torch.arange(side, device=weights.device) + 0.5) / side - 0.5
-        total = weights.new_zeros(batch, 3, *size)
+        total = weights.new_zeros(batch, blocks.shape[2] // side**2, *size)
         for down, right in product((-1, 0, 1), repeat=2):
             shares = (1 - (within - down).abs()).clamp_min(0)[:, None] * (1 - (within - right).abs()).clamp_min(0)
             moved = padded[:, :, 1 + down : 1 + down + rows, 1 + right : 1 + right + columns]
@@ -118,5 +118,5 @@ def _to_blocks(pictures: Tensor, side: int) -> Tensor:
 
 def _from_blocks(blocks: Tensor, side: int, size: tuple[int, int]) -> Tensor:
     n = blocks.shape[1]
-    cut = blocks.view(size[0] // side, size[1] // side, n, 3, side, side)
-    return cut.permute(2, 3, 0, 4, 1, 5).reshape(n, 3, *size)
+    cut = blocks.view(size[0] // side, size[1] // side, n, -1, side, side)
+    return cut.permute(2, 3, 0, 4, 1, 5).reshape(n, -1, *size)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, ClassVar, Literal, Self
 
 import torch
@@ -10,6 +11,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from sase_gan.class_names import MOST, ClassName
+from sase_gan.colours import CHANNELS, Colours, seen
 from sase_gan.config import FrozenRecord
 from sase_gan.errors import UsageError
 from sase_gan.recombination.aligned import AlignedRecombiner
@@ -36,6 +38,7 @@ class RecombinerConfig(FrozenRecord):
     form: Form = Field("aligned", description="from where pixels may come: same position, or any")
     count: int = Field(0, ge=0, le=1_000_000, description="training pictures; from the data")
     size: tuple[Side, Side] = Field((0, 0), description="height and width of the training pictures; from the data")
+    colours: Colours = Field("rgb", description="of the pictures: rgb, grey, or rgba, with transparency")
     names: tuple[str, ...] = Field((), description="file names of the training pictures; from the data")
     mirror: bool = Field(False, description="mirror images serve too")
     shift: int = Field(0, ge=0, le=4, description="aligned: pictures serve shifted, by so many 32nds of the side")
@@ -76,7 +79,7 @@ class Recombiner(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-gen
     draws comes from one of them.
 
     Attributes:
-        pictures: uint8 `[N, 3, height, width]`.
+        pictures: uint8 `[N, 3, height, width]`; of other colours with other channels, see `sase_gan.colours`.
         log_prior: float `[N]`, with which each is used; see `recombination.evenness`.
         class_prior: the same where a class alone is drawn from; of a model with classes.
         variety: as configured; may be set.
@@ -109,7 +112,9 @@ class Recombiner(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-gen
             raise UsageError("a recombiner needs pictures: count and size of its configuration must be set")
         self.config = config
         self.variety = config.variety
-        self.register_buffer("pictures", torch.zeros(config.count, 3, *config.size, dtype=torch.uint8))
+        self.register_buffer(
+            "pictures", torch.zeros(config.count, CHANNELS[config.colours], *config.size, dtype=torch.uint8)
+        )
         self.register_buffer("log_prior", torch.zeros(config.count))
         if config.classes:
             self.register_buffer("class_prior", torch.zeros(config.count))
@@ -119,6 +124,11 @@ class Recombiner(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-gen
     def size(self) -> Size:
         """Return height and width of the training pictures."""
         return self.config.size
+
+    @property
+    def seen_pictures(self) -> Tensor:
+        """Return what is seen of the training pictures, uint8 `[N, 3, height, width]`."""
+        return seen(self.pictures)
 
     @property
     def engine(self) -> Engine:
@@ -204,7 +214,21 @@ class Recombiner(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-gen
         control: Control | None,
         beginning: Beginning | None = None,
     ) -> Drawn:
-        beginning = beginning or beginning_of(control, z)
+        if control is not None and control.picture is not None and self.config.colours == "rgba":
+            picture = control.picture  # a visitor's picture is opaque
+            control = replace(control, picture=torch.cat([picture, torch.ones_like(picture[:1])]))
+        drawn = self._by(engine, z, noise, control, beginning or beginning_of(control, z))
+        # Of a grey model all three channels are the same, up to a last bit.
+        return drawn._replace(pictures=drawn.pictures.mean(1, keepdim=True)) if self.config.colours == "grey" else drawn
+
+    def _by(
+        self,
+        engine: Engine,
+        z: Tensor,
+        noise: Sequence[Tensor] | None,
+        control: Control | None,
+        beginning: Beginning | None,
+    ) -> Drawn:
         if isinstance(engine, AlignedRecombiner):
             return engine.draw(z, noise, control, beginning)
         size = (int(noise[-1].shape[2]), int(noise[-1].shape[3])) if noise else None
@@ -217,6 +241,9 @@ class Recombiner(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-gen
 
     def _made(self, label: int | None) -> Engine:
         config, pictures, prior, shift = self.config, self.pictures, self.log_prior, self.config.shift
+        # Grey pictures are recombined as coloured ones that have no colour: so what noise and windows are worth is the
+        # same. Transparency is matched and taken along as a fourth channel beside what is seen.
+        pictures = seen(pictures) if config.colours == "grey" else pictures
         if label is not None:
             places = self.places_of(label).to(pictures.device)
             pictures, prior = pictures[places], self.class_prior[places]

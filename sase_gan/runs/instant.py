@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from sase_gan.colours import Colours, shown
 from sase_gan.config import to_yaml
 from sase_gan.datasets.images import ImageSet
 from sase_gan.drawing.sampling import draw_inputs, evaluating, sample_images
@@ -67,10 +68,12 @@ def build(
     mirror: bool,
     classes: tuple[str, ...] = (),
     labels: tuple[int, ...] = (),
+    colours: Colours = "rgb",
 ) -> Made:
     """Make the model of pictures uint8 `[N, 3, height, width]`; what `section` leaves open is chosen by them.
 
     Args:
+        colours: of the pictures, which have channels accordingly.
         classes, labels: as of an `ImageSet`; a class is drawn from its own pictures, in the form chosen for all.
 
     Raises:
@@ -95,6 +98,7 @@ def build(
         variety=variety if section.variety is None else section.variety,
         classes=classes,
         labels=labels,
+        colours=colours,
     )
     network = Recombiner(config).to(hardware.device).eval()
     network.pictures.copy_(pictures)
@@ -117,6 +121,7 @@ def build_of(config: InstantConfig, images: ImageSet, hardware: Hardware) -> Mad
         mirror=bool(config.data.mirror),
         classes=images.classes,
         labels=images.labels,
+        colours=config.colours,
     )
 
 
@@ -139,7 +144,7 @@ def draw_grid(network: Recombiner, count: int) -> tuple[Tensor, Tensor]:
         inputs = draw_inputs(network, seeds).to(network.pictures.device)
         with evaluating(network):
             drawn = network(inputs.z, inputs.noise)
-        pictures.append(to_uint8(drawn.pictures).cpu())
+        pictures.append(shown(to_uint8(drawn.pictures).cpu(), "checkerboard"))
         shares.append(drawn.shares.cpu())
     return torch.cat(pictures), torch.cat(shares).mean(0)
 
@@ -162,10 +167,12 @@ def make_run(config: InstantConfig, images: ImageSet, run: RunFolder, options: R
     run.create(trained=False)
     with write_atomically(run.config) as temporary:
         temporary.write_text(to_yaml(config))
-    shown = images.images[:64]
-    write_sheet(run.path / "grids" / "reals.png", shown, columns=math.isqrt(len(shown)))
+    first = shown(images.images[:64], "checkerboard")
+    write_sheet(run.path / "grids" / "reals.png", first, columns=math.isqrt(len(first)))
     facts = {"fit": None if config.of_one_picture else config.data.fit, "mirror": config.data.mirror}
     data: dict[str, Any] = {"name": Path(str(config.data.path)).name, "licence": config.data.licence, **facts}
+    if config.colours != "rgb":
+        data["colours"] = config.colours
     if images.classes:
         data["classes"] = class_facts(images, config.classes.source)
     count = config.schedule.grid_images or 64
@@ -252,6 +259,6 @@ def draw_material(section: MaterialSection, images: ImageSet, hardware: Hardware
 
 def figures(network: Recombiner, measure: Measure, count: int) -> EvaluationRecord:
     """Measure a model by pictures of seeds of their own."""
-    found = measure(sample_images(network, range(FIGURES_FROM, FIGURES_FROM + count)))
+    found = measure(sample_images(network, range(FIGURES_FROM, FIGURES_FROM + count), ground="white"))
     facts = {"snapshot": kimg(0), "images_seen": 0, "parameters": 0}
     return found.model_copy(update={"model": (found.model or ModelPart()).model_copy(update=facts)})

@@ -181,7 +181,7 @@ def _fit(
     module.data_digest, module.images_seen = images.identity, position.images_seen
     config = plan.config
     checkpoint = _checkpoint_or_start(plan, module, run, options)
-    material = images.images if plan.prepare is None else plan.prepare(module, options)
+    material = images.learnt if plan.prepare is None else plan.prepare(module, options)
 
     def share_done(images_seen: int) -> float:
         by_budget = module.cpu_seconds / plan.cpu_seconds if plan.cpu_seconds else 0.0

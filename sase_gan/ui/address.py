@@ -1,4 +1,7 @@
-"""What the page shows, in its address: model, tab and seed, so that Back works and a link can be sent to others."""
+"""What the page shows, in its address: model, tab, seed, class, and the picture in Explore.
+
+So Back works, and a link can be sent to others.
+"""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from sase_gan.class_names import in_words
+from sase_gan.colours import learnt, seen
 from sase_gan.drawing.recipes import Recipe, draw_recipes
 from sase_gan.errors import SaseGanError, UsageError
 from sase_gan.markdown import escaped
@@ -65,7 +66,7 @@ class CloseUpHandlers:
         opened = self.models.open(model)
         maps: list[Tensor] | None = None if recombiner_of(opened.network) is None else []
         image = draw_recipes(opened.network, [recipe], sources=maps, ground="file")[0]
-        sources = show_sources(opened, image, maps[0][0] if maps else None).values()
+        sources = show_sources(opened, seen(learnt(image)), maps[0][0] if maps else None).values()
         shown = picture(image, recipe.text(opened.digest))
         return CloseUp(shown, shown, describe_recipe(recipe), recipe, model, recipe.name, sources=sources)
 

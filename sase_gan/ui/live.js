@@ -3,13 +3,25 @@ const sliders = [...element.querySelectorAll('.live-directions input[type="range
 const image = find('.live-picture'), said = find('.live-said'), named = find('.live-name'), rate = find('.live-rate');
 const play = find('.live-play');
 let wanted = false, running = false, playing = false, place = 0, last = 0;
-let times = [];
+const classes = find('.live-classes'), kind = find('.live-kind'), other = find('.live-other'), share = find('.live-share');
+let times = [], asks = true;
 
 const model = () => window.chosenModel ?? document.querySelector("#model input").value;
-const wish = () => playing
-  ? { model: model(), pictures: find('.live-stations').value, place }
-  : { model: model(), picture: find('.live-start').value, method: find('.live-method').value,
-      values: sliders.map((slider) => Number(slider.value)) };
+const wish = () => ({
+  model: model(), asks, kind: kind.value, other: other.value, share: Number(share.value),
+  ...(playing
+    ? { pictures: find('.live-stations').value, place }
+    : { picture: find('.live-start').value, method: find('.live-method').value,
+        values: sliders.map((slider) => Number(slider.value)) }),
+});
+// A class that is chosen goes before what a name says.
+const offer = ({ names, mixes }) => {
+  asks = false;
+  for (const [list, words] of [[kind, "As named"], [other, "No other"]])
+    list.replaceChildren(new Option(words, ""), ...names.map((name) => new Option(name, name)));
+  classes.hidden = !names.length;
+  classes.classList.toggle("live-unmixed", !mixes);
+};
 
 // One picture is asked for at a time, always of where things are by then: nothing waits in line.
 const draw = async () => {
@@ -21,12 +33,14 @@ const draw = async () => {
     const now = performance.now();
     if (playing) place += last ? Math.min(0.5, (now - last) / 1000 / Number(find('.live-pace').value)) : 0;
     last = now;
+    const wished = wish();
     let answer;
-    try { answer = await server.frame(wish()); } catch (error) { answer = { error: "The studio does not answer." }; }
+    try { answer = await server.frame(wished); } catch (error) { answer = { error: "The studio does not answer." }; }
     if (answer.busy) { await new Promise((then) => setTimeout(then, 200)); wanted = !playing; continue; }
     said.textContent = answer.error || "";
     said.hidden = !answer.error;
     if (answer.error) { stop(); break; }
+    if (answer.classes && wished.model === model()) offer(answer.classes);
     image.src = answer.picture;
     try { await image.decode(); } catch (error) { /* the next one shows */ }
     image.hidden = false;
@@ -47,6 +61,13 @@ sliders.forEach((slider) => slider.addEventListener("input", () => {
   if (!running) times = [];
   draw();
 }));
+share.addEventListener("input", () => {
+  share.nextElementSibling.textContent = `${share.value} %`;
+  if (!running) times = [];
+  draw();
+});
+kind.addEventListener("change", begin);
+other.addEventListener("change", begin);
 find('.live-start').addEventListener("change", () => { stop(); begin(); });
 find('.live-method').addEventListener("change", () => { stop(); begin(); });
 find('.live-reset').addEventListener("click", () => {
@@ -62,6 +83,9 @@ find('.live-take').addEventListener("click", () => { if (named.textContent) trig
 // When another model is chosen, and when the tab is opened.
 window.addEventListener("another-model", () => {
   stop();
+  // The classes of the other model are asked for; those of this one are none of its.
+  kind.value = other.value = "";
+  classes.hidden = asks = true;
   image.hidden = true;
   named.textContent = "";
   if (element.offsetParent !== null) begin();

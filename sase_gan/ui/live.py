@@ -16,6 +16,7 @@ import gradio as gr
 from PIL import Image
 from torch import Tensor
 
+from sase_gan.class_names import with_classes
 from sase_gan.drawing.recipes import Recipe, draw_recipes, stations_of
 from sase_gan.drawing.sampling import Inputs, draw_images
 from sase_gan.drawing.walks import at_place
@@ -25,6 +26,7 @@ from sase_gan.pixels import to_pillow
 from sase_gan.recombination.model import Recombiner
 from sase_gan.ui.assets import asset
 from sase_gan.ui.checks import UNFORESEEN, logger, named_picture, number, sentence
+from sase_gan.ui.class_choice import classes_of, mixture_of
 from sase_gan.ui.events import at_once
 from sase_gan.ui.models import Models, Opened, OpenModel
 from sase_gan.ui.photographs import named_pictures
@@ -52,7 +54,10 @@ class LiveHandlers:
         try:
             with self._device:
                 image, name = self.drawn(wish if isinstance(wish, dict) else {})
-            return {"picture": data_address(to_pillow(image)), "name": name}
+            # Asked for once for a model, and not with each picture.
+            asked = isinstance(wish, dict) and wish.get("asks") is True
+            more = {"classes": classes_of(self.models, str(wish.get("model")))._asdict()} if asked else {}
+            return {"picture": data_address(to_pillow(image)), "name": name, **more}
         except SaseGanError as error:
             return {"error": sentence(error)}
         except Exception:
@@ -69,8 +74,8 @@ class LiveHandlers:
         """
         opened = self.models.open(wish.get("model"))
         if "pictures" in wish:
-            return self._on_the_way(opened, wish["pictures"], wish.get("place")), ""
-        recipe, values = named_picture(wish.get("picture")), wish.get("values")
+            return self._on_the_way(opened, of_class(wish["pictures"], wish), wish.get("place")), ""
+        recipe, values = named_picture(of_class(wish.get("picture"), wish)), wish.get("values")
         if not isinstance(values, list) or len(values) > NUM_DIRECTIONS:
             raise UsageError(f"The sliders are {str(values)[:40]!r}; a list of {NUM_DIRECTIONS} numbers is required.")
         if isinstance(opened.network, Recombiner) and any(values):
@@ -98,6 +103,15 @@ class LiveHandlers:
                 self._walks.popitem(last=False)
         self._walks.move_to_end(key)
         return self._walks[key]
+
+
+def of_class(names: object, wish: dict[str, Any]) -> object:
+    """The names of pictures with the class that is wished; as they are where none is."""
+    kind, share = wish.get("kind"), wish.get("share", 0)
+    if not isinstance(names, str) or not kind or not isinstance(kind, str):
+        return names
+    other = wish.get("other")
+    return with_classes(names, mixture_of(kind, other if isinstance(other, str) else "", share))
 
 
 def data_address(image: Image.Image) -> str:

@@ -182,7 +182,7 @@ def _load_recogniser(folder: Path) -> Any:
 
 def _load_training_pictures(model: OpenModel) -> tuple[Tensor, tuple[str, ...]]:
     if (holding := recombiner_of(model.network)) is not None:
-        return holding.pictures.cpu(), picture_names(holding)
+        return holding.seen_pictures.cpu(), picture_names(holding)
     images = training_pictures(model.entry.run, model.data, model.network.config.picture_size)
     return shown(images.images, "checkerboard"), images.names
 

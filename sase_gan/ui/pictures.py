@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from sase_gan.class_names import written
 from sase_gan.drawing.recipes import Recipe, draw_recipes
 from sase_gan.errors import UsageError
 from sase_gan.films import write_gif, write_mp4
@@ -91,7 +92,7 @@ def draw_sheet(
 
 
 def short_name(recipe: Recipe) -> str:
-    """A picture's name where there is little room: of several steps the last, of a photograph no more than that.
+    """A picture's name where there is little room: its classes, and of several steps the last alone.
 
     Example:
         >>> from sase_gan.drawing.recipes import Move
@@ -99,10 +100,17 @@ def short_name(recipe: Recipe) -> str:
         '17~50.3.2'
         >>> short_name(Recipe(7, (Move("@", 60, 0, 3), Move("@", 60, 0, 8))))
         '…@60.0.8'
+        >>> short_name(Recipe(7, (Move("@", 60, 0, 3), Move("@", 60, 0, 8)), classes=(("faces", 100),)))
+        '…=faces@60.0.8'
+        >>> short_name(Recipe(7, classes=(("faces", 30), ("fruits", 70))))
+        '7=30/70'
     """
     start = str(recipe.seed) if recipe.inversion is None else "photo"
     steps = [move.file_part for move in recipe.moves]
-    return start + "".join(steps) if len(steps) < 2 else f"…{steps[-1]}"
+    classes = written(recipe.classes)
+    if len(recipe.classes) > 1:
+        classes = f"={'/'.join(str(share) for _, share in recipe.classes)}"
+    return f"{start if len(steps) < 2 else '…'}{classes}{''.join(steps[-1:])}"
 
 
 def _drawn_already(opened: OpenModel, recipes: Sequence[Recipe]) -> Tensor | None:
@@ -110,6 +118,8 @@ def _drawn_already(opened: OpenModel, recipes: Sequence[Recipe]) -> Tensor | Non
     network, run = opened.network, opened.entry.run
     first = [Recipe(seed) for seed in range(len(recipes))]
     if run is None or not isinstance(network, Recombiner) or list(recipes) != first:
+        return None
+    if network.config.colours != "rgb":  # the grid shows them, and is no file of theirs
         return None
     found = grid_pictures(run, opened.digest, network.size)
     return None if found is None or len(found) < len(first) else found[: len(first)]

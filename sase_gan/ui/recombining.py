@@ -97,7 +97,7 @@ class RecombineHandlers:
         names, count = picture_names(network), network.config.count
         shown: Gallery = [
             (picture(image), f"{index}: {base_name(names[index])}")
-            for index, image in enumerate(network.pictures[:MOST_LISTED].cpu())
+            for index, image in enumerate(network.seen_pictures[:MOST_LISTED].cpu())
         ]
         about = "Click the pictures that a wish is about; click again to leave one out."
         if count > MOST_LISTED:

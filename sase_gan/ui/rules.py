@@ -96,6 +96,6 @@ def thumbnails(network: Recombiner, numbers: Sequence[int], before: str = "") ->
     """Show the first few of some training pictures, behind another figure, as HTML."""
     names = picture_names(network)
     shown = numbers[:MOST_SHOWN]
-    cells = [figure(network.pictures[n].cpu(), str(n), escaped(names[n]), alt=names[n]) for n in shown]
+    cells = [figure(network.seen_pictures[n].cpu(), str(n), escaped(names[n]), alt=names[n]) for n in shown]
     more = quiet(f"and {len(numbers) - MOST_SHOWN} more") if len(numbers) > MOST_SHOWN else ""
     return f'<div class="figures rule">{before}{"".join(cells)}{more}</div>' if before or cells else ""

@@ -150,6 +150,9 @@ class TrainHandlers:
             start_from: A trained model of the list that a network starts from; "" for none.
             freeze: So many first layers of its discriminator do not learn, 0 to 16.
             rate_factor: Both learning rates times this, 0.01 to 10.
+
+        Raises:
+            UsageError: for what no such training takes.
         """
         stem, limit = checked_name(name), time_limit(minutes)
         size = chosen(image_size, (AUTOMATIC, *IMAGE_SIZES, *RECTANGLES), "The image size")
@@ -163,7 +166,9 @@ class TrainHandlers:
         prepare = _pictures(source, files, lambda paths, folder: keep(paths, stem, folder))
         if instant:
             alone = source == "upload" and count_pictures(files) == 1
-            options = _instant_options(size, options[:2], options[2:], alone=alone)
+            if alone and colours not in (AUTO, "rgb"):
+                raise UsageError(f"One picture is recombined in colours; the colours are {colours}: choose Automatic.")
+            options = [*_instant_options(size, options[:2], options[2:], alone=alone), *more]
             return start_sentence(self.trainings.start(prepare, stem, options, instant=True), left_out)
         options += LIVE_OPTIONS if known == "auto" else ("--preset", known)
         options += [] if size == AUTOMATIC else ["--image-size", str(size)]
@@ -176,16 +181,15 @@ class TrainHandlers:
         """What is asked for of networks alone, as options of `sase-gan train`.
 
         Raises:
-            UsageError: for an instant model, or what the model that is started from does not allow.
+            UsageError: for what an instant model, or the model that is started from does not allow.
         """
         wanted = chosen(colours, tuple(COLOURS), "The colours")
         layers = whole_number(freeze, 0, 16, "The number of frozen layers")
         factor = number(rate_factor, 0.01, 10, "The factor of the rates")
         if not isinstance(start_from, str):
             raise UsageError(f"The model to start from is {str(start_from)[:40]}; choose one of the list, or none.")
-        if instant and (wanted not in (AUTO, "rgb") or start_from):
-            what = "starts from no other model" if start_from else "recombines coloured pictures"
-            raise UsageError(f"An instant model {what}; choose 'Train a network' for that.")
+        if instant and start_from:
+            raise UsageError("An instant model starts from no other model; choose 'Train a network' for that.")
         options = [] if wanted == AUTO else ["--colours", str(wanted)]
         if not start_from:
             if layers:

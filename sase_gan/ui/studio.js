@@ -21,12 +21,12 @@
   // What is shown stands in the address; Back and a sent link begin the page anew with it.
   window.inAddress = (key, value) => {
     const query = new URLSearchParams(location.search);
-    if (key === "tab" && value === "generate") query.delete(key);
+    if ((key === "tab" && value === "generate") || !value && value !== 0) query.delete(key);
     else query.set(key, value);
     const address = `?${query}`;
     if (address === (location.search || "?")) return;
     // A seed is typed digit by digit, and Back is not to go through them.
-    history[key === "seed" ? "replaceState" : "pushState"](null, "", address);
+    history[["model", "tab"].includes(key) ? "pushState" : "replaceState"](null, "", address);
   };
   window.addEventListener("popstate", () => location.reload());
 };

@@ -17,6 +17,7 @@ from sase_gan.ui import close_up, walking
 from sase_gan.ui.address import from_address, written
 from sase_gan.ui.carrying import Destination, carry
 from sase_gan.ui.checks import sentence
+from sase_gan.ui.class_choice import Known, classes_of, named_in_address
 from sase_gan.ui.events import Action, at_once, forget, in_turn, listed_anew, open_tab
 from sase_gan.ui.markup import refusal
 from sase_gan.ui.models import Models
@@ -81,17 +82,18 @@ def build_blocks(models: Models, trainings: Trainings) -> gr.Blocks:
             with gr.Column(min_width=300, elem_id="model-column"):
                 model = open_list(models.names(), "Model", "model", interactive=True)
                 facts = gr.Markdown("", elem_id="model-facts")
+        known = gr.State(Known())  # the classes of the model
         with gr.Tabs(elem_id="tabs", overflow_behavior="wrap") as tabs:
             with gr.Tab("Generate", id="generate", elem_id="tab-generate") as generating:
-                generated = generate.build(models, model)
+                generated = generate.build(models, model, known)
             with gr.Tab("Explore", id="explore", elem_id="tab-explore") as exploring:
-                explored = explore.build(models, model)
+                explored = explore.build(models, model, known)
             looking = gr.Tab("Layers", id="layers", elem_id="tab-layers")
             with looking, suited(models, model, lacks("layers")) as begin_layers:
                 layer_picture, look = layers.build(models, model)
             mixing = gr.Tab("Mix", id="mix", elem_id="tab-mix")
             with mixing, suited(models, model, lacks("layers to mix")) as begin_mix:
-                rows, columns, mixed = mix.build(models, model)
+                rows, columns, mixed = mix.build(models, model, known)
             recombining = gr.Tab("Recombine", id="recombine", elem_id="tab-recombine")
             with recombining, suited(models, model, holds_no_pictures) as begin_recombine:
                 held = recombine.build(models, model)
@@ -109,21 +111,35 @@ def build_blocks(models: Models, trainings: Trainings) -> gr.Blocks:
         def refresh(name: str | None) -> Any:
             return listed_anew(models.names(), name)
 
-        told = Action(partial(_facts, models), [model], facts)
+        told, learn = (
+            Action(partial(_facts, models), [model], facts),
+            Action(partial(classes_of, models), [model], known),
+        )
         # The list as it is on disk, whenever it is opened: trainings end while the page is open.
         at_once(model.focus, refresh, [model], [model])
         every = (generating, exploring, looking, mixing, recombining, single, training, evaluating, recognising)
 
         def begin_page(name: str | None, request: gr.Request) -> list[Any]:
-            return from_address(request.query_params, models.names(), name, [str(tab.id) for tab in every])
+            query, names = request.query_params, models.names()
+            wanted = query.get("model", "")
+            named = named_in_address(query, models, wanted if wanted in names else name)
+            return [*from_address(query, names, name, [str(tab.id) for tab in every]), named]
 
-        generated.redraw.on(at_once(blocks.load, begin_page, [model], [model, generated.seed, tabs]).then)
+        def begin_classes(name: str, request: gr.Request) -> tuple[Any, Any]:
+            found = classes_of(models, name)
+            return found, generate.offered_classes(found, request.query_params.get("class", ""))
+
+        begun = at_once(blocks.load, begin_page, [model], [model, generated.seed, tabs, explored.centre])
+        # In the queue: gradio tells the page of a changed state for what comes from there alone.
+        learnt = Action(begin_classes, [model], [known, generated.kind], PROMPT).on(begun.then)
+        generated.redraw.on(learnt.then)
         written(model.change, "model", model)
         written(generated.seed.change, "seed", generated.seed)
+        written(generated.kind.change, "class", generated.kind)
+        written(explored.centre.change, "picture", explored.centre)
         for tab in every:
             written(tab.select, "tab", value=str(tab.id))
         told.on(blocks.load)
-        generated.classes.on(blocks.load)
         in_turn(single.select, show_picture)
         in_turn(evaluating.select, reports)
         in_turn(training.select, starts)
@@ -140,9 +156,9 @@ def build_blocks(models: Models, trainings: Trainings) -> gr.Blocks:
         undrawn = Action(_is_undrawn, [model, generated.sheet], [], PROMPT)
         for tab, begin, actions in parts:
             begin(tab.select, [], *([undrawn] if tab is generating else []), *actions)
-        changed = forget(model, lasting=generated.lasting)
+        changed = forget(model, lasting=(*generated.lasting, known))
         told.on(changed)
-        generated.classes.on(changed)
+        learn.on(changed)
         for tab, begin, actions in parts:
             begin(changed, [(opened, tab.id)], *actions)
         places = (
@@ -173,13 +189,13 @@ def _facts(models: Models, name: str) -> str:
     except SaseGanError as error:
         return refusal(html.escape(sentence(error)))
     network, data = opened.network, opened.data
+    words = {"grey": ", grey", "rgba": ", with transparency"}.get(network.config.colours, "")
     if isinstance(network, Recombiner):
         (height, width), count = network.size, network.config.count
         what = "one picture" if count == 1 else f"{count} pictures"
         what += _classes(network.config.classes)
-        return f"{width} × {height} px · instant, made of {what} without training. {CONTAINS}"
+        return f"{width} × {height} px{words} · instant, made of {what} without training. {CONTAINS}"
     height, width = network.config.picture_size
-    words = {"grey": ", grey", "rgba": ", with transparency"}.get(network.config.colours, "")
     parts = [f"{width} × {height} px{words}"]
     if data.get("count"):
         of = _classes(network.config.classes)

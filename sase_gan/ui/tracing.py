@@ -74,8 +74,8 @@ def show_sources(opened: OpenModel, image: Tensor, sources: Tensor | None) -> So
     network = recombiner_of(opened.network)
     if sources is None or network is None:
         return Sources()
-    origin = origin_of(sources, network.pictures)
-    coloured = coloured_sources(image, sources, network.pictures, origin)
+    origin = origin_of(sources, network.seen_pictures)
+    coloured = coloured_sources(image, sources, network.seen_pictures, origin)
     trace = Trace(opened.entry.name, image, sources.to(torch.int16))
     legend = [] if network.config.count == 1 else _legend(network, origin)
     shown = gr.update(visible=True)
@@ -112,17 +112,17 @@ class SourceHandlers:
         """Show, as HTML, the region at a place (x, y) of the map, and where it lies in its training picture."""
         known, network = self._open(trace)
         row, column = _row_and_column(place, known.image)
-        piece = piece_at(known.sources, network.pictures, row, column)
+        piece = piece_at(known.sources, network.seen_pictures, row, column)
         return KEPT if piece is None else _pointed(network, known, piece)
 
     @sentences
     def pick(self, trace: Trace | None, place: object) -> str:
         """Show, as HTML, the largest region of one of the main sources."""
         known, network = self._open(trace)
-        origin = origin_of(known.sources, network.pictures)
+        origin = origin_of(known.sources, network.seen_pictures)
         index = origin.shares[whole_number(place, 0, min(LEGEND, len(origin.shares)) - 1, "The source")][0]
         row, column = _inside_largest(known.sources, network, index)
-        piece = piece_at(known.sources, network.pictures, row, column)
+        piece = piece_at(known.sources, network.seen_pictures, row, column)
         return KEPT if piece is None else _pointed(network, known, piece)
 
     def _open(self, trace: Trace | None) -> tuple[Trace, Recombiner]:
@@ -160,7 +160,7 @@ def _legend(network: Recombiner, origin: Origin) -> Gallery:
     names = picture_names(network)
     found: Gallery = []
     for place, (index, share) in enumerate(origin.shares[:LEGEND]):
-        image = network.pictures[index].cpu()
+        image = network.seen_pictures[index].cpu()
         rim = max(2, min(image.shape[1:]) // RIM)
         colour = torch.tensor(part_colour(place), dtype=torch.uint8)[:, None, None]
         tile = colour.repeat(1, image.shape[1] + 2 * rim, image.shape[2] + 2 * rim)
@@ -175,7 +175,7 @@ def _inside_largest(sources: Tensor, network: Recombiner, index: int) -> tuple[i
     best, where = 0.0, (0, 0)
     while ours.any():
         row, column = (int(value) for value in ours.nonzero()[0])
-        piece = piece_at(sources, network.pictures, row, column)
+        piece = piece_at(sources, network.seen_pictures, row, column)
         assert piece is not None
         if piece.region.share > best:
             best, where = piece.region.share, (row, column)
@@ -193,7 +193,7 @@ def _pointed(network: Recombiner, trace: Trace, piece: Piece) -> str:
     facts += ["mirrored"] if region.mirrored else []
     facts += [f"moved {moved}"] if moved else ["at the same place"]
     here = figure(outlined(trace.image, piece.here), "In the drawn picture", escaped(", ".join(facts)), alt="Region")
-    own = network.pictures[region.picture].cpu()
+    own = network.seen_pictures[region.picture].cpu()
     source = outlined(own, piece.there)
     there = figure(source, f"In {base_name(name)}", "the training picture that it came from", alt=name)
     return f'<div class="figures" style="--columns:2">{here}{there}</div>'

@@ -30,6 +30,7 @@ from sase_gan.formats import READ_KINDS, decoders, suffixes
 from sase_gan.pixels import decode_picture, to_tensor
 from sase_gan.runs.presets import ADVISED_IMAGES, FEWEST_IMAGES
 
+MUSIC = (".wav", ".mp3")
 MOST_PICTURES = 5000
 SURVEY_SIDE = 64
 MOST_UNPACKED = 2 * 2**30
@@ -75,6 +76,20 @@ def read_upload(path: object) -> Tensor:
         refuse_large(file, found.name, MOST_PIXELS)
         file.seek(0)
         return to_tensor(decode_picture(file, name=found.name).rgb)
+
+
+def uploaded_music(path: object) -> Path | None:
+    """Find an uploaded piece of music; None where there is none.
+
+    Raises:
+        DataError: for a file that is neither WAV nor MP3 by its name.
+    """
+    if path is None or path == "":
+        return None
+    found = within_temporary(path)
+    if found.suffix.lower() not in MUSIC:
+        raise DataError(f"{found.name} is no music by its name; WAV and MP3 files are read")
+    return found
 
 
 def refuse_large(source: Any, name: str, most: int) -> None:

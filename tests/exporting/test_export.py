@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,8 @@ from typer.testing import CliRunner
 
 from sase_gan.api.export import ExportSettings, export, export_page, subject_of
 from sase_gan.cli import app
-from sase_gan.drawing.sampling import draw_inputs, truncated
+from sase_gan.drawing.recipes import draw_recipes, parse_names
+from sase_gan.drawing.sampling import draw_inputs, joined, truncated
 from sase_gan.errors import DataError, SaseGanError, UsageError, WeightsError
 from sase_gan.exporting import checking, onnx_file, web_runtime
 from sase_gan.exporting.checking import TOLERANCE, difference
@@ -20,6 +22,7 @@ from sase_gan.exporting.half import FEWEST_VALUES, round_weights
 from sase_gan.exporting.pt2_file import read_pt2_description, write_pt2
 from sase_gan.exporting.pyramids import pyramid_subject
 from sase_gan.exporting.recognisers import classifier_subject, detector_subject
+from sase_gan.networks.generator import Generator
 from sase_gan.networks.load import load_network
 from sase_gan.pixels import to_uint8
 from sase_gan.recognition.classification.classifier import Classifier, ClassifierConfig
@@ -294,6 +297,8 @@ SUBJECTS = {
         f"generator, {name}": lambda o=o: generator_subject(small_generator(**o), mixing=True)
         for name, o in GENERATORS.items()
     },
+    "generator of classes": lambda: generator_subject(generator_of_classes()),
+    "generator of classes, mixing": lambda: generator_subject(generator_of_classes(), mixing=True),
     **{f"pyramid, {name}": lambda o=o: pyramid_subject(small_pyramid(**o)) for name, o in PYRAMIDS.items()},
     "pyramid, larger": lambda: pyramid_subject(small_pyramid(), size=(40, 30)),
     **{f"classifier, {name}": lambda o=o: classifier_subject(classifier(**o)) for name, o in CLASSIFIERS.items()},
@@ -337,11 +342,35 @@ def test_the_snippet_of_the_page_on_exporting_runs(tmp_path, monkeypatch):
     assert (torch.from_numpy(names["pictures"]) - expected).abs().max() < 1e-4
 
 
-def test_a_model_of_classes_is_refused_with_what_draws_it(tmp_path: Path) -> None:
-    network = small_generator(classes=("cats", "dogs"), class_counts=(5, 7))
+def generator_of_classes() -> Generator:
+    """A small generator whose three classes are as far apart as trained ones are."""
+    classes = {"classes": ("cats", "dogs", "owls"), "class_counts": (5, 7, 3)}
+    network = small_generator(norm="batch", skip="sle", **classes)
+    with torch.no_grad():
+        network.class_embedding.mul_(100)
+    return network
+
+
+@quiet
+@pytest.mark.usefixtures("without_shape_checks")
+@pytest.mark.parametrize("kind", ["pt2", pytest.param("onnx", marks=pytest.mark.slow)])
+def test_the_weights_of_classes_are_an_input(kind, tmp_path):
+    """The file's pictures by class are those of the program, which reads names and not weights."""
+    pytest.importorskip("onnxruntime")
+    network = generator_of_classes()
     network.save_pretrained(tmp_path / "classes")
-    with pytest.raises(
-        UsageError, match=r"of 2 classes, and exported files have no input for the class yet; draw with"
-    ):
-        export(tmp_path / "classes", tmp_path / "model.onnx")
-    assert not (tmp_path / "model.onnx").exists()
+    done = export(tmp_path / "classes", tmp_path / f"model.{kind}", noise="off")
+    assert set(done.agreement.differences) == {1, 2, 5}
+    recipes = [replace(one, noise="off") for one in parse_names("3=cats,3=dogs,3=dogs.30=owls.70,4")]
+    inputs = joined([recipe.inputs(network) for recipe in recipes])
+    given = (inputs.z, torch.ones(4), inputs.classes)
+    if kind == "pt2":
+        found, told = torch.export.load(done.path).module()(*given), read_pt2_description(done.path)
+        assert told["classes"] == ["cats", "dogs", "owls"]
+        assert [one["shape"] for one in told["inputs"]] == [["batch", 20], ["batch"], ["batch", 3]]
+    else:
+        (found,) = onnx_file.session(done.path, generator_subject(network, noise="off"))(given)
+        assert json.loads(onnx_file.read_description(done.path)["class_counts"]) == [5, 7, 3]
+    expected = draw_recipes(network, recipes).int()
+    assert (to_uint8(found).int() - expected).abs().max() <= 1
+    assert (expected[0] - expected[1]).abs().max() > 20

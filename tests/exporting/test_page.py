@@ -16,7 +16,7 @@ from torch import Tensor
 
 from sase_gan.api.export import export_page
 from sase_gan.drawing.latents import mix
-from sase_gan.drawing.recipes import Recipe, walk_recipes
+from sase_gan.drawing.recipes import Recipe, draw_recipes, parse_names, walk_recipes
 from sase_gan.drawing.sampling import draw_inputs, sample_images, truncated
 from sase_gan.errors import WeightsError
 from sase_gan.exporting import web_runtime
@@ -66,10 +66,15 @@ def faces() -> Generator:
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory, runtime: Path, faces: Generator) -> Path:
-    """Pages of four models, side by side, as on any host."""
+    """Pages of five models, side by side, as on any host."""
     place = tmp_path_factory.mktemp("pages")
     faces.save_pretrained(place / "models" / "faces")
     small_generator(colours="rgba", first_map=(4, 6)).save_pretrained(place / "models" / "clear")
+    sorted_network = small_generator(classes=("cats", "dogs"), class_counts=(5, 7))
+    with torch.no_grad():  # as far apart as trained classes are
+        sorted_network.class_embedding.mul_(100)
+    sorted_network.save_pretrained(place / "models" / "sorted")
+    export_page(place / "models" / "sorted", place / "sorted", half=False)
     small_pyramid(finished_stages=1).save_pretrained(place / "models" / "one")
     export_page(place / "models" / "faces", place / "full", half=False)
     export_page(place / "models" / "faces", place / "half")
@@ -253,6 +258,47 @@ def test_a_model_of_one_picture_and_one_with_transparency(visit, folders):
         alpha = torch.frombuffer(bytearray(image.getchannel("A").tobytes()), dtype=torch.uint8).view(32, 48)
     wanted = to_uint8(expected(clear, [0]))[0, 3]
     assert (alpha.int() - wanted.int()).abs().max() <= 7
+
+
+def test_a_class_or_two_in_shares_are_chosen(visit, folders):
+    network = load_generator(folders / "models" / "sorted")
+    page = visit("sorted")
+    page.wait_for_function("document.querySelectorAll('#grid .tile:not(.waiting)').length === 24")
+    requests = page.evaluate("saseGan.state.request(3)")
+
+    def shown(place: int) -> Tensor:
+        page.wait_for_function("!document.querySelector('#grid .waiting')")
+        return levels("sorted", page, f"#grid .tile:nth-child({place + 1}) canvas")
+
+    def close(name: str) -> bool:
+        return bool((shown(3) - draw_recipes(network, parse_names(name))[0].int()).abs().max() <= 1)
+
+    assert "mixture" not in requests
+    assert close("3")  # its own class
+    page.locator("#kind").select_option("dogs")
+    assert close("3=dogs")
+    page.locator("#other-kind").select_option("cats")
+    page.locator("#share").fill("30")
+    page.locator("#share").dispatch_event("change")
+    assert close("3=dogs.70=cats.30")
+    assert not close("3=dogs")
+    assert page.url.endswith("#kind=dogs&other=cats&share=30")
+    page.locator("#grid .tile").nth(3).click()
+    dialog = page.get_by_role("dialog")
+    assert dialog.get_by_text("sase-gan sample SNAPSHOT --seeds 3=dogs.70=cats.30").is_visible()
+    page.wait_for_function("!document.querySelector('#close-up .save').disabled")
+    with page.expect_download() as download:
+        dialog.get_by_role("button", name="Save PNG").click()
+    assert download.value.suggested_filename == "seed000003=dogs.70=cats.30.png"
+    with Image.open(download.value.path()) as image:
+        assert image.text["class"] == "70 % dogs, 30 % cats"
+    page = visit("sorted", "#view=walk&stations=0,3,4&steps=3")
+    page.wait_for_function("/^\\d+ \\/ 9$/.test(document.querySelector('#frames').textContent)")
+    page.get_by_role("button", name="Pause").click()
+    frames = walk_recipes(network, [Recipe(0), Recipe(3), Recipe(4)], steps=3, loop=True)
+    for place, frame in enumerate(frames):
+        page.locator("#frame").fill(str(place))
+        assert (levels("sorted", page, "#screen") - frame.int()).abs().max() <= 1
 
 
 def test_what_the_page_says_of_its_model(visit, folders):

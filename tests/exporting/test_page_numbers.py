@@ -13,6 +13,7 @@ from sase_gan.colours import filed
 from sase_gan.drawing.sampling import MAX_SEED
 from sase_gan.drawing.walks import spherical_interpolation
 from sase_gan.exporting.web import PAGE
+from sase_gan.networks.conditioning import class_rows, own_class
 from sase_gan.pixels import to_uint8
 from sase_gan.seeds import derive_seed, generator
 
@@ -27,8 +28,8 @@ def computed(program: str, tmp_path: Path, given: Any) -> Any:
     (tmp_path / "package.json").write_text('{"type": "module"}')
     (tmp_path / "run.js").write_text(
         'import { readFileSync } from "node:fs";\n'
-        'import { Normal, derivedSeed, sha256 } from "./seeds.js";\n'
-        'import { between } from "./inputs.js";\n'
+        'import { Normal, derivedSeed, ownClass, sha256 } from "./seeds.js";\n'
+        'import { between, weightsOf } from "./inputs.js";\n'
         'import { filed, toBytes } from "./drawing.js";\n'
         'const given = JSON.parse(readFileSync("given.json"));\n'
         f"console.log(JSON.stringify({program}));\n"
@@ -59,6 +60,20 @@ def test_seeds_give_the_numbers_of_torch(tmp_path):
         for count, values in zip(counts, drawn, strict=True):
             # Torch's vector code rounds logarithms and cosines a little otherwise on other processors.
             assert torch.allclose(torch.tensor(values), torch.randn(count, generator=source), rtol=0, atol=5e-6)
+
+
+def test_a_seed_has_the_class_that_it_has_in_the_program(tmp_path):
+    cases = [([96, 70], seed) for seed in range(40)] + [([1, 1, 998], 7), ([3, 10**6, 10**7, 5], MAX_SEED)]
+    found = computed("given.map(([counts, seed]) => ownClass(counts, seed))", tmp_path, cases)
+    assert found == [own_class(counts, seed) for counts, seed in cases]
+    assert len(set(found[:40])) == 2
+    model = {"classes": ["cats", "dogs"], "class_counts": [96, 70]}
+    program = "[null, [['dogs', 100]], [['cats', 30], ['dogs', 70]]].map((mixture) => "
+    program += "Array.from(weightsOf(given, 0, mixture)))"
+    own, dogs, mixed = computed(program, tmp_path, model)
+    assert own[own_class((96, 70), 0)] == 1
+    assert dogs == [0, 1]
+    assert torch.equal(torch.tensor(mixed), class_rows(("cats", "dogs"), (("cats", 30), ("dogs", 70))))
 
 
 def test_the_way_from_latent_to_latent(tmp_path):

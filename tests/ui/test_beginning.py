@@ -123,11 +123,9 @@ def test_a_start_that_cannot_be_is_refused(handlers, how, message):
         begin(handlers, **how)
 
 
-def test_an_instant_model_starts_from_nothing_and_is_coloured(handlers):
+def test_an_instant_model_starts_from_nothing(handlers):
     with refused("An instant model starts from no other model"):
         handlers.start("faces", None, "x", way="instant", start_from="plain")
-    with refused("An instant model recombines coloured pictures"):
-        handlers.start("faces", None, "x", way="instant", colours="grey")
 
 
 # --- photographs -----------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from PIL import Image
 
 from sase_gan.networks.generator import GeneratorConfig
 from tests.awake import awake
+from tests.test_music import clicks
 from tests.ui.browsing import BROWSED, PATIENCE, Watched, choose_model, text_of
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -89,6 +90,23 @@ def test_a_film_is_cancelled(visit):
     page.locator("#film-start").click()
     page.locator("#film-cancel").click()
     text_of(page, "#film-note").to_contain_text("Cancelled.", timeout=PATIENCE)
+    # And one that is asked for at once afterwards is made, with music.
+    field(page, "#film-seconds").fill("1")
+    page.locator("#film-start").click()
+    text_of(page, "#film-note").to_contain_text("Film: 20 frames in 1.0 s", timeout=PATIENCE)
+
+
+def test_a_film_has_the_music_that_was_uploaded(visit, tmp_path):
+    page = visit.page
+    page.locator("#film-music-part").get_by_text("Music").first.click()
+    music = clicks(tmp_path / "clicks.wav", [0.5, 1.0], 1.5)
+    page.locator("#film-music input[type=file]").set_input_files(str(music))
+    playwright.expect(field(page, "#film-seconds")).to_have_value("1.5", timeout=PATIENCE)
+    page.locator("#film-preview").click()
+    text_of(page, "#film-note").to_contain_text("Preview, the beginning: 15 frames in 1.5 s", timeout=PATIENCE)
+    sounds = "(film) => film.duration > 1.3 && (film.webkitAudioDecodedByteCount > 0 || film.mozHasAudio)"
+    page.locator("#film video").evaluate("(film) => { film.muted = true; return film.play(); }")
+    page.wait_for_function(f"({sounds})(document.querySelector('#film video'))", timeout=PATIENCE)
 
 
 def test_a_transparent_picture_is_taken_home_as_one(visit, server, tmp_path):

@@ -3,8 +3,11 @@
 import base64
 import html
 import io
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
+import av
 import pytest
 import torch
 from PIL import Image
@@ -19,6 +22,7 @@ from sase_gan.ui import live, walking
 from sase_gan.ui.models import Models
 from sase_gan.ui.pictures import Sheet
 from sase_gan.ui.tabs import explore
+from tests.test_music import clicks
 from tests.ui.test_handlers import refused
 
 
@@ -52,6 +56,46 @@ def test_a_walk_is_written_as_film_and_animation_into_the_temporary_folder(model
         handlers.walk("tiny", "1, 2", 61)
     with refused("10 frames for 12 pictures; give it more seconds"):
         handlers.walk("tiny", "0-11", 0.5)
+
+
+def test_a_walk_with_music_sounds_moves_in_time_and_its_preview_is_the_beginning(models, temporary):
+    music = clicks(temporary / "clicks.wav", [0.5, 1.5], 2.0)
+    handlers = walking.WalkHandlers(models)
+    walk = handlers.walk("tiny", "1, 2", 2, 128, True, str(music), 1.0)
+    assert "Film: 40 frames in 2.0 s, 128 × 128 px, in time with the music" in walk.note
+    with av.open(walk.film) as film:
+        assert film.streams.audio
+        lasts = float(film.streams.audio[0].duration * film.streams.audio[0].time_base)
+        assert lasts == pytest.approx(2, abs=0.06)
+        loud = [abs(part.to_ndarray()).max() for part in film.decode(film.streams.audio[0])]
+    assert max(loud) > 0.5
+    wish = walking.Wish(tuple(parse_names("1,2")), 2.0, 128, True, music, 1.0)
+    places, rate = walking.frames_of(wish, preview=False)
+    steps = [(b[0] + b[1]) - (a[0] + a[1]) for a, b in pairwise(places)]
+    assert rate == 20
+    assert {steps.index(step) for step in sorted(steps)[-2:]} <= {9, 10, 29, 30}  # step i leads to frame i + 1
+    previewed, slower = walking.frames_of(wish, preview=True)
+    assert (previewed, slower) == (places[::2], 10)
+    long = replace(wish, seconds=30.0)
+    assert len(walking.frames_of(long, preview=True)[0]) == 40
+    assert walking.length_of_music(str(music), 4) == 2
+    assert walking.length_of_music(None, 4) == 4
+
+
+def test_what_is_no_music_is_refused_and_no_list_of_addresses_is_opened(models, temporary):
+    handlers = walking.WalkHandlers(models)
+    (temporary / "a.txt").write_text("words")
+    with refused("A.txt is no music by its name|a.txt is no music by its name"):
+        handlers.walk("tiny", "1, 2", 1, 128, True, str(temporary / "a.txt"))
+    with refused("Only files that were uploaded"):
+        handlers.walk("tiny", "1, 2", 1, 128, True, "/etc/passwd.mp3")
+    for content in ("#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1:1/x.ts\n", "ffconcat version 1.0\nfile /etc/passwd\n"):
+        for name in ("list.mp3", "list.wav"):
+            (temporary / name).write_text(content)
+            with refused("cannot be read as music|has no sound in it"):
+                handlers.walk("tiny", "1, 2", 1, 128, True, str(temporary / name))
+    with refused("The share that the music moves is 2"):
+        handlers.walk("tiny", "1, 2", 1, 128, True, None, 2)
 
 
 def test_a_walk_rests_on_its_pictures_and_is_halfway_at_half_the_time():

@@ -53,7 +53,7 @@ def painting(tmp_path_factory) -> dict:
 def test_every_public_endpoint_is_known_and_described(client):
     described = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
     assert set(described) == {
-        "/sample", "/neighbours", "/move", "/walk", "/bring_photograph", "/layers", "/edit_layers", "/mix",
+        "/sample", "/neighbours", "/move", "/walk", "/bring_photograph", "/layers", "/edit_layers", "/mix", "/between",
         "/train_picture",
         "/draw_picture", "/edit_picture", "/paint_picture", "/animate_picture", "/analogy_picture", "/check_pictures",
         "/start_training",
@@ -187,9 +187,10 @@ TAKEN: dict[str, list] = {
     "sample": ["tiny", 0, 1, 1.0, "random", ""],
     "neighbours": ["tiny", "7", 0.6, 0],
     "move": ["tiny", "7", "factorisation", 3, 0, 0, 0, 0, 0],
-    "walk": ["tiny", "1, 2", 0.5, 128, True],
+    "walk": ["tiny", "1, 2", 0.5, 128, True, None, 0.8],
     "bring_photograph": ["tiny", None, "near"],
     "mix": ["tiny", "0", "1, 2", 8],
+    "between": ["tiny", "0", "faces", "fruits"],
     "layers": ["tiny", "5"],
     "edit_layers": ["tiny", "5", "", 9, "masks", [1], None, *[1.0] * 8],
     "train_picture": ["coffee", None, "wrong kind", 1, 64, "quick"],
@@ -345,7 +346,7 @@ def test_no_path_that_is_sent_is_opened(server, path):
         ("sample", ["tiny", 0, 1, 1, "loud", ""], "loud"),
         ("sample", [{"a": 1}, 0, 1, 1, "random", ""], "There is no model called"),
         ("neighbours", ["tiny", "9" * 5000, 0.6, 0], "such as 0, 5, 12"),
-        ("walk", ["tiny", "0-4000000", 12, 128, True], "too many pictures"),
+        ("walk", ["tiny", "0-4000000", 12, 128, True, None, 0.8], "too many pictures"),
         ("mix", ["tiny", "0-4000000", "1", 8], "too many pictures"),
         ("draw_picture", ["single", 100000, 100000, "0", 0, False, "new"], "100000"),
         ("draw_picture", ["single", 32, 32, "0-4000000", 0, False, "new"], "too many seeds"),

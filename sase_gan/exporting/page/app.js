@@ -24,6 +24,7 @@ function tellFacts(description) {
     Kind: description.kind.replaceAll("_", " "),
     "Licence of the training pictures": description.licence,
     "Training pictures": description.trained_on,
+    Classes: description.classes?.join(", "),
     Pictures: `${width} x ${height} px, ${description.colours}`,
     "Size of the model": `${megabytes} MB, weights in ${description.weights}`,
     "Checked when exported": description.checked,
@@ -49,6 +50,24 @@ function layOut(description) {
   $("#tab-mix").hidden = !description.mixing;
   // Noise that a model does not have, or that makes no difference, is nothing to choose.
   $("#noise").closest("label").hidden = !description.noiseShapes.length;
+  if (!description.classes) return;
+  for (const [list, first] of [["#kind", "each seed's own"], ["#other-kind", "no other"]]) {
+    const options = description.classes.map((name) => new Option(name, name));
+    $(list).replaceChildren(new Option(first, ""), ...options);
+  }
+}
+
+/** Show which classes are chosen; shares only where there are two. */
+function showClasses(state) {
+  const mixture = state.mixture();
+  const chosen = (name) => (state.classes.includes(state.get(name)) ? state.get(name) : "");
+  $("#kind").closest("label").hidden = !state.classes.length;
+  $("#kind").value = chosen("kind");
+  $("#other-kind").closest("label").hidden = !mixture;
+  $("#other-kind").value = chosen("other");
+  $("#share").closest("label").hidden = !mixture || !chosen("other") || chosen("other") === chosen("kind");
+  $("#share").value = state.get("share");
+  $("#share ~ output").value = `${state.get("share")} %`;
 }
 
 async function start() {
@@ -57,7 +76,7 @@ async function start() {
   const description = await answer.json();
   tellFacts(description);
   layOut(description);
-  const [state, model] = [new State(), new Model(description)];
+  const [state, model] = [new State(description.classes), new Model(description)];
   const views = connect(state, model, description);
   const megabytes = (share) => `${((share * description.bytes) / 1e6).toFixed(1)}`;
   $("#coming").hidden = false;
@@ -85,6 +104,10 @@ function connect(state, model, description) {
   $("#truncation").addEventListener("input", ({ target }) => ($("#truncation ~ output").value = target.value));
   $("#truncation").addEventListener("change", ({ target }) => state.set({ truncation: Number(target.value) }));
   $("#noise").addEventListener("change", ({ target }) => state.set({ noise: target.value }));
+  $("#kind").addEventListener("change", ({ target }) => state.set({ kind: target.value }));
+  $("#other-kind").addEventListener("change", ({ target }) => state.set({ other: target.value }));
+  $("#share").addEventListener("input", ({ target }) => ($("#share ~ output").value = `${target.value} %`));
+  $("#share").addEventListener("change", ({ target }) => state.set({ share: Number(target.value) }));
   return () => {
     const view = state.get("view") in views ? state.get("view") : "pictures";
     for (const tab of document.querySelectorAll("[role=tab]")) {
@@ -95,6 +118,7 @@ function connect(state, model, description) {
     $("#truncation").value = state.get("truncation");
     $("#truncation ~ output").value = state.get("truncation");
     $("#noise").value = state.get("noise");
+    showClasses(state);
     if (view !== "walk") views.walk.pause();
     views[view]?.render().catch(trouble);
   };

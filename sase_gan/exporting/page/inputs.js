@@ -1,6 +1,6 @@
 // From what is asked for to the tensors of the model: as sase_gan.drawing draws it, in the same order.
 
-import { Normal } from "./seeds.js";
+import { Normal, ownClass } from "./seeds.js";
 
 const product = (shape) => shape.reduce((total, side) => total * side, 1);
 
@@ -16,6 +16,14 @@ export function noiseOf(model, seed) {
     const count = product(shape);
     return source ? source.draw(count) : new Float32Array(count);
   });
+}
+
+/** The weights of the classes of a picture: of a mixture [[class, share in per cent] ...], or a seed's own class. */
+export function weightsOf(model, seed, mixture) {
+  const row = new Float32Array(model.classes.length);
+  if (mixture) for (const [name, share] of mixture) row[model.classes.indexOf(name)] += share / 100;
+  else row[ownClass(model.class_counts, seed)] = 1;
+  return row;
 }
 
 /** From one latent to another on the arc, lengths too, as sase_gan.drawing.walks goes. */
@@ -35,7 +43,8 @@ export function between(a, b, share) {
  * The model's inputs for a batch, by name: [type, data, shape].
  *
  * A request has `seed`, or `from`, `to` and `share`; `noiseSeed`, a number or null for none; `truncation`; and may have
- * `mixWith`, a place in this batch, with `mixFrom`, the side of the first map whose appearance is taken from there.
+ * `mixWith`, a place in this batch, with `mixFrom`, the side of the first map whose appearance is taken from there; and,
+ * of a model with classes, `mixture`, see weightsOf.
  */
 export function inputsOf(model, requests) {
   const count = requests.length;
@@ -58,6 +67,14 @@ export function inputsOf(model, requests) {
   model.noiseShapes.forEach((shape, map) => {
     inputs[`noise_${map}`] = joined(noise.map((maps) => maps[map]), shape);
   });
+  if (model.classes) {
+    const rows = requests.map(({ seed, from, to, share, mixture }) => {
+      if (seed !== undefined) return weightsOf(model, seed, mixture);
+      const [a, b] = [weightsOf(model, from, mixture), weightsOf(model, to, mixture)];
+      return a.map((weight, place) => weight + share * (b[place] - weight));
+    });
+    inputs.classes = joined(rows, [model.classes.length]);
+  }
   if (model.mixing) {
     inputs.mix_with = ["int64", BigInt64Array.from(requests, (one, place) => BigInt(one.mixWith ?? place)), [count]];
     inputs.mix_from = ["float32", Float32Array.from(requests, (one) => one.mixFrom ?? 1e9), [count]];

@@ -72,7 +72,10 @@ export class CloseUp {
     on("close", () => this.dialog.close());
     on("previous", () => this.open(Math.max(0, this.seed - 1)));
     on("next", () => this.open(Math.min(MAX_SEED, this.seed + 1)));
-    on("save", () => this.save(this.picture, this.#recipe(), `seed${String(this.seed).padStart(6, "0")}.png`));
+    on("save", () => {
+      const classes = state.nameOf("");
+      this.save(this.picture, this.#recipe(), `seed${String(this.seed).padStart(6, "0")}${classes}.png`);
+    });
     on("copy", async ({ target }) => {
       await navigator.clipboard?.writeText(this.#command());
       target.textContent = navigator.clipboard ? "Copied" : "Copy it below";
@@ -98,7 +101,7 @@ export class CloseUp {
     this.picture = null;
     $(".save", this.dialog).disabled = true;
     $(".copy", this.dialog).textContent = "Copy command";
-    $(".named span", this.dialog).textContent = `Seed ${seed}`;
+    $(".named span", this.dialog).textContent = `Seed ${this.state.nameOf(seed)}`;
     $(".command", this.dialog).textContent = this.#command();
     if (!this.dialog.open) this.dialog.showModal();
     await this.artist.drawEach("close-up", [this.state.request(seed)], (picture) => {
@@ -123,13 +126,17 @@ export class CloseUp {
     if (state.get("truncation") !== 1) more.push(`--truncation ${state.get("truncation")}`);
     if (state.get("noise") !== "random") more.push(`--noise ${state.get("noise")}`);
     if (description.finished_stages === 0) more.push("--finished-stages 0");
-    return ["sase-gan sample SNAPSHOT --seeds", this.seed, ...more].join(" ");
+    const name = state.nameOf(this.seed);
+    return ["sase-gan sample SNAPSHOT --seeds", /^[\w=.-]+$/.test(name) ? name : `"${name}"`, ...more].join(" ");
   }
 }
 
 /** What all pictures of the page have in common. */
 export function recipeOf(state, description) {
+  const mixture = state.mixture();
+  const words = mixture?.map(([name, share]) => (mixture.length > 1 ? `${share} % ${name}` : name)).join(", ");
   return {
+    ...(words && { class: words }),
     snapshot: description.snapshot,
     truncation: String(state.get("truncation")),
     noise: state.get("noise"),

@@ -59,6 +59,12 @@ export function derivedSeed(seed, purpose) {
   return ((low >>> 1) | (high << 31)) >>> 0;
 }
 
+/** The index of the class that a seed has where none is chosen, as sase_gan.networks.conditioning.own_class. */
+export function ownClass(counts, seed) {
+  let place = new Normal(seed, "class").below(counts.reduce((total, count) => total + count, 0));
+  return counts.findIndex((count) => (place -= count) < 0);
+}
+
 /** Normal numbers in the order of torch.randn on a CPU. */
 export class Normal {
   constructor(seed, purpose) {
@@ -115,6 +121,11 @@ export class Normal {
       transform(values, count - 16);
     }
     return values;
+  }
+
+  /** A whole number below a count, as torch.randint draws one. */
+  below(count) {
+    return this.#word() % count;
   }
 
   #next() {

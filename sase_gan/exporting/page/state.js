@@ -10,6 +10,9 @@ const DEFAULTS = {
   stations: "0,5,12",
   steps: 12,
   loop: true,
+  kind: "",
+  other: "",
+  share: 50,
 };
 
 export const MAX_SEED = 2 ** 31 - 1;
@@ -47,12 +50,17 @@ const READERS = {
   stations: (text) => (readSeeds(text) ? text : null),
   steps: (text) => (within(Number(text), 1, 64) ? Math.round(Number(text)) : null),
   loop: (text) => ({ true: true, false: false })[text] ?? null,
+  // Which classes there are only the model knows, see `mixture`.
+  kind: (text) => text,
+  other: (text) => text,
+  share: (text) => (within(Number(text), 0, 100) ? Math.round(Number(text)) : null),
 };
 
 export class State {
   #listeners = [];
 
-  constructor() {
+  constructor(classes = []) {
+    this.classes = classes;
     this.values = { ...DEFAULTS };
     this.#read();
     addEventListener("hashchange", () => {
@@ -88,9 +96,24 @@ export class State {
     }
   }
 
+  /** The chosen classes with their shares in per cent; null for each seed's own. */
+  mixture() {
+    const [kind, other, share] = ["kind", "other", "share"].map((name) => this.get(name));
+    if (!this.classes.includes(kind)) return null;
+    if (!this.classes.includes(other) || other === kind) return [[kind, 100]];
+    return [[kind, 100 - share], [other, share]].filter(([, part]) => part);
+  }
+
+  /** The name of a seed's picture with the chosen classes, as `--seeds` takes it. */
+  nameOf(seed) {
+    const mixture = this.mixture() ?? [];
+    return `${seed}${mixture.map(([name, part]) => (mixture.length > 1 ? `=${name}.${part}` : `=${name}`)).join("")}`;
+  }
+
   /** What a picture of a seed is asked for by. */
   request(seed, noiseOf = seed) {
     const noiseSeed = { random: noiseOf, fixed: 0, off: null }[this.get("noise")];
-    return { seed, noiseSeed, truncation: this.get("truncation") };
+    const mixture = this.mixture();
+    return { seed, noiseSeed, truncation: this.get("truncation"), ...(mixture && { mixture }) };
   }
 }

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sase_gan.colours import seen
 from sase_gan.config import resolve
 from sase_gan.datasets.images import ImageSet, fitted, load_image_set, open_picture, split_holdout
 from sase_gan.datasets.sources import open_images
@@ -58,7 +59,6 @@ class InstantTask(Task[InstantConfig]):
             batch_size=_NOTHING_TRAINED,
             devices="one device draws",
             logger="nothing is trained that could be logged",
-            colours="pictures are recombined in rgb",
             start=_NOTHING_TRAINED,
             publish_discriminator=_NOTHING_TRAINED,
         )
@@ -72,6 +72,7 @@ class InstantTask(Task[InstantConfig]):
                 fit="one picture keeps its proportions",
                 classes="one picture has one class",
                 holdout="one picture cannot be divided",
+                colours="one picture is recombined in rgb",
             )
         else:
             refuse_given(request, "one picture", max_size="--image-size sets the side of a set's pictures")
@@ -82,6 +83,7 @@ class InstantTask(Task[InstantConfig]):
             "image_size": None if request.image_size is None else checked_size(request.image_size),
             "max_size": request.max_size,
             "seed": request.seed,
+            "colours": request.colours,
             "classes": None if classes is None else {key: classes[key] for key in ("source", "names")},
             "data": {
                 "path": str(request.path),
@@ -150,7 +152,11 @@ class InstantTask(Task[InstantConfig]):
         path = Path(str(config.data.path))
         if not config.of_one_picture:
             images = load_image_set(
-                path, image_size=config.picture_size, fit=config.data.fit, background=background_of(config)
+                path,
+                image_size=config.picture_size,
+                fit=config.data.fit,
+                background=background_of(config),
+                colours=config.colours,
             )
             images = with_classes(images, str(path), config.classes.source, config.classes.names)
             return (
@@ -184,7 +190,7 @@ class InstantTask(Task[InstantConfig]):
         data = {"name": Path(str(config.data.path)).name, "licence": config.data.licence}
         if config.of_one_picture:
             return prepare_single_measure(images.images[0], device=hardware.device, data=data)
-        return prepare_measure(images.images, device=hardware.device, data={**data, "mirror": config.data.mirror})
+        return prepare_measure(seen(images.images), device=hardware.device, data={**data, "mirror": config.data.mirror})
 
     def share_done(self, config: InstantConfig, images_seen: int) -> float:
         """Answer that all is done: what takes seconds has no shares."""

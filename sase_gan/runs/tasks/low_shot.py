@@ -31,6 +31,7 @@ from sase_gan.runs.presets import FEWEST_IMAGES, choose_preset
 from sase_gan.runs.request import Report, TrainRequest, refuse_given
 from sase_gan.runs.starting import Start, begin_from, fitting_sections, open_start, settled_start, started_from
 from sase_gan.runs.tasks.base import RunPlan, TrainedTask, background_of, check_size, facts
+from sase_gan.sixteen_bits import widened
 from sase_gan.training.config import LowShotConfig
 
 
@@ -285,15 +286,15 @@ def _prepare(config: LowShotConfig, images: ImageSet, module: Any, options: RunO
 
     Their CPU seconds count as training, once; a resumed run draws the same ones again.
     """
-    section, pictures = config.recombinations, images.images
+    section, pictures = config.recombinations, images.learnt
     if section.count:
         begun = time.process_time()
         drawn = draw_material(section, images, options.hardware, seed=config.seed, mirror=config.data.mirror)
         spent = time.process_time() - begun
         module.cpu_seconds += spent if module.images_seen == 0 else 0.0
         options.report(f"{section.count} recombinations of the pictures serve as real ones too, {spent:.0f} CPU s")
-        pictures = torch.cat([pictures, drawn])
+        pictures = torch.cat([pictures, drawn if images.fine is None else widened(drawn)])
     # Where mirror images are shown to the discriminator, they are as real as the others, and pull too.
     labels = torch.tensor(images.labels) if images.labels else None
-    module.show(pictures if section.pull else images.images, mirror=config.data.mirror, labels=labels)
+    module.show(pictures if section.pull else images.learnt, mirror=config.data.mirror, labels=labels)
     return pictures

@@ -15,6 +15,7 @@ from sase_gan.errors import UsageError
 from sase_gan.markdown import escaped
 from sase_gan.ui import bringing, live, walking, widgets
 from sase_gan.ui.checks import named_picture, number, sentences, whole_number
+from sase_gan.ui.class_choice import class_choice
 from sase_gan.ui.events import BAR, Action, Trigger, at_once, clicked, in_turn, moved_by_hand, open_tab, reporter
 from sase_gan.ui.markup import figures
 from sase_gan.ui.models import Models
@@ -132,7 +133,8 @@ def trail_words(trail: Trail) -> str:
     shown = []
     for index, name in enumerate(names):
         before = names[index - 1] if index else ""
-        step = name[len(before) :] if before and name.startswith(before) else name
+        added = name.removeprefix(before) if before else name
+        step = added if added[:1] in ("~", "@", "+") else name
         shown.append(f"**{escaped(step)}**" if index == place else escaped(step))
     first = max(0, min(place - 3, len(shown) - 6))
     more = "… › " if first else ""
@@ -150,19 +152,19 @@ class Explored:
     brought: bringing.Bringing
 
 
-def build(models: Models, model: gr.Dropdown) -> Explored:
-    """Lay the tab out."""
+def build(models: Models, model: gr.Dropdown, known: gr.State) -> Explored:
+    """Lay the tab out; `known` are the classes of the model."""
     handlers = ExploreHandlers(models)
     with gr.Tabs(elem_classes="inner-tabs", overflow_behavior="wrap") as tabs:
         with gr.Tab("Neighbours", id="neighbours", elem_id="tab-neighbours") as neighbours:
-            centre, draw_map = _build_neighbours(handlers, model)
+            centre, draw_map = _build_neighbours(handlers, model, known)
         directions = gr.Tab("Directions", id="directions", elem_id="tab-directions")
         with directions, suited(models, model, lacks("directions")) as begin:
-            move, strips = _build_directions(handlers, model)
+            move, strips = _build_directions(handlers, model, known)
         with gr.Tab("Live", id="live", elem_id="tab-live") as alive:
             live.build(models, model, centre, tabs)
         with gr.Tab("Walk", id="walk", elem_id="tab-walk") as walk:
-            stations = walking.build(models, model)
+            stations = walking.build(models, model, known)
         photograph = gr.Tab("My photograph", id="photograph", elem_id="tab-photograph")
         with photograph, suited(models, model, lacks("space for photographs")) as begin_photograph:
             brought = bringing.build(models, model)
@@ -178,12 +180,13 @@ def build(models: Models, model: gr.Dropdown) -> Explored:
     return Explored(draw, tabs, centre, stations, brought)
 
 
-def _build_neighbours(handlers: ExploreHandlers, model: gr.Dropdown) -> tuple[gr.Textbox, Action]:
+def _build_neighbours(handlers: ExploreHandlers, model: gr.Dropdown, known: gr.State) -> tuple[gr.Textbox, Action]:
     sheet, trail = gr.State(None), gr.State(((), -1))
     with gr.Row(elem_classes="studio-row"):
         with gr.Column(scale=1, min_width=260, elem_classes="controls"):
             with gr.Group():
                 centre = widgets.picture_field(elem_id="centre", buttons=["copy"])
+                of_class = class_choice(known, centre, "centre-class")
                 reach = gr.Slider(0.05, 1.4, 0.6, step=0.05, label="Reach", info="How different the edges are.")
                 plane = gr.Number(0, label="Plane", info="Which two directions the map shows.", precision=0, minimum=0)
             draw = gr.Button("Draw the map", variant="primary")
@@ -199,6 +202,7 @@ def _build_neighbours(handlers: ExploreHandlers, model: gr.Dropdown) -> tuple[gr
     draw_map = Action(handlers.neighbours, [model, centre, reach, plane], shown)
     draw_map.on(draw.click, api="neighbours")
     draw_map.on(centre.submit)
+    draw_map.on(of_class)
     draw_map.on(at_once(turn.click, lambda now: (int(now or 0) + 1) % MAX_SEED, [plane], [plane]).then)
 
     def go(event: gr.SelectData, current: Sheet | None) -> str:
@@ -217,11 +221,12 @@ def _build_neighbours(handlers: ExploreHandlers, model: gr.Dropdown) -> tuple[gr
     return centre, draw_map
 
 
-def _build_directions(handlers: ExploreHandlers, model: gr.Dropdown) -> tuple[Action, Action]:
+def _build_directions(handlers: ExploreHandlers, model: gr.Dropdown, known: gr.State) -> tuple[Action, Action]:
     with gr.Row():
         with gr.Column(scale=1, min_width=280):
             with gr.Group():
                 start = widgets.picture_field()
+                of_class = class_choice(known, start, "directions-class")
                 methods = [("First layer", "factorisation"), ("Components", "components")]
                 words = "The first layer's strongest directions, or the principal components of early features."
                 method = gr.Radio(methods, value="factorisation", label="Found by", info=words)
@@ -244,6 +249,6 @@ def _build_directions(handlers: ExploreHandlers, model: gr.Dropdown) -> tuple[Ac
     # The public event first: gradio numbers those that follow under the same name.
     move.on(at_once(reset.click, lambda: [0] * NUM_DIRECTIONS, [], sliders).then, api="move")
     moved_by_hand(sliders, move)
-    for trigger in (start.submit, method.change):
+    for trigger in (start.submit, method.change, of_class):
         in_turn(trigger, move, strips)
     return move, strips

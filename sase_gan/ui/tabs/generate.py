@@ -11,12 +11,12 @@ import gradio as gr
 from sase_gan.class_names import Mixture
 from sase_gan.drawing.recipes import Move, Recipe
 from sase_gan.drawing.sampling import MAX_SEED, NoiseMode
-from sase_gan.errors import SaseGanError
 from sase_gan.markdown import escaped
 from sase_gan.networks.conditioning import names_of
 from sase_gan.ui import close_up, favourites, widgets
 from sase_gan.ui.carrying import check_picked
 from sase_gan.ui.checks import chosen, number, seed_number, sentences, surprising_seed, whole_number
+from sase_gan.ui.class_choice import OWN_CLASS, Known
 from sase_gan.ui.entries import INSTANT_OF_ONE
 from sase_gan.ui.events import BAR, Action, at_once, clicked, moved_by_hand, reporter
 from sase_gan.ui.models import Models
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 MOST_PICTURES = 64
 VARIATIONS = 11
 FIRST_OF_ONE = 8
-OWN_CLASS = "Each seed's own"
 NOISE_MODES: tuple[NoiseMode, ...] = ("random", "fixed", "off")
 
 
@@ -91,15 +90,6 @@ class GenerateHandlers:
         known = kind if kind in names_of(self.models.open(model).network) else ""
         return replace(self.sample(model, seed, first, truncation, noise, known, progress), seed=gr.skip())
 
-    def offer_classes(self, model: str, kind: str = "") -> Any:
-        """Offer the classes that a model has; nothing is shown of one without."""
-        try:
-            names = names_of(self.models.open(model).network)
-        except SaseGanError:  # the drawing says what is wrong with it
-            names = ()
-        choices = [(OWN_CLASS, ""), *((name, name) for name in names)]
-        return gr.update(choices=choices, value=kind if kind in names else "", visible=bool(names))
-
     @sentences
     def more_like(
         self, recipe: Recipe | None, model: str, amount: float, seed: float = 0, progress: gr.Progress = BAR
@@ -114,6 +104,12 @@ class GenerateHandlers:
         return draw_sheet(self.models.open(model), recipes, note, reporter(progress, "drawing"))
 
 
+def offered_classes(known: Known, kind: str = "") -> Any:
+    """Offer the classes that a model has; nothing is shown of one without."""
+    choices = [(OWN_CLASS, ""), *((name, name) for name in known.names)]
+    return gr.update(choices=choices, value=kind if kind in known.names else "", visible=bool(known.names))
+
+
 @sentences
 def paged(seed: object, count: object, pages: int) -> int:
     """The first seed so many pages of pictures further on, or back; at the ends the first or the last page's."""
@@ -123,11 +119,10 @@ def paged(seed: object, count: object, pages: int) -> int:
 
 @dataclass(frozen=True)
 class Generating:
-    """Drawing of another model, what is drawn, the close-up, and the field for the seed.
+    """Drawing of another model, what is drawn, the close-up, and the fields for seed and class.
 
     Attributes:
         lasting: what outlives a change of the model.
-        classes: offers the classes of the model.
     """
 
     redraw: Action
@@ -135,11 +130,11 @@ class Generating:
     close: close_up.View
     seed: gr.Number
     lasting: tuple[Any, ...]
-    classes: Action
+    kind: gr.Dropdown
 
 
-def build(models: Models, model: gr.Dropdown) -> Generating:
-    """Lay the tab out and connect its events."""
+def build(models: Models, model: gr.Dropdown, known: gr.State) -> Generating:
+    """Lay the tab out and connect its events; `known` are the classes of the model."""
     handlers = GenerateHandlers(models)
     sheet = gr.State(None)
     with gr.Row(elem_classes="studio-row"):
@@ -192,8 +187,8 @@ def build(models: Models, model: gr.Dropdown) -> Generating:
     close.on(kept_gallery.select, choose_favourite, [kept])
     Action(handlers.more_like, [close.picked, close.model, close.amount], shown).on(close.more.click)
     at_once(view.change, _as_grid_or_single, [view], [gallery])
-    offer = Action(handlers.offer_classes, [model, kind], kind)
-    return Generating(Action(handlers.redraw, inputs, drawn), sheet, close, seed, lasting, offer)
+    at_once(known.change, offered_classes, [known, kind], [kind])
+    return Generating(Action(handlers.redraw, inputs, drawn), sheet, close, seed, lasting, kind)
 
 
 def _as_grid_or_single(how: str) -> Any:

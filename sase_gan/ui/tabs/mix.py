@@ -17,8 +17,9 @@ from sase_gan.errors import UsageError
 from sase_gan.markdown import escaped
 from sase_gan.networks.channel_tables import generator_sizes
 from sase_gan.networks.generator import Generator
-from sase_gan.ui import widgets
+from sase_gan.ui import between_classes, widgets
 from sase_gan.ui.checks import chosen, sentences
+from sase_gan.ui.class_choice import class_choice
 from sase_gan.ui.events import BAR, Action
 from sase_gan.ui.fields import checked
 from sase_gan.ui.models import Models
@@ -93,7 +94,6 @@ def contact_table(
 ) -> Image.Image:
     """Set a table of pictures with a head row and a head column set apart, and their names."""
     cell = heads.shape[-1] * max(1, CELL // heads.shape[-1])
-    font = ImageFont.load_default(13)
     left, top = cell + GAP, cell + GAP + LABEL
     canvas = Image.new("RGB", (left + cell * len(heads), top + (cell + LABEL) * len(sides) - LABEL), "white")
     pen = ImageDraw.Draw(canvas)
@@ -102,7 +102,11 @@ def contact_table(
         canvas.paste(picture(image).resize((cell, cell), Image.Resampling.NEAREST), (x, y))
 
     def write(name: str, x: int, y: int) -> None:
-        pen.text((x, y), name if len(name) <= 16 else f"{name[:15]}…", fill="#444", font=font)
+        sizes = (ImageFont.load_default(size) for size in (13, 12, 11, 10, 9))
+        font = next((font for font in sizes if pen.textlength(name, font) <= cell), ImageFont.load_default(9))
+        while pen.textlength(name, font) > cell:  # its end tells the classes, or the last step
+            name = f"…{name.lstrip('…')[1:]}"
+        pen.text((x, y), name, fill="#444", font=font)
 
     for column, (image, name) in enumerate(zip(heads, head_names, strict=True)):
         place(image, left + column * cell, LABEL)
@@ -117,14 +121,20 @@ def contact_table(
     return canvas
 
 
-def build(models: Models, model: gr.Dropdown) -> tuple[gr.Textbox, gr.Textbox, list[Action]]:
-    """Lay the tab out and connect its events; returns rows, columns, and what is done in turn when it is opened."""
+def build(models: Models, model: gr.Dropdown, known: gr.State) -> tuple[gr.Textbox, gr.Textbox, list[Action]]:
+    """Lay the tab out and connect its events; returns rows, columns, and what is done in turn when it is opened.
+
+    Args:
+        known: the classes of the model.
+    """
     handlers = MixHandlers(models)
     with gr.Row():
         with gr.Column(scale=1, min_width=280):
             with gr.Group():
                 rows = gr.Textbox("0, 1, 4, 5", label="Rows: shapes", info="Up to six seeds or names.", max_length=400)
+                of_rows = class_choice(known, rows, "rows-class", MOST_ROWS, "Class of the rows")
                 columns = gr.Textbox("2, 6, 9, 11, 13", label="Columns: appearance", max_length=400)
+                of_columns = class_choice(known, columns, "columns-class", MOST_ROWS, "Class of the columns")
                 for pictures in (rows, columns):
                     checked(pictures, partial(named_pictures, most=MOST_ROWS))
                 sizes = [("4", 4), ("8", 8), ("16", 16), ("32", 32), ("64", 64)]
@@ -143,6 +153,7 @@ def build(models: Models, model: gr.Dropdown) -> tuple[gr.Textbox, gr.Textbox, l
             table = widgets.image_view(alt, "mix-table", "pictures", "table", show_label=False)
     mix = Action(handlers.mix, [model, rows, columns, size], [table, note])
     mix.on(start.click, api="mix")
-    for trigger in (rows.submit, columns.submit, size.input):
+    for trigger in (rows.submit, columns.submit, size.input, of_rows, of_columns):
         mix.on(trigger)
+    between_classes.build(models, model, known, rows)
     return rows, columns, [Action(handlers.sizes, [model], size), mix]
