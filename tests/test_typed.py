@@ -76,7 +76,7 @@ def make_pictures(place: Path) -> None:
     (place / "PICTURES" / "dataset.json").write_text(json.dumps({"labels": labels}))
     for folder in ("SCANS", "DRAWINGS"):
         (place / folder).symlink_to(place / "PICTURES" / "faces")
-    for name in ("PICTURE", "scene.png"):
+    for name in ("PICTURE.png", "scene.png"):
         (place / name).symlink_to(ROOT / "data" / "single" / "coffee.png")
     as_mp3(clicks(place / "song.wav", [0.3], 1.0), place / "song.mp3")
     write_mp4(place / "holiday.mp4", torch.randint(256, (60, 3, 160, 160), dtype=torch.uint8))
@@ -115,6 +115,7 @@ class Typist:
         line = re.sub(r"(--seeds )(\d+)-(\d+)", lambda m: f"{m[1]}{m[2]}-{int(m[2]) + 1}", line)
         line = line.replace("runs/faces-001", self.faces).replace("runs/NAME-001", self.newest)
         line = re.sub(r"\bMODEL\b", "data/snapshots/emoji-faces", line)
+        line = re.sub(r"\bPICTURE\b", "PICTURE.png", line)
         command = next(word for word in line.split()[1:] if word != "inject")
         more = list(SHORTER.get(command, []))
         if command == "sample" and "--seeds" not in line:
@@ -122,7 +123,7 @@ class Typist:
         if command == "film" and "--music" not in line:
             more += ["--seconds", "1"]
         if command == "train" and "quick" in line:
-            more += ["--max-size", "32", "--set", "schedule.iterations=2"]
+            more += ["--max-size", "40", "--set", "schedule.iterations=2"]
         elif command == "train" and "instant" not in line and any(name in line for name in SETS):
             more += ["--kimg", "0.008", "--set", "schedule.baseline_images=0"]
         return " ".join([line, *more])
