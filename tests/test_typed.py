@@ -122,7 +122,9 @@ class Typist:
             more += ["--seeds", "0-3"]
         if command == "film" and "--music" not in line:
             more += ["--seconds", "1"]
-        if command == "train" and "quick" in line:
+        if "--resume" in line:
+            more += ["--kimg", "0.016"]
+        elif command == "train" and "quick" in line:
             more += ["--max-size", "40", "--set", "schedule.iterations=2"]
         elif command == "train" and "instant" not in line and any(name in line for name in SETS):
             more += ["--kimg", "0.008", "--set", "schedule.baseline_images=0"]
