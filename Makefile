@@ -5,10 +5,13 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # Two processes of one thread each; tests/conftest.py says who runs what.
 WORKERS := -n 2 --no-loadscope-reorder
+LOWEST := build/lowest
+# Newer packages foretell the end of what old ones call.
+FORETOLD := -W ignore::DeprecationWarning -W ignore::PendingDeprecationWarning -W ignore::FutureWarning
 DEMO := runs/demo-$(shell date +%Y%m%d-%H%M%S)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check test test-shuffled test-slow test-site mutate docs release-check same demo bench bench-gpu studio clean
+.PHONY: help setup check test test-shuffled test-slow test-lowest test-site mutate docs release-check same demo bench bench-gpu studio clean
 
 help: ## Show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +37,12 @@ test-shuffled: $(STAMP) ## Run the tests in a random order
 
 test-slow: $(STAMP) ## Run the tests that take minutes each
 	$(BIN)/python -m pytest $(WORKERS) -m slow
+
+test-lowest: $(STAMP) ## Run the tests with the lowest allowed version of every dependency, in build/lowest
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(LOWEST)
+	$(BIN)/uv pip install --quiet --python $(LOWEST)/bin/python --resolution lowest-direct '.[dev]'
+	$(LOWEST)/bin/python -m pytest $(WORKERS) $(FORETOLD)
 
 test-site: docs ## Build the documents, and drive the studio in a browser (where a Chromium is found, or named in CHROMIUM)
 	$(BIN)/python -m pytest -n 0 -m "browser and not slow" tests/ui

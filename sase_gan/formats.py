@@ -1,6 +1,6 @@
 """The kinds of picture files that are read: their suffixes, Pillow's decoders, and how a list of them is worded.
 
-HEIC, which phones write, needs a decoder that Pillow does not have: `pip install 'sase_gan[heic]'` brings it.
+HEIC, which phones write, needs a decoder that Pillow does not have: `pip install pillow-heif` brings it.
 """
 
 from functools import cache
@@ -22,7 +22,7 @@ _DECODERS: dict[str, tuple[str, ...]] = {
 that a damaged file of one kind is never taken for another."""
 
 _HEIC = (".heic", ".heif", ".hif")
-HEIC_PACKAGE = "pip install 'sase_gan[heic]'"
+HEIC_PACKAGE = "pip install pillow-heif"
 READ_KINDS = "PNG, JPEG, WebP, BMP, TIFF, GIF, AVIF, JPEG 2000, PPM and QOI files"
 
 

@@ -310,12 +310,7 @@ def table(outcomes: dict[str, Any], reasons: dict[str, dict[str, str]]) -> str:
         share = f"{one['noticed'] / counts:.0%}" if counts else "-"
         cells = [f"`{module}`", one["made"], one["tried"], one["noticed"], equal, left, share]
         rows.append("| " + " | ".join(map(str, cells)) + " |")
-        lines += [
-            f"* `{module}`, {why[diff] or 'not noticed'}:\n\n  ```diff\n"
-            + "".join(f"  {x}\n" for x in diff.split("\n"))
-            + "  ```"
-            for diff in one["survivors"]
-        ]
+        lines += [f"`{module}`, {why[diff] or 'not noticed'}:\n\n```diff\n{diff}\n```\n" for diff in one["survivors"]]
     heading = "| module | mutants | tried | noticed | equal | left | noticed of those not equal |"
     share = f"{noticed / counted:.1%}" if counted else "-"
     return "\n".join(

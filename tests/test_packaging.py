@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 
@@ -72,6 +73,12 @@ def test_the_wheel_goes_the_whole_way_once(installed: Path, tmp_path: Path) -> N
     places = dict(line.rsplit(maxsplit=1) for line in told.splitlines()[-4:])
     assert list(places) == ["training pictures", "without training", "samples", "report"]
     assert all((tmp_path / place).is_file() for place in places.values())
+
+
+def test_a_hosted_demo_asks_for_what_the_package_asks_for(repository: Path) -> None:
+    lines = (repository / "requirements.txt").read_text().splitlines()
+    project = tomllib.loads((repository / "pyproject.toml").read_text())["project"]
+    assert [line for line in lines if not line.startswith("#")] == project["dependencies"]
 
 
 def test_the_container_file_copies_what_the_installation_needs(repository: Path) -> None:

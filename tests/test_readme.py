@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 import torch
 from typer.main import get_command
 
-from sase_gan import cli
+from sase_gan import __version__, cli
 from sase_gan.config import list_presets
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -61,6 +62,14 @@ def test_pictures_of_the_front_page_are_small() -> None:
     pictures = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", README)
     assert pictures
     assert sum((ROOT / picture).stat().st_size for picture in pictures) < 1_500_000
+
+
+def test_the_badges_are_true() -> None:
+    said = re.findall(r"<text[^>]*>([^<]*)</text>", (ROOT / "docs" / "images" / "badges.svg").read_text())
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    told = dict(zip(said[::2], (text.replace("&gt;", ">") for text in said[1::2]), strict=True))
+    assert told.pop("GPU") == "not needed"
+    assert told == {"version": __version__, "Python": project["requires-python"], "licence": project["license"]}
 
 
 def test_make_targets_exist() -> None:

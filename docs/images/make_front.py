@@ -1,6 +1,6 @@
 r"""Make the README's rows of pictures from what `sase-gan sample` wrote.
 
-    sase-gan train data/fruits-and-flowers --preset instant --image-size 64 --out runs/fruits
+    sase-gan train data/fruits-and-flowers --preset instant --image-size 128 --out runs/fruits
     sase-gan sample runs/fruits --seeds 0-9 --sources --out runs/fruits/samples
     python docs/images/make_front.py runs/fruits/samples docs/images/front_instant.jpg --enlarge 2 --sources
 

@@ -98,10 +98,10 @@ def export(
     kind = path.suffix.removeprefix(".").lower()
     if kind not in get_args(Format):
         raise UsageError(f"the file is to be {path}; its name must end in .onnx or .pt2")
-    if kind == "onnx":
-        check_packages()
     try_file(path)
     prepared = prepare(model, chosen)
+    if kind == "onnx":
+        check_packages()
     write = write_onnx if kind == "onnx" else write_pt2
     with write_atomically(path) as temporary:
         agreement = write(prepared.subject, temporary, prepared.description, half=chosen.half)

@@ -24,10 +24,13 @@ def doctor() -> None:
         except PackageNotFoundError:
             typer.echo(f"{name:<17} missing; run: pip install {name}")
     hardware = choose_hardware()
-    typer.echo(f"device            {hardware.name} ({hardware.kind}, {hardware.precision}, {hardware.threads} threads)")
+    threads = "1 thread" if hardware.threads == 1 else f"{hardware.threads} threads"
+    typer.echo(f"device            {hardware.name} ({hardware.kind}, {hardware.precision}, {threads})")
     if hardware.kind == "cuda":
         free, total = torch.cuda.mem_get_info()
         typer.echo(f"GPU memory        {free / 2**30:.1f} of {total / 2**30:.1f} GiB free")
     typer.echo(f"presets           {len(list_presets())} in {preset_folder()}")
-    for name in KNOWN:
-        typer.echo(f"weights           {name}: {weights.state(name)}")
+    for name, record in KNOWN.items():
+        state = weights.state(name)
+        optional = f" (optional, for {record.needed_for})" if state == "missing" else ""
+        typer.echo(f"weights           {name}: {state}{optional}")

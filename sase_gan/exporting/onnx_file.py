@@ -1,6 +1,6 @@
 """ONNX: written by torch's exporter with a free batch, held against the model by ONNX Runtime, with its description.
 
-The packages are an extra of the installation: `pip install "sase_gan[export]"`.
+The packages are an extra of the installation, `export`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def check_packages() -> None:
     if missing:
         raise UsageError(
             f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not installed, which ONNX files are made and "
-            'checked with; install them with: pip install "sase_gan[export]"'
+            f"checked with; run: pip install {' '.join(missing)}"
         )
 
 

@@ -28,7 +28,8 @@ def choose_kind(num_images: int) -> tuple[str, str]:
     """Choose what to make of so many pictures where nothing was asked for: the task's name, and why in one sentence."""
     if num_images == 1:
         return "instant", (
-            "one picture: new arrangements of it, at once; a network is trained on it with --preset quick or standard"
+            "one picture: new arrangements of it, at once; --preset quick or standard trains a network on it, which "
+            "keeps large things whole"
         )
     if num_images < ADVISED_IMAGES:
         return "instant", (

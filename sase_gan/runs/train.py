@@ -150,7 +150,7 @@ def make_loggers(name: str | None, run: RunFolder) -> tuple[Logger, ...]:
             return (TensorBoardLogger(run.path, name="tensorboard", version=""),)
         return (WandbLogger(project="sase_gan", name=run.path.name, save_dir=run.path, offline=True),)
     except ModuleNotFoundError as error:
-        raise UsageError(f"{name} is not installed; run: pip install 'sase_gan[logging]'") from error
+        raise UsageError(f"{name} is not installed; run: pip install {name}") from error
 
 
 def _settle(request: TrainRequest, report: Report) -> tuple[Task[Any], RunConfig, Hardware, RunFolder]:

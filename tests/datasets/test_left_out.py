@@ -109,7 +109,7 @@ def test_lines_count_each_kind(folder: Path) -> None:
     assert len(found) == 5
     assert losses_in_words(found.notes, 5) == [
         "left out, no picture by the suffix: 3 files (a.psd, b.psd, c.txt)",
-        "left out, HEIC, which pip install 'sase_gan[heic]' reads: 1 file (d.heic)",
+        "left out, HEIC, which pip install pillow-heif reads: 1 file (d.heic)",
         "cut: 2 files with several frames or pages, of which the first is read",
     ]
     assert torch.equal(found.images[found.names.index("pages.tif")], read_image(folder / "pages.tif"))

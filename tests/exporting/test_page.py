@@ -31,6 +31,8 @@ from tests.ui.conftest import CHROMIUM
 pytestmark = [
     *BROWSED,
     pytest.mark.slow,
+    # Four models are exported before the first test: a minute of a quiet core, more than ten of a busy one.
+    pytest.mark.timeout(3600),
     pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning"),
 ]
 

@@ -100,7 +100,7 @@ def test_a_single_value_is_divided_with_the_norms_own_epsilon():
 
 
 def test_what_a_half_precision_norm_cannot_hold_becomes_the_most_it_can_of_the_same_sign():
-    y = normalise(nn.BatchNorm2d(4, eps=0).half().eval(), torch.tensor([1e6, -1e6, 3.0, 0.0]).reshape(1, 4, 1, 1))
+    y = normalise(nn.BatchNorm2d(4, eps=1e-12).half().eval(), torch.tensor([1e6, -1e6, 3.0, 0.0]).reshape(1, 4, 1, 1))
     assert y.flatten().tolist() == [65504, -65504, 3, 0]
     shift = nn.GroupNorm(4, 4).half()
     assert normalise(shift, torch.randn(1, 4, 1, 1)).dtype == torch.float32

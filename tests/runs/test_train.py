@@ -147,7 +147,7 @@ def test_a_missing_logger_gets_one_sentence(
         raise ModuleNotFoundError("there is no such package")
 
     monkeypatch.setattr(f"lightning.pytorch.loggers.{class_name}", missing)
-    with pytest.raises(UsageError, match=rf"{name} is not installed; run: pip install 'sase_gan\[logging\]'"):
+    with pytest.raises(UsageError, match=rf"{name} is not installed; run: pip install {name}"):
         make_loggers(name, RunFolder(tmp_path))
     assert list(tmp_path.iterdir()) == []
 
