@@ -4,9 +4,6 @@ r"""Make the README's rows of pictures from what `sase-gan sample` wrote.
     sase-gan sample runs/fruits --seeds 0-9 --sources --out runs/fruits/samples
     python docs/images/make_front.py runs/fruits/samples docs/images/front_instant.jpg --enlarge 2 --sources
 
-    sase-gan sample data/snapshots/emoji-faces --seeds 0-19 --out runs/faces
-    python docs/images/make_front.py runs/faces docs/images/front_trained.jpg --enlarge 2
-
     sase-gan train data/single/hubble_deep_field.png --preset instant --out runs/sky
     sase-gan sample runs/sky --seeds 0-3 --out runs/sky/samples
     python docs/images/make_front.py runs/sky/samples docs/images/front_one.jpg --first \
