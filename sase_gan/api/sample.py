@@ -96,7 +96,7 @@ def sample(
     finished_stages = _stages(network, finished_stages, unfinished)
     own = {"size": size, "start_scale": start_scale or None, "finished_stages": finished_stages}
     told = {"snapshot": digest, **settings, **own, "size": None, "variety": variety}
-    told |= {"unfinished": "yes"} if unfinished else {}
+    told["unfinished"] = "yes" if unfinished else None
     text = {name: str(value) for name, value in told.items() if value is not None}
     resizable = _resizable(network, own)
     held = None if control is None else _controlled(network, control)
@@ -120,13 +120,18 @@ def sample(
                 batch_size=batch_size,
                 progress=advance,
             )
-    origins = None
-    patches = recombiner_of(network)
-    if maps and patches is not None:
-        origins = Origins(torch.cat(maps), patches.seen_pictures.cpu(), patches.config.names)
+    origins = _origins(network, maps)
     classes_drawn = tuple(map(partial(class_words, network), recipes))
     fine = pixels if bits == 16 else None
     return Images(pixels if fine is None else narrowed(fine), recipes, text, name, origins, classes_drawn, fine)
+
+
+def _origins(network: Network, maps: Sequence[Tensor] | None) -> Origins | None:
+    """Gather where each pixel came from, if that was asked for."""
+    patches = recombiner_of(network)
+    if not maps or patches is None:
+        return None
+    return Origins(torch.cat(list(maps)), patches.seen_pictures.cpu(), patches.config.names)
 
 
 def _check_resized(truncation: float, bits: int, *, asked: bool) -> None:

@@ -13,8 +13,9 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor
 
+from sase_gan.drawing.finishing import draw_finished
 from sase_gan.drawing.masks import blend, main_colours, nearest_colours, soft_mask
-from sase_gan.drawing.sampling import NoiseMode, draw_finished, draw_inputs, evaluating
+from sase_gan.drawing.sampling import NoiseMode, draw_inputs, evaluating
 from sase_gan.errors import UsageError
 from sase_gan.networks.pyramid import Pyramid
 from sase_gan.networks.pyramid_sizes import Size

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from sase_gan.drawing import injection as applications
+from sase_gan.drawing.finishing import finish
 from sase_gan.drawing.injection import (
     animate,
     edit,
@@ -19,7 +20,7 @@ from sase_gan.drawing.injection import (
     walk_around,
 )
 from sase_gan.drawing.masks import blend, main_colours, move_region, nearest_colours, soft_mask
-from sase_gan.drawing.sampling import finish, sample_images
+from sase_gan.drawing.sampling import sample_images
 from sase_gan.drawing.walks import latent_walk
 from sase_gan.errors import UsageError
 from sase_gan.networks.pyramid import Pyramid, PyramidConfig

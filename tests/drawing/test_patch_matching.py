@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sase_gan.drawing import patch_matching, sampling
+from sase_gan.drawing import finishing, patch_matching
 from sase_gan.drawing.patch_matching import COMPLETENESS, PATCH, PatchPainter
 from sase_gan.metrics.single_image import patch_swd
 from sase_gan.networks.pyramid import Pyramid, PyramidConfig
@@ -189,9 +189,9 @@ def test_the_coarsest_size_is_never_drawn_again(monkeypatch: pytest.MonkeyPatch)
         def redraw(self, drawn: torch.Tensor, sizes: list[tuple[int, int]]) -> torch.Tensor:
             return drawn
 
-    monkeypatch.setattr(sampling, "PatchPainter", Painter)
+    monkeypatch.setattr(finishing, "PatchPainter", Painter)
     sizes = ((12, 16), (15, 20), (18, 24))
     for finished, start in ((64, 0), (1, 0), (64, 2)):
         pyramid = Pyramid(PyramidConfig(sizes=sizes, width=8, num_components=2, finished_stages=finished))
-        sampling.finish(pyramid, torch.zeros(1, 3, 18, 24), start=start)
+        finishing.finish(pyramid, torch.zeros(1, 3, 18, 24), start=start)
     assert painted == [[(15, 20), (18, 24)], [(18, 24)], [(18, 24)]]

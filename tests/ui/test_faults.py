@@ -14,6 +14,7 @@ from starlette.routing import Route
 
 from sase_gan.markdown import escaped
 from sase_gan.ui.checks import UsageError, sentences, without_folders
+from sase_gan.ui.class_choice import Known
 from sase_gan.ui.events import RESULTS, Action, blank
 from sase_gan.ui.fields import looked_at_first
 from sase_gan.ui.guards import TRIES, FewTries, Unframed
@@ -43,7 +44,11 @@ def test_another_model_clears_all_that_was_made_of_the_former(page, elem_id):
     assert len(lasting) == 4
     assert not lasting & cleared
     shown = [o for e in page.fns.values() if e.fn and model in e.inputs and e.queue and e.targets for o in e.outputs]
-    assert {place for place in shown if isinstance(place, RESULTS)} <= cleared
+    # Which classes the model has is asked anew after every change, and nothing that was drawn.
+    known = {place for place in shown if isinstance(place, gr.State) and isinstance(place.value, Known)}
+    anew = [e for e in page.fns.values() if known.intersection(e.outputs) and any(on == "then" for _, on in e.targets)]
+    assert not known or len(anew) >= 2  # when the page opens, and behind the change
+    assert {place for place in shown if isinstance(place, RESULTS)} <= cleared | known
     remembered = {place for place in cleared if isinstance(place, gr.State)}
     followed = [o for e in page.fns.values() if e.fn and remembered.intersection(e.inputs) for o in e.outputs]
     assert {place for place in followed if isinstance(place, RESULTS)} <= cleared | lasting

@@ -193,7 +193,11 @@ class LowShotTask(TrainedTask[LowShotConfig]):
     def carry_out(
         self, config: LowShotConfig, images: ImageSet, run: RunFolder, options: RunOptions, *, resumed: bool = False
     ) -> RunResult:
-        """Train, or go on training; at the end the best pictures are finished with patches, where that is asked for."""
+        """Train, or go on training; at the end the best pictures are finished with patches, where that is asked for.
+
+        Raises:
+            KeyboardInterrupt: with what to do, where the finishing was stopped.
+        """
         result = super().carry_out(config, images, run, options, resumed=resumed)
         # What was interrupted goes on, and of several processes one finishes.
         if not config.finish.enabled or result.interrupted or not is_first_process():
