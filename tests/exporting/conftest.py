@@ -35,6 +35,11 @@ def small_generator(**options: object) -> Generator:
 def small_pyramid(**options: object) -> Pyramid:
     config = {"sizes": ((12, 16), (18, 24), (27, 36)), "width": 8, "finished_stages": 0, **options}
     pyramid = settled(Pyramid(PyramidConfig(**config)))
+    for part in pyramid.modules():
+        # Statistics of maps as small as these weights make them, or what is drawn would be plain.
+        if isinstance(part, nn.BatchNorm2d) and config.get("statistics") == "running":
+            part.running_mean.mul_(0.1)
+            part.running_var.mul_(0.01)
     pyramid.amplitudes.copy_(torch.tensor([1.0, 0.5, 0.3])[: len(pyramid.amplitudes)])
     return pyramid
 
