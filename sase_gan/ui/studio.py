@@ -12,6 +12,7 @@ import gradio as gr
 
 from sase_gan.errors import SaseGanError
 from sase_gan.markdown import escaped
+from sase_gan.networks.finished import FinishedGenerator
 from sase_gan.recombination.model import Recombiner
 from sase_gan.ui import close_up, walking
 from sase_gan.ui.address import from_address, written
@@ -205,7 +206,8 @@ def _facts(models: Models, name: str) -> str:
         parts.append(f"{seen:,} images seen")
     parameters = sum(p.numel() for p in opened.network.parameters())
     parts.append(f"{parameters / 1e6:.1f} M parameters")
-    return " · ".join(parts)
+    told = " · ".join(parts)
+    return f"{told} · finished with patches. {CONTAINS}" if isinstance(network, FinishedGenerator) else told
 
 
 def _classes(names: Sequence[str]) -> str:

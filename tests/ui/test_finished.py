@@ -12,6 +12,7 @@ from sase_gan.recombination.model import Recombiner, RecombinerConfig
 from sase_gan.ui.close_up import CloseUpHandlers
 from sase_gan.ui.entries import GENERATOR
 from sase_gan.ui.models import Models
+from sase_gan.ui.studio import _facts
 from sase_gan.ui.tabs.generate import GenerateHandlers
 from sase_gan.ui.tracing import SourceHandlers
 from tests.awake import awake
@@ -43,6 +44,12 @@ def test_a_close_look_tells_the_sources_of_its_regions(models: Models, few_pictu
     assert len(legend) >= 1
     source = int(trace.sources[5, 20, 0]) % len(few_pictures)
     assert f"In {few_pictures[source].name}" in SourceHandlers(models).point(trace, [20, 5])
+
+
+def test_the_line_below_the_list_says_what_it_is(models: Models) -> None:
+    told = _facts(models, "crisp")
+    assert "finished with patches" in told
+    assert "contains its training pictures" in told
 
 
 def test_its_training_pictures_are_those_that_it_holds(models: Models, few_pictures: list[Path]) -> None:
