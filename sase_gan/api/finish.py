@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from sase_gan.api.models import HasFolder, find_snapshot
@@ -11,7 +12,6 @@ from sase_gan.datasets.images import load_as_trained
 from sase_gan.errors import UsageError
 from sase_gan.hardware import choose_hardware
 from sase_gan.metrics.quick import prepare_measure
-from sase_gan.networks.finished import FinishedGenerator
 from sase_gan.networks.generator import Generator
 from sase_gan.networks.load import load_network, training_facts
 from sase_gan.places import try_folder
@@ -81,11 +81,8 @@ def finish(
     facts, size = training_facts(snapshot), network.config.picture_size
     images = training_pictures(run, facts, size) if pictures is None else load_as_trained(pictures, size, facts)
     hardware = choose_hardware(device)
-    generator = network.to(hardware.device)
-
-    def made(way: Way) -> FinishedGenerator:
-        return finish_generator(generator, images, way, hardware, mirror=bool(facts.get("mirror")))
-
+    network = network.to(hardware.device)
+    made = partial(finish_generator, network, images, hardware=hardware, mirror=bool(facts.get("mirror")))
     measure = prepare_measure(images.images, device=hardware.device)
     done = made(choose_way(made, FinishSection(strength=strength, variety=variety), measure, report))
     publish(done, snapshot, images, folder)

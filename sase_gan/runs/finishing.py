@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -53,7 +54,7 @@ NEARLY, CLOSE = 1.5, 0.005
 
 
 def finish_generator(
-    network: Generator, images: ImageSet, way: Way, hardware: Hardware, *, mirror: bool
+    network: Generator, images: ImageSet, way: Way, *, hardware: Hardware, mirror: bool
 ) -> FinishedGenerator:
     """Join a published generator with the patches of pictures as large as its own, in evaluation mode.
 
@@ -145,11 +146,7 @@ def finish_run(run: RunFolder, images: ImageSet, section: FinishSection, options
     network = load_network(chosen).to(options.hardware.device)
     check_finishable(network)
     assert isinstance(network, Generator)
-    generator = network
-
-    def made(way: Way) -> FinishedGenerator:
-        return finish_generator(generator, images, way, options.hardware, mirror=mirror)
-
+    made = partial(finish_generator, network, images, hardware=options.hardware, mirror=mirror)
     model = made(choose_way(made, section, options.measure, options.report))
     publish(model, chosen, images, run.finished)
     write_sheet(run.path / "grids" / GRID, sample_images(model, GRID_SEEDS))
