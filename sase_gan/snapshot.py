@@ -21,7 +21,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from sase_gan import __version__
-from sase_gan.errors import DataError
+from sase_gan.errors import DataError, UsageError
 from sase_gan.files import file_digest, write_folder_atomically
 from sase_gan.markdown import escaped
 from sase_gan.snapshot_checks import check_finite, check_shapes, printable, read_header
@@ -185,6 +185,16 @@ def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 def snapshot_digest(folder: Path | str) -> str:
     """Return the SHA-256 of the weights file, whose header has the configuration: it names the model completely."""
     return file_digest(Path(folder) / WEIGHTS_FILE)
+
+
+def check_replaceable(folder: Path) -> None:
+    """Refuse a folder for a snapshot that holds something else, which would be lost.
+
+    Raises:
+        UsageError: unless it is missing, empty, or a snapshot.
+    """
+    if folder.exists() and not is_snapshot(folder) and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError(f"{folder} exists and is no snapshot; choose another --out")
 
 
 def is_snapshot(folder: Path | str) -> bool:

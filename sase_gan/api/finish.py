@@ -12,13 +12,13 @@ from sase_gan.datasets.images import load_as_trained
 from sase_gan.errors import UsageError
 from sase_gan.hardware import choose_hardware
 from sase_gan.metrics.quick import prepare_measure
-from sase_gan.networks.generator import Generator
 from sase_gan.networks.load import load_network, training_facts
 from sase_gan.places import try_folder
 from sase_gan.recombination.model import LARGEST_VARIETY
-from sase_gan.runs.finishing import Way, check_finishable, choose_way, finish_generator, publish
-from sase_gan.runs.folder import FINISHED
+from sase_gan.runs.finishing import Way, choose_way, finish_generator, finishable, publish
+from sase_gan.runs.folder import RunFolder
 from sase_gan.runs.request import Report
+from sase_gan.snapshot import check_replaceable
 from sase_gan.training.config import FinishSection
 
 
@@ -60,7 +60,8 @@ def finish(
 
     Raises:
         DataError: no such model, or no pictures.
-        UsageError: for a number out of range, a model that cannot be finished, or no `out` outside a run.
+        UsageError: for a number out of range, a model that cannot be finished, no `out` outside a run, or one that
+            holds something else than a snapshot.
 
     Example:
         `sase_gan.finish("runs/faces-001")`, and then `sase_gan.sample("runs/faces-001/snapshots/finished")`
@@ -73,11 +74,10 @@ def finish(
     run = run_of(snapshot)
     if out is None and run is None:
         raise UsageError(f"{snapshot} lies in no run; say with out where the finished snapshot is to be written")
-    folder = run / "snapshots" / FINISHED if out is None and run is not None else Path(str(out))
+    folder = RunFolder(run).finished if out is None and run is not None else Path(str(out))
+    check_replaceable(folder)
     try_folder(folder.parent)
-    network = load_network(snapshot)
-    check_finishable(network)
-    assert isinstance(network, Generator)
+    network = finishable(load_network(snapshot))
     facts, size = training_facts(snapshot), network.config.picture_size
     images = training_pictures(run, facts, size) if pictures is None else load_as_trained(pictures, size, facts)
     hardware = choose_hardware(device)

@@ -21,7 +21,7 @@ from sase_gan.networks.pyramid import Pyramid
 from sase_gan.pixels import write_png
 from sase_gan.recombination.model import Recombiner
 from sase_gan.sheets import SHEET, grid
-from sase_gan.snapshot import CONFIG_FILE, WEIGHTS_FILE, is_snapshot, snapshot_digest
+from sase_gan.snapshot import CONFIG_FILE, WEIGHTS_FILE, check_replaceable, snapshot_digest
 
 _NAME = re.compile(r"[\w.-]+/[\w.-]+")
 CARD_FILE = "README.md"
@@ -135,8 +135,7 @@ def pull(name: str, out: Path, *, revision: str | None = None, endpoint: str | N
     """
     if not _NAME.fullmatch(name):
         raise UsageError(f"the name is {name!r}; it must be OWNER/NAME")
-    if out.exists() and not is_snapshot(out) and (not out.is_dir() or any(out.iterdir())):
-        raise UsageError(f"{out} exists and is no snapshot; choose another --out")
+    check_replaceable(out)
     from huggingface_hub import HfApi
 
     hub = HfApi(endpoint=endpoint, library_name="sase_gan")

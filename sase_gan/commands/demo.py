@@ -22,12 +22,13 @@ def demo(
     from sase_gan.api.train import train
     from sase_gan.datasets.sources import bundled_data
     from sase_gan.evaluation.options import EvaluationOptions
+    from sase_gan.runs.folder import RunFolder
 
     faces = bundled_data("emoji-faces")
     run = train(faces, preset="demo", out=out, kimg=kimg, device=device, threads=threads, report=typer.echo)
     if run.interrupted:
         raise typer.Exit(130)
-    finished = run.folder / "snapshots" / "finished"
+    finished = RunFolder(run.folder).finished
     grid = sample(finished, range(64), device=device).save(run.folder / "samples")
     evaluation = run.folder / "evaluation"
     evaluate_set(EvaluationOptions(finished, out=evaluation, device=device))

@@ -271,8 +271,8 @@ def draw_images(
     Raises:
         UsageError: for 16 bits of a model that is not grey; sources or a control, of a network that learned.
     """
-    redrawn = finish and isinstance(network, FinishedGenerator)
-    traced = redrawn or isinstance(network, Recombiner)
+    finisher = network if finish and isinstance(network, FinishedGenerator) else None
+    traced = finisher is not None or isinstance(network, Recombiner)
     if (control is not None and not isinstance(network, Recombiner)) or (
         not traced and (sources is not None or shares is not None)
     ):
@@ -294,9 +294,8 @@ def draw_images(
         if inputs.classes is not None:
             more["classes"] = inputs.classes
         drawn = network(inputs.z, inputs.noise, **more)
-        if redrawn:
-            assert isinstance(network, FinishedGenerator)
-            drawn = network.finish(drawn.big, inputs.noise)
+        if finisher is not None:
+            drawn = finisher.finish(drawn.big, inputs.noise)
         if sources is not None:
             sources.append(drawn.sources.cpu())
         if shares is not None:

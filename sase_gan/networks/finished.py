@@ -118,5 +118,5 @@ def finished(network: Generator, patches: Recombiner, strength: float = STRENGTH
     joined = FinishedGenerator(FinishedGeneratorConfig(**about))
     own = {f"patches.{name}": value for name, value in patches.state_dict().items()}
     joined.load_state_dict(network.state_dict() | own)
-    joined.provenance = {**network.provenance, "finished": {"strength": strength, "patches_of": patches.config.count}}
+    joined.provenance = dict(network.provenance)
     return joined.to(next(network.parameters()).device).to(memory_format=network.memory_format).eval()

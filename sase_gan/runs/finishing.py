@@ -64,17 +64,14 @@ def finish_generator(
     Args:
         mirror: whether mirror images serve too.
 
-    Raises:
-        UsageError: for a model that cannot be finished so.
     """
-    check_finishable(network)
     recipe = RecombinationSection(form="aligned", variety=way.variety, even=False)
     patches = build(recipe, images.images, images.names, hardware, mirror=mirror).network
     return finished(network, patches, way.strength)
 
 
-def check_finishable(network: object) -> None:
-    """Refuse a model whose pictures cannot be finished out of patches of a set.
+def finishable(network: object) -> Generator:
+    """Return a generator whose pictures can be finished out of patches of a set; refuse any other model.
 
     Raises:
         UsageError: with what can be done.
@@ -90,6 +87,7 @@ def check_finishable(network: object) -> None:
         raise UsageError(
             f"this model draws pictures in {network.config.colours}, and patches are of rgb pictures; use it as it is"
         )
+    return network
 
 
 def choose_way(
@@ -140,12 +138,10 @@ def finish_run(run: RunFolder, images: ImageSet, section: FinishSection, options
     """Finish the chosen snapshot of a run: a snapshot, a grid and, where the run measures, figures; tell it in words.
 
     Raises:
-        UsageError: see `finish_generator`.
+        UsageError: see `finishable`.
     """
     start, chosen = time.monotonic(), run.chosen_snapshot()
-    network = load_network(chosen).to(options.hardware.device)
-    check_finishable(network)
-    assert isinstance(network, Generator)
+    network = finishable(load_network(chosen)).to(options.hardware.device)
     made = partial(finish_generator, network, images, hardware=options.hardware, mirror=mirror)
     model = made(choose_way(made, section, options.measure, options.report))
     publish(model, chosen, images, run.finished)

@@ -79,15 +79,17 @@ def build(
     Raises:
         DataError: for pictures that the form cannot recombine.
     """
-    chosen = choose_form(pictures)
-    automatic = section.form == "auto"
-    form = chosen.form if section.form == "auto" else section.form
+    if section.form == "auto":
+        chosen = choose_form(pictures)
+        form, reason = chosen.form, f"because {chosen.reason}"
+    else:
+        form, reason = section.form, "as was asked for"
     if form == "aligned" and len(pictures) == 1:
         raise DataError("one picture recombined at the same place is a copy of itself; set recombination.form=free")
     shift, variety = aligned_settings(len(pictures)) if form == "aligned" else (0, 1.0)
     if form == "aligned" and section.shift is not None:
         shift = section.shift
-    words = _WORDS[form] + (f", because {chosen.reason}" if automatic else ", as was asked for")
+    words = f"{_WORDS[form]}, {reason}"
     config = RecombinerConfig(
         form=form,
         count=len(pictures),

@@ -182,6 +182,12 @@ def test_what_cannot_be_finished_is_refused_in_a_sentence(run: tuple[RunFolder, 
     with pytest.raises(DataError):
         sase_gan.finish(folder.path, tmp_path / "nothing", device="cpu")
     assert not any(tmp_path.iterdir())
+    kept = tmp_path / "own" / "picture.txt"
+    kept.parent.mkdir()
+    kept.write_text("mine")
+    with pytest.raises(UsageError, match="own exists and is no snapshot; choose another --out"):
+        sase_gan.finish(folder.path, out=kept.parent, strength=0.2, device="cpu")
+    assert kept.read_text() == "mine"
 
 
 def test_pictures_in_other_colours_are_left_as_they_are(tmp_path: Path) -> None:
