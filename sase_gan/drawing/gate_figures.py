@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from sase_gan.drawing.gates import GateEdit, draw_edited, view_layers
-from sase_gan.drawing.sampling import draw_images, draw_inputs
+from sase_gan.drawing.sampling import draw_inputs
 from sase_gan.errors import UsageError
 from sase_gan.networks.generator import Generator
 
@@ -105,7 +105,7 @@ def gate_figures(network: Generator, seeds: Sequence[int] = range(16)) -> GateFi
 
 def _of_picture(network: Generator, seed: int, region: Tensor) -> dict[str, Any]:
     inputs, gates = draw_inputs(network, [seed]), network.sase_gates()
-    before = draw_images(network, inputs)
+    before = draw_edited(network, inputs, {})
     lent = view_layers(network, draw_inputs(network, [seed + _LENDERS])).styles
 
     def changed(edits: dict[str, GateEdit], where: Tensor | None = None) -> float:

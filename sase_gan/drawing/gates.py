@@ -1,5 +1,8 @@
 """Looking into the layers of a trained generator: its spatial gates and attentive norms, seen and switched by hand.
 
+Pictures are drawn as the network alone draws them. Of a finished generator what the layers do is seen there; finishing
+takes most changes of tone away again (docs/results/gates.md).
+
 Nothing here changes a network: `rewired` makes a copy of a module's structure that shares all weights and in which
 single methods are replaced. So several requests can use one network, and an error cannot leave it altered.
 """
@@ -97,7 +100,7 @@ def view_layers(network: Generator, inputs: Inputs) -> LayerView:
     }
     for path, norm in attentive_norms(network).items():
         overrides[path] = {"weights_of": noting("mixtures", path, norm.weights_of)}
-    image = draw_images(rewired(network, overrides), inputs.first())[0]
+    image = draw_images(rewired(network, overrides), inputs.first(), finish=False)[0]
     return LayerView(image=image, **seen)
 
 
@@ -135,7 +138,7 @@ def draw_edited(network: Generator, inputs: Inputs, edits: Mapping[str, GateEdit
     if unknown := [name for name in edits if name not in gates]:
         raise UsageError(f"there is no SASE gate {unknown[0]!r}; this generator has {', '.join(gates) or 'none'}")
     overrides = {name: {"apply_gate": _edited_gate(name, gates[name], edit)} for name, edit in edits.items()}
-    return draw_images(rewired(network, overrides), inputs)
+    return draw_images(rewired(network, overrides), inputs, finish=False)
 
 
 def _edited_gate(name: str, gate: SynthesisSASE, edit: GateEdit) -> Callable[..., Tensor]:

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from sase_gan.drawing.gates import GateEdit, draw_edited, view_layers
 from sase_gan.drawing.sampling import draw_images, draw_inputs, sample_images
 from sase_gan.drawing.training_mode import sample_in_training_mode
 from sase_gan.drawing.walks import latent_walk
@@ -115,6 +116,14 @@ def test_unfinished_pictures_are_the_networks(model: FinishedGenerator, generato
     inputs, own = draw_inputs(model, range(3)), draw_inputs(generator, range(3))
     assert torch.equal(draw_images(model, inputs, finish=False), draw_images(generator, own))
     assert not torch.equal(draw_images(model, inputs), draw_images(generator, own))
+
+
+def test_what_layers_do_is_seen_in_the_networks_pictures(model: FinishedGenerator, generator: Generator) -> None:
+    inputs, own = draw_inputs(model, range(2)), draw_inputs(generator, range(2))
+    name = next(iter(model.sase_gates()))
+    edits = {name: GateEdit(strengths=(3.0, 0.0, 1.0, 1.0))}
+    assert torch.equal(draw_edited(model, inputs, edits), draw_edited(generator, own, edits))
+    assert torch.equal(view_layers(model, inputs).image, draw_images(generator, own)[0])
 
 
 def test_walks_are_finished_from_end_to_end(model: FinishedGenerator) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from sase_gan.drawing.sampling import draw_images, draw_inputs
 from sase_gan.networks.finished import finished
 from sase_gan.networks.generator import GeneratorConfig
 from sase_gan.pixels import read_image, to_tensor
@@ -14,6 +15,7 @@ from sase_gan.ui.entries import GENERATOR
 from sase_gan.ui.models import Models
 from sase_gan.ui.studio import _facts
 from sase_gan.ui.tabs.generate import GenerateHandlers
+from sase_gan.ui.tabs.layers import ALONE, LayerHandlers
 from sase_gan.ui.tracing import SourceHandlers
 from tests.awake import awake
 
@@ -33,6 +35,14 @@ def models(few_pictures: list[Path], tmp_path_factory: pytest.TempPathFactory) -
 def test_it_is_listed_with_generators(models: Models) -> None:
     assert models.names(GENERATOR) == ["crisp"]
     models.open_generator("crisp", "layers")
+
+
+def test_its_layers_are_those_of_the_network_alone_which_is_said(models: Models) -> None:
+    handlers = LayerHandlers(models)
+    assert handlers.gates("crisp").note == ALONE
+    network = models.open_generator("crisp", "layers").network
+    expected = draw_images(network, draw_inputs(network, [5]), finish=False)[0]
+    assert torch.equal(to_tensor(handlers.edit("crisp", "5").before), expected)
 
 
 def test_a_close_look_tells_the_sources_of_its_regions(models: Models, few_pictures: list[Path]) -> None:

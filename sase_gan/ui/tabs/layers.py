@@ -12,6 +12,7 @@ from PIL import Image
 from sase_gan.drawing.gates import GateEdit, draw_edited, view_layers
 from sase_gan.drawing.recipes import Recipe
 from sase_gan.errors import UsageError
+from sase_gan.networks.finished import FinishedGenerator
 from sase_gan.networks.generator import Generator
 from sase_gan.ui import widgets
 from sase_gan.ui.checks import chosen, named_picture, number, seed_number, sentences
@@ -25,6 +26,7 @@ STRONGEST = 4.0
 WHERE = ("nowhere", "masks", "region")
 # A change of a few levels is real and invisible; it is shown this many times larger, and said so.
 CHANGE_FACTOR = 4
+ALONE = "Shown is what the network alone draws. Finishing with patches comes after it, and would hide small changes."
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,8 @@ class LayerHandlers:
     @sentences
     def gates(self, model: str) -> Gates:
         """Offer the SASE blocks of a model and their masks."""
-        gates = self.models.open_generator(model, "layers").network.sase_gates()
+        network = self.models.open_generator(model, "layers").network
+        gates = network.sase_gates()
         groups = next(iter(gates.values())).groups if gates else 0
         none = (
             "This model has no SASE block: it was trained with skip-layer excitation alone. The weights of its "
@@ -130,7 +133,7 @@ class LayerHandlers:
         )
         return Gates(
             gr.update(choices=[(gate_words(name), name) for name in gates], value=next(reversed(gates), None)),
-            "" if gates else none,
+            " ".join([*([] if gates else [none]), *([ALONE] if isinstance(network, FinishedGenerator) else [])]),
             gr.update(choices=list(range(1, groups + 1)), value=[1] if groups else []),
             # One is off, so that the tab opens with something to see.
             [gr.update(visible=index < groups, value=min(index, 1)) for index in range(MOST_MASKS)],
