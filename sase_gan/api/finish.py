@@ -12,6 +12,7 @@ from sase_gan.datasets.images import load_as_trained
 from sase_gan.errors import UsageError
 from sase_gan.hardware import choose_hardware
 from sase_gan.metrics.quick import prepare_measure
+from sase_gan.networks.finished import DETAIL, LEAST_DETAIL, MOST_DETAIL
 from sase_gan.networks.load import load_network, training_facts
 from sase_gan.places import try_folder
 from sase_gan.recombination.model import LARGEST_VARIETY
@@ -43,6 +44,7 @@ def finish(
     *,
     strength: float | None = None,
     variety: float | None = None,
+    detail: float | None = None,
     out: Path | str | None = None,
     device: str = "auto",
     report: Report = lambda line: None,
@@ -55,6 +57,8 @@ def finish(
         strength: 0 to 1, how freely pictures are redrawn; near 0 all that the network drew stays in its place.
         variety: above 1 smaller pieces serve, below 1 larger ones. Where neither is given, some ways are tried, and the
             figures of 100 pictures of each choose.
+        detail: how many times the details that the network drew count; at 1 more blurred patches serve. None: 3,
+            see `networks.finished`.
         out: folder of the new snapshot; None: `snapshots/finished` of the run.
         report: gets a line for each way that is tried.
 
@@ -70,6 +74,11 @@ def finish(
         raise UsageError(f"strength is {strength}; it must be at least 0 (all stays in its place) and below 1")
     if variety is not None and not 0 < variety <= LARGEST_VARIETY:
         raise UsageError(f"variety is {variety}; it must be over 0 and at most {LARGEST_VARIETY:g} (1 is usual)")
+    detail = DETAIL if detail is None else detail
+    if not LEAST_DETAIL <= detail <= MOST_DETAIL:
+        raise UsageError(
+            f"detail is {detail}; it must be between {LEAST_DETAIL:g} and {MOST_DETAIL:g} ({DETAIL:g} is usual)"
+        )
     snapshot = find_snapshot(model)
     run = run_of(snapshot)
     if out is None and run is None:
@@ -82,7 +91,8 @@ def finish(
     images = training_pictures(run, facts, size) if pictures is None else load_as_trained(pictures, size, facts)
     hardware = choose_hardware(device)
     network = network.to(hardware.device)
-    made = partial(finish_generator, network, images, hardware=hardware, mirror=bool(facts.get("mirror")))
+    mirror = bool(facts.get("mirror"))
+    made = partial(finish_generator, network, images, hardware=hardware, mirror=mirror, detail=detail)
     measure = prepare_measure(images.images, device=hardware.device)
     done = made(choose_way(made, FinishSection(strength=strength, variety=variety), measure, report))
     publish(done, snapshot, images, folder)

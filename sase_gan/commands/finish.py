@@ -24,6 +24,10 @@ def finish(
         float | None,
         typer.Option(help="Above 1 smaller pieces serve, below 1 larger ones. [default: chosen by figures]"),
     ] = None,
+    detail: Annotated[
+        float | None,
+        typer.Option(help="How many times the network's details count; at 1 more blurred patches serve. [default: 3]"),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder of the new snapshot. [default: snapshots/finished of the run]")
     ] = None,
@@ -32,7 +36,9 @@ def finish(
     """Finish a trained model with patches: crisp pictures in the layouts that the network has learnt."""
     from sase_gan.api.finish import finish as finish_model
 
-    done = finish_model(source, pictures, strength=strength, variety=variety, out=out, device=device, report=typer.echo)
+    done = finish_model(
+        source, pictures, strength=strength, variety=variety, detail=detail, out=out, device=device, report=typer.echo
+    )
     whose = "its training pictures" if done.own else "pictures that it did not learn from"
     typer.echo(
         f"{done.folder} draws out of patches of {done.pictures} pictures, {whose}, and contains them (strength "

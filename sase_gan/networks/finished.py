@@ -6,6 +6,10 @@ draws and the second goes over it: what the network drew gets a little noise, an
 set (`recombination.aligned`) cleans it, from the noise level that `strength` names. This is the way in which SDEdit
 (Meng and others, arXiv 2108.01073) turns strokes into photographs, with a denoiser in closed form.
 
+Details that the network drew lie a little beside those of any training picture, and then the nearest patch is one with
+fewer details: with details d and a patch's e, |d - e|^2 = |d|^2 - 2 de + |e|^2 punishes |e|. So details are enlarged by
+`detail` = g before, for |g d - e|^2 / g = g |d|^2 - 2 de + |e|^2 / g has a g-th of this punishment.
+
 Layouts are then the network's, and every region is a training picture's, so that a snapshot of such a model *contains
 the training pictures*, as that of a model without training does. `docs/results/finishing.md` has the figures.
 """
@@ -16,6 +20,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
@@ -28,6 +33,10 @@ from sase_gan.recombination.model import Recombiner, RecombinerConfig
 STRENGTH, VARIETY = 0.4, 1.5
 """How freely pictures are redrawn, and how small the pieces are, where nothing is said and nothing measures: between
 what serves drawings best and what serves photographs best (docs/results/finishing.md)."""
+DETAIL, LEAST_DETAIL, MOST_DETAIL = 3.0, 0.5, 8.0
+"""How many times the network's details count, of models that are made now; those of before have 1."""
+LAYOUT = 16
+"""Short side in pixels of the map that shows a picture's layout; what is finer are its details."""
 
 
 class FinishedGeneratorConfig(GeneratorConfig):
@@ -36,11 +45,14 @@ class FinishedGeneratorConfig(GeneratorConfig):
     strength: float = Field(
         STRENGTH, ge=0, lt=1, description="how freely pictures are redrawn; the nearer to 0 the more stays"
     )
+    detail: float = Field(
+        1.0, ge=LEAST_DETAIL, le=MOST_DETAIL, description="how many times the network's details count; 1: as drawn"
+    )
     patches: RecombinerConfig = Field(RecombinerConfig(), description="of the training pictures")
 
     def unfinished(self) -> GeneratorConfig:
         """Return the record of the generator alone."""
-        return GeneratorConfig(**self.model_dump(exclude={"strength", "patches"}))
+        return GeneratorConfig(**self.model_dump(exclude={"strength", "detail", "patches"}))
 
 
 class FinishedGenerator(Generator, pipeline_tag="unconditional-image-generation", tags=["gan", "few-shot"]):
@@ -50,7 +62,7 @@ class FinishedGenerator(Generator, pipeline_tag="unconditional-image-generation"
 
     Attributes:
         patches: the model without training that finishes; it holds the training pictures.
-        strength: as configured; may be set.
+        strength, detail: as configured; may be set.
 
     Example:
         >>> config = FinishedGeneratorConfig(image_size=32, width=8, patches=RecombinerConfig(count=2, size=(32, 32)))
@@ -71,7 +83,7 @@ class FinishedGenerator(Generator, pipeline_tag="unconditional-image-generation"
     def __init__(self, config: FinishedGeneratorConfig) -> None:
         super().__init__(config)
         self.patches = Recombiner(config.patches)
-        self.strength = config.strength
+        self.strength, self.detail = config.strength, config.detail
 
     def noise_shapes(self, size: tuple[int, int] | None = None) -> tuple[tuple[int, int, int], ...]:
         """List the shapes of the noise maps, without the batch: the generator's, and behind them those of `finish`."""
@@ -91,7 +103,7 @@ class FinishedGenerator(Generator, pipeline_tag="unconditional-image-generation"
         Args:
             noise: the maps of `noise_shapes`, of which the last ones serve; None: they are all 0.
         """
-        given, patches = to_float(to_uint8(pictures)), self.patches
+        given, patches = with_details(to_float(to_uint8(pictures)), self.detail), self.patches
         if noise is None:
             shapes = (patches.latent_shape(), *patches.noise_shapes())
             own = [given.new_zeros(len(given), *shape) for shape in shapes]
@@ -112,9 +124,30 @@ class FinishedGenerator(Generator, pipeline_tag="unconditional-image-generation"
         return self.unfinished().folded()
 
 
-def finished(network: Generator, patches: Recombiner, strength: float = STRENGTH) -> FinishedGenerator:
+def with_details(pictures: Tensor, factor: float) -> Tensor:
+    """Enlarge what pictures `[batch, channels, height, width]` show beyond a map of `LAYOUT` pixels a side.
+
+    Example:
+        >>> plain = torch.full((1, 3, 64, 64), 0.25)
+        >>> torch.allclose(with_details(plain, 2.0), plain)
+        True
+    """
+    if factor == 1:
+        return pictures
+    height, width = pictures.shape[2:]
+    share = min(1.0, LAYOUT / min(height, width))
+    coarse = (max(1, round(share * height)), max(1, round(share * width)))
+    small = F.interpolate(pictures, coarse, mode="bilinear", antialias=True, align_corners=False)
+    layout = F.interpolate(small, (height, width), mode="bilinear", align_corners=False)
+    return layout + factor * (pictures - layout)
+
+
+def finished(
+    network: Generator, patches: Recombiner, strength: float = STRENGTH, detail: float = DETAIL
+) -> FinishedGenerator:
     """Join a published generator and a model without training of the same pictures, in evaluation mode."""
-    about: dict[str, Any] = network.config.model_dump() | {"strength": strength, "patches": patches.config}
+    own_settings = {"strength": strength, "detail": detail, "patches": patches.config}
+    about: dict[str, Any] = network.config.model_dump() | own_settings
     joined = FinishedGenerator(FinishedGeneratorConfig(**about))
     own = {f"patches.{name}": value for name, value in patches.state_dict().items()}
     joined.load_state_dict(network.state_dict() | own)

@@ -54,7 +54,7 @@ NEARLY, CLOSE = 1.5, 0.005
 
 
 def finish_generator(
-    network: Generator, images: ImageSet, way: Way, *, hardware: Hardware, mirror: bool
+    network: Generator, images: ImageSet, way: Way, *, hardware: Hardware, mirror: bool, detail: float
 ) -> FinishedGenerator:
     """Join a published generator with the patches of pictures as large as its own, in evaluation mode.
 
@@ -63,11 +63,11 @@ def finish_generator(
 
     Args:
         mirror: whether mirror images serve too.
-
+        detail: how many times the details that the network drew count.
     """
     recipe = RecombinationSection(form="aligned", variety=way.variety, even=False)
     patches = build(recipe, images.images, images.names, hardware, mirror=mirror).network
-    return finished(network, patches, way.strength)
+    return finished(network, patches, way.strength, detail)
 
 
 def finishable(network: object) -> Generator:
@@ -128,7 +128,7 @@ def choose_way(
 
 def publish(model: FinishedGenerator, made_of: Path, images: ImageSet, folder: Path) -> None:
     """Write the snapshot of a finished generator, which says of which snapshot and pictures it was made, and how."""
-    way = {"strength": model.strength, "variety": model.patches.config.variety}
+    way = {"strength": model.strength, "variety": model.patches.config.variety, "detail": model.detail}
     about = {"made_of": snapshot_digest(made_of), "pictures": images.digest, **way}
     model.provenance = {**model.provenance, "finished": about}
     model.save_pretrained(folder)
@@ -142,7 +142,7 @@ def finish_run(run: RunFolder, images: ImageSet, section: FinishSection, options
     """
     start, chosen = time.monotonic(), run.chosen_snapshot()
     network = finishable(load_network(chosen)).to(options.hardware.device)
-    made = partial(finish_generator, network, images, hardware=options.hardware, mirror=mirror)
+    made = partial(finish_generator, network, images, hardware=options.hardware, mirror=mirror, detail=section.detail)
     model = made(choose_way(made, section, options.measure, options.report))
     publish(model, chosen, images, run.finished)
     write_sheet(run.path / "grids" / GRID, sample_images(model, GRID_SEEDS))

@@ -14,6 +14,7 @@ from sase_gan.config import FrozenRecord
 from sase_gan.fits import FIT_HELP, Fit, sides
 from sase_gan.networks.channel_tables import FirstMap, size_of_network
 from sase_gan.networks.discriminator import DiscriminatorConfig
+from sase_gan.networks.finished import DETAIL, LEAST_DETAIL, MOST_DETAIL
 from sase_gan.networks.generator import GeneratorConfig
 from sase_gan.networks.pyramid import PyramidConfig
 from sase_gan.networks.pyramid_sizes import Size, dense_sizes, released_sizes
@@ -90,6 +91,7 @@ class FinishSection(FrozenRecord):
     variety: float | None = Field(
         None, gt=0, le=LARGEST_VARIETY, description="above 1 smaller pieces serve; chosen likewise"
     )
+    detail: float = Field(DETAIL, ge=LEAST_DETAIL, le=MOST_DETAIL, description="how many times drawn details count")
 
 
 class OptimiserSection(FrozenRecord):

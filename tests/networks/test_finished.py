@@ -11,7 +11,7 @@ from sase_gan.drawing.sampling import draw_images, draw_inputs, sample_images
 from sase_gan.drawing.training_mode import sample_in_training_mode
 from sase_gan.drawing.walks import latent_walk
 from sase_gan.errors import DataError, UsageError
-from sase_gan.networks.finished import FinishedGenerator, finished
+from sase_gan.networks.finished import FinishedGenerator, FinishedGeneratorConfig, finished, with_details
 from sase_gan.networks.generator import Generator, GeneratorConfig
 from sase_gan.networks.load import holds_pictures, load_generator, load_network, recombiner_of
 from sase_gan.pixels import to_float, to_uint8
@@ -57,10 +57,24 @@ def test_finishing_is_a_recombination_that_begins_at_the_picture(model: Finished
     noise = [torch.randn(shape, generator=source)[None] for shape in model.noise_shapes()]
     assert [tuple(part.shape) for part in noise[-2:]] == [(1, 3, 32, 32), (1, 3, 64, 64)]
     given = model(draw_inputs(model, [3]).z, noise).big
-    control = Control(picture=to_float(to_uint8(given))[0], strength=0.2)
+    control = Control(picture=with_details(to_float(to_uint8(given)), model.detail)[0], strength=0.2)
     again = model.patches(noise[-2], [noise[-1]], control=control).pictures
     torch.testing.assert_close(model.finish(given, noise).pictures, again)
     assert torch.equal(sample_images(model, [3]), to_uint8(again))
+
+
+def test_details_are_enlarged_and_the_layout_stays() -> None:
+    """A wave of two pixels is detail, up to what a map of 16 px sees of it; a ramp is layout, away from its ends."""
+    rows = torch.arange(64.0)[:, None].expand(64, 64)
+    wave, ramp = torch.cos(torch.pi * rows), rows / 64 - 0.5
+    given = torch.stack([wave, ramp, torch.full((64, 64), -0.3)])[None]
+    torch.testing.assert_close(with_details(given, 3.0)[0, 0, 8:-8], 3 * wave[8:-8], atol=0.01, rtol=0)
+    torch.testing.assert_close(with_details(given, 3.0)[0, 1:, 8:-8], given[0, 1:, 8:-8])
+    assert with_details(given, 1.0) is given
+
+
+def test_models_of_before_take_details_as_drawn(model: FinishedGenerator) -> None:
+    assert (FinishedGeneratorConfig().detail, model.detail) == (1.0, 3.0)
 
 
 def test_without_noise_none_is_added(model: FinishedGenerator) -> None:
