@@ -114,7 +114,8 @@ class Typist:
     def _short(self, line: str) -> str:
         line = re.sub(r"(--seeds )(\d+)-(\d+)", lambda m: f"{m[1]}{m[2]}-{int(m[2]) + 1}", line)
         line = line.replace("runs/faces-001", self.faces).replace("runs/NAME-001", self.newest)
-        line = re.sub(r"\bMODEL\b", "data/snapshots/emoji-faces", line)
+        exported = " --unfinished" if "sase-gan export" in line else ""  # as the page says of the bundled model
+        line = re.sub(r"\bMODEL\b", f"data/snapshots/emoji-faces{exported}", line)
         line = re.sub(r"\bPICTURE\b", "PICTURE.png", line)
         command = next(word for word in line.split()[1:] if word != "inject")
         more = list(SHORTER.get(command, []))
