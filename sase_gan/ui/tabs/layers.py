@@ -196,7 +196,7 @@ def build(models: Models, model: gr.Dropdown) -> tuple[gr.Textbox, list[Action]]
     with gr.Row():
         with gr.Column(scale=1, min_width=280):
             with gr.Group():
-                shown = widgets.picture_field("5", elem_id="layer-picture")
+                shown = widgets.picture_field("7", elem_id="layer-picture")
                 gate = widgets.open_list([], "SASE block", "gate")
             none = gr.Markdown("")
             with gr.Group():
