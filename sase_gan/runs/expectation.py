@@ -42,7 +42,7 @@ COURSES = (
         "100 photographs of pandas",
         100,
         0.023,
-        0.019,
+        0.016,
         (
             Level(8_000, 0.070, "most whole, soft, of many kinds"),
             Level(16_000, 0.042, "most whole, of many kinds"),
@@ -52,7 +52,7 @@ COURSES = (
         "96 drawn faces",
         96,
         0.018,
-        0.006,
+        0.008,
         (
             Level(5_000, 0.23, "every third broken, of few kinds"),
             Level(10_000, 0.12, "most whole, of several kinds"),
