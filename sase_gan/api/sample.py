@@ -17,6 +17,7 @@ from sase_gan.api.images import Images, Origins
 from sase_gan.api.models import HasFolder, find_snapshot, load
 from sase_gan.api.progress import shown
 from sase_gan.class_names import Mixture, check_known, in_words
+from sase_gan.colours import shown as on_ground
 from sase_gan.drawing import applications
 from sase_gan.drawing.recipes import Recipe, draw_recipes, parse_names
 from sase_gan.drawing.sampling import NoiseMode, check_seeds
@@ -111,7 +112,7 @@ def sample(
         else:
             _check_resized(truncation, bits, asked=sources or control is not None or any(r.classes for r in recipes))
             height, width = size or (None, None)
-            pixels = applications.sample(
+            own_pictures = applications.sample(
                 resizable,
                 [recipe.seed_alone() for recipe in recipes],
                 size=(height or resizable.size[0], width or resizable.size[1]),
@@ -120,6 +121,7 @@ def sample(
                 batch_size=batch_size,
                 progress=advance,
             )
+            pixels = on_ground(own_pictures, "file")
     origins = _origins(network, maps)
     classes_drawn = tuple(map(partial(class_words, network), recipes))
     fine = pixels if bits == 16 else None

@@ -285,7 +285,8 @@ def draw_images(
     inputs = inputs.to(device_of(network))
     with evaluating(network):
         if finish and isinstance(network, Pyramid) and network.finished_stages > 0:
-            return to_uint8(draw_finished(network, network.inputs(inputs.z, inputs.noise))).cpu()
+            big = draw_finished(network, network.inputs(inputs.z, inputs.noise))
+            return to_sixteen(big).cpu() if sixteen else shown(to_uint8(big).cpu(), ground)
         more: dict[str, Any] = {} if control is None else {"control": control}
         if inputs.truncation is not None:
             more["truncation"] = inputs.truncation
