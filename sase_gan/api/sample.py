@@ -74,7 +74,7 @@ def sample(
         sources: of a model without training: also keep where each pixel came from; `save` then writes a sheet and a
             JSON beside each image.
         control: of a model without training: the arguments of `api.control.make_control`.
-        bits: 16 writes grey PNGs of 16 bits, of a grey model.
+        bits: 16 writes grey PNGs of 16 bits, of a network that learned from a set of grey pictures.
         device: where the model is put if it is not loaded yet.
         progress: True shows a bar, False nothing; or a function of (done, total).
 
@@ -139,7 +139,7 @@ def _origins(network: Network, maps: Sequence[Tensor] | None) -> Origins | None:
 def _check_resized(truncation: float, bits: int, *, asked: bool) -> None:
     """Refuse what is of the trained size, where another one, or another first stage, is asked for."""
     if bits == 16:
-        raise UsageError("bits is 16, which only models of --colours grey draw; leave it out")
+        raise UsageError("bits is 16, which only networks of a set with --colours grey draw; leave it out")
     if truncation != 1:
         raise UsageError(
             f"truncation is {truncation}, which keeps the trained size and begins at scale 0; leave it out, or "

@@ -141,7 +141,7 @@ class Recombiner(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-gen
 
     def own_channels(self, drawn: Tensor) -> Tensor:
         """Bring drawn pictures, float, from that form to the model's own channels."""
-        # Of a grey model all three channels are the same, up to a last bit.
+        # Of a grey model all three are alike: the same but for a last bit, or for what the polish moved.
         return drawn.mean(-3, keepdim=True) if self.config.colours == "grey" else drawn
 
     @property
