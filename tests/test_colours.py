@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from sase_gan.colours import brought, checkerboard, filed, learnt, read_in, seen, shown
-from sase_gan.datasets.images import load_image_set
+from sase_gan.datasets.images import fitted, load_image_set, open_picture
 from sase_gan.drawing.sampling import sample_images
 from sase_gan.networks.load import load_generator, load_pyramid
 from sase_gan.runs.folder import RunFolder
@@ -160,7 +160,7 @@ def test_a_pyramid_of_one_picture_learns_draws_and_is_measured(drawings: Path, t
     network = load_pyramid(run.chosen_snapshot())
     assert network.config.colours == network.provenance["data"]["colours"] == colours
     height, width = network.size
-    assert torch.equal(network.picture, load_image_set(one, image_size=height, colours=colours).images[0])
+    assert torch.equal(network.picture, fitted(open_picture(one, colours=colours), (height, width)).images[0])
     assert run.records()[-1]["fakes"]["image_size"] == [height, width]
     invoke("sample", run.path, "--seeds", "0-1", "--size", "40x30", "--out", tmp_path / "drawn", "--device", "cpu")
     invoke("inject", "edit", run.path, "--move", "4,4,8,8:6,0", "--out", tmp_path / "edited", "--device", "cpu")
