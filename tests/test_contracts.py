@@ -30,8 +30,8 @@ from sase_gan.layers.spectral_norm import GroupedSpectralNorm, spectral_norm
 from sase_gan.networks.channel_tables import map_size
 from sase_gan.networks.discriminator import Discriminator, DiscriminatorConfig
 from sase_gan.networks.generator import Generator, GeneratorConfig, Pictures
-from sase_gan.networks.pyramid import Pyramid, PyramidConfig
-from sase_gan.networks.pyramid_stages import PatchDiscriminator
+from sase_gan.networks.parts import norm_factory
+from sase_gan.networks.pyramid_stages import PatchDiscriminator, PyramidStage
 from tests.recognition.layer_cases import LAYERS as RECOGNITION_LAYERS
 
 Shape = tuple[int, int, int]
@@ -120,19 +120,13 @@ def discriminator(**options: Any) -> Case:
     return Case(lambda: Discriminator(config), pictures)
 
 
-def pyramid(**options: Any) -> Case:
-    config = PyramidConfig(**{"sizes": ((12, 16), (15, 20)), "width": 8, "num_components": 2, **options})
-
-    def build() -> Pyramid:
-        network = Pyramid(config)
-        network.amplitudes.fill_(0.5)  # as after training
-        return network
+def pyramid_stage(colours: int) -> Case:
+    norm = norm_factory("none", num_components=1, init_scale="unit")
 
     def inputs(shape: Shape) -> tuple[Any, ...]:
-        shapes = Pyramid(config).noise_shapes()
-        return torch.randn(shape[0], 1, 12, 16), [torch.randn(shape[0], *size) for size in shapes]
+        return *(torch.randn(shape[0], colours, 12, 14) for _ in range(2)), "zero"
 
-    return Case(build, inputs)
+    return Case(lambda: PyramidStage(8, norm=norm, dilation=None, gate_norm="instance", colours=colours), inputs)
 
 
 NETWORKS = {
@@ -146,9 +140,9 @@ NETWORKS = {
     "generator_classes": generator(classes=("a", "b", "c"), class_counts=(3, 2, 4)),
     "generator_aw_multi_scale": generator(conv="aw", attention="efficient_multi_scale"),
     "generator_se": generator(attention="se", spectral_norm=False),
-    "pyramid": pyramid(norm="none", gate="none"),
-    "pyramid_grey": pyramid(norm="none", gate="none", colours="grey"),
-    "pyramid_rgba": pyramid(norm="none", gate="none", colours="rgba"),
+    "pyramid_stage": pyramid_stage(3),
+    "pyramid_stage_grey": pyramid_stage(1),
+    "pyramid_stage_rgba": pyramid_stage(4),
     "patch_discriminator_grey": Case(
         lambda: PatchDiscriminator(8, colours=1), lambda shape: (torch.randn(shape[0], 1, 14, 13),)
     ),
