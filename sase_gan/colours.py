@@ -7,10 +7,13 @@ ground (`filed`).
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Literal
 
 import torch
 from torch import Tensor
+
+from sase_gan.pixels import read_image, read_rgba
 
 Colours = Literal["rgb", "grey", "rgba"]
 
@@ -54,6 +57,49 @@ def checkerboard(height: int, width: int) -> Tensor:
     """Make a checkerboard in two light greys, uint8 `[1, height, width]`."""
     rows, columns = torch.arange(height)[:, None] // _FIELD, torch.arange(width)[None] // _FIELD
     return torch.where((rows + columns) % 2 == 0, _LIGHT, _DARK).to(torch.uint8)[None]
+
+
+def check_ground(colours: Colours, background: str) -> None:
+    """Refuse a background, of a record, for pictures whose transparency is kept.
+
+    Raises:
+        ValueError: for another one than white.
+    """
+    if colours == "rgba" and background != "white":
+        raise ValueError(
+            f"colours is 'rgba', data.background {background!r}; transparency is kept, and nothing laid behind it: "
+            "leave the background out"
+        )
+
+
+def brought(images: Tensor, colours: Colours) -> Tensor:
+    """Bring pictures uint8 `[..., C, H, W]` of any of the colours to those of a model; what fits is returned itself.
+
+    A grey is that of what is seen, weighed as files are (ITU-R BT.601); what knows no transparency is opaque.
+
+    Example:
+        >>> red = torch.tensor([255, 0, 0], dtype=torch.uint8)[:, None, None]
+        >>> [brought(red, colours)[:, 0, 0].tolist() for colours in ("grey", "rgba")]
+        [[76], [255, 0, 0, 255]]
+    """
+    if images.shape[-3] == CHANNELS[colours]:
+        return images
+    if colours == "rgb":
+        return seen(images).contiguous()
+    if colours == "grey":
+        red, green, blue = seen(images).int().unbind(-3)
+        # In whole numbers, as Pillow does it: a grey picture in three channels gives exactly itself.
+        return ((19595 * red + 38470 * green + 7471 * blue + 32768) >> 16).to(torch.uint8).unsqueeze(-3)
+    return torch.cat([seen(images), torch.full_like(images[..., :1, :, :], 255)], dim=-3)
+
+
+def read_in(path: Path | str, colours: Colours) -> Tensor:
+    """Read a picture file in a model's colours, uint8 `[C, H, W]` as inside; other transparency is laid on white.
+
+    Raises:
+        DataError: as `pixels.decode_picture`.
+    """
+    return learnt(read_rgba(path)) if colours == "rgba" else brought(read_image(path), colours)
 
 
 def filed(images: Tensor) -> Tensor:

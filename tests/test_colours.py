@@ -8,13 +8,13 @@ import pytest
 import torch
 from PIL import Image
 
-from sase_gan.colours import checkerboard, filed, learnt, seen, shown
-from sase_gan.datasets.images import load_image_set
+from sase_gan.colours import brought, checkerboard, filed, learnt, read_in, seen, shown
+from sase_gan.datasets.images import fitted, load_image_set, open_picture
 from sase_gan.drawing.sampling import sample_images
-from sase_gan.networks.load import load_generator
+from sase_gan.networks.load import load_generator, load_pyramid
 from sase_gan.runs.folder import RunFolder
 from sase_gan.training import augment
-from sase_gan.training.config import LowShotConfig
+from sase_gan.training.config import LowShotConfig, OneShotConfig
 from sase_gan.training.instant_config import InstantConfig
 from tests.processes import invoke
 
@@ -130,7 +130,42 @@ def test_what_cannot_be_is_refused_in_a_sentence(drawings: Path) -> None:
         LowShotConfig(generator={"colours": "grey"})
     with pytest.raises(ValueError, match="leave the background out"):
         InstantConfig(colours="rgba", data={"background": "black"})
-    one = next(drawings.iterdir())
-    for preset, why in (("instant", "one picture is recombined in rgb"), ("quick", "a pyramid draws rgb")):
-        said = invoke("train", one, "--preset", preset, "--colours", "rgba", code=2)
-        assert f"--colours is rgba, which is for a set of pictures; leave it out: {why}" in said
+    with pytest.raises(ValueError, match="leave the background out"):
+        OneShotConfig(generator={"colours": "rgba"}, data={"background": "black"})
+
+
+def test_pictures_of_any_colours_come_to_a_model_as_files_do(drawings: Path) -> None:
+    source = torch.Generator().manual_seed(0)
+    rgb = torch.randint(256, (3, 40, 50), dtype=torch.uint8, generator=source)
+    assert torch.equal(to_pillow_grey(rgb), brought(rgb, "grey"))
+    assert torch.equal(brought(brought(rgb, "grey"), "rgb"), brought(rgb, "grey").expand(3, -1, -1))
+    assert torch.equal(brought(brought(rgb, "rgb"), "rgba")[3], torch.full((40, 50), 255, dtype=torch.uint8))
+    assert torch.equal(brought(brought(rgb, "rgba"), "rgb"), rgb)
+    one = sorted(drawings.iterdir())[0]
+    for colours in ("rgb", "grey", "rgba"):
+        found = load_image_set(one, image_size=None, colours=colours).images[0]
+        assert (read_in(one, colours).int() - found.int()).abs().max() <= 1
+
+
+def to_pillow_grey(rgb: torch.Tensor) -> torch.Tensor:
+    return torch.from_numpy(np.array(Image.fromarray(rgb.permute(1, 2, 0).numpy()).convert("L")))[None]
+
+
+@pytest.mark.parametrize("colours", ["rgba", pytest.param("grey", marks=pytest.mark.slow)])
+def test_a_pyramid_of_one_picture_learns_draws_and_is_measured(drawings: Path, tmp_path: Path, colours: str) -> None:
+    run, options = RunFolder(tmp_path / "run"), ("--threads", 1, "--device", "cpu")
+    one = sorted(drawings.iterdir())[0]
+    few = ("--set", "schedule.iterations=2", "--set", "schedule.evaluation_count=2")
+    invoke("train", one, "--preset", "smoke/one_shot", "--colours", colours, "--out", run.path, *few, *options)
+    network = load_pyramid(run.chosen_snapshot())
+    assert network.config.colours == network.provenance["data"]["colours"] == colours
+    height, width = network.size
+    assert torch.equal(network.picture, fitted(open_picture(one, colours=colours), (height, width)).images[0])
+    assert run.records()[-1]["fakes"]["image_size"] == [height, width]
+    invoke("sample", run.path, "--seeds", "0-1", "--size", "40x30", "--out", tmp_path / "drawn", "--device", "cpu")
+    invoke("inject", "edit", run.path, "--move", "4,4,8,8:6,0", "--out", tmp_path / "edited", "--device", "cpu")
+    for file in (tmp_path / "drawn" / "seed000001.png", tmp_path / "edited" / "seed000000.png"):
+        with Image.open(file) as image:
+            assert image.mode == {"rgba": "RGBA", "grey": "L"}[colours]
+    with Image.open(tmp_path / "edited" / "grid.png") as sheet:
+        assert sheet.mode == "RGB"

@@ -30,6 +30,8 @@ from sase_gan.layers.spectral_norm import GroupedSpectralNorm, spectral_norm
 from sase_gan.networks.channel_tables import map_size
 from sase_gan.networks.discriminator import Discriminator, DiscriminatorConfig
 from sase_gan.networks.generator import Generator, GeneratorConfig, Pictures
+from sase_gan.networks.parts import norm_factory
+from sase_gan.networks.pyramid_stages import PatchDiscriminator, PyramidStage
 from tests.recognition.layer_cases import LAYERS as RECOGNITION_LAYERS
 
 Shape = tuple[int, int, int]
@@ -118,6 +120,15 @@ def discriminator(**options: Any) -> Case:
     return Case(lambda: Discriminator(config), pictures)
 
 
+def pyramid_stage(colours: int) -> Case:
+    norm = norm_factory("none", num_components=1, init_scale="unit")
+
+    def inputs(shape: Shape) -> tuple[Any, ...]:
+        return *(torch.randn(shape[0], colours, 12, 14) for _ in range(2)), "zero"
+
+    return Case(lambda: PyramidStage(8, norm=norm, dilation=None, gate_norm="instance", colours=colours), inputs)
+
+
 NETWORKS = {
     "generator": generator(),
     "generator_released": generator(norm="batch", output="tanh"),
@@ -129,6 +140,12 @@ NETWORKS = {
     "generator_classes": generator(classes=("a", "b", "c"), class_counts=(3, 2, 4)),
     "generator_aw_multi_scale": generator(conv="aw", attention="efficient_multi_scale"),
     "generator_se": generator(attention="se", spectral_norm=False),
+    "pyramid_stage": pyramid_stage(3),
+    "pyramid_stage_grey": pyramid_stage(1),
+    "pyramid_stage_rgba": pyramid_stage(4),
+    "patch_discriminator_grey": Case(
+        lambda: PatchDiscriminator(8, colours=1), lambda shape: (torch.randn(shape[0], 1, 14, 13),)
+    ),
     "discriminator": discriminator(),
     "discriminator_aw_multi_scale": discriminator(conv="aw", attention="efficient_multi_scale"),
     "discriminator_se": discriminator(attention="se"),

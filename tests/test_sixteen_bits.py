@@ -151,7 +151,7 @@ def test_samples_of_16_bits_are_those_of_the_network_and_are_read_as_such(tmp_pa
     again = load_image_set(open_images(tmp_path, drawn=True), image_size=32, colours="grey")
     assert torch.equal(again.fine, dark.fine)
     coloured = awake(GeneratorConfig(image_size=32, width=4, latent_size=8, spectral_norm=False))
-    with pytest.raises(UsageError, match="only models of --colours grey draw"):
+    with pytest.raises(UsageError, match="only networks draw that learned a set with --colours grey"):
         sase_gan.sample(coloured, [0], bits=16, progress=False)
     with pytest.raises(UsageError, match="bits is 12; it must be 8 or 16"):
         sase_gan.sample(network, [0], bits=12, progress=False)

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from sase_gan.colours import read_in
 from sase_gan.errors import UsageError
 from sase_gan.masks import INSIDE, check_proportions, read_mask, same_proportions
 from sase_gan.pixels import read_image, to_float
@@ -35,8 +36,8 @@ def make_control(
         bound: regions in which these training pictures alone serve; training pictures are named by file name or number.
         barred: regions in which these do not serve.
         subset: the only training pictures that serve anywhere.
-        picture: a photograph to begin from, uint8 `[3, height, width]` or a file; its middle is cut to the model's
-            proportions.
+        picture: a photograph to begin from, uint8 `[3, height, width]` or of the model's colours, or a file; its middle
+            is cut to the model's proportions.
         strength: 0 to 1, how much of it is drawn anew; half if None, and all within a mask.
         mask: white where `picture` may change; elsewhere it stays as it is. If `picture` is a training picture of the
             free form, and all within the mask is drawn anew, what it shows there does not serve.
@@ -60,7 +61,8 @@ def make_control(
         strength = 0.5 if mask is None else 1.0
     if not 0 <= strength <= 1:
         raise UsageError(f"strength is {strength}; it must be between 0, nearest to the picture, and 1, all drawn anew")
-    photograph = cut_to(picture if isinstance(picture, Tensor) else read_image(Path(picture)), size)
+    given = picture if isinstance(picture, Tensor) else read_in(picture, network.config.colours)
+    photograph = cut_to(network.matched(given), size)
     if mask is None:
         return Control(tuple(regions), None, to_float(photograph), strength)
     change = _mask_of(mask, picture, size)
@@ -75,7 +77,7 @@ def _shown(network: Recombiner, photograph: Tensor, change: Tensor) -> Tensor | 
 
     From any place it would come back, because nothing fits better. None if there is no such picture.
     """
-    differs = (network.seen_pictures.cpu() != photograph).any(1) & ~change
+    differs = (network.matched(network.pictures.cpu()) != photograph).any(1) & ~change
     same = ~differs.flatten(1).any(1)
     return same[:, None, None] & change if same.any() and not change.all() else None
 

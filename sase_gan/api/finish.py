@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sase_gan.api.models import HasFolder, find_snapshot
 from sase_gan.api.training_pictures import run_of, training_pictures
+from sase_gan.colours import seen
 from sase_gan.datasets.images import load_as_trained
 from sase_gan.errors import UsageError
 from sase_gan.hardware import choose_hardware
@@ -93,7 +94,7 @@ def finish(
     network = network.to(hardware.device)
     mirror = bool(facts.get("mirror"))
     made = partial(finish_generator, network, images, hardware=hardware, mirror=mirror, detail=detail)
-    measure = prepare_measure(images.images, device=hardware.device)
+    measure = prepare_measure(seen(images.images), device=hardware.device)
     done = made(choose_way(made, FinishSection(strength=strength, variety=variety), measure, report))
     publish(done, snapshot, images, folder)
     way = Way(done.strength, done.patches.config.variety)

@@ -17,6 +17,7 @@ from sase_gan.api.images import Images, Origins
 from sase_gan.api.models import HasFolder, find_snapshot, load
 from sase_gan.api.progress import shown
 from sase_gan.class_names import Mixture, check_known, in_words
+from sase_gan.colours import shown as on_ground
 from sase_gan.drawing import applications
 from sase_gan.drawing.recipes import Recipe, draw_recipes, parse_names
 from sase_gan.drawing.sampling import NoiseMode, check_seeds
@@ -73,7 +74,7 @@ def sample(
         sources: of a model without training: also keep where each pixel came from; `save` then writes a sheet and a
             JSON beside each image.
         control: of a model without training: the arguments of `api.control.make_control`.
-        bits: 16 writes grey PNGs of 16 bits, of a grey model.
+        bits: 16 writes grey PNGs of 16 bits, of a network that learned from a set of grey pictures.
         device: where the model is put if it is not loaded yet.
         progress: True shows a bar, False nothing; or a function of (done, total).
 
@@ -111,7 +112,7 @@ def sample(
         else:
             _check_resized(truncation, bits, asked=sources or control is not None or any(r.classes for r in recipes))
             height, width = size or (None, None)
-            pixels = applications.sample(
+            own_pictures = applications.sample(
                 resizable,
                 [recipe.seed_alone() for recipe in recipes],
                 size=(height or resizable.size[0], width or resizable.size[1]),
@@ -120,6 +121,7 @@ def sample(
                 batch_size=batch_size,
                 progress=advance,
             )
+            pixels = on_ground(own_pictures, "file")
     origins = _origins(network, maps)
     classes_drawn = tuple(map(partial(class_words, network), recipes))
     fine = pixels if bits == 16 else None
@@ -137,7 +139,7 @@ def _origins(network: Network, maps: Sequence[Tensor] | None) -> Origins | None:
 def _check_resized(truncation: float, bits: int, *, asked: bool) -> None:
     """Refuse what is of the trained size, where another one, or another first stage, is asked for."""
     if bits == 16:
-        raise UsageError("bits is 16, which only models of --colours grey draw; leave it out")
+        raise UsageError("bits is 16, which only networks of a set with --colours grey draw; leave it out")
     if truncation != 1:
         raise UsageError(
             f"truncation is {truncation}, which keeps the trained size and begins at scale 0; leave it out, or "

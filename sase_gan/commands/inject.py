@@ -37,7 +37,8 @@ def picture(
     """Let a picture enter at one stage."""
     from sase_gan.drawing.applications import inject
 
-    opened, entering = _Opened(model, device, seeds, out), _read(image)
+    opened = _Opened(model, device, seeds, out)
+    entering = opened.read(image)
     changing = _read_mask(mask, entering)
     drawn = inject(opened.network, entering, start_scale, changing, seeds=opened.seeds, size=parse_size(size))
     opened.write(out, drawn, start_scale=str(start_scale))
@@ -57,8 +58,9 @@ def strip(
     """Show all start scales at once, coarse to fine, behind the picture itself."""
     import torch
 
+    from sase_gan.colours import shown
     from sase_gan.drawing import applications
-    from sase_gan.networks.load import own_picture
+    from sase_gan.networks.load import own_colours
     from sase_gan.pixels import write_png
     from sase_gan.places import try_file
     from sase_gan.resizing import at_size
@@ -66,12 +68,12 @@ def strip(
 
     try_file(out)
     opened = _Opened(model, device)
-    entering = None if image is None else _read(image)
-    first = own_picture(opened.network) if entering is None else entering
+    entering = None if image is None else opened.read(image)
+    first = own_colours(opened.network) if entering is None else entering
     drawn = applications.strip(opened.network, entering, _read_mask(mask, first), seed=seed)
-    shown = torch.cat([at_size(first, opened.network.size)[None], drawn])
-    write_png(out, grid(shown, columns=len(shown)), {**opened.text, **SHEET, "seed": str(seed)})
-    typer.echo(f"{out}: the picture, then start scales 1 to {len(shown) - 1}")
+    row = shown(torch.cat([at_size(first, opened.network.size)[None], drawn]), "checkerboard")
+    write_png(out, grid(row, columns=len(row)), {**opened.text, **SHEET, "seed": str(seed)})
+    typer.echo(f"{out}: the picture, then start scales 1 to {len(row) - 1}")
 
 
 @app.command("harmonise")
@@ -88,7 +90,7 @@ def harmonise(
     from sase_gan.drawing import applications
 
     opened = _Opened(model, device, seeds, out)
-    pasted = _read(composite)
+    pasted = opened.read(composite)
     pictures = pasted, _read_mask(mask, pasted)
     drawn = applications.harmonise(opened.network, *pictures, start_scale, seeds=opened.seeds)
     opened.write(out, drawn, application="harmonise")
@@ -108,10 +110,11 @@ def edit(
     device: DeviceOption = "auto",
 ) -> None:
     """Make a rough edit, or a moved region, seamless."""
+    from sase_gan.colours import filed
     from sase_gan.drawing import applications
     from sase_gan.drawing.masks import move_region
     from sase_gan.errors import UsageError
-    from sase_gan.networks.load import own_picture
+    from sase_gan.networks.load import own_colours
     from sase_gan.pixels import write_png
 
     opened = _Opened(model, device, seeds, out)
@@ -121,12 +124,12 @@ def edit(
                 "--move makes the edit and its mask; leave the picture and --mask out, or leave out --move"
             )
         box, offset = _parse_move(move)
-        rough, changed = move_region(own_picture(opened.network), box, offset)
-        write_png(out / "rough.png", rough, opened.text)
+        rough, changed = move_region(own_colours(opened.network), box, offset)
+        write_png(out / "rough.png", filed(rough), opened.text)
     elif edited is None or mask is None:
         raise UsageError("an edit needs the edited picture and --mask, or --move alone")
     else:
-        rough = _read(edited)
+        rough = opened.read(edited)
         changed = _read_mask(mask, rough)
     drawn = applications.edit(opened.network, rough, changed, start_scale, seeds=opened.seeds)
     opened.write(out, drawn, application="edit")
@@ -152,7 +155,7 @@ def paint(
 
     opened = _Opened(model, device, seeds, out)
     drawn = paint_to_image(
-        opened.network, _read(painting), start_scale, seeds=opened.seeds, size=parse_size(size), colours=colours
+        opened.network, opened.read(painting), start_scale, seeds=opened.seeds, size=parse_size(size), colours=colours
     )
     opened.write(out, drawn, application="paint")
 
@@ -191,6 +194,7 @@ def tile(
     device: DeviceOption = "auto",
 ) -> None:
     """Textures that continue seamlessly when laid side by side."""
+    from sase_gan.colours import filed
     from sase_gan.drawing import applications
     from sase_gan.networks.pyramid import Pyramid
     from sase_gan.pixels import write_png
@@ -204,7 +208,7 @@ def tile(
     drawn = applications.tile(opened.network, opened.seeds, size=parse_size(size))
     opened.write(out, drawn, application="tile")
     if repeat > 1:
-        for seed, image in zip(opened.seeds, drawn, strict=True):
+        for seed, image in zip(opened.seeds, filed(drawn), strict=True):
             write_png(out / f"repeated{seed:06d}.png", image.repeat(1, repeat, repeat), opened.text)
 
 
@@ -258,7 +262,7 @@ def analogy(
 
     opened = _Opened(model, device, seeds, out)
     drawn = applications.analogy(
-        opened.network, _read(layout), seeds=opened.seeds, start_scale=start_scale, size=parse_size(size)
+        opened.network, opened.read(layout), seeds=opened.seeds, start_scale=start_scale, size=parse_size(size)
     )
     opened.write(out, drawn, application="analogy")
 
@@ -295,21 +299,22 @@ class _Opened:
         self.text = {"snapshot": snapshot_digest(folder)}
         self.seeds = parse_seeds(seeds)
 
+    def read(self, path: Path) -> Any:
+        """Read a picture in the model's colours."""
+        from sase_gan.colours import read_in
+
+        return read_in(path, self.network.config.colours)
+
     def write(self, out: Path, images: Any, **more: str) -> None:
+        from sase_gan.colours import filed, shown
         from sase_gan.pixels import write_png
         from sase_gan.sheets import SHEET, grid
 
         text = {**self.text, **more}
-        for seed, image in zip(self.seeds, images, strict=True):
+        for seed, image in zip(self.seeds, filed(images), strict=True):
             write_png(out / f"seed{seed:06d}.png", image, {**text, "seed": str(seed)})
-        write_png(out / "grid.png", grid(images), {**text, **SHEET})
+        write_png(out / "grid.png", grid(shown(images, "checkerboard")), {**text, **SHEET})
         typer.echo(f"{len(images)} pictures of {images.shape[3]}x{images.shape[2]} px in {out}")
-
-
-def _read(path: Path) -> Any:
-    from sase_gan.pixels import read_image
-
-    return read_image(path)
 
 
 def _read_mask(path: Path | None, picture: Any) -> Any:

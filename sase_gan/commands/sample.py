@@ -86,7 +86,7 @@ def sample(
     walk: Annotated[int | None, typer.Option(help="Frames from seed to seed: writes walk.mp4, walk.gif.")] = None,
     loop: Annotated[bool, typer.Option(help="Let the walk end where it began.")] = True,
     bits: Annotated[
-        int, typer.Option(help="16 writes grey PNGs of 16 bits, of models of --colours grey; 8 is usual.")
+        int, typer.Option(help="16 writes grey PNGs of 16 bits, of networks of a set with --colours grey; 8 is usual.")
     ] = 8,
     batch_size: Annotated[int, typer.Option(help="Pictures drawn at once.")] = 8,
     device: DeviceOption = "auto",

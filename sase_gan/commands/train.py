@@ -19,7 +19,7 @@ def train(
         str | None, typer.Option(help="32, 64, 128, 256, 512 or 1024 px, or WIDTHxHEIGHT such as 64x96.")
     ] = None,
     colours: Annotated[
-        str | None, typer.Option(help="Of a set: rgb, grey, or rgba, with transparency. [default: rgb]")
+        str | None, typer.Option(help="Of the pictures: rgb, grey, or rgba, with transparency. [default: rgb]")
     ] = None,
     classes: Annotated[
         str | None,

@@ -2,6 +2,9 @@
 
 A `Pyramid`, which learned, does it by `drawing.injection`; a `Recombiner` of the free form, which did not, by
 `drawing.rearranging`. Start scales mean the same in both: 1 redraws the most, `last_scale` the least.
+
+Pictures are uint8 `[3, height, width]`; those of models of other colours are given and drawn as `sase_gan.colours` has
+them inside, and what is given in other colours is brought to the model's. Films are drawn as they are seen.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 All of it is one operation, `inject`: a picture enters the pyramid at a stage and is drawn anew from there. A coarse
 start redraws the layout, a fine one only the texture. Applications and their constants: SinGAN, arXiv 1905.01164.
+
+Pictures are taken in any colours and brought to the pyramid's (`colours.brought`), in which results are given.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor
 
+from sase_gan.colours import CHANNELS, brought, shown
 from sase_gan.drawing.finishing import draw_finished
 from sase_gan.drawing.masks import blend, main_colours, nearest_colours, soft_mask
 from sase_gan.drawing.sampling import NoiseMode, draw_inputs, evaluating
@@ -104,7 +107,8 @@ def inject(
     check_proportions(image, pyramid.size, size)
     sizes = pyramid.stage_sizes(size)
     with evaluating(pyramid):
-        whole = resize(to_float(image)[None].to(pyramid.amplitudes.device), sizes[-1])
+        entering = brought(image, pyramid.config.colours)
+        whole = resize(to_float(entering)[None].to(pyramid.amplitudes.device), sizes[-1])
         carried = resize(whole, sizes[start_scale - 1]).clamp(-1, 1)
         drawn = _draw(pyramid, seeds, carried, start_scale, size=size, noise=noise, finish=finish)
     if mask is None:
@@ -164,7 +168,8 @@ def paint_to_image(
     painting in other colours is understood.
     """
     if colours is not None:
-        painting = nearest_colours(painting, main_colours(pyramid.picture.cpu(), colours))
+        own = pyramid.picture.cpu()
+        painting = nearest_colours(brought(painting, pyramid.config.colours), main_colours(own, colours))
     return inject(pyramid, painting, start_scale, seeds=seeds, size=size).unmasked
 
 
@@ -179,7 +184,7 @@ def animate(
     batch_size: int = 8,
     progress: Count | None = None,
 ) -> Tensor:
-    """Draw a short film: the noise of the stages from `start_scale` on walks around that of the training picture.
+    """Draw a short film, as it is seen: the noise of the stages from `start_scale` on walks around the picture's.
 
     Its frames are the stages' own pictures: finished one by one, their patches would jump from frame to frame.
 
@@ -209,7 +214,8 @@ def animate(
             steps = list(islice(walk, len(part)))
             noise = [torch.cat(maps).to(pyramid.amplitudes.device) for maps in zip(*steps, strict=True)]
             entering = None if carried is None else carried.expand(len(steps), -1, -1, -1)
-            parts.append(to_uint8(pyramid.climb(noise, start=start_scale, carried=entering).big).cpu())
+            drawn = to_uint8(pyramid.climb(noise, start=start_scale, carried=entering).big).cpu()
+            parts.append(shown(drawn, "checkerboard"))
     return torch.cat(parts)
 
 
@@ -293,10 +299,12 @@ def check_proportions(image: Tensor, own: Size, size: Size | None) -> None:
     """Refuse a picture that does not fit a model of height and width `own`; where a size is given, any fits.
 
     Raises:
-        UsageError: for other proportions without a size, or what is no picture uint8 `[3, height, width]`.
+        UsageError: for other proportions without a size, or what is no picture uint8 `[1, 3 or 4, height, width]`.
     """
-    if image.dtype != torch.uint8 or image.ndim != 3 or image.shape[0] != 3:
-        raise UsageError(f"the picture is {image.dtype} {tuple(image.shape)}; uint8 [3, height, width] is required")
+    if image.dtype != torch.uint8 or image.ndim != 3 or image.shape[0] not in CHANNELS.values():
+        raise UsageError(
+            f"the picture is {image.dtype} {tuple(image.shape)}; uint8 [1, 3 or 4, height, width] is required"
+        )
     height, width = own
     if size is None and abs(image.shape[2] * height / (image.shape[1] * width) - 1) > 0.05:
         raise UsageError(

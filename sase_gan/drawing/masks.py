@@ -50,7 +50,7 @@ def blend(base: Tensor, drawn: Tensor, weights: Tensor) -> Tensor:
 
 
 def main_colours(picture: Tensor, count: int) -> Tensor:
-    """Find the main colours of a picture uint8 `[3, height, width]` by k-means without chance: uint8 `[count, 3]`.
+    """Find the main colours of a picture uint8 `[C, height, width]` by k-means without chance: uint8 `[count, C]`.
 
     Raises:
         UsageError: for fewer than 1 or more than 64 colours.
@@ -69,8 +69,12 @@ def main_colours(picture: Tensor, count: int) -> Tensor:
 
 
 def nearest_colours(picture: Tensor, colours: Tensor) -> Tensor:
-    """Give every pixel of a picture the nearest of the colours uint8 `[count, 3]`."""
-    nearest = torch.cdist(picture.flatten(1).T.float(), colours.float()).argmin(1)
+    """Give every pixel of a picture uint8 `[C, height, width]` the nearest of the colours uint8 `[count, C]`.
+
+    A painting that is opaque everywhere says nothing of transparency: it gets that of the colours that it shows.
+    """
+    told = 3 if len(picture) == 4 and bool((picture[3] == 255).all()) else len(picture)
+    nearest = torch.cdist(picture[:told].flatten(1).T.float(), colours[:, :told].float()).argmin(1)
     return colours[nearest].T.reshape(picture.shape)
 
 

@@ -49,12 +49,12 @@ class _Level:
 
     size: Size
     directions: Tensor
-    """`[3 * 49, components]`."""
+    """`[colours * 49, components]`."""
     blurred: Tensor
     sharp: Tensor
     """`[patches, components]`, of the example as the enlarged level before shows it, and as it is."""
     patches: Tensor
-    """`[3 * 49, patches]`."""
+    """`[colours * 49, patches]`."""
 
     @property
     def places(self) -> Size:
@@ -65,7 +65,7 @@ class PatchPainter:
     """A painter draws pictures again out of the patches of one example.
 
     Args:
-        example: float `[1, 3, height, width]` in [-1, 1].
+        example: float `[1, 3, height, width]` in [-1, 1], or of other channels, as pictures are then.
         sizes: of the example at each level, coarse to fine, each side at least 7.
         padding: "circular" makes pictures whose opposite sides fit.
 
@@ -113,15 +113,17 @@ class PatchPainter:
         queries = F.unfold(x, PATCH)[0].T @ level.directions
         places = _places((height, width))
         if match is None or len(queries) * len(keys) <= EXACT_LIMIT:
-            nearest = _nearest(queries, keys)
+            nearest = _nearest(queries, keys, len(level.directions))
             columns = level.places[1]
             match = torch.stack([nearest // columns, nearest % columns], 1).view(*places, 2)
         else:
-            match = _nearest_around(queries.view(*places, -1), keys.view(*level.places, -1), match)
+            match = _nearest_around(
+                queries.view(*places, -1), keys.view(*level.places, -1), match, len(level.directions)
+            )
             nearest = (match[..., 0] * level.places[1] + match[..., 1]).flatten()
         weights = _vote(x)
-        picked = level.patches[:, nearest].view(3, PATCH**2, -1) * weights[:, None]
-        total = F.fold(picked.view(1, 3 * PATCH**2, -1), (height, width), PATCH)
+        picked = level.patches[:, nearest].unflatten(0, (-1, PATCH**2)) * weights[:, None]
+        total = F.fold(picked.flatten(0, 1)[None], (height, width), PATCH)
         covered = F.fold(weights[None, :, None].expand(1, -1, picked.shape[2]), (height, width), PATCH)
         x = total / covered
         return x[..., rim : height - rim, rim : width - rim], match
@@ -157,10 +159,13 @@ def _level(example: Tensor, size: Size, before: Size | None) -> _Level:
     return _Level(size, directions, blurred_patches.T @ directions, patches.T @ directions, patches)
 
 
-def _nearest(queries: Tensor, keys: Tensor) -> Tensor:
+def _nearest(queries: Tensor, keys: Tensor, values: int = 3 * PATCH**2) -> Tensor:
     """Find for each row of `queries` the index of the key of least normalised distance, by comparing all pairs.
 
     D(q, k) = |q - k|^2 / (completeness + min over all q' of |q' - k|^2), arXiv 2103.15545, equation 2.
+
+    Args:
+        values: of a patch, in all its colours.
     """
     lengths = keys.square().sum(1)
 
@@ -170,7 +175,7 @@ def _nearest(queries: Tensor, keys: Tensor) -> Tensor:
 
     whole = [distances(block) for block in queries.split(_BLOCK)]
     least = torch.stack([block.min(0).values for block in whole]).min(0).values
-    weights = 1 / (least + COMPLETENESS * 3 * PATCH**2)
+    weights = 1 / (least + COMPLETENESS * values)
     return torch.cat([(block * weights).argmin(1) for block in whole])
 
 
@@ -194,7 +199,7 @@ def _nearest_places(fine: int, coarse: int, device: torch.device) -> tuple[Tenso
     return there, here - (there + 0.5) * ratio
 
 
-def _nearest_around(queries: Tensor, keys: Tensor, match: Tensor) -> Tensor:
+def _nearest_around(queries: Tensor, keys: Tensor, match: Tensor, values: int = 3 * PATCH**2) -> Tensor:
     """Improve a match by looking around it and where the neighbours' matches lead.
 
     First by plain distance. Then by the distance that `_nearest` uses, whose divisor is the least among those pairs
@@ -203,6 +208,7 @@ def _nearest_around(queries: Tensor, keys: Tensor, match: Tensor) -> Tensor:
     Args:
         queries: `[rows, columns, components]`; keys: `[key_rows, key_columns, components]`.
         match: `[rows, columns, 2]`, row and column of a key.
+        values: of a patch, in all its colours.
     """
     limit = torch.tensor(keys.shape[:2], device=match.device) - 1
     flat = keys.reshape(-1, keys.shape[2])
@@ -213,7 +219,7 @@ def _nearest_around(queries: Tensor, keys: Tensor, match: Tensor) -> Tensor:
         distance = (flat[index] - queries.reshape(len(index), -1)).square().sum(1)
         least.scatter_reduce_(0, index, distance, "amin")
         if normalised:
-            distance = distance / (least[index] + COMPLETENESS * 3 * PATCH**2)
+            distance = distance / (least[index] + COMPLETENESS * values)
         return distance.view(match.shape[:2])
 
     steps = [torch.tensor(step, device=match.device) for step in product((-1, 0, 1), repeat=2) if any(step)]

@@ -5,6 +5,8 @@ and the finer levels draw what they lead to. Three applications are of this kind
 objects at their scale, symmetric pictures, and the layout of one picture out of another's patches. They follow Granot
 and others, "Drop the GAN: In defense of patches nearest neighbors as single image generative models", arXiv 2103.15545;
 deviations: patches are chosen by `recombination.free_steps`, and symmetry is not in that paper.
+
+Pictures are taken in any colours and brought to the model's (`colours.brought`), in which results are given.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from sase_gan.colours import brought, shown
 from sase_gan.drawing.injection import EDIT_RADIUS, HARMONISE_RADIUS, check_proportions, check_walk, walk_around
 from sase_gan.drawing.masks import blend, main_colours, nearest_colours, soft_mask
 from sase_gan.drawing.sampling import NoiseMode, device_of, draw_inputs, evaluating
@@ -110,14 +113,14 @@ def inject(
     course = replace(_STRANGE, scale=_checked(network, start_scale))
     check_proportions(image, network.size, size)
     target = size or network.size
-    entering = at_size(image, target)
+    entering = at_size(network.matched(image), target)
     if mask is None:
         return _draw(network, seeds, course, entering, strength, size=size)
     weights = soft_mask(mask, target, dilate=dilate)
     base = at_size(own_picture(network, entering), target)
     control = Control(keep=(weights[0] <= 0).float(), picture=to_float(base))
     drawn = _draw(network, seeds, course, entering, strength, size=size, control=control)
-    return blend(base, drawn, weights)
+    return blend(brought(base, network.config.colours), drawn, weights)
 
 
 def strip(network: Recombiner, image: Tensor | None = None, mask: Tensor | None = None, *, seed: int = 0) -> Tensor:
@@ -169,7 +172,7 @@ def paint_to_image(
         start_scale: the second by default: at the first, shapes of a fifth of the picture are lost.
     """
     if colours is not None:
-        painting = nearest_colours(painting, main_colours(own_picture(network), colours))
+        painting = nearest_colours(network.matched(painting), main_colours(own_picture(network), colours))
     scale = _second(network) if start_scale is None else start_scale
     return inject(network, painting, scale, seeds=seeds, size=size, strength=PAINT_STRENGTH)
 
@@ -184,7 +187,7 @@ def animate(
     beta: float = 0.9,
     progress: Count | None = None,
 ) -> Tensor:
-    """Draw a short film: the noise walks around none at all, which is the training picture.
+    """Draw a short film: the noise walks around none at all, which is the training picture; as it is seen.
 
     The walk is that of `injection.animate`. Frames are averaged with their neighbours, so that a part that changes its
     source fades over three frames where it would jump.
@@ -209,7 +212,7 @@ def animate(
             drawn.append(engine.draw(z, noise, start=start, strength=FILM_STRENGTH, course=course).pictures.cpu())
     film = torch.cat(drawn)
     neighbours = [share * film[first : first + frames] for first, share in enumerate(_FADE)]
-    return to_uint8(torch.stack(neighbours).sum(0))
+    return shown(to_uint8(network.own_channels(torch.stack(neighbours).sum(0))), "checkerboard")
 
 
 def tile(network: Recombiner, seeds: Sequence[int], *, size: Size | None = None) -> Tensor:
@@ -276,14 +279,14 @@ def analogy(
         size = round(layout.shape[1] * share), round(layout.shape[2] * share)
     own = to_float(own_picture(network))[None]
     # Flat parts of a layout are many equal values: only sorting spreads them over the colours of the picture.
-    polish = PatchPolish(own, patch=1, kernels=3, steps=_RECOLOURINGS, rate=1.0, exact=size[0] * size[1])
-    recoloured = polish(to_float(at_size(layout, size))[None])
+    polish = PatchPolish(own, patch=1, kernels=own.shape[1], steps=_RECOLOURINGS, rate=1.0, exact=size[0] * size[1])
+    recoloured = polish(to_float(at_size(network.matched(layout), size))[None])
     return _draw(network, seeds, course, to_uint8(recoloured)[0], STRENGTH, size=size)
 
 
 def own_picture(network: Recombiner, like: Tensor | None = None) -> Tensor:
-    """Return the training picture, uint8 `[3, height, width]` on the CPU; of several the one nearest to another."""
-    pictures = network.pictures.cpu()
+    """Return the training picture as it is matched, uint8 on the CPU; of several the one nearest to another."""
+    pictures = network.matched(network.pictures.cpu())
     if like is None or len(pictures) == 1:
         return pictures[0]
     apart = pictures.float() - at_size(like, network.size).float()
@@ -310,7 +313,7 @@ def _draw(
     control: Control | None = None,
     progress: Count | None = None,
 ) -> Tensor:
-    """Draw pictures, uint8 on the CPU, from `start` uint8 `[3, height, width]`."""
+    """Draw pictures, uint8 on the CPU, from `start` uint8, which is as `Recombiner.matched` gives pictures."""
     engine, parts = engine_of(network), []
     for part in batches(seeds, 1, progress):
         inputs = draw_inputs(network, part, noise=noise, size=size).to(device_of(network))
@@ -319,7 +322,7 @@ def _draw(
             drawn = engine.draw(
                 inputs.z, inputs.noise, size=size, start=given, strength=strength, course=course, control=control
             )
-        parts.append(to_uint8(drawn.pictures).cpu())
+        parts.append(to_uint8(network.own_channels(drawn.pictures)).cpu())
     if not parts:
         raise UsageError("no seed was given; give at least one, for example 0-15")
     return torch.cat(parts)

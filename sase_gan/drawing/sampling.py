@@ -281,11 +281,16 @@ def draw_images(
             "pictures are finished); make one with: sase-gan train PATH --preset instant"
         )
     if sixteen and not (isinstance(network, Generator) and network.config.colours == "grey"):
-        raise UsageError("16 bits were asked for, which only models of --colours grey draw; leave that out")
+        raise UsageError(
+            "16 bits were asked for, which only networks draw that learned a set with --colours grey; leave that out"
+        )
+    if sixteen and finisher is not None:
+        raise UsageError("16 bits were asked for, and the patches that finish these pictures have 8; add --unfinished")
     inputs = inputs.to(device_of(network))
     with evaluating(network):
         if finish and isinstance(network, Pyramid) and network.finished_stages > 0:
-            return to_uint8(draw_finished(network, network.inputs(inputs.z, inputs.noise))).cpu()
+            big = draw_finished(network, network.inputs(inputs.z, inputs.noise))
+            return shown(to_uint8(big).cpu(), ground)
         more: dict[str, Any] = {} if control is None else {"control": control}
         if inputs.truncation is not None:
             more["truncation"] = inputs.truncation

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from sase_gan.colours import CHANNELS
 from sase_gan.drawing.gates import rewired
 from sase_gan.drawing.sampling import draw_inputs
 from sase_gan.errors import UsageError
@@ -36,7 +37,7 @@ class ClimbedPictures(nn.Module):
                 self.register_buffer(f"{name}{index}", weights)
 
     def forward(self, z: Tensor, truncation: Tensor, *noise: Tensor) -> Tensor:
-        """Return pictures `[batch, 3, height, width]`."""
+        """Return pictures `[batch, colours, height, width]`."""
         stages = iter(range(1, len(self.sizes)))
 
         def enlarge(carried: Tensor, *how: object) -> Tensor:
@@ -85,13 +86,13 @@ def pyramid_subject(pyramid: Pyramid, *, size: Size | None = None, unfinished: b
             for index, shape in enumerate(pyramid.noise_shapes(size))
         ),
     )
-    pictures = Port(
-        "pictures", (3, height, width), "rgb in [-1, 1]; as bytes: trunc(x * 127.5 + 128), clamped to 0 ... 255"
-    )
+    colours = pyramid.config.colours
+    meaning = f"{colours} in [-1, 1]; as bytes: trunc(x * 127.5 + 128), clamped to 0 ... 255"
+    pictures = Port("pictures", (CHANNELS[colours], height, width), meaning)
     facts = {
         "latent_size": sizes[0][0] * sizes[0][1],
         "range": list(RANGE),
-        "colours": "rgb",
+        "colours": colours,
         "size": [height, width],
         "noise": "inputs",
         "finished_stages": 0,

@@ -17,11 +17,11 @@ the training pictures*, as that of a model without training does. `docs/results/
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from sase_gan.networks.generator import Generator, GeneratorConfig
@@ -49,6 +49,15 @@ class FinishedGeneratorConfig(GeneratorConfig):
         1.0, ge=LEAST_DETAIL, le=MOST_DETAIL, description="how many times the network's details count; 1: as drawn"
     )
     patches: RecombinerConfig = Field(RecombinerConfig(), description="of the training pictures")
+
+    @model_validator(mode="after")
+    def _one_kind_of_colours(self) -> Self:
+        if self.patches.count and self.patches.colours != self.colours:
+            raise ValueError(
+                f"colours is {self.colours!r}, patches.colours {self.patches.colours!r}; patches are of pictures like "
+                "those that the network draws: give both the same colours"
+            )
+        return self
 
     def unfinished(self) -> GeneratorConfig:
         """Return the record of the generator alone."""
@@ -95,7 +104,7 @@ class FinishedGenerator(Generator, pipeline_tag="unconditional-image-generation"
 
     @torch.no_grad()
     def finish(self, pictures: Tensor, noise: Sequence[Tensor] | None = None) -> Drawn:
-        """Draw pictures again, float `[batch, 3, height, width]`, and tell where each region came from.
+        """Draw pictures again, float as `forward` gives them, and tell where each region came from.
 
         They are rounded to the 256 levels of a file first, so that a picture of another batch, a float's last bit
         apart, is finished alike.

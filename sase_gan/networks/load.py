@@ -86,8 +86,13 @@ def training_facts(folder: Path | str) -> dict[str, Any]:
 
 
 def own_picture(network: Pyramid | Recombiner) -> Tensor:
-    """Return the picture that a model of one picture learned from, uint8 `[3, height, width]` on the CPU."""
-    return (network.seen_pictures[0] if isinstance(network, Recombiner) else network.picture).cpu()
+    """Return what is seen of the picture that a model learned from, uint8 `[3, height, width]` on the CPU."""
+    return (network.seen_pictures[0] if isinstance(network, Recombiner) else network.seen_picture).cpu().contiguous()
+
+
+def own_colours(network: Pyramid | Recombiner) -> Tensor:
+    """Return the picture that a model of one picture learned from in its own colours, uint8 on the CPU."""
+    return (network.pictures[0] if isinstance(network, Recombiner) else network.picture).cpu()
 
 
 def load_generator(folder: Path | str) -> Generator:

@@ -24,6 +24,7 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
 
+from sase_gan.colours import CHANNELS, Colours, seen
 from sase_gan.config import FrozenRecord
 from sase_gan.errors import UsageError
 from sase_gan.networks.parts import norm_factory
@@ -45,6 +46,7 @@ class PyramidConfig(FrozenRecord):
     sizes: tuple[tuple[Side, Side], ...] = Field(
         (), max_length=64, description="height and width of each stage, coarse to fine; from the picture"
     )
+    colours: Colours = Field("rgb", description="of the picture: rgb, grey, or rgba with transparency")
     width: int = Field(32, ge=4, le=1024, multiple_of=4, description="channels of the coarsest stage")
     growth: Literal["none", "released"] = Field(
         "none", description="channels of finer stages: the same, or doubled at every fourth up to four times"
@@ -80,7 +82,7 @@ class PyramidPictures(NamedTuple):
     """A pyramid draws a picture at every stage, float in about [-1, 1]."""
 
     big: Tensor
-    """The finest picture `[batch, 3, height, width]`."""
+    """The finest picture `[batch, 3, height, width]`; of other colours with other channels, see `sase_gan.colours`."""
     stages: tuple[Tensor, ...]
     """What each stage handed on, coarse to fine."""
 
@@ -98,7 +100,7 @@ class Pyramid(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-genera
     The snapshot holds the training picture (bytes, at training size), because harmonising and editing blend with it.
 
     Attributes:
-        picture: uint8 `[3, height, width]`, the training picture at the finest size.
+        picture: uint8 `[3, height, width]`, the training picture at the finest size; of other colours as pictures are.
         finished_stages: as configured; may be set, 0 shows what the stages themselves draw.
         amplitudes: float `[stages]`, the strengths a_n; set by training.
 
@@ -126,8 +128,13 @@ class Pyramid(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-genera
         self.finished_stages = config.finished_stages
         self.stages = nn.ModuleList(_stage(config, index) for index in range(len(config.sizes)))
         self.register_buffer("amplitudes", torch.tensor([1.0] + [0.0] * (len(config.sizes) - 1)))
-        self.register_buffer("picture", torch.zeros(3, *config.sizes[-1], dtype=torch.uint8))
+        self.register_buffer("picture", torch.zeros(CHANNELS[config.colours], *config.sizes[-1], dtype=torch.uint8))
         self.register_buffer("fixed0", torch.zeros(1, 1, *config.sizes[0]))
+
+    @property
+    def seen_picture(self) -> Tensor:
+        """Return what is seen of the training picture, uint8 `[3, height, width]`."""
+        return seen(self.picture)
 
     @property
     def num_stages(self) -> int:
@@ -159,10 +166,10 @@ class Pyramid(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-genera
 
     def noise_shapes(self, size: Size | None = None) -> tuple[tuple[int, int, int], ...]:
         """List the shapes of the noise maps of the stages after the first, as `forward` takes them."""
-        return tuple((3, *fine) for fine in self.stage_sizes(size)[1:])
+        return tuple((CHANNELS[self.config.colours], *fine) for fine in self.stage_sizes(size)[1:])
 
     def forward(
-        self, z: Float[Tensor, "batch 1 _ _"], noise: Sequence[Float[Tensor, "batch 3 _ _"]] | None = None
+        self, z: Float[Tensor, "batch 1 _ _"], noise: Sequence[Float[Tensor, "batch _ _ _"]] | None = None
     ) -> PyramidPictures:
         """Draw pictures from latents of `latent_shape` and noise of `noise_shapes`, whose sizes decide the pictures'.
 
@@ -273,4 +280,5 @@ def _stage(config: PyramidConfig, index: int) -> PyramidStage:
         norm=norm_factory(config.norm, num_components=config.num_components, init_scale="unit", statistics=statistics),
         dilation=config.dilation(index) if gated else None,
         gate_norm=statistics,
+        colours=CHANNELS[config.colours],
     )

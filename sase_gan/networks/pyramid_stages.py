@@ -28,30 +28,38 @@ class PyramidStage(nn.Module):
     """A stage is handed a picture and draws one: head, three blocks, gate, tail; only the input is padded.
 
     Args:
+        colours: channels of the pictures.
         dilation: of the gate's mask branch, whose masks see `1 + 4 * dilation` pixels; None for a stage without a gate.
     """
 
     def __init__(
-        self, channels: int, *, norm: NormFactory, dilation: int | None, gate_norm: Literal["batch", "instance"]
+        self,
+        channels: int,
+        *,
+        norm: NormFactory,
+        dilation: int | None,
+        gate_norm: Literal["batch", "instance"],
+        colours: int = 3,
     ) -> None:
         super().__init__()
-        self.head = _block(3, channels, norm)
+        self.colours = colours
+        self.head = _block(colours, channels, norm)
         self.body = nn.Sequential(*(_block(channels, channels, norm) for _ in range(NUM_BODY_BLOCKS)))
         self.gate: SynthesisSASE | None = None
         if dilation is not None:
             how: dict[str, Any] = {"norm": gate_norm, "style_norm": False, "spectral": False}
             self.gate = SynthesisSASE(channels, channels, reduction=1, dilation=dilation, **how)
         self.reach = 2 * (dilation or 0)
-        self.tail = conv(channels, 3, 3, bias=True, spectral=False)
+        self.tail = conv(channels, colours, 3, bias=True, spectral=False)
 
     def forward(
         self,
-        carried: Float[Tensor, "_ 3 height width"] | None,
+        carried: Float[Tensor, "_ colours height width"] | None,
         noise: Float[Tensor, "_ _ height width"] | None,
         padding: Padding,
         styles: Float[Tensor, "_ groups channels"] | None = None,
-    ) -> Float[Tensor, "batch 3 height width"]:
-        """Draw the picture `[batch, 3, height, width]` from the one carried, the scaled noise, or both of them."""
+    ) -> Float[Tensor, "batch colours height width"]:
+        """Draw the picture `[batch, colours, height, width]` from the one carried, scaled noise, or both."""
         early = self._early(carried, noise, padding)
         late = self.body(early)
         if self.gate is not None:
@@ -64,7 +72,7 @@ class PyramidStage(nn.Module):
 
     def _early(self, carried: Tensor | None, noise: Tensor | None, padding: Padding) -> Tensor:
         given = [x for x in (carried, noise) if x is not None]
-        return self.head(pad(sum(given[1:], given[0]).expand(-1, 3, -1, -1), MARGIN, padding))
+        return self.head(pad(sum(given[1:], given[0]).expand(-1, self.colours, -1, -1), MARGIN, padding))
 
 
 class PatchDiscriminator(nn.Module):
@@ -73,17 +81,18 @@ class PatchDiscriminator(nn.Module):
     Args:
         channels: of every block. 28,929 parameters at 32, 113,153 at 64, without norm.
         norm: "none", or "batch" as released, at a batch of one.
+        colours: channels of the pictures.
     """
 
-    def __init__(self, channels: int, *, norm: Literal["none", "batch"] = "none") -> None:
+    def __init__(self, channels: int, *, norm: Literal["none", "batch"] = "none", colours: int = 3) -> None:
         super().__init__()
         make_norm = norm_factory(norm, num_components=1, init_scale="unit")
-        self.head = _block(3, channels, make_norm)
+        self.head = _block(colours, channels, make_norm)
         self.body = nn.Sequential(*(_block(channels, channels, make_norm) for _ in range(NUM_BODY_BLOCKS)))
         self.tail = conv(channels, 1, 3, bias=True, spectral=False)
 
-    def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch 1 height-10 width-10"]:
-        """Score pictures `[batch, 3, height, width]`, high for real: `[batch, 1, height - 10, width - 10]`."""
+    def forward(self, images: Float[Tensor, "batch _ height width"]) -> Float[Tensor, "batch 1 height-10 width-10"]:
+        """Score pictures `[batch, colours, height, width]`, high for real: `[batch, 1, height - 10, width - 10]`."""
         return self.tail(self.body(self.head(images)))
 
 

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from sase_gan.class_names import MOST, ClassName
-from sase_gan.colours import CHANNELS, Colours, seen
+from sase_gan.colours import CHANNELS, Colours, brought, seen
 from sase_gan.config import FrozenRecord
 from sase_gan.errors import UsageError
 from sase_gan.recombination.aligned import AlignedRecombiner
@@ -130,6 +130,20 @@ class Recombiner(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-gen
         """Return what is seen of the training pictures, uint8 `[N, 3, height, width]`."""
         return seen(self.pictures)
 
+    def matched(self, images: Tensor) -> Tensor:
+        """Bring pictures uint8 `[..., C, height, width]` of any colours to the form in which patches are compared.
+
+        Grey pictures are recombined as coloured ones that have no colour: so what noise and windows are worth is the
+        same. Transparency is compared and taken along as a fourth channel beside what is seen.
+        """
+        own = brought(images, self.config.colours)
+        return seen(own) if self.config.colours == "grey" else own
+
+    def own_channels(self, drawn: Tensor) -> Tensor:
+        """Bring drawn pictures, float, from that form to the model's own channels."""
+        # Of a grey model all three are alike: the same but for a last bit, or for what the polish moved.
+        return drawn.mean(-3, keepdim=True) if self.config.colours == "grey" else drawn
+
     @property
     def engine(self) -> Engine:
         """Return what draws from all pictures, made anew after pictures, prior, variety or device changed."""
@@ -214,12 +228,15 @@ class Recombiner(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-gen
         control: Control | None,
         beginning: Beginning | None = None,
     ) -> Drawn:
-        if control is not None and control.picture is not None and self.config.colours == "rgba":
-            picture = control.picture  # a visitor's picture is opaque
+        picture = None if control is None else control.picture
+        if control is not None and picture is not None and self.config.colours == "rgba" and len(picture) == 3:
+            # What knows no transparency is opaque.
             control = replace(control, picture=torch.cat([picture, torch.ones_like(picture[:1])]))
-        drawn = self._by(engine, z, noise, control, beginning or beginning_of(control, z))
-        # Of a grey model all three channels are the same, up to a last bit.
-        return drawn._replace(pictures=drawn.pictures.mean(1, keepdim=True)) if self.config.colours == "grey" else drawn
+        begun = beginning or beginning_of(control, z)
+        if begun is not None and self.config.colours == "grey":
+            begun = begun._replace(pictures=seen(begun.pictures))
+        drawn = self._by(engine, z, noise, control, begun)
+        return drawn._replace(pictures=self.own_channels(drawn.pictures))
 
     def _by(
         self,
@@ -241,9 +258,7 @@ class Recombiner(nn.Module, SnapshotMixin, pipeline_tag="unconditional-image-gen
 
     def _made(self, label: int | None) -> Engine:
         config, pictures, prior, shift = self.config, self.pictures, self.log_prior, self.config.shift
-        # Grey pictures are recombined as coloured ones that have no colour: so what noise and windows are worth is the
-        # same. Transparency is matched and taken along as a fourth channel beside what is seen.
-        pictures = seen(pictures) if config.colours == "grey" else pictures
+        pictures = self.matched(pictures)
         if label is not None:
             places = self.places_of(label).to(pictures.device)
             pictures, prior = pictures[places], self.class_prior[places]

@@ -185,7 +185,7 @@ def measure_picture_training(
     module = (PlainOneShotModule if plain else OneShotModule)(timed.model_dump(mode="json"))
     if plain:
         use_plain_layers(module)
-    picture = _random_images(1, *config.generator.sizes[-1])
+    picture = _random_images(1, *config.generator.sizes[-1], CHANNELS[config.colours])
     module.show(picture[0])
     watch = _StageWatch(timed, steps, budget)
     _train_under(watch, module, EndlessBatches(picture, batch_size=1, seed=0, mirror=False), hardware)

@@ -66,7 +66,8 @@ def finish_generator(
         detail: how many times the details that the network drew count.
     """
     recipe = RecombinationSection(form="aligned", variety=way.variety, even=False)
-    patches = build(recipe, images.images, images.names, hardware, mirror=mirror).network
+    colours = network.config.colours
+    patches = build(recipe, images.images, images.names, hardware, mirror=mirror, colours=colours).network
     return finished(network, patches, way.strength, detail)
 
 
@@ -82,10 +83,6 @@ def finishable(network: object) -> Generator:
         raise UsageError(
             "only the pictures of a network that learned from a set are finished so; models of one picture finish "
             "theirs by themselves, and a model without training draws out of patches anyway"
-        )
-    if network.config.colours != "rgb":
-        raise UsageError(
-            f"this model draws pictures in {network.config.colours}, and patches are of rgb pictures; use it as it is"
         )
     return network
 
@@ -114,7 +111,7 @@ def choose_way(
     seeds = range(_TRIED_FROM, _TRIED_FROM + TRIED)
     found = []
     for way in WAYS:
-        record = measure(sample_images(made(way), seeds))
+        record = measure(sample_images(made(way), seeds, ground="white"))
         name = main_distance(record)
         distance = None if name is None else record.value(name)
         colour = record.colour("copying")
@@ -163,7 +160,8 @@ def finish_run(run: RunFolder, images: ImageSet, section: FinishSection, options
 def figures(model: FinishedGenerator, measure: Measure, before: EvaluationRecord) -> EvaluationRecord:
     """Measure a finished model by as many pictures, of the same seeds, as the snapshot that it was made of."""
     count = before.fakes.n or TRIED
-    found = measure(sample_images(model, range(FIGURES_FROM, FIGURES_FROM + count)))
+    drawn = sample_images(model, range(FIGURES_FROM, FIGURES_FROM + count), ground="white")
+    found = measure(drawn)
     seen = before.model.images_seen if before.model else None
     about = {"snapshot": FINISHED, "images_seen": seen, "finished": model.provenance.get("finished")}
     return found.model_copy(update={"model": (found.model or ModelPart()).model_copy(update=about)})

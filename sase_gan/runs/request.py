@@ -21,7 +21,7 @@ class TrainRequest:
         config: a YAML file, laid over the preset.
         settings: texts such as `loss.r1=0.1`, laid over everything else.
         image_size: side of a set's pictures in pixels, or a text WIDTHxHEIGHT such as "64x96".
-        colours: of a trained set's pictures: rgb, grey or rgba.
+        colours: of the pictures: rgb, grey or rgba.
         classes: folders or dataset.json: the model is conditional; None: it is not.
         max_size: longer side of one picture in pixels.
         kimg: train for so many thousand images.

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, Field, model_validator
 
-from sase_gan.colours import Colours
+from sase_gan.colours import Colours, check_ground
 from sase_gan.config import FrozenRecord
 from sase_gan.fits import FIT_HELP, Fit, sides
 from sase_gan.networks.channel_tables import FirstMap, size_of_network
@@ -217,11 +217,7 @@ class LowShotConfig(FrozenRecord):
                 f"colours is {self.colours!r}, recombinations.count {self.recombinations.count}; pictures are "
                 "recombined in rgb only: set recombinations.count=0"
             )
-        if self.colours == "rgba" and self.data.background != "white":
-            raise ValueError(
-                f"colours is 'rgba', data.background {self.data.background!r}; transparency is kept, and nothing laid "
-                "behind it: leave the background out"
-            )
+        check_ground(self.colours, self.data.background)
         return self
 
     @property
@@ -346,7 +342,13 @@ class OneShotConfig(FrozenRecord):
                 f"pyramid.concurrent is {self.pyramid.concurrent}, generator.statistics 'running', with which finished "
                 "stages are evaluated; set pyramid.concurrent=1 or generator.statistics=instance"
             )
+        check_ground(self.colours, self.data.background)
         return self
+
+    @property
+    def colours(self) -> Colours:
+        """Return the colours of the picture, which the generator's record states."""
+        return self.generator.colours
 
     def reduction(self, picture: Size) -> float | None:
         """Return the factor by which the picture is reduced to the finest size, where the grid follows factors."""

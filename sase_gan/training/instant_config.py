@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from sase_gan.class_names import MOST, ClassName
-from sase_gan.colours import Colours
+from sase_gan.colours import Colours, check_ground
 from sase_gan.config import FrozenRecord
 from sase_gan.fits import FIT_HELP, Fit, sides, size_words
 from sase_gan.recombination.model import LARGEST_VARIETY
@@ -82,7 +82,7 @@ class InstantConfig(FrozenRecord):
     max_size: int | None = Field(
         None, ge=16, le=1024, description="longer side of one picture, at most its own; settled when a run begins"
     )
-    colours: Colours = Field("rgb", description="of a set's pictures: rgb, grey, or rgba, with transparency")
+    colours: Colours = Field("rgb", description="of the pictures: rgb, grey, or rgba, with transparency")
     data: InstantDataSection = InstantDataSection()
     classes: InstantClassesSection = InstantClassesSection()
     recombination: RecombinationSection = RecombinationSection()
@@ -90,13 +90,7 @@ class InstantConfig(FrozenRecord):
 
     @model_validator(mode="after")
     def _colours_are_possible(self) -> Self:
-        if self.max_size is not None and self.colours != "rgb":
-            raise ValueError(f"colours is {self.colours}, and one picture is recombined in rgb; leave it out")
-        if self.colours == "rgba" and self.data.background != "white":
-            raise ValueError(
-                f"colours is rgba, which keeps transparency, and data.background is {self.data.background}, which is "
-                "laid behind it; leave the background out"
-            )
+        check_ground(self.colours, self.data.background)
         return self
 
     @property

@@ -72,7 +72,7 @@ def sliced_patch_distance(fake: Tensor, real: Tensor, *, generator: torch.Genera
     training: Elnekave and Weiss, "Generating natural images with direct patch distribution matching", 2022, arXiv
     2203.11862, there minimised over pixels instead of weights.
     """
-    kernels = torch.randn(64, 3, 7, 7, generator=generator, device=fake.device, dtype=fake.dtype)
+    kernels = torch.randn(64, fake.shape[1], 7, 7, generator=generator, device=fake.device, dtype=fake.dtype)
     kernels = kernels / kernels.flatten(1).norm(dim=1)[:, None, None, None]
     sorted_fake, sorted_real = (F.conv2d(x, kernels).flatten(2).sort(2).values for x in (fake, real))
     return (sorted_fake - sorted_real).abs().mean()

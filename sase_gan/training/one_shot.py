@@ -27,6 +27,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from sase_gan.colours import CHANNELS
 from sase_gan.networks.pyramid import Pyramid
 from sase_gan.networks.pyramid_stages import PatchDiscriminator
 from sase_gan.pixels import to_float, to_uint8
@@ -52,9 +53,9 @@ class OneShotModule(TrainingClock):
         self.config = OneShotConfig(**config)
         torch.manual_seed(derive_seed(self.config.seed, "initialisation"))
         self.generator = Pyramid(self.config.generator)
-        norm = self.config.discriminator.norm
+        how: Any = {"norm": self.config.discriminator.norm, "colours": CHANNELS[self.config.colours]}
         widths = dict.fromkeys(map(self.config.generator.channels, range(self.config.num_stages)))
-        self.discriminators = nn.ModuleDict({str(width): PatchDiscriminator(width, norm=norm) for width in widths})
+        self.discriminators = nn.ModuleDict({str(width): PatchDiscriminator(width, **how) for width in widths})
         half_life = self.config.averaging.half_life
         # Without a ramp: at the start of a phase the average takes the new stage over, and follows from there.
         self.average = None if half_life is None else WeightAverage(self.generator, half_life=half_life, ramp_up=0)
@@ -64,7 +65,7 @@ class OneShotModule(TrainingClock):
         self._frozen_reconstruction: Tensor | None = None
 
     def show(self, picture: Tensor) -> None:
-        """Give the training picture, uint8 `[3, height, width]` at the finest size; once, before training begins."""
+        """Give the training picture, uint8 `[colours, height, width]` at the finest size; once, before training."""
         self.generator.picture.copy_(picture)
         self.generator.draw_fixed_noise(self.config.seed)
         if self.average is not None:
@@ -170,7 +171,7 @@ class OneShotModule(TrainingClock):
         return (self.generator.latent_shape(), *self.generator.noise_shapes())[: self.phase + 1]
 
     def _draw(self, source: torch.Generator, own: Tensor | None = None) -> Tensor:
-        """Draw a picture and the reconstruction, `[2, 3, height, width]`, through the trained stages.
+        """Draw a picture and the reconstruction, `[2, colours, height, width]`, through the trained stages.
 
         Without the reconstruction where that has forward passes of its own.
 

@@ -11,11 +11,12 @@ import gradio as gr
 from PIL import Image
 from torch import Tensor
 
+from sase_gan.colours import filed
 from sase_gan.datasets.sources import bundled_data
 from sase_gan.drawing.applications import last_scale
 from sase_gan.drawing.masks import main_colours
 from sase_gan.markdown import escaped
-from sase_gan.networks.load import own_picture
+from sase_gan.networks.load import own_colours, own_picture
 from sase_gan.networks.pyramid import Pyramid
 from sase_gan.pixels import to_pillow
 from sase_gan.recombination.model import Recombiner
@@ -25,6 +26,7 @@ from sase_gan.ui.events import listed_anew
 from sase_gan.ui.models import Models
 from sase_gan.ui.picture_drawing import NUM_COLOURS, PictureDrawing
 from sase_gan.ui.pictures import ENLARGED_SIDE, canvas, picture
+from sase_gan.ui.set_training import AUTO, COLOURS
 from sase_gan.ui.tracing import CONTAINS_ONE
 from sase_gan.ui.training_view import start_sentence, status_sentence
 from sase_gan.ui.trainings import Trainings, checked_name
@@ -73,6 +75,7 @@ class PictureHandlers(PictureDrawing):
         minutes: float = 5,
         longest_side: float = 128,
         preset: str = "auto",
+        colours: str = "auto",
     ) -> str:
         """Make a model of one picture in a process of its own, at once or by training; returns a sentence.
 
@@ -81,20 +84,22 @@ class PictureHandlers(PictureDrawing):
             minutes: The training is planned to fit into them, 0.1 to 10080.
             longest_side: Of the picture in training, 32 to 512 px.
             preset: "instant" needs no training and no minutes, and contains the picture.
+            colours: "rgb", "grey", or "rgba", which keeps transparency; "auto" is rgb.
         """
         stem, limit = checked_name(name), time_limit(minutes)
         side = whole_number(longest_side, 32, 512, "The longest side")
         how = chosen(preset, tuple(SPEEDS), "The preset")
         place = chosen(source, SOURCES, "The picture")
+        wanted = chosen(colours, tuple(COLOURS), "The colours")
+        asked = ["--max-size", str(side), *([] if wanted == AUTO else ["--colours", wanted])]
         if place == "upload":
             read_upload(file)  # what cannot be read is refused before a process is started
             prepare = partial(keep_picture, within_temporary(file), stem)
         else:
             prepare = partial(_given, bundled_data("single") / f"{place}.png")
         if how == INSTANT:
-            sized = ["--max-size", str(side)]
-            return start_sentence(self.trainings.start(prepare, stem, sized, one_picture=True, instant=True))
-        options = ["--max-size", str(side), *([] if how == "auto" else ["--preset", how])]
+            return start_sentence(self.trainings.start(prepare, stem, asked, one_picture=True, instant=True))
+        options = [*asked, *([] if how == "auto" else ["--preset", how])]
         # The try-out is short as it is: measuring first how long it may be would take longer.
         planned = None if how.startswith("smoke") else limit
         return start_sentence(self.trainings.start(prepare, stem, options, minutes=planned, one_picture=True))
@@ -112,13 +117,13 @@ class PictureHandlers(PictureDrawing):
         network = self._open(model).network
         own, last = own_picture(network), last_scale(network)
         colours = ["#" + bytes(colour.tolist()).hex() for colour in main_colours(own, NUM_COLOURS)]
-        learnt = _for_brush(own)
+        learnt, clear = _for_brush(own), network.config.colours == "rgba"
         return Facts(
             _about(network),
-            picture(own),
+            picture(filed(own_colours(network))),
             gr.update(value=canvas(learnt)),
             gr.update(
-                value=canvas(Image.new("RGB", learnt.size, colours[-1])),
+                value=canvas(Image.new("RGB", learnt.size, "white" if clear else colours[-1])),
                 brush=gr.Brush(default_size=40, colors=list(colours), default_color=colours[0], color_mode="fixed"),
             ),
             gr.update(maximum=last, value=0),
@@ -140,10 +145,11 @@ def _given(path: Path, folder: Path) -> Path:
 
 def _about(network: Pyramid | Recombiner) -> str:
     height, width = network.size
+    colours = {"grey": ", grey", "rgba": ", with transparency"}.get(network.config.colours, "")
     if isinstance(network, Recombiner):
-        return f"{width} × {height} px, instant: made without training. {CONTAINS_ONE}"
-    first_height, first_width = network.config.sizes[0]
-    return f"{width} × {height} px in {network.num_stages} stages, from the coarsest {first_width} × {first_height}."
+        return f"{width} × {height} px{colours}, instant: made without training. {CONTAINS_ONE}"
+    coarsest = f"{network.config.sizes[0][1]} × {network.config.sizes[0][0]}"
+    return f"{width} × {height} px{colours} in {network.num_stages} stages, from the coarsest {coarsest}."
 
 
 def _for_brush(own: Tensor) -> Image.Image:

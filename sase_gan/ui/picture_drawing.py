@@ -12,14 +12,16 @@ from PIL import Image
 from torch import Tensor
 
 from sase_gan.api.film import enlarged
+from sase_gan.colours import brought, filed
 from sase_gan.drawing import applications, injection
 from sase_gan.drawing.applications import last_scale
 from sase_gan.errors import SaseGanError, UsageError
+from sase_gan.networks.load import own_colours
 from sase_gan.networks.pyramid import Pyramid
 from sase_gan.platforms import free_process_memory_mb
 from sase_gan.progress import readable_seconds
 from sase_gan.recombination.model import Recombiner
-from sase_gan.resizing import at_size
+from sase_gan.resizing import at_size, resize
 from sase_gan.ui.checks import chosen, number, seed_number, seed_numbers, sentence, sentences, switch, whole_number
 from sase_gan.ui.entries import OF_ONE_PICTURE
 from sase_gan.ui.events import BAR, reporter
@@ -62,12 +64,24 @@ class PictureDrawing:
         return self.models.open_of_one_picture(model)
 
     def _painted(
-        self, model: object, painting: dict[str, Any] | None
+        self, model: object, painting: dict[str, Any] | None, *, over_picture: bool = True
     ) -> tuple[Opened[Pyramid | Recombiner], Tensor, Tensor]:
-        """The model, what was painted at its size, and where it was painted."""
+        """The model, what was painted at its size in its colours, and where it was painted.
+
+        Of a model with transparency, what was painted is opaque; all else is as clear as its picture, or clear.
+
+        Args:
+            over_picture: whether it was painted over the model's picture, or on an empty canvas.
+        """
         opened = self._open(model)
+        network = opened.network
         composite, mask = painted(painting)
-        return opened, at_size(composite, opened.network.size), mask
+        fitted = brought(at_size(composite, network.size), network.config.colours)
+        if network.config.colours == "rgba":
+            own = own_colours(network)[3].float() / 255 if over_picture else torch.zeros(network.size)
+            cover = resize(mask[None, None], network.size)[0, 0].clamp(0, 1)
+            fitted[3] = (255 * (1 - (1 - own) * (1 - cover))).round().to(torch.uint8)
+        return opened, fitted, mask
 
     @sentences
     def draw(
@@ -99,7 +113,7 @@ class PictureDrawing:
         for done, seed in enumerate(numbers):
             told(done, len(numbers))
             drawn.append(_one(opened.network, seed, size, scale, how, tiled=tiled))
-        images = torch.cat(drawn)
+        images = filed(torch.cat(drawn))
         text = {"snapshot": opened.digest, "start_scale": str(scale), "software": "sase_gan studio"}
         note = f"{len(images)} picture{'s' * (len(images) > 1)} of {images.shape[3]} × {images.shape[2]} px."
         return Drawn(gallery(images, numbers, text), note)
@@ -148,14 +162,14 @@ class PictureDrawing:
         )[0]
         text = {"snapshot": opened.digest, "application": how, "seed": str(used)}
         note = f"Seed {used}; outside the painted part the picture is untouched."
-        return Changed(picture(drawn, text), note, picture(fitted))
+        return Changed(picture(filed(drawn), text), note, picture(filed(fitted)))
 
     @sentences
     def strip(self, model: str, painting: dict[str, Any] | None = None, seed: float = 0) -> Drawn:
         """Show what each start scale makes of a painted picture, the coarsest first."""
         opened, fitted, mask = self._painted(model, painting)
         drawn = applications.strip(opened.network, fitted, mask, seed=seed_number(seed))
-        shown = [(picture(image), f"start scale {scale}") for scale, image in enumerate(drawn, start=1)]
+        shown = [(picture(image), f"start scale {scale}") for scale, image in enumerate(filed(drawn), start=1)]
         return Drawn(shown, "The same change entering at every stage: early ones redraw it, late ones keep it.")
 
     @sentences
@@ -167,13 +181,13 @@ class PictureDrawing:
         Args:
             start_scale: The stage at which it enters; 1 or 2 serve most paintings, 0 chooses.
         """
-        opened, fitted, _ = self._painted(model, painting)
+        opened, fitted, _ = self._painted(model, painting, over_picture=False)
         scale = _start_scale(opened.network, start_scale) or None
         numbers = seed_numbers(seeds, MOST_DRAWN)
         check_cost(opened.network, len(numbers), opened.network.size)
         drawn = applications.paint_to_image(opened.network, fitted, scale, seeds=numbers, colours=NUM_COLOURS)
         text = {"snapshot": opened.digest, "application": "paint", "start_scale": str(scale or "chosen")}
-        return Drawn(gallery(drawn, numbers, text), "Each seed another picture of your painting.")
+        return Drawn(gallery(filed(drawn), numbers, text), "Each seed another picture of your painting.")
 
     @sentences
     def animate(
@@ -245,7 +259,9 @@ class PictureDrawing:
         scale = _start_scale(opened.network, start_scale) or None
         drawn = applications.analogy(opened.network, layout, seeds=numbers, start_scale=scale)
         text = {"snapshot": opened.digest, "application": "analogy", "start_scale": str(scale or "chosen")}
-        return Drawn(gallery(drawn, numbers, text), "The layout of your picture, in the matter of the learnt one.")
+        return Drawn(
+            gallery(filed(drawn), numbers, text), "The layout of your picture, in the matter of the learnt one."
+        )
 
 
 def check_cost(network: Pyramid | Recombiner, count: int, size: tuple[int, int]) -> None:

@@ -166,8 +166,6 @@ class TrainHandlers:
         prepare = _pictures(source, files, lambda paths, folder: keep(paths, stem, folder))
         if instant:
             alone = source == "upload" and count_pictures(files) == 1
-            if alone and colours not in (AUTO, "rgb"):
-                raise UsageError(f"One picture is recombined in colours; the colours are {colours}: choose Automatic.")
             options = [*_instant_options(size, options[:2], options[2:], alone=alone), *more]
             return start_sentence(self.trainings.start(prepare, stem, options, instant=True), left_out)
         options += LIVE_OPTIONS if known == "auto" else ("--preset", known)

@@ -52,6 +52,23 @@ def test_a_training_picture_is_finished_as_itself(model: FinishedGenerator, pict
     torch.testing.assert_close(drawn.shares.diagonal(), torch.ones(7, dtype=torch.float64), atol=0.03, rtol=0)
 
 
+def test_a_grey_picture_is_finished_as_one_of_colours_that_has_none(model: FinishedGenerator) -> None:
+    given = model.patches.pictures[:, :1]
+    grey = Recombiner(RecombinerConfig(count=7, size=(64, 64), mirror=True, variety=2.0, colours="grey"))
+    grey.pictures.copy_(given)
+    three = Recombiner(grey.config.model_copy(update={"colours": "rgb"}))
+    three.pictures.copy_(given.expand(-1, 3, -1, -1))
+    network = awake(model.config.unfinished().model_copy(update={"colours": "grey"}))
+    own, other = finished(network, grey, 0.2), finished(model.unfinished(), three, 0.2)
+    drawn = network(draw_inputs(network, [0, 1]).z).big
+    found, expected = own.finish(drawn), other.finish(drawn.expand(-1, 3, -1, -1))
+    assert found.pictures.shape == (2, 1, 64, 64)
+    torch.testing.assert_close(found.pictures.expand(-1, 3, -1, -1), expected.pictures, atol=1e-5, rtol=0)
+    assert torch.equal(found.sources, expected.sources)
+    with pytest.raises(ValueError, match=r"colours is 'rgb', patches.colours 'grey'; patches are of pictures like"):
+        finished(model.unfinished(), grey, 0.2)
+
+
 def test_finishing_is_a_recombination_that_begins_at_the_picture(model: FinishedGenerator) -> None:
     source = random_generator(3, "noise")
     noise = [torch.randn(shape, generator=source)[None] for shape in model.noise_shapes()]

@@ -124,7 +124,20 @@ def test_a_set_becomes_a_model_by_the_command_line(colours: str, tmp_path: Path)
     shutil.rmtree(folder)
 
 
-def test_one_picture_stays_coloured(tmp_path):
-    write_png(tmp_path / "one.png", discs(1)[0])
-    with pytest.raises(Exception, match="one picture is recombined in rgb"):
-        invoke("train", tmp_path / "one.png", "--preset", "instant", "--colours", "rgba", "--out", tmp_path / "run")
+@pytest.mark.parametrize("colours", ["rgba", pytest.param("grey", marks=pytest.mark.slow)])
+def test_one_picture_becomes_a_model_by_the_command_line(colours: str, tmp_path: Path) -> None:
+    write_png(tmp_path / "one.png", discs(1, 40)[0])
+    few = ("--set", "schedule.grid_images=1", "--set", "schedule.evaluation_count=0", "--max-size", 32)
+    invoke("train", tmp_path / "one.png", "--preset", "instant", "--colours", colours, "--out", tmp_path / "run", *few)
+    run = RunFolder(tmp_path / "run")
+    network = load_network(run.snapshot(0))
+    assert network.config.colours == network.provenance["data"]["colours"] == colours
+    drawn = ("--seeds", "0", "--device", "cpu", "--out", tmp_path / "drawn")
+    invoke("recombine", run.path, "--from", tmp_path / "one.png", "--strength", 0.2, "--sources", *drawn)
+    with Image.open(tmp_path / "drawn" / "seed000000.png") as file:
+        assert file.mode == {"rgba": "RGBA", "grey": "L"}[colours]
+        # What begins from a file's picture has its clear ground, or white in its place.
+        assert file.getpixel((0, 0)) in {"rgba": [(255, 255, 255, 0)], "grey": range(250, 256)}[colours]
+    invoke("inject", "retarget", run.path, "--size", "48x32", "--seeds", "0", "--out", tmp_path / "wide")
+    with Image.open(tmp_path / "wide" / "seed000000.png") as file:
+        assert (file.mode, file.size) == ({"rgba": "RGBA", "grey": "L"}[colours], (48, 32))

@@ -145,7 +145,7 @@ def verdict(kid: float, copying: str) -> EvaluationRecord:
 def test_the_nearest_way_that_copies_least_is_chosen(
     answers: list[tuple[float, str]], best: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(finishing, "sample_images", lambda model, seeds: (model, len(seeds)))
+    monkeypatch.setattr(finishing, "sample_images", lambda model, seeds, ground: (model, len(seeds)))
     found = {way: verdict(*answer) for way, answer in zip(WAYS, answers, strict=True)}
 
     def measure(drawn: Any) -> EvaluationRecord:
@@ -190,12 +190,19 @@ def test_what_cannot_be_finished_is_refused_in_a_sentence(run: tuple[RunFolder, 
     assert kept.read_text() == "mine"
 
 
-def test_pictures_in_other_colours_are_left_as_they_are(tmp_path: Path) -> None:
-    folder, told = trained(tmp_path / "grey", "colours=grey", figures=False)
-    assert "not finished with patches, which is for rgb pictures: these are in grey" in told
-    assert not folder.finished.exists()
-    with pytest.raises(UsageError, match="draws pictures in grey, and patches are of rgb pictures"):
-        sase_gan.finish(folder.path, device="cpu")
+@pytest.mark.parametrize("colours", ["rgba", pytest.param("grey", marks=pytest.mark.slow)])
+def test_pictures_in_other_colours_are_finished_in_these(colours: str, tmp_path: Path) -> None:
+    folder, told = trained(tmp_path / "run", f"colours={colours}", figures=False)
+    assert "finished with patches of the training pictures in" in told
+    model = load_network(folder.finished)
+    assert isinstance(model, FinishedGenerator)
+    assert model.config.colours == model.config.patches.colours == colours
+    images = sase_gan.sample(folder.finished, range(2), sources=True, device="cpu", progress=False)
+    assert images.pixels.shape[1] == model.patches.pictures.shape[1] == {"grey": 1, "rgba": 4}[colours]
+    if colours == "rgba":
+        assert (images.pixels[:, 3] >= 254).all()  # these training pictures are opaque, and so is all of their matter
+    with pytest.raises(UsageError, match="16 bits were asked for"):
+        sase_gan.sample(folder.finished, [0], bits=16, device="cpu", progress=False)
 
 
 def test_a_run_that_goes_on_is_finished_anew(tmp_path: Path) -> None:

@@ -214,5 +214,7 @@ def facts(config: RunConfig, images: ImageSet) -> dict[str, Any]:
     """Gather what a snapshot says of its training pictures."""
     name = Path(config.data.path).name if config.data.path else None
     told = {"name": name, "count": len(images), "digest": images.digest, "licence": config.data.licence}
+    if config.colours != "rgb":
+        told["colours"] = config.colours
     behind = config.data.background
     return told if behind == "white" else {**told, "background": behind}

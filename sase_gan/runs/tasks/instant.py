@@ -72,7 +72,6 @@ class InstantTask(Task[InstantConfig]):
                 fit="one picture keeps its proportions",
                 classes="one picture has one class",
                 holdout="one picture cannot be divided",
-                colours="one picture is recombined in rgb",
             )
         else:
             refuse_given(request, "one picture", max_size="--image-size sets the side of a set's pictures")
@@ -164,7 +163,7 @@ class InstantTask(Task[InstantConfig]):
                 if config.data.holdout
                 else images
             )
-        picture = open_picture(path, background=background_of(config))
+        picture = open_picture(path, background=background_of(config), colours=config.colours)
         height, width = picture.images.shape[2:]
         scale = (config.max_size or max(height, width)) / max(height, width)
         return fitted(picture, (max(1, round(scale * height)), max(1, round(scale * width))))
@@ -189,7 +188,7 @@ class InstantTask(Task[InstantConfig]):
 
         data = {"name": Path(str(config.data.path)).name, "licence": config.data.licence}
         if config.of_one_picture:
-            return prepare_single_measure(images.images[0], device=hardware.device, data=data)
+            return prepare_single_measure(seen(images.images[0]).contiguous(), device=hardware.device, data=data)
         return prepare_measure(seen(images.images), device=hardware.device, data={**data, "mirror": config.data.mirror})
 
     def share_done(self, config: InstantConfig, images_seen: int) -> float:

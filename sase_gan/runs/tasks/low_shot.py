@@ -163,7 +163,7 @@ class LowShotTask(TrainedTask[LowShotConfig]):
 
         provenance: dict[str, Any] = {
             "averaged": True,
-            "data": {**facts(config, images), "fit": config.data.fit, "mirror": config.data.mirror, **_colours(config)},
+            "data": {**facts(config, images), "fit": config.data.fit, "mirror": config.data.mirror},
             "seed": config.seed,
             "extractor_used_in_training": _trains_with_the_extractor(config),
             "reconstruction": config.loss.reconstruction,
@@ -201,9 +201,6 @@ class LowShotTask(TrainedTask[LowShotConfig]):
         result = super().carry_out(config, images, run, options, resumed=resumed)
         # What was interrupted goes on, and of several processes one finishes.
         if not config.finish.enabled or result.interrupted or not is_first_process():
-            return result
-        if config.colours != "rgb":
-            options.report(f"not finished with patches, which is for rgb pictures: these are in {config.colours}")
             return result
         try:
             options.report(finish_run(run, images, config.finish, options, mirror=config.data.mirror))
@@ -273,10 +270,6 @@ def _publish_discriminator(provenance: dict[str, Any], module: Any, folder: Path
 def _trains_with_the_extractor(config: LowShotConfig) -> bool:
     """Tell whether the network that measures snapshots also judges in training, which flatters its figures."""
     return config.loss.reconstruction == "efflite0" or config.likelihood.weight > 0
-
-
-def _colours(config: LowShotConfig) -> dict[str, str]:
-    return {} if config.colours == "rgb" else {"colours": config.colours}
 
 
 def _teachers(config: LowShotConfig) -> dict[str, float] | None:

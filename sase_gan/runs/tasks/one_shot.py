@@ -4,6 +4,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from sase_gan.colours import seen
 from sase_gan.config import resolve
 from sase_gan.datasets.images import ImageSet, fitted, open_picture
 from sase_gan.errors import DataError
@@ -46,7 +47,6 @@ class OneShotTask(TrainedTask[OneShotConfig]):
             kimg="--minutes or --set schedule.iterations=N sets the length",
             devices="one picture is trained on one device",
             classes="one picture has one class",
-            colours="a pyramid draws rgb",
             start="a pyramid of one picture starts from nothing",
             publish_discriminator="a pyramid's critics are not kept",
         )
@@ -58,6 +58,7 @@ class OneShotTask(TrainedTask[OneShotConfig]):
         flags = {
             "seed": request.seed,
             "pyramid": {"max_size": request.max_size},
+            "generator": {"colours": request.colours},
             "data": {"path": str(request.path.resolve()), "background": request.background},
         }
         config = resolve(
@@ -116,7 +117,7 @@ class OneShotTask(TrainedTask[OneShotConfig]):
 
     def load(self, config: OneShotConfig) -> ImageSet:
         """Load the picture at the size of the finest stage."""
-        picture = open_picture(str(config.data.path), background=background_of(config))
+        picture = open_picture(str(config.data.path), background=background_of(config), colours=config.colours)
         return fitted(picture, config.generator.sizes[-1], config.reduction(_size(picture)))
 
     def greeting(self, config: OneShotConfig, images: ImageSet, hardware: Hardware, run: RunFolder) -> str:
@@ -170,7 +171,7 @@ class OneShotTask(TrainedTask[OneShotConfig]):
         from sase_gan.metrics.quick import prepare_single_measure
 
         data = {"name": Path(str(config.data.path)).name, "licence": config.data.licence}
-        return prepare_single_measure(images.images[0], device=hardware.device, data=data)
+        return prepare_single_measure(seen(images.images[0]).contiguous(), device=hardware.device, data=data)
 
     def share_done(self, config: OneShotConfig, images_seen: int) -> float:
         """Tell the share of the work: an iteration of a fine stage is more than one of a coarse stage."""

@@ -12,6 +12,7 @@ from sase_gan.ui.fields import checked
 from sase_gan.ui.models import Models
 from sase_gan.ui.one_picture import INSTANT, SPEEDS, PictureHandlers
 from sase_gan.ui.picture_drawing import LONGEST_FILM, LONGEST_SIDE, MOST_DRAWN
+from sase_gan.ui.set_training import AUTO, COLOURS
 from sase_gan.ui.training_view import TrainingPlace, status_html
 from sase_gan.ui.trainings import Trainings
 
@@ -66,6 +67,8 @@ def _build_training(handlers: PictureHandlers, trainings: Trainings) -> Training
             minutes = widgets.minutes_field(5, visible=False)
         with gr.Accordion("More", open=False):
             side = gr.Slider(32, 512, 128, step=8, label="Longest side in training")
+            words = [(told, key) for key, told in COLOURS.items()]
+            colours = gr.Dropdown(words, value=AUTO, label="Colours", filterable=False, elem_id="picture-colours")
         start = gr.Button("Start", variant="primary", elem_id="picture-start")
     with gr.Column(scale=2, min_width=300):
         own_pictures.single_thumbnails(known if bundled else [], "picture-thumbnails", source)
@@ -75,7 +78,7 @@ def _build_training(handlers: PictureHandlers, trainings: Trainings) -> Training
         samples = widgets.image_view("Samples of the newest stage", "picture-samples", *classes, buttons=LARGER)
     widgets.shown_for_uploads(source, upload)
     at_once(preset.change, lambda how: gr.update(visible=how != INSTANT), [preset], [minutes])
-    wishes = [source, upload, name, minutes, side, preset]
+    wishes = [source, upload, name, minutes, side, preset, colours]
     started = Action(handlers.start, wishes, note, READING).on(start.click, api="train_picture")
     stopped = Action(handlers.stop, [], note, AT_ONCE).on(stop.click)
     shown = {"picture_status": status, "picture_samples": samples, "picture_stop": stop, "picture_note": note}

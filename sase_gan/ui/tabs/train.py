@@ -124,9 +124,7 @@ def _build_more(models: Models) -> tuple[dict[str, Any], gr.Dropdown]:
         fits = [("Crop the middle", "crop"), ("Pad with white", "pad")]
         parts["fit"] = gr.Radio(fits, value="crop", label="To that size")
         words = [(shown, value) for value, shown in COLOURS.items()]
-        parts["colours"] = gr.Dropdown(
-            words, value=AUTO, label="Colours", info="Of a network.", filterable=False, elem_id="train-colours"
-        )
+        parts["colours"] = gr.Dropdown(words, value=AUTO, label="Colours", filterable=False, elem_id="train-colours")
         parts["kimg"] = gr.Number(0, label="Thousand images at most", info="0: the preset's.", minimum=0)
         parts["seed"] = widgets.seed_field()
         parts["preset"] = widgets.preset_list(PRESETS, "train-preset")
