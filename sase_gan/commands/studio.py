@@ -22,11 +22,19 @@ def studio(
     auth: Annotated[str | None, typer.Option(help="NAME:PASSWORD that visitors must give.")] = None,
     device: DeviceOption = "auto",
     max_upload_mb: Annotated[int, typer.Option(min=1, max=4096, help="Largest uploaded file.")] = 200,
+    max_minutes: Annotated[
+        float | None, typer.Option(min=0.1, help="Longest time limit of a training. [default: a week]")
+    ] = None,
+    max_runs_gb: Annotated[
+        float | None,
+        typer.Option(min=0, help="With this much in --runs nothing is trained or measured. [default: no limit]"),
+    ] = None,
     browser: Annotated[bool, typer.Option("--browser", help="Open the page in the browser.")] = False,
 ) -> None:
     """Open the browser app: draw, explore, look into layers, mix, train, measure."""
     from sase_gan.datasets.sources import bundled_data
     from sase_gan.errors import DataError, SaseGanError, UsageError
+    from sase_gan.ui.limits import Limits
     from sase_gan.ui.serve import serve
 
     for place in models or []:
@@ -47,6 +55,7 @@ def studio(
         auth=(name, password) if auth is not None else None,
         device=device,
         max_upload_mb=max_upload_mb,
+        limits=Limits(**({} if max_minutes is None else {"minutes": max_minutes}), gigabytes=max_runs_gb),
         browser=browser,
         opened=lambda address: typer.echo(f"The studio is open at {address} (Ctrl-C ends it)"),
     )

@@ -19,13 +19,13 @@ import gradio as gr
 from sase_gan.drawing.recipes import Recipe
 from sase_gan.drawing.sampling import MAX_SEED, parse_seeds
 from sase_gan.errors import SaseGanError, UsageError
+from sase_gan.ui.limits import LONGEST_MINUTES
 from sase_gan.ui.photographs import named_pictures
 
 logger = logging.getLogger(__name__)
 P = ParamSpec("P")
 R = TypeVar("R")
 
-LONGEST_MINUTES = 7 * 24 * 60
 # Names of folders may have spaces in them; what has a full stop before a space is rather a file's with words behind.
 _FOLDERS = re.compile(
     r"""(?<![\w.])/(?:(?:[^/\s'"]+|[^/\s'":;,.]+(?: [^/\s'":;,.]+)+)/)+|\b[A-Za-z]:\\(?:[^\\/:*?"<>|\n]+\\)+"""

@@ -20,6 +20,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from sase_gan.errors import UsageError
 from sase_gan.ui.guards import FewTries, OwnOrigin, Unframed
+from sase_gan.ui.limits import Limits
 from sase_gan.ui.sweeping import keep_swept
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -46,6 +47,7 @@ def serve(
     auth: tuple[str, str] | None = None,
     device: str = "auto",
     max_upload_mb: int = 200,
+    limits: Limits | None = None,
     browser: bool = False,
     opened: Callable[[str], None] = lambda address: None,
 ) -> None:
@@ -77,7 +79,7 @@ def serve(
     from sase_gan.ui.studio import build_blocks, theme
     from sase_gan.ui.trainings import Trainings
 
-    blocks = build_blocks(Models(places, choose_hardware(device).device), Trainings(runs, device=device))
+    blocks = build_blocks(Models(places, choose_hardware(device).device), Trainings(runs, device=device, limits=limits))
     os.chdir(temporary)
     keep_swept(temporary)
     middleware = [Middleware(Unframed), Middleware(OwnOrigin), Middleware(FewTries)]

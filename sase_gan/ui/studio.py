@@ -103,7 +103,7 @@ def build_blocks(models: Models, trainings: Trainings) -> gr.Blocks:
             with gr.Tab("Train", id="train", elem_id="tab-train") as training:
                 set_training, starts = train.build(trainings, models)
             with gr.Tab("Evaluate", id="evaluate", elem_id="tab-evaluate") as evaluating:
-                reports = evaluate.build(models, trainings.runs, model)
+                reports = evaluate.build(models, trainings, model)
             with gr.Tab("Recognise", id="recognise", elem_id="tab-recognise") as recognising:
                 recognisers = recognise.build(models)
         shown = {**set_training.shown, **picture_training.shown, "models": model}

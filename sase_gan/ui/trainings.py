@@ -25,6 +25,7 @@ from sase_gan.platforms import ask_to_stop, give_way, is_alive, own_group
 from sase_gan.runs.folder import RunFolder, images_of, is_run, next_free
 from sase_gan.runs.history import read_run
 from sase_gan.runs.tasks import is_of_one_picture, planned
+from sase_gan.ui.limits import Limits
 
 State = Literal["preparing", "running", "stopping", "finished", "stopped", "failed"]
 
@@ -100,8 +101,11 @@ class TrainingState:
 class Trainings:
     """The trainings of a folder, in which uploaded pictures lie too; safe to use from several threads."""
 
-    def __init__(self, runs: Path, *, device: str = "auto", command: Sequence[str] = PYTHON) -> None:
+    def __init__(
+        self, runs: Path, *, device: str = "auto", command: Sequence[str] = PYTHON, limits: Limits | None = None
+    ) -> None:
         self.runs, self.device, self.command = runs, device, tuple(command)
+        self.limits = limits or Limits()
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -167,11 +171,11 @@ class Trainings:
             instant: whether a model is made without training, which takes no minutes.
 
         Raises:
-            UsageError: for a name that is none, or while another training works.
+            UsageError: for a name that is none, while another training works, or beyond the limits.
         """
         stem = checked_name(name)
         with self._lock:
-            self._refuse_second()
+            self._refuse_beyond(minutes)
             pictures = prepare(self.runs / PICTURES)
             run = next_free(self.runs, stem)
             if instant:
@@ -185,12 +189,12 @@ class Trainings:
         """Go on with a run.
 
         Raises:
-            UsageError: for an unknown run, one that has seen all its images, or while another training works.
+            UsageError: for an unknown run, one that has seen all its images, while another works, or beyond the limits.
         """
         if not isinstance(run, str) or run not in self.names():
             raise UsageError("This run cannot be gone on with; choose one of the list.")
         with self._lock:
-            self._refuse_second()
+            self._refuse_beyond(minutes)
             state = _progress(self.runs / run)
             end = state.total_images if kimg is None else round(kimg * 1000)
             if state.images_seen >= end:
@@ -226,7 +230,10 @@ class Trainings:
 
     # --- inside ------------------------------------------------------------------------------------------------------
 
-    def _refuse_second(self) -> None:
+    def _refuse_beyond(self, minutes: float | None) -> None:
+        """Refuse a second training at a time, and what the limits do not allow."""
+        self.limits.check_minutes(minutes)
+        self.limits.check_room(self.runs)
         job = self.last()
         if job is not None and self.is_alive(job):
             raise UsageError(f"{job.run} is being trained; one training at a time: stop it, or wait for its end.")

@@ -10,7 +10,7 @@ import gradio as gr
 from sase_gan.datasets.sources import bundled_data
 from sase_gan.drawing.sampling import MAX_SEED
 from sase_gan.errors import DataError
-from sase_gan.ui.checks import LONGEST_MINUTES, named_picture
+from sase_gan.ui.checks import named_picture
 from sase_gan.ui.events import at_once
 from sase_gan.ui.fields import checked
 
@@ -69,9 +69,9 @@ def name_view(elem_id: str) -> gr.Textbox:
     return gr.Textbox("", label="Its name", info=words, elem_id=elem_id, **copied)
 
 
-def minutes_field(value: float, **more: Any) -> gr.Number:
-    """How long a training may take."""
-    return gr.Number(value, label="Minutes", minimum=0.1, maximum=LONGEST_MINUTES, **more)
+def minutes_field(value: float, most: float, **more: Any) -> gr.Number:
+    """How long a training may take, of at most so many minutes."""
+    return gr.Number(min(value, most), label="Minutes", minimum=0.1, maximum=most, **more)
 
 
 def preset_list(words: Mapping[str, str], elem_id: str, value: str = "auto") -> gr.Dropdown:

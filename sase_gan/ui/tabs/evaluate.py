@@ -22,6 +22,7 @@ from sase_gan.ui.events import AT_ONCE, BAR, LONG, Action, at_once, relisted
 from sase_gan.ui.markup import quiet
 from sase_gan.ui.models import Models
 from sase_gan.ui.pictures import scratch_folder
+from sase_gan.ui.trainings import Trainings
 
 EVALUATIONS = "evaluations"
 PROTOCOLS = ("quick", "standard")
@@ -43,8 +44,8 @@ class Report:
 class EvaluateHandlers:
     """What the tab does."""
 
-    def __init__(self, models: Models, runs: Path) -> None:
-        self.models, self.runs = models, runs
+    def __init__(self, models: Models, trainings: Trainings) -> None:
+        self.models, self.runs, self.limits = models, trainings.runs, trainings.limits
 
     def reports(self) -> dict[str, Path]:
         """Find the folders with a report or figures by name: evaluations, the newest first, then runs with figures."""
@@ -65,6 +66,7 @@ class EvaluateHandlers:
         """
         kind = chosen(protocol, PROTOCOLS, "The protocol")
         amount = whole_number(count, 20, MOST_PICTURES, "The number of pictures")
+        self.limits.check_room(self.runs)
         opened = self.models.open(model)
         pictures, _ = place_of_training_pictures(opened.entry.run, opened.data)
         # The metrics take seconds to import, and the first picture is not to wait for them.
@@ -154,9 +156,9 @@ def framed(page: str, title: str) -> str:
     return f'<iframe class="report" sandbox title="{escaped(title)}" srcdoc="{html.escape(page)}"></iframe>'
 
 
-def build(models: Models, runs: Path, model: gr.Dropdown) -> Action:
+def build(models: Models, trainings: Trainings, model: gr.Dropdown) -> Action:
     """Lay the tab out and connect its events; returns what is done when it is opened."""
-    handlers = EvaluateHandlers(models, runs)
+    handlers = EvaluateHandlers(models, trainings)
     names = list(handlers.reports())
     with gr.Row():
         with gr.Column(scale=1, min_width=280):

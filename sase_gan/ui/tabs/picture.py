@@ -64,7 +64,7 @@ def _build_training(handlers: PictureHandlers, trainings: Trainings) -> Training
             upload = widgets.upload_view("picture-upload", height=200)
             name = gr.Textbox("my picture", label="Name of the run", max_length=40)
             preset = widgets.preset_list(SPEEDS, "picture-preset", INSTANT)
-            minutes = widgets.minutes_field(5, visible=False)
+            minutes = widgets.minutes_field(5, trainings.limits.minutes, visible=False)
         with gr.Accordion("More", open=False):
             side = gr.Slider(32, 512, 128, step=8, label="Longest side in training")
             words = [(told, key) for key, told in COLOURS.items()]

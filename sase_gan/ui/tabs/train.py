@@ -41,7 +41,7 @@ def build(trainings: Trainings, models: Models) -> tuple[TrainingPlace, Action]:
     handlers = TrainHandlers(trainings, models)
     with gr.Row():
         with gr.Column(scale=1, min_width=280):
-            form = _build_form(handlers)
+            form = _build_form(handlers, trainings.limits.minutes)
             more, start_list = _build_more(models)
             resume = _build_resume(trainings)
         with gr.Column(scale=3, min_width=300):
@@ -93,7 +93,7 @@ class Form:
     start: gr.Button
 
 
-def _build_form(handlers: TrainHandlers) -> Form:
+def _build_form(handlers: TrainHandlers, longest: float) -> Form:
     known = [("Bundled faces", "faces"), ("Bundled fruits and flowers", "fruits")]
     sources = [("My pictures", "upload"), *(pair for pair in known if widgets.has_bundled(SETS[pair[1]]))]
     with gr.Group():
@@ -104,7 +104,7 @@ def _build_form(handlers: TrainHandlers) -> Form:
         name = gr.Textbox(own_pictures.UNNAMED, label="Name of the run", max_length=40, elem_id="train-name")
         ways = [("Pictures at once, no training", INSTANT), ("Train a network", NETWORK)]
         way = gr.Radio(ways, value=INSTANT, label="What to make of them", elem_id="train-way")
-        minutes = widgets.minutes_field(20, info="Stops then; you can go on later.", visible=False)
+        minutes = widgets.minutes_field(20, longest, info="Stops then; you can go on later.", visible=False)
     advice = gr.Markdown("", elem_id="train-advice")
     start = gr.Button(START, variant="primary", min_width=160, elem_id="train-start")
     widgets.shown_for_uploads(source, files)
@@ -160,7 +160,7 @@ class Resuming:
 def _build_resume(trainings: Trainings) -> Resuming:
     with gr.Accordion("Go on with a run", open=False):
         runs = widgets.open_list(trainings.names(), "Run", "train-runs")
-        minutes = widgets.minutes_field(20)
+        minutes = widgets.minutes_field(20, trainings.limits.minutes)
         kimg = gr.Number(0, label="Thousand images in all", info="0: as configured.", minimum=0)
         go = gr.Button("Go on", elem_id="train-resume")
     return Resuming(runs, [runs, minutes, kimg], go)
