@@ -85,9 +85,7 @@ class FinishSection(FrozenRecord):
     """Patches of the training pictures, out of which the run's best pictures are drawn again: `networks.finished`."""
 
     enabled: bool = Field(False, description="at the end the best snapshot is published once more, finished")
-    strength: float | None = Field(
-        None, ge=0, lt=1, description="how freely pictures are redrawn; chosen by the figures where none is said"
-    )
+    strength: float | None = Field(None, ge=0, lt=1, description="how freely pictures are redrawn; None: by figures")
     variety: float | None = Field(
         None, gt=0, le=LARGEST_VARIETY, description="above 1 smaller pieces serve; chosen likewise"
     )
