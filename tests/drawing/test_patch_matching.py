@@ -130,7 +130,7 @@ def test_a_large_first_level_is_matched_at_a_smaller_size(monkeypatch: pytest.Mo
     monkeypatch.setattr(patch_matching, "EXACT_LIMIT", 90_000)
     compared = []
     exact = patch_matching._nearest
-    monkeypatch.setattr(patch_matching, "_nearest", lambda q, k: compared.append(len(q) * len(k)) or exact(q, k))
+    monkeypatch.setattr(patch_matching, "_nearest", lambda q, k, n: compared.append(len(q) * len(k)) or exact(q, k, n))
     redrawn = PatchPainter(example, [(40, 48)]).redraw(example, [(40, 48)])
     assert len(compared) == 1
     assert compared[0] <= 90_000
