@@ -228,13 +228,15 @@ class _Search:
         self.moved = torch.zeros(count, *shift_shape(network), device=device, requires_grad=True)
         noise = draw_inputs(network, [seed]).noise
         assert noise is not None
-        self.noise = [maps.to(device).repeat(count, 1, 1, 1).requires_grad_() for maps in noise]
+        self.noise = [maps.to(device).repeat(count, 1, 1, 1) for maps in noise]
+        # What pictures are finished with after the network is no part of the search.
+        self.searched = [maps.requires_grad_() for maps in self.noise[: len(network.noise_sizes())]]
 
     def run(self, told: Callable[[], None]) -> tuple[Inputs, dict[str, Tensor]]:
         """Search in each space after the other; what is found, on the CPU, and the distances on the way."""
         rate, chosen = self.settings.rate, self.settings
         latent, first = {"params": [self.z], "lr": rate}, {"params": [self.moved], "lr": 0.4 * rate}
-        noise = {"params": self.noise, "lr": rate}
+        noise = {"params": self.searched, "lr": rate}
         stages = [([latent], chosen.latent_steps), ([latent, first], chosen.map_steps)]
         stages.append(([latent, first, noise], chosen.noise_steps))
         training, track = self.network.training, {}
@@ -269,7 +271,7 @@ class _Search:
             fall.step()
             with torch.no_grad():
                 self.z.copy_(_on_sphere(self.z))
-                for maps in self.noise:
+                for maps in self.searched:
                     maps.sub_(maps.mean((2, 3), keepdim=True)).div_(maps.std((2, 3), keepdim=True))
             told()
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from sase_gan.drawing.gates import GateEdit, draw_edited, view_layers
+from sase_gan.drawing.inverting import InvertingSettings, invert
 from sase_gan.drawing.sampling import draw_images, draw_inputs, sample_images
 from sase_gan.drawing.training_mode import sample_in_training_mode
 from sase_gan.drawing.walks import latent_walk
@@ -182,6 +183,16 @@ def test_sources_are_told_and_controls_refused(model: FinishedGenerator, generat
         draw_images(model, inputs, finish=False, sources=[])
     with pytest.raises(UsageError, match="sources"):
         draw_images(generator, inputs, sources=[])
+
+
+def test_a_photograph_is_brought_into_the_network_and_finished(model: FinishedGenerator, pictures: Tensor) -> None:
+    few = InvertingSettings(latent_steps=1, map_steps=1, noise_steps=2, examples=16)
+    found = invert(model, pictures[:2], settings=few)
+    began = draw_inputs(model, [0]).noise
+    ours = len(model.noise_sizes())
+    for place, (before, after) in enumerate(zip(began, found.inversions[0].noise, strict=True)):
+        assert torch.equal(before[0], after) == (place >= ours)
+    assert found.pixels.shape == (2, 3, 64, 64)
 
 
 def test_fastgans_protocol_takes_the_network_alone(model: FinishedGenerator) -> None:

@@ -135,8 +135,8 @@ def verdict(kid: float, copying: str) -> EvaluationRecord:
     ("answers", "best"),
     [
         ([(0.05, "green"), (0.03, "green"), (0.01, "green")], 2),
-        ([(0.05, "green"), (0.0199, "green"), (0.01, "green")], 1),  # nearly as near: 1.5 times, and 0.005
-        ([(0.05, "green"), (0.0201, "green"), (0.01, "green")], 2),
+        ([(0.05, "green"), (0.0174, "green"), (0.01, "green")], 1),  # nearly as near: 1.25 times, and 0.005
+        ([(0.05, "green"), (0.0176, "green"), (0.01, "green")], 2),
         ([(0.02, "green"), (0.03, "green"), (0.01, "amber")], 0),
         ([(0.02, "red"), (0.03, "amber"), (0.01, "red")], 1),
         ([(0.02, "red"), (0.02, "red"), (0.02, "red")], 0),  # the nearest to what the network drew

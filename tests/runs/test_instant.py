@@ -12,6 +12,7 @@ from sase_gan.api.train import train
 from sase_gan.datasets.images import load_image_set
 from sase_gan.errors import UsageError
 from sase_gan.hardware import choose_hardware
+from sase_gan.networks.generator import Generator, GeneratorConfig
 from sase_gan.networks.load import load_network
 from sase_gan.pixels import write_png
 from sase_gan.recombination.model import Recombiner
@@ -104,9 +105,10 @@ def test_what_belongs_to_a_training_is_refused(folder, tmp_path) -> None:
         train(resume=run.folder, report=lambda line: None)
 
 
-def test_sources_of_a_network_that_learned_are_refused(tmp_path) -> None:
+def test_sources_of_a_network_that_learned_are_refused() -> None:
+    network = Generator(GeneratorConfig(image_size=32, width=4, latent_size=16)).eval()
     with pytest.raises(UsageError, match="only a model without training"):
-        sample("data/snapshots/emoji-faces", "0", progress=False, sources=True)
+        sample(network, "0", progress=False, sources=True)
 
 
 def test_the_number_of_pictures_chooses_the_kind() -> None:

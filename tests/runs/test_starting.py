@@ -70,7 +70,7 @@ def begun(config: LowShotConfig) -> tuple[Any, list[str]]:
 
 def test_the_shipped_snapshot_becomes_the_generator_and_its_average(pictures: Path) -> None:
     config = settle(request(pictures, start=SHIPPED))
-    snapshot = load_generator(SHIPPED)
+    snapshot = load_generator(SHIPPED).unfinished()
     # The preset says 32 px and a width of 4.
     assert (config.image_size, config.generator.width, config.discriminator.width) == (64, 16, 4)
     assert (config.start.path, config.start.discriminator) == (str(SHIPPED), False)
@@ -83,8 +83,9 @@ def test_the_shipped_snapshot_becomes_the_generator_and_its_average(pictures: Pa
     for network in (module.generator, module.average.module):
         plain = network.folded()
         for name, value in snapshot.state_dict().items():
-            # The singular values of the three rows of to_small lie close together; no published picture shows them.
-            bound = 0.05 if name == "to_small.weight" else 1e-3
+            # The largest singular values of two layers lie close together, so that a norm takes long to settle. No
+            # picture shows it: one draws the small pictures of training, and a norm follows the other.
+            bound = {"to_small.weight": 0.05, "b4.weight": 0.01}.get(name, 1e-3)
             change = (plain.state_dict()[name] - value).double()
             assert change.norm() <= bound * value.double().norm(), name
         gap = sample_images(plain, range(4)).float() - sample_images(snapshot, range(4)).float()
@@ -308,7 +309,7 @@ def test_a_discriminators_file_is_read_as_strictly_as_a_snapshot(tmp_path: Path)
     with pytest.raises(DataError, match="its tensors are not those of its configuration"):
         load_discriminator(tmp_path)
     shutil.copy(SHIPPED / "model.safetensors", path)
-    with pytest.raises(DataError, match="is of kind 'low_shot_generator'"):
+    with pytest.raises(DataError, match="is of kind 'finished_generator'"):
         load_discriminator(tmp_path)
     path.write_bytes(content[:1000])
     with pytest.raises(DataError, match="is not a safetensors file"):
