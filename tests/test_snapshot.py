@@ -13,7 +13,7 @@ from sase_gan import __version__
 from sase_gan.drawing.sampling import draw_inputs, sample_images
 from sase_gan.errors import DataError
 from sase_gan.networks.generator import Generator, GeneratorConfig
-from sase_gan.networks.load import load_generator
+from sase_gan.networks.load import KINDS, load_generator, load_network
 from sase_gan.snapshot import CONFIG_FILE, WEIGHTS_FILE, is_snapshot, read_header, snapshot_digest
 from tests.golden import make_golden
 
@@ -220,9 +220,10 @@ def test_snapshots_of_two_networks_do_not_share_provenance(network, tmp_path):
     assert network.folded().provenance == network.provenance
 
 
-def test_kept_snapshot_opens_and_draws_as_when_it_was_made():
-    expected = json.loads(make_golden.PIXELS.read_text())
-    drawn = make_golden.pixels()
+@pytest.mark.parametrize("name", make_golden.KEPT)
+def test_kept_snapshot_opens_and_draws_as_when_it_was_made(name):
+    expected = json.loads(make_golden.pixels_file(name).read_text())
+    drawn = make_golden.pixels(name)
     assert drawn.keys() == expected.keys()
     for seed, values in drawn.items():
         assert values["mean"] == pytest.approx(expected[seed]["mean"], abs=0.05)
@@ -230,13 +231,18 @@ def test_kept_snapshot_opens_and_draws_as_when_it_was_made():
         assert difference.abs().max() <= 1
 
 
-def test_kept_snapshot_is_small_and_complete(tmp_path):
-    assert is_snapshot(make_golden.SNAPSHOT)
-    assert (make_golden.SNAPSHOT / WEIGHTS_FILE).stat().st_size < 400_000
-    shutil.copytree(make_golden.SNAPSHOT, tmp_path / "elsewhere")
-    assert load_generator(tmp_path / "elsewhere").config == make_golden.CONFIG.model_copy(
-        update={"spectral_norm": False}
-    )
+@pytest.mark.parametrize("name", make_golden.KEPT)
+def test_kept_snapshot_is_small_complete_and_strict(name, tmp_path):
+    folder = tmp_path / "elsewhere"
+    shutil.copytree(make_golden.FOLDER / name, folder)
+    assert is_snapshot(folder)
+    assert (folder / WEIGHTS_FILE).stat().st_size < 400_000
+    network, config = load_network(folder), make_golden.KEPT[name]().config
+    assert type(network) is KINDS[read_header(folder / WEIGHTS_FILE)["kind"]]
+    assert network.config == config
+    rewrite(folder, **{next(iter(network.state_dict())): None})
+    with pytest.raises(DataError, match="its tensors are not those of its configuration"):
+        load_network(folder)
 
 
 def test_the_card_says_where_the_model_comes_from_and_has_the_licence_of_its_pictures(folder, tmp_path):

@@ -94,7 +94,10 @@ def make_masks(place: Path, size: tuple[int, int]) -> None:
 
 
 class Typist:
-    """Types lines; `runs/NAME-001` is the run made last, `runs/faces-001` the last of plain `train PICTURES`."""
+    """Types lines; `runs/NAME-001` is the run made last, `runs/faces-001` the last of plain `train PICTURES`.
+
+    A run that a line puts elsewhere by `--out` is called by that place.
+    """
 
     def __init__(self, place: Path) -> None:
         self.place = place
@@ -105,7 +108,7 @@ class Typist:
         said = CliRunner().invoke(cli.app, words)
         assert said.exit_code == 0, f"{line}\n{said.output[-1500:]}\n{said.exception!r}"
         made = re.search(r"the run is in (\S+)|the chosen snapshot is (\S+)/snapshots/", said.output)
-        if words[0] == "train" and made:
+        if words[0] == "train" and made and "--out" not in words:
             self.newest = made[1] or made[2]
             self.faces = self.newest if line == "sase-gan train PICTURES" else self.faces
             height, width = sase_gan.sample(self.newest, [0], progress=False).pixels.shape[2:]
