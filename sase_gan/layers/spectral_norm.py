@@ -230,7 +230,7 @@ def start_as_released(network: nn.Module, source: torch.Generator) -> None:
 
 
 @torch.no_grad()
-def converge_spectral_norms(network: nn.Module, iterations: int = 30) -> None:
+def converge_spectral_norms(network: nn.Module, iterations: int = 500) -> None:
     """Find the singular vectors of weights that were put in place of others; each iteration is one of training."""
     modules = (module for module in network.modules() if parametrize.is_parametrized(module, "weight"))
     for module in modules:

@@ -83,9 +83,8 @@ def test_the_shipped_snapshot_becomes_the_generator_and_its_average(pictures: Pa
     for network in (module.generator, module.average.module):
         plain = network.folded()
         for name, value in snapshot.state_dict().items():
-            # The largest singular values of two layers lie close together, so that a norm takes long to settle. No
-            # picture shows it: one draws the small pictures of training, and a norm follows the other.
-            bound = {"to_small.weight": 0.05, "b4.weight": 0.01}.get(name, 1e-3)
+            # The singular values of the three rows of to_small lie close together; no published picture shows them.
+            bound = 0.05 if name == "to_small.weight" else 1e-3
             change = (plain.state_dict()[name] - value).double()
             assert change.norm() <= bound * value.double().norm(), name
         gap = sample_images(plain, range(4)).float() - sample_images(snapshot, range(4)).float()
