@@ -83,8 +83,9 @@ def test_the_shipped_snapshot_becomes_the_generator_and_its_average(pictures: Pa
     for network in (module.generator, module.average.module):
         plain = network.folded()
         for name, value in snapshot.state_dict().items():
-            # The singular values of the three rows of to_small lie close together; no published picture shows them.
-            bound = 0.05 if name == "to_small.weight" else 1e-3
+            # Training divided by an estimate of the norm, which is a little off the norm that is found anew; most of
+            # to_small, whose singular values lie close together, and which no published picture shows.
+            bound = 0.05 if name == "to_small.weight" else 5e-3
             change = (plain.state_dict()[name] - value).double()
             assert change.norm() <= bound * value.double().norm(), name
         gap = sample_images(plain, range(4)).float() - sample_images(snapshot, range(4)).float()
