@@ -153,7 +153,7 @@ def test_training_starts_once_and_stops(client, server, few_pictures, tmp_path):
 
     until(lambda: said("by-client-001 is being trained"))
     with pytest.raises(AppError, match="one training at a time"):
-        client.predict("coffee", None, "second", 1, 64, "smoke/one_shot", api_name="/train_picture")
+        client.predict("coffee", None, "second", 1, 64, "smoke/one_shot", "auto", api_name="/train_picture")
     stopping = client.predict(api_name="/stop_training")
     assert stopping.startswith("by-client-001 stops after this step and saves everything")
     until(lambda: said("by-client-001 was stopped after"))
@@ -193,7 +193,7 @@ TAKEN: dict[str, list] = {
     "between": ["tiny", "0", "faces", "fruits"],
     "layers": ["tiny", "5"],
     "edit_layers": ["tiny", "5", "", 9, "masks", [1], None, *[1.0] * 8],
-    "train_picture": ["coffee", None, "wrong kind", 1, 64, "quick"],
+    "train_picture": ["coffee", None, "wrong kind", 1, 64, "quick", "auto"],
     "draw_picture": ["single", 40, 24, "0-1", 0, False, "new"],
     "edit_picture": ["single", "painting", "edit", 1, 0],
     "paint_picture": ["single", "painting", 1, "0"],
@@ -328,7 +328,7 @@ def test_no_path_that_is_sent_is_opened(server, path):
     file = {"path": path, "meta": {"_type": "gradio.FileData"}, "orig_name": "a.png"}
     for name, data in (
         ("recognise", ["classes", "upload", file, 0.5]),
-        ("train_picture", ["upload", file, "x", 1, 64, "quick"]),
+        ("train_picture", ["upload", file, "x", 1, 64, "quick", "auto"]),
         ("check_pictures", ["upload", [file], "crop"]),
     ):
         answer = call(server, name, data)
@@ -403,7 +403,7 @@ def test_bad_uploads_are_refused_in_a_sentence(server):
     ):
         file = upload(server, "a.png", content)
         assert message in told(call(server, "recognise", ["classes", "upload", file, 0.5]))
-        assert message in told(call(server, "train_picture", ["upload", file, "x", 1, 64, "quick"]))
+        assert message in told(call(server, "train_picture", ["upload", file, "x", 1, 64, "quick", "auto"]))
     for name, content, message in (
         ("a.zip", b"PK no", "is not a readable zip"),
         ("a.zip", zip_of({"../../x.png": bomb(9, 9)}), "names must be relative"),
