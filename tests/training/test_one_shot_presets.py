@@ -30,7 +30,8 @@ def test_preset_says_what_it_does_and_repeats_no_default(name: str) -> None:
 def test_paper_states_its_method_so_that_no_default_can_change_it() -> None:
     values: dict[str, Any] = load_preset("one_shot/paper")
     default = build(OneShotConfig, {}).model_dump(mode="json")
-    # From the picture or the command line, or without effect: the release has no attentive norm, and trains no stage with a finer one.
+    # From the picture or the command line, or without effect: the release has no attentive norm, and trains no stage
+    # with a finer one.
     irrelevant = {
         "generator": {"sizes", "num_components", "factor", "colours"},
         "optimiser": {"rate_scale"},
