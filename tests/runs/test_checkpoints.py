@@ -7,7 +7,9 @@ import random
 import re
 import shutil
 import signal
+import tempfile
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -435,8 +437,9 @@ def in_a_child(work: Callable[[], Any], operation: int) -> int:
     """Work in a copy of this process, which kills itself for good at its n-th call that changes the disk.
 
     Returns:
-        0, or -9 where it was killed.
+        0, or -9 where it was killed; anything else fails with what the copy said.
     """
+    said = tempfile.TemporaryFile()
     pid = os.fork()
     if pid == 0:
         calls = iter(range(10**9))
@@ -453,14 +456,20 @@ def in_a_child(work: Callable[[], Any], operation: int) -> int:
             setattr(os, name, deadly(getattr(os, name)))
         silence = os.open(os.devnull, os.O_WRONLY)
         os.dup2(silence, 1)
-        os.dup2(silence, 2)
+        os.dup2(said.fileno(), 2)
         code = 1
         try:
             work()
             code = 0
+        except BaseException:
+            os.write(2, traceback.format_exc().encode())
         finally:
             os._exit(code)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    said.seek(0)
+    assert code in (0, -9), said.read().decode(errors="replace")[-5000:]
+    said.close()
+    return code
 
 
 def kill_and_compare(whole: RunFolder, out: Path, begin_one: Callable[[Path], Any], source: random.Random) -> int:
@@ -469,7 +478,6 @@ def kill_and_compare(whole: RunFolder, out: Path, begin_one: Callable[[Path], An
         begun = (out / "config.yaml").exists()
         work = partial(train, TrainRequest(resume=out, device="cpu", threads=1)) if begun else partial(begin_one, out)
         code = in_a_child(work, source.randrange(1, 60))
-        assert code in (0, -9)
         if code == 0:
             assert_equal_runs(whole, RunFolder(out))
             return dead
