@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 import torch
@@ -439,37 +439,40 @@ def in_a_child(work: Callable[[], Any], operation: int) -> int:
     Returns:
         0, or -9 where it was killed; anything else fails with what the copy said.
     """
-    said = tempfile.TemporaryFile()
-    pid = os.fork()
-    if pid == 0:
-        calls = iter(range(10**9))
-
-        def deadly(real: Callable[..., Any]) -> Callable[..., Any]:
-            def call(*arguments: Any, **more: Any) -> Any:
-                if next(calls) >= operation:
-                    os.kill(os.getpid(), signal.SIGKILL)
-                return real(*arguments, **more)
-
-            return call
-
-        for name in ("replace", "link", "fsync", "mkdir", "rmdir"):
-            setattr(os, name, deadly(getattr(os, name)))
-        silence = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(silence, 1)
-        os.dup2(said.fileno(), 2)
-        code = 1
-        try:
-            work()
-            code = 0
-        except BaseException:
-            os.write(2, traceback.format_exc().encode())
-        finally:
-            os._exit(code)
-    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    said.seek(0)
-    assert code in (0, -9), said.read().decode(errors="replace")[-5000:]
-    said.close()
+    with tempfile.TemporaryFile() as said:
+        pid = os.fork()
+        if pid == 0:
+            work_until(work, operation, said.fileno())
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        said.seek(0)
+        assert code in (0, -9), said.read().decode(errors="replace")[-5000:]
     return code
+
+
+def work_until(work: Callable[[], Any], operation: int, said: int) -> NoReturn:
+    """Work, be killed at the n-th call that changes the disk, and never return; what is said goes to a file."""
+    calls = iter(range(10**9))
+
+    def deadly(real: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, **more: Any) -> Any:
+            if next(calls) >= operation:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return real(*arguments, **more)
+
+        return call
+
+    for name in ("replace", "link", "fsync", "mkdir", "rmdir"):
+        setattr(os, name, deadly(getattr(os, name)))
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    os.dup2(said, 2)
+    code = 1
+    try:
+        work()
+        code = 0
+    except BaseException:
+        os.write(2, traceback.format_exc().encode())
+    finally:
+        os._exit(code)
 
 
 def kill_and_compare(whole: RunFolder, out: Path, begin_one: Callable[[Path], Any], source: random.Random) -> int:
