@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 import sase_gan
 from sase_gan.cli import app
-from sase_gan.datasets.images import load_image_set
+from sase_gan.datasets.images import load_image_set, open_picture
 from sase_gan.datasets.low_shot import EndlessBatches
 from sase_gan.datasets.notes import losses_in_words
 from sase_gan.datasets.sources import open_images
@@ -67,7 +67,7 @@ def test_a_file_keeps_all_its_values_in_grey_and_8_bits_of_them_else(tmp_path, s
     assert "16 bits: all of them are learnt of 1 picture, and figures and previews show 8" in said(found)
     coloured = load_image_set(tmp_path, image_size=256)
     assert coloured.fine is None
-    assert "16 bits: 8 of them are kept of 1 picture; --colours grey learns all of them, in grey" in said(coloured)
+    assert "16 bits: 8 of them are kept of 1 picture; of a set, --colours grey learns all, in grey" in said(coloured)
 
 
 def said(found: object) -> list[str]:
@@ -198,3 +198,9 @@ def test_scans_of_16_bits_are_trained_on_drawn_and_measured(tmp_path):
     result = CliRunner().invoke(app, [*command, str(tmp_path / "e"), "--image-size", "32"])
     assert result.exit_code == 0, result.output
     assert (tmp_path / "e" / "metrics.json").is_file()
+
+
+def test_of_one_picture_alone_eight_bits_are_kept_which_is_said(tmp_path: Path) -> None:
+    picture = open_picture(as_file(tmp_path / "ramp.png", RAMP[0].numpy()), colours="grey")
+    assert picture.fine is None
+    assert "16 bits: 8 of them are kept of 1 picture; of a set, --colours grey learns all, in grey" in said(picture)

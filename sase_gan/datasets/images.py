@@ -268,13 +268,16 @@ def _unequal(source: ImageSource, first: str, shape: Sequence[int], name: str, o
 def open_picture(path: Path | str, *, background: Colour = WHITE, colours: Colours = "rgb") -> ImageSet:
     """Open the picture in a file, or the only one in a folder or zip, at its own size: a set of one, of `colours`.
 
+    Models of one picture have 8 bits, so these are kept of one with 16.
+
     Raises:
         DataError: if the file is broken or missing, or there is more than one picture.
     """
     source = open_images(path, background=background)
     if len(source) != 1:
         raise DataError(f"{path} holds {len(source)} pictures; one-shot training takes one: name the file itself")
-    return load_image_set(source, image_size=None, colours=colours)
+    found = load_image_set(source, image_size=None, colours=colours)
+    return dataclasses.replace(found, fine=None, notes=dataclasses.replace(found.notes, fine=False))
 
 
 def fitted(picture: ImageSet, size: tuple[int, int], factor: float | None = None) -> ImageSet:

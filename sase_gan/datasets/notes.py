@@ -200,7 +200,7 @@ def _bits_in_words(notes: ImageSetNotes) -> list[str]:
     if notes.fine:
         lines = [f"16 bits: all of them are learnt of {count}, and figures and previews show 8"]
     else:
-        lines = [f"16 bits: 8 of them are kept of {count}; --colours grey learns all of them, in grey"]
+        lines = [f"16 bits: 8 of them are kept of {count}; of a set, --colours grey learns all, in grey"]
     if notes.extremes is not None:
         low, high = notes.extremes
         if 0 <= 8 * (high - low) < notes.white:
