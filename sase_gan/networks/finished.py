@@ -30,7 +30,7 @@ from sase_gan.recombination.control import Beginning
 from sase_gan.recombination.drawn import Drawn
 from sase_gan.recombination.model import Recombiner, RecombinerConfig
 
-STRENGTH, VARIETY = 0.4, 1.5
+STRENGTH, VARIETY = 0.6, 1.5
 """How freely pictures are redrawn, and how small the pieces are, where nothing is said and nothing measures: between
 what serves drawings best and what serves photographs best (docs/results/finishing.md)."""
 DETAIL, LEAST_DETAIL, MOST_DETAIL = 3.0, 0.5, 8.0

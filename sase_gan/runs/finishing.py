@@ -47,7 +47,7 @@ class Way(NamedTuple):
     variety: float
 
 
-WAYS = (Way(0.2, 2.0), Way(0.4, 1.5), Way(0.6, 1.0))
+WAYS = (Way(0.2, 2.0), Way(0.6, 1.5), Way(0.6, 1.0))
 """Among these is chosen, from the nearest to what the network drew to the nearest to the training pictures."""
 NEARLY, CLOSE = 1.25, 0.005
 """A way is nearly as good as the best one up to so many times its distance, and so much more."""
