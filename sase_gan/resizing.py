@@ -41,11 +41,13 @@ def _mirrored(x: Tensor, amount: int) -> Tensor:
 def resize(x: Tensor, size: Sequence[int], padding: Padding = "zero") -> Tensor:
     """Resize `[batch, channels, height, width]` by bicubic interpolation, with antialiasing and gradients.
 
-    With "circular" padding the picture counts as periodic, so that a tile stays one.
+    With "circular" padding the picture counts as periodic, so that a tile stays one. Another size is in at least
+    float32: not every device enlarges bfloat16, and a picture has more steps than that.
     """
     height, width = int(size[0]), int(size[1])
     if x.shape[2:] == (height, width):
         return x
+    x = x.to(torch.promote_types(x.dtype, torch.float32))
     if padding != "circular":
         return F.interpolate(x, (height, width), mode="bicubic", antialias=True)
     # The middle of three tiles in a row knows its neighbours.

@@ -137,7 +137,7 @@ class PlainLowShotModule(LowShotModule):
     """
 
     def on_fit_start(self) -> None:
-        """Bring the unregistered loss network to the device."""
+        """Bring the unregistered loss network to the device; no step is recorded."""
         self._reconstruction[0].to(self.device)
 
     def toggled_optimizer(self, optimizer: Any) -> Any:
@@ -146,9 +146,10 @@ class PlainLowShotModule(LowShotModule):
 
     def _generator_step(
         self, fake: Pictures, shown: Pictures | None, source: torch.Generator, rows: Rows | None = None
-    ) -> None:
-        super()._generator_step(fake, shown, source, rows)
+    ) -> dict[str, Tensor]:
+        terms = super()._generator_step(fake, shown, source, rows)
         self.discriminator.zero_grad(set_to_none=True)
+        return terms
 
 
 class PlainOneShotModule(OneShotModule):
@@ -156,6 +157,9 @@ class PlainOneShotModule(OneShotModule):
 
     Its generator's step sends gradients into the discriminator that nobody uses.
     """
+
+    def on_fit_start(self) -> None:
+        """Record nothing."""
 
     def toggled_optimizer(self, optimizer: Any) -> Any:
         """Keep the gradients of the other player."""
@@ -174,6 +178,7 @@ class PlainOneShotModule(OneShotModule):
     def _judge(self, fake: Tensor) -> tuple[Tensor, Tensor]:
         return self.discriminator(self._real), self.discriminator(fake)
 
-    def _generator_step(self, drawn: Tensor, source: torch.Generator, own: Tensor | None) -> None:
-        super()._generator_step(drawn, source, own)
+    def _generator_step(self, drawn: Tensor, source: torch.Generator, own: Tensor | None) -> dict[str, Tensor]:
+        terms = super()._generator_step(drawn, source, own)
         self.discriminator.zero_grad(set_to_none=True)
+        return terms

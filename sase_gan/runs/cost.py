@@ -23,6 +23,9 @@ from sase_gan.training.low_shot import LowShotModule, parameter_count
 from sase_gan.training.one_shot import OneShotModule
 from sase_gan.training.quiet import quiet_lightning
 
+_CALM, _LONGEST_WARM_UP = 12, 80
+"""So many steps of known kinds in a row end the warming up of steps that are recorded; at the latest so many."""
+
 
 @dataclass(frozen=True)
 class TrainingCost:
@@ -46,6 +49,8 @@ class _Watch(Callback):
     def __init__(self, warm_up: int, steps: int, *, count_flops: bool = False) -> None:
         self.warm_up, self.steps = warm_up, steps
         self.wall = self.cpu = 0.0
+        self.begun: int | None = None
+        self._known = self._calm = 0
         self.counter = FlopCounterMode(display=False) if count_flops else None
 
     def on_train_start(self, trainer: Any, module: Any) -> None:
@@ -61,14 +66,26 @@ class _Watch(Callback):
         module.training_step = counted
 
     def on_train_batch_end(self, trainer: Any, module: Any, *unused: Any) -> None:
-        done = module.steps
-        if done in (self.warm_up, self.warm_up + self.steps):
-            if module.device.type == "cuda":
-                torch.cuda.synchronize()
-            sign = -1 if done == self.warm_up else 1
-            self.wall += sign * time.perf_counter()
-            self.cpu += sign * time.process_time()
-            trainer.should_stop = sign > 0
+        begins = self.begun is None and self._is_warm(module)
+        if begins:
+            self.begun = module.steps
+        if not begins and (self.begun is None or module.steps < self.begun + self.steps):
+            return
+        if module.device.type == "cuda":
+            torch.cuda.synchronize()
+        sign = -1 if begins else 1
+        self.wall += sign * time.perf_counter()
+        self.cpu += sign * time.process_time()
+        trainer.should_stop = sign > 0
+
+    def _is_warm(self, module: Any) -> bool:
+        """Tell whether the steps to come are as those of a long run; where steps are recorded, all kinds were met."""
+        if module.recorded is not None:
+            known, before = module.recorded.known, self._known
+            self._known, self._calm = known, self._calm + 1 if known == before else 0
+            if self._calm < _CALM and module.steps < _LONGEST_WARM_UP:
+                return False
+        return bool(module.steps >= self.warm_up)
 
 
 def measure_training(

@@ -86,9 +86,7 @@ class FinishSection(FrozenRecord):
 
     enabled: bool = Field(False, description="at the end the best snapshot is published once more, finished")
     strength: float | None = Field(None, ge=0, lt=1, description="how freely pictures are redrawn; None: by figures")
-    variety: float | None = Field(
-        None, gt=0, le=LARGEST_VARIETY, description="above 1 smaller pieces serve; chosen likewise"
-    )
+    variety: float | None = Field(None, gt=0, le=LARGEST_VARIETY, description="above 1 smaller pieces; likewise")
     detail: float = Field(DETAIL, ge=LEAST_DETAIL, le=MOST_DETAIL, description="how many times drawn details count")
 
 
@@ -103,6 +101,7 @@ class OptimiserSection(FrozenRecord):
     power_iteration: Literal["step", "forward"] = Field(
         "step", description="spectral norms advance once a step, or from a random start in every forward: released"
     )
+    recorded: bool = Field(True, description="a CUDA device repeats steps from recordings of them: the same, faster")
 
 
 class AveragingSection(FrozenRecord):
@@ -285,6 +284,7 @@ class OneShotOptimiserSection(FrozenRecord):
         description="one gradient, stepped along repeatedly; or a new one for each step; or one step; released: one of "
         "the drawn picture, and for each step a new one of the reconstruction",
     )
+    recorded: bool = Field(True, description="as of a set: a CUDA device repeats iterations from recordings of them")
 
     @model_validator(mode="after")
     def _steps_have_an_effect(self) -> "OneShotOptimiserSection":
@@ -316,9 +316,7 @@ class OneShotConfig(FrozenRecord):
 
     task: Literal["one_shot"] = "one_shot"
     seed: int = Field(0, ge=0)
-    precision: PrecisionSetting = Field(
-        "auto", description="of products: bf16-mixed, 32-true; auto: the former on GPUs that have it"
-    )
+    precision: PrecisionSetting = Field("auto", description="of products: bf16-mixed, 32-true; auto: the latter")
     data: PictureSection = PictureSection()
     pyramid: StagesSection = StagesSection()
     generator: PyramidConfig = PyramidConfig()

@@ -17,7 +17,8 @@ pictures that pull, as many of each as these are, and chosen and rejected class 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -33,6 +34,7 @@ from sase_gan.pixels import to_float
 from sase_gan.seeds import generator as random_generator
 from sase_gan.training.conditioning import Conditions
 from sase_gan.training.config import LikelihoodSection
+from sase_gan.training.recorded import RecordedSteps
 
 logger = logging.getLogger(__name__)
 
@@ -63,6 +65,7 @@ class LikelihoodTerm:
         self._pulling: tuple[Tensor, Tensor | None] | None = None
         self._rows: Tensor | None = None
         self._chosen: Tensor | None = None
+        self.recorded: RecordedSteps | None = None
 
     def show(self, pictures: Tensor, *, mirror: bool = False, labels: Tensor | None = None) -> None:
         """Hand over the pictures that pull, uint8 `[N, 3, side, side]`; with `mirror` their mirror images pull too.
@@ -102,19 +105,23 @@ class LikelihoodTerm:
             )
             self.latents = None
 
-    def place(
+    @property
+    def always_the_same(self) -> bool:
+        """Tell whether the same pictures pull from the first step to the last."""
+        return self.pictures is None or len(self.pictures) <= MOST
+
+    def renewed(
         self,
-        z: Tensor,
         network: Generator,
         draw: Draw,
         images_seen: int,
-        source: torch.Generator,
+        device: torch.device,
         conditions: Conditions | None = None,
     ) -> Tensor:
-        """Put taken latents at the head of a batch `[B, latent]`, after taking anew where that is due.
+        """Return the latents that the pictures have taken, after taking anew where that is due.
 
         Args:
-            conditions: of this step, where there are classes; then `placed` gives the batch its labels.
+            conditions: of this step, where there are classes.
 
         Raises:
             RuntimeError: before any picture was shown.
@@ -122,15 +129,19 @@ class LikelihoodTerm:
         if self.pictures is None:
             raise RuntimeError("the likelihood term has no pictures; call show(pictures) before the first step")
         if self.latents is None or images_seen - self.assigned_at >= self.schedule()[1]:
-            self.assign(network, draw, images_seen, z.device, conditions)
+            self.assign(network, draw, images_seen, device, conditions)
         assert self.latents is not None
+        return self.latents
+
+    def placed(self, z: Tensor, taken: Tensor, source: torch.Generator) -> Tensor:
+        """Put some of the latents that pictures have taken at the head of a batch `[B, latent]`; `pull` knows which."""
         count = max(1, round(self.section.share * len(z)))
         index = torch.randint(len(self), (count,), generator=source, device=z.device)
         noise = torch.randn(count, *z.shape[1:], generator=source, device=z.device)
         self._chosen = index
-        return torch.cat([self.latents[index] + self.section.noise * noise, z[count:]])
+        return torch.cat([taken[index] + self.section.noise * noise, z[count:]])
 
-    def placed(self, labels: Tensor) -> Tensor:
+    def labelled(self, labels: Tensor) -> Tensor:
         """Put the labels of the pictures that pull at the head of a batch's labels int64 `[B]`."""
         assert self._chosen is not None
         return torch.cat([self._labels(self._chosen), labels[len(self._chosen) :]])
@@ -164,18 +175,33 @@ class LikelihoodTerm:
             pool, _ = self.schedule()
             labels = None if conditions is None else self._labels(torch.arange(pool, device=device) % len(self))
             for start in range(0, pool, _CANDIDATES):
-                z, noise = draw(min(_CANDIDATES, pool - start), source)
-                more: dict[str, Tensor] = {}
+                count = min(_CANDIDATES, pool - start)
+                more: tuple[Tensor, ...] = ()
                 if conditions is not None and labels is not None:
-                    more["classes"] = conditions.rows(labels[start : start + len(z)])
-                rows.append(describe(self.distance.network, seen(network(z, noise, **more).big).float().clamp(-1, 1)))
-                latents.append(z)
+                    more = (conditions.rows(labels[start : start + count]),)
+                drawing = partial(self._candidates, network, draw, count)
+                if self.recorded is None:
+                    found = drawing(more, source)
+                else:
+                    # The next ones are drawn to the same place.
+                    taken = self.recorded.take(("candidates", count), source, more, drawing)
+                    found = {name: value.clone() for name, value in taken.items()}
+                rows.append(found["rows"])
+                latents.append(found["latents"])
         if labels is None:
             nearest = choose(self._real_rows(device), torch.cat(rows), self.section.reject)
         else:
             own = self._labels(torch.arange(len(self), device=device))
             nearest = choose_of_class(self._real_rows(device), own, torch.cat(rows), labels, self.section.reject)
         self.latents = torch.cat(latents)[nearest]
+
+    def _candidates(
+        self, network: Generator, draw: Draw, count: int, classes: Sequence[Tensor], source: torch.Generator
+    ) -> dict[str, Tensor]:
+        """Draw latents, and describe what the network draws of them."""
+        z, noise = draw(count, source)
+        drawn = network(z, noise, **({"classes": classes[0]} if classes else {})).big
+        return {"rows": describe(self.distance.network, seen(drawn).float().clamp(-1, 1)), "latents": z}
 
     def schedule(self) -> tuple[int, int]:
         """Return how many latents an assignment draws, and after how many images the next one is due.

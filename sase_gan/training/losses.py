@@ -57,7 +57,8 @@ def pixel_gradient_penalty(
     The penalty of SinGAN (arXiv 1905.01164), which differs from that of Gulrajani et al. 2017 (arXiv 1704.00028): there
     the norm is over the whole picture. The gradient is that of the summed scores; `mix` in [0, 1] is broadcast.
     """
-    between = torch.lerp(fake.detach(), real, mix).requires_grad_()
+    # In the real picture's type: what a network draws under autocast has a narrower one.
+    between = torch.lerp(fake.detach().to(real.dtype), real, mix).requires_grad_()
     (gradient,) = torch.autograd.grad(discriminator(between).float().sum(), between, create_graph=True)
     # Under the root, so that a pixel without gradient has one of zero, not an undefined one.
     length = (gradient.float().square().sum(1) + 1e-12).sqrt()

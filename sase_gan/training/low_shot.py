@@ -12,9 +12,10 @@ run repeats an uninterrupted one bit for bit on the same CPU and thread count.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -35,6 +36,19 @@ from sase_gan.training.clock import TrainingClock
 from sase_gan.training.conditioning import Conditions, Rows, strength
 from sase_gan.training.config import LowShotConfig
 from sase_gan.training.likelihood import LikelihoodTerm
+from sase_gan.training.recorded import RecordedSteps, make_recordable, plain_groups, set_rate
+
+
+class Kind(NamedTuple):
+    """A kind of step says what is done in some steps only.
+
+    Attributes:
+        quadrant: from which a quarter of the pictures is rebuilt; None where nothing is rebuilt.
+        penalise: whether the gradient on real pictures is punished.
+    """
+
+    quadrant: int | None
+    penalise: bool
 
 
 class LowShotModule(TrainingClock):
@@ -66,6 +80,7 @@ class LowShotModule(TrainingClock):
         self.register_buffer("real_logit_average", torch.zeros(()))
         self.register_buffer("fake_logit_average", torch.zeros(()))
         self.memory_format = torch.contiguous_format
+        self.recorded: RecordedSteps | None = None
         name = self.config.loss.reconstruction
         # Not a submodule: its weights belong neither into checkpoints nor to the optimisers.
         self._reconstruction = [reconstruction_loss(name, weights_dir=weights_dir, untrained=untrained_perceptual)]
@@ -86,10 +101,29 @@ class LowShotModule(TrainingClock):
             self.likelihood.to(self.device)
         self.memory_format = torch.channels_last
         self.to(memory_format=self.memory_format)
+        if self._can_be_recorded():
+            self.recorded = RecordedSteps(self.device, self._make_recordable)
+            if self.likelihood is not None:
+                self.likelihood.recorded = self.recorded
+
+    def _can_be_recorded(self) -> bool:
+        """Tell whether steps are the same from step to step: not where classes fade in, or other pictures pull."""
+        return (
+            self.config.optimiser.recorded
+            and self.device.type == "cuda"
+            and self.trainer.world_size == 1
+            and not self.config.classes.names
+            and (self.likelihood is None or self.likelihood.always_the_same)
+        )
+
+    def _make_recordable(self) -> None:
+        for index in (0, 1):
+            make_recordable(self.optimiser(index), self.device)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the clock, and which latents the training pictures have taken."""
         super().on_save_checkpoint(checkpoint)
+        plain_groups(checkpoint)
         if self.likelihood is not None:
             checkpoint["likelihood"] = self.likelihood.state()
 
@@ -114,26 +148,57 @@ class LowShotModule(TrainingClock):
         Where there are classes, the batch has their labels beside it, int64 `[batch]`.
         """
         batch, labels = (batch, None) if isinstance(batch, Tensor) else batch
-        clock = self.images_seen, self.global_rank
-        source = random_generator(self.config.seed, "step", *clock, device=self.device)
         self._set_rates()
+        conditions = self._conditions() if labels is not None else None
+        inputs = [batch]
+        if self.likelihood is not None:
+            inputs += [
+                self.likelihood.renewed(self.generator, self._latents, self.images_seen, self.device, conditions)
+            ]
+        kind, clock = self._kind(), (self.images_seen, self.global_rank)
+        source = random_generator(self.config.seed, "step", *clock, device=self.device)
+        if self.recorded is None:
+            terms = self._both_steps(kind, inputs, source, labels, conditions)
+        else:
+            terms = self.recorded.take(kind, source, inputs, partial(self._both_steps, kind))
+        self.collect(terms)
+        images = len(batch) * self.trainer.world_size
+        self.advance(images)
+        self.average.update(self.generator, batch=images, images_seen=self.images_seen)
+
+    def _both_steps(
+        self,
+        kind: Kind,
+        inputs: Sequence[Tensor],
+        source: torch.Generator,
+        labels: Tensor | None = None,
+        conditions: Conditions | None = None,
+    ) -> dict[str, Tensor]:
+        """Take the steps of both players; read nothing back from the device, and return the figures, each one number.
+
+        Args:
+            inputs: the uint8 batch, and the latents that pictures pull, where some do.
+        """
+        batch, *pulled = inputs
         real = to_float(batch).contiguous(memory_format=self.memory_format)
         z, noise = self._latents(len(real), source)
-        conditions = self._conditions() if labels is not None else None
         if self.likelihood is not None:
-            z = self.likelihood.place(z, self.generator, self._latents, self.images_seen, source, conditions)
+            z = self.likelihood.placed(z, pulled[0], source)
         rows = None
         if conditions is not None and labels is not None:
             drawn = conditions.draw(len(real), source)
-            drawn = drawn if self.likelihood is None else self.likelihood.placed(drawn)
+            drawn = drawn if self.likelihood is None else self.likelihood.labelled(drawn)
             rows = Rows(conditions.rows(labels), conditions.rows(drawn))
         fake = self.generator(z, noise, classes=None if rows is None else rows.fake)
         shown = self._augmented(fake, source) if self.config.augment.same_fakes else None
-        self._discriminator_step(real, fake, shown, source, rows)
-        self._generator_step(fake, shown, source, rows)
-        images = len(real) * self.trainer.world_size
-        self.advance(images)
-        self.average.update(self.generator, batch=images, images_seen=self.images_seen)
+        terms = self._discriminator_step(kind, real, fake, shown, source, rows)
+        terms |= self._generator_step(fake, shown, source, rows)
+        return {name: value.detach().float().mean() for name, value in terms.items()}
+
+    def _kind(self) -> Kind:
+        section = self.config.loss
+        rebuild = self.steps % section.reconstruction_every == 0
+        return Kind(self._quadrant() if rebuild else None, section.r1 > 0 and self.steps % section.r1_every == 0)
 
     def _latents(self, batch_size: int, source: torch.Generator) -> tuple[Tensor, list[Tensor]]:
         def normal(shape: tuple[int, ...]) -> Tensor:
@@ -147,17 +212,22 @@ class LowShotModule(TrainingClock):
         return Conditions(section, strength(section.ramp, self._share_done()))
 
     def _discriminator_step(
-        self, real: Tensor, fake: Pictures, shown: Pictures | None, source: torch.Generator, rows: Rows | None = None
-    ) -> None:
+        self,
+        kind: Kind,
+        real: Tensor,
+        fake: Pictures,
+        shown: Pictures | None,
+        source: torch.Generator,
+        rows: Rows | None = None,
+    ) -> dict[str, Tensor]:
         section, optimiser = self.config.loss, self.optimiser(1)
-        rebuild = self.steps % section.reconstruction_every == 0
-        penalise = section.r1 > 0 and self.steps % section.r1_every == 0
+        quadrant, penalise = kind
         real_big = self._augmented(Pictures(real, real), source).big
         real_big.requires_grad_(penalise)
         detached = Pictures(*(size.detach() for size in shown or fake))
         fake = self._augmented(detached, source) if shown is None else detached
         with self.toggled_optimizer(optimiser), self._weights_read_once():
-            pictures, quadrant = self.discriminator.pictures(real_big), self._quadrant() if rebuild else None
+            pictures = self.discriminator.pictures(real_big)
             # Not where the spectral norms advance between the two batches, or a penalty differentiates twice.
             if self._reads_weights_once and not penalise and self.discriminator.keeps_batches_apart:
                 judged, fake_logits = self.discriminator.judge_both(pictures, fake, quadrant, rows)
@@ -181,8 +251,7 @@ class LowShotModule(TrainingClock):
             self.manual_backward(total)
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
-        self._follow_logits(judged.logits, fake_logits)
-        self.collect(terms)
+        return terms | self._follow_logits(judged.logits, fake_logits)
 
     def _distance(self, rebuilt: Tensor, target: Tensor) -> Tensor:
         """Compare what is seen as configured; transparency, which no network of features knows, by its difference."""
@@ -191,7 +260,7 @@ class LowShotModule(TrainingClock):
 
     def _generator_step(
         self, fake: Pictures, shown: Pictures | None, source: torch.Generator, rows: Rows | None = None
-    ) -> None:
+    ) -> dict[str, Tensor]:
         optimiser = self.optimiser(0)
         released = self.config.optimiser.power_iteration == "forward"
         with (
@@ -207,7 +276,7 @@ class LowShotModule(TrainingClock):
             self.manual_backward(torch.stack(list(terms.values())).sum())
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
-        self.collect(terms)
+        return terms
 
     def _weights_read_once(self) -> AbstractContextManager[None]:
         """Divide each weight by its spectral norm once within the block, however often it is read."""
@@ -243,7 +312,7 @@ class LowShotModule(TrainingClock):
         factor *= self.caution * (1.0 if self.config.start.path is None else self.config.start.rate_factor)
         for index, rate in enumerate((section.generator_rate, section.discriminator_rate)):
             for group in self.optimiser(index).param_groups:
-                group["lr"] = rate * factor
+                set_rate(group, rate * factor)
 
     def _share_done(self) -> float:
         """Tell the share of the run that is over, of whichever budget ends first."""
@@ -252,10 +321,10 @@ class LowShotModule(TrainingClock):
         return max(self.images_seen / schedule.total_images, by_cpu, self.time_share)
 
     @torch.no_grad()
-    def _follow_logits(self, real: Tensor, fake: Tensor) -> None:
+    def _follow_logits(self, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
         self.real_logit_average.lerp_(real.float().mean(), 0.01)
         self.fake_logit_average.lerp_(fake.float().mean(), 0.01)
-        self.collect({"real_logit": real, "fake_logit": fake})
+        return {"real_logit": real, "fake_logit": fake}
 
     def published_generator(self) -> Generator:
         """Build the averaged generator with statistics of its own, spectral norms folded in, in evaluation mode.

@@ -38,6 +38,7 @@ from sase_gan.training import losses
 from sase_gan.training.averaging import WeightAverage
 from sase_gan.training.clock import TrainingClock
 from sase_gan.training.config import OneShotConfig
+from sase_gan.training.recorded import RecordedSteps, make_recordable, plain_groups, set_rate
 
 
 class OneShotModule(TrainingClock):
@@ -63,6 +64,7 @@ class OneShotModule(TrainingClock):
         self._starts = self.config.stage_starts
         self._real: Tensor = torch.empty(0)
         self._frozen_reconstruction: Tensor | None = None
+        self.recorded: RecordedSteps | None = None
 
     def show(self, picture: Tensor) -> None:
         """Give the training picture, uint8 `[colours, height, width]` at the finest size; once, before training."""
@@ -98,24 +100,55 @@ class OneShotModule(TrainingClock):
             self._enter(phase, first=iteration == 0)
         self._set_rates(iteration)
         source = random_generator(self.config.seed, "step", self.images_seen, device=self.device)
+        if self.recorded is None:
+            terms = self._both_steps((), source)
+        else:
+            terms = self.recorded.take(phase, source, (), self._both_steps)
+        self.collect(terms)
+        self.advance(1)
+        if self.average is not None:
+            self.average.update(self.generator, batch=1, images_seen=self.images_seen)
+
+    def _both_steps(self, inputs: Sequence[Tensor], source: torch.Generator) -> dict[str, Tensor]:
+        """Take the steps of both players in this phase; read nothing back from the device.
+
+        Returns the figures, each one number.
+        """
         section, loss = self.config.optimiser, self.config.loss
-        if not loss.fixed_latent and phase == 0:
+        terms: dict[str, Tensor] = {}
+        if not loss.fixed_latent and self.phase == 0:
             # The last one of all reconstructs the picture at finer stages.
             self.generator.fixed0.copy_(self._normal(self.generator.latent_shape(), source))
         own = self._normal(self._noise_shapes()[-1], source) if loss.shared_noise else None
         if loss.adversarial == 0:
             drawn = self._draw(source, own)
         else:
-            for step in range(section.discriminator_steps):
+            for _ in range(section.discriminator_steps):
                 drawn = self._draw(source, own)
-                self._discriminator_step(drawn[:1], source, last=step == section.discriminator_steps - 1)
+                terms = self._discriminator_step(drawn[:1], source)
         if section.generator_update == "released":
-            self._released_generator_step(drawn, source)
+            terms |= self._released_generator_step(drawn, source)
         else:
-            self._generator_step(drawn, source, own)
-        self.advance(1)
-        if self.average is not None:
-            self.average.update(self.generator, batch=1, images_seen=self.images_seen)
+            terms |= self._generator_step(drawn, source, own)
+        return {name: value.detach().float().mean() for name, value in terms.items()}
+
+    def on_fit_start(self) -> None:
+        """Let a CUDA device record iterations, unless several share the work; nothing may come from the host in them.
+
+        The released grid's weights do.
+        """
+        section, released = self.config.optimiser, self.config.generator.factor is not None
+        if section.recorded and not released and self.device.type == "cuda" and self.trainer.world_size == 1:
+            self.recorded = RecordedSteps(self.device, self._make_recordable)
+
+    def _make_recordable(self) -> None:
+        for index in (0, 1):
+            make_recordable(self.optimiser(index), self.device)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add the clock."""
+        super().on_save_checkpoint(checkpoint)
+        plain_groups(checkpoint)
 
     @property
     def discriminator(self) -> PatchDiscriminator:
@@ -130,6 +163,8 @@ class OneShotModule(TrainingClock):
     def _enter(self, phase: int, *, first: bool) -> None:
         """Prepare the phase; on its first iteration also what changes weights, which a resumed run finds done."""
         self.phase = phase
+        if self.recorded is not None:
+            self.recorded.forget()
         self._real = self._picture_at(phase)
         for index, stage in enumerate(self.generator.stages):
             trained = self._first_trained <= index <= phase
@@ -161,8 +196,8 @@ class OneShotModule(TrainingClock):
         late = iteration >= section.milestone * self.config.iterations(self.phase)
         rate = self.caution * section.rate * (0.1 if late else 1.0)
         for index, group in enumerate(self.optimiser(0).optimizer.param_groups):
-            group["lr"] = rate * section.rate_scale ** max(0, self.phase - index)
-        self.optimiser(1).optimizer.param_groups[0]["lr"] = rate
+            set_rate(group, rate * section.rate_scale ** max(0, self.phase - index))
+        set_rate(self.optimiser(1).optimizer.param_groups[0], rate)
 
     def _normal(self, shape: tuple[int, ...], source: torch.Generator) -> Tensor:
         return torch.randn(1, *shape, generator=source, device=self.device)
@@ -215,7 +250,7 @@ class OneShotModule(TrainingClock):
             return real_logits, fake_logits
         return self.discriminator(self._real), self.discriminator(fake)
 
-    def _discriminator_step(self, fake: Tensor, source: torch.Generator, *, last: bool) -> None:
+    def _discriminator_step(self, fake: Tensor, source: torch.Generator) -> dict[str, Tensor]:
         optimiser, discriminator = self.optimiser(1), self.discriminator
         fake = fake.detach()
         mix = torch.rand((), generator=source, device=self.device)
@@ -229,11 +264,10 @@ class OneShotModule(TrainingClock):
             self.manual_backward(total)
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
-        if last:
-            self.collect({"d_penalty": terms["d_penalty"]} if "d_penalty" in terms else {})
-            self.collect({"real_logit": real_logits, "fake_logit": fake_logits})
+        figures = {"d_penalty": terms["d_penalty"]} if "d_penalty" in terms else {}
+        return {**figures, "real_logit": real_logits, "fake_logit": fake_logits}
 
-    def _generator_step(self, drawn: Tensor, source: torch.Generator, own: Tensor | None) -> None:
+    def _generator_step(self, drawn: Tensor, source: torch.Generator, own: Tensor | None) -> dict[str, Tensor]:
         section, optimiser = self.config.optimiser, self.optimiser(0)
         recompute = section.generator_update == "recompute"
         for step in range(section.generator_steps if recompute else 1):
@@ -246,9 +280,9 @@ class OneShotModule(TrainingClock):
             for _ in range(section.generator_steps if section.generator_update == "repeat_step" else 1):
                 optimiser.step()
             optimiser.zero_grad(set_to_none=True)
-        self.collect({**terms, "reconstruction_rmse": terms["g_reconstruction"].detach().sqrt()})
+        return {**terms, "reconstruction_rmse": terms["g_reconstruction"].detach().sqrt()}
 
-    def _released_generator_step(self, drawn: Tensor, source: torch.Generator) -> None:
+    def _released_generator_step(self, drawn: Tensor, source: torch.Generator) -> dict[str, Tensor]:
         """Step repeatedly, each time along the drawn picture's one gradient and a new one of the reconstruction."""
         optimiser = self.optimiser(0)
         parameters = [p for p in self.generator.parameters() if p.requires_grad]
@@ -263,7 +297,7 @@ class OneShotModule(TrainingClock):
                     parameter.grad.add_(gradient)
                 optimiser.step()
                 optimiser.zero_grad(set_to_none=True)
-        self.collect({**terms, "reconstruction_rmse": terms["g_reconstruction"].detach().sqrt()})
+        return {**terms, "reconstruction_rmse": terms["g_reconstruction"].detach().sqrt()}
 
     def _terms_of_drawn(self, fake: Tensor, source: torch.Generator) -> losses.Terms:
         weights, terms = self.config.loss, losses.Terms()

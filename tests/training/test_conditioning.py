@@ -89,7 +89,8 @@ def test_a_picture_pulls_what_was_drawn_of_its_own_class() -> None:
     term.show(pictures(8), labels=labels)
     draw, conditions = make()._latents, Conditions(section(), 0.5)
     z, _ = draw(4, random_generator(0))
-    placed = term.place(z, Bright(config), draw, 0, random_generator(0, "place"), conditions)
+    taken = term.renewed(Bright(config), draw, 0, z.device, conditions)
+    placed = term.placed(z, taken, random_generator(0, "place"))
     rows = torch.cat(seen)
     assert set(rows.unique().tolist()) == {0.0, 0.5}
     assert (rows.argmax(1).bincount() / len(rows)).tolist() == pytest.approx([0.75, 0.25])
@@ -97,7 +98,7 @@ def test_a_picture_pulls_what_was_drawn_of_its_own_class() -> None:
     pool = draw(24, random_generator(0, "likelihood", 0))[0]
     taken = torch.cdist(term.latents, pool).argmin(1)
     assert torch.equal(labels[taken % 8], labels)
-    given = term.placed(torch.tensor([1, 1, 1, 1]))
+    given = term.labelled(torch.tensor([1, 1, 1, 1]))
     assert torch.equal(given[:2], labels[term._chosen])
     assert given[2:].tolist() == [1, 1]
     assert torch.equal(placed[2:], z[2:])

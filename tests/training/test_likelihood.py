@@ -27,6 +27,10 @@ def slow_choice(reals: Tensor, candidates: Tensor, reject: float) -> list[int]:
     return [min(allowed, key=lambda j: row[j]) for row in table]
 
 
+def place(term, z, network, draw, images_seen, source):
+    return term.placed(z, term.renewed(network, draw, images_seen, z.device), source)
+
+
 @pytest.mark.parametrize("reject", [0.0, 0.25, 0.6])
 def test_the_nearest_candidate_that_is_not_too_near(reject):
     reals, candidates = torch.randn(7, 5), torch.randn(20, 5)
@@ -83,7 +87,7 @@ def test_the_pull_is_the_mean_distance_to_the_pictures_of_the_placed_latents():
     term.show(pictures(5))
     draw = make()._latents
     z, noise = draw(6, random_generator(0, "z"))
-    placed = term.place(z, network, draw, 0, random_generator(0, "place"))
+    placed = place(term, z, network, draw, 0, random_generator(0, "place"))
     index = torch.randint(5, (3,), generator=random_generator(0, "place"))
     drawn = network(placed, noise).big
     assert term.pull(drawn)["g_likelihood"].item() == pytest.approx(
@@ -96,14 +100,14 @@ def test_a_share_of_the_batch_are_taken_latents_with_noise():
     term = LikelihoodTerm(LikelihoodSection(**ON, noise=0.25), 0)
     term.show(pictures(5))
     z, _ = draw(8, random_generator(0, "z"))
-    placed = term.place(z, network, draw, 0, random_generator(0, "place"))
+    placed = place(term, z, network, draw, 0, random_generator(0, "place"))
     source = random_generator(0, "place")
     index = torch.randint(5, (4,), generator=source)
     expected = term.latents[index] + 0.25 * torch.randn(4, z.shape[1], generator=source)
     assert torch.equal(placed[:4], expected)
     assert torch.equal(placed[4:], z[4:])
     # Of a batch of two, half is one.
-    assert torch.equal(term.place(z[:2], network, draw, 0, random_generator(0, "place"))[1], z[1])
+    assert torch.equal(place(term, z[:2], network, draw, 0, random_generator(0, "place"))[1], z[1])
 
 
 @pytest.mark.parametrize(("count", "expected"), [(5, (12, 8)), (6, (12, 8)), (30, (60, 40))])
@@ -166,7 +170,7 @@ def test_assignments_are_renewed_every_so_many_images():
     module.show(pictures(5))
     network, term, moments = module.generator, module.likelihood, []
     for seen in range(0, 24, 4):
-        term.place(module._latents(4, random_generator(1))[0], network, module._latents, seen, random_generator(seen))
+        place(term, module._latents(4, random_generator(1))[0], network, module._latents, seen, random_generator(seen))
         moments.append(term.assigned_at)
     assert moments == [0, 0, 8, 8, 16, 16]
 
@@ -215,7 +219,7 @@ def test_mirror_images_pull_as_if_they_were_pictures_of_their_own():
         term.show(given, mirror=mirror)
         z, noise = module._latents(16, random_generator(0, "z"))
         network = copy.deepcopy(module.generator)
-        placed = term.place(z, network, module._latents, 0, random_generator(0, "place"))
+        placed = place(term, z, network, module._latents, 0, random_generator(0, "place"))
         assert {index >= 5 for index in term._chosen.tolist()} == {False, True}
         pulls.append((term.latents, placed, *term.pull(network(placed, noise).big).values()))
     assert len(pulls[0][0]) == 10
@@ -236,7 +240,7 @@ def test_of_a_large_set_other_pictures_pull_after_each_assignment(mirror, monkey
     seen = []
     for moment in range(4):
         z, _ = module._latents(4, random_generator(moment, "z"))
-        term.place(z, module.generator, module._latents, 100 * moment, random_generator(moment))
+        place(term, z, module.generator, module._latents, 100 * moment, random_generator(moment))
         found = term._pictures(torch.arange(count))
         # The pictures are some of the set, each once, and then their mirror images in the same order.
         places = [[k for k, one in enumerate(shown) if torch.equal(one, picture)] for picture in found[:3]]
@@ -259,7 +263,7 @@ def test_of_a_large_set_other_pictures_pull_after_each_assignment(mirror, monkey
 def test_without_pictures_a_step_is_refused():
     term = LikelihoodTerm(LikelihoodSection(**ON), 0)
     with pytest.raises(RuntimeError, match="show"):
-        term.place(torch.zeros(4, 16), Generator(configuration().generator), make()._latents, 0, random_generator(0))
+        place(term, torch.zeros(4, 16), Generator(configuration().generator), make()._latents, 0, random_generator(0))
 
 
 def test_latents_of_before_mirror_images_pulled_are_taken_anew_and_said(caplog):
@@ -271,7 +275,7 @@ def test_latents_of_before_mirror_images_pulled_are_taken_anew_and_said(caplog):
         "the checkpoint holds latents of 2 pictures, and 4 pull here, mirror images among them; all take theirs anew"
     ]
     network, draw = Generator(configuration().generator), make()._latents
-    term.place(draw(4, random_generator(0))[0], network, draw, 16, random_generator(0, "place"))
+    place(term, draw(4, random_generator(0))[0], network, draw, 16, random_generator(0, "place"))
     assert (len(term.latents), term.assigned_at) == (4, 16)
     # As many as there are pictures are kept.
     kept = torch.ones(4, 16)

@@ -56,9 +56,10 @@ def fit(
     precision: str = "32-true",
     checkpoint: Path | None = None,
     images_seen: int = 0,
+    device: str = "cpu",
 ) -> Trainer:
     """Train up to so many steps in all."""
-    hardware = Hardware("cpu", "CPU", precision, 1)
+    hardware = Hardware(device, device, precision, 1)
     batches = EndlessBatches(
         pictures(size=module.config.image_size),
         batch_size=module.config.optimiser.batch_size,

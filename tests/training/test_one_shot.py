@@ -1,5 +1,6 @@
 """The one-shot iteration: its losses, its phases, its savings against the plain form, and resuming."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -58,8 +59,8 @@ class _Stop(Callback):
             trainer.should_stop = True
 
 
-def fit(module: OneShotModule, until: int, checkpoint: Path | None = None, watch: Any = None) -> Any:
-    trainer = make_trainer([_Stop(until, watch)], CPU)
+def fit(module: OneShotModule, until: int, checkpoint: Path | None = None, watch: Any = None, **hardware: str) -> Any:
+    trainer = make_trainer([_Stop(until, watch)], replace(CPU, **hardware))
     batches = EndlessBatches(picture()[None], batch_size=1, seed=0, mirror=False)
     with quiet_lightning():
         trainer.fit(module, DataLoader(batches, batch_size=None), ckpt_path=checkpoint, weights_only=True)

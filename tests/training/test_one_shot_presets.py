@@ -4,9 +4,12 @@ from typing import Any
 
 import pytest
 
-from sase_gan.config import build, list_presets, load_preset
+from sase_gan.config import build, list_presets, load_preset, merge
+from sase_gan.hardware import Hardware
 from sase_gan.runs.presets import choose_one_shot_preset
+from sase_gan.runs.tasks.one_shot import OneShotTask
 from sase_gan.training.config import OneShotConfig, sized_for
+from tests.training.test_one_shot import fit, module_of
 
 NAMES = [*list_presets("one_shot"), "smoke/one_shot"]
 
@@ -34,12 +37,29 @@ def test_paper_states_its_method_so_that_no_default_can_change_it() -> None:
     # with a finer one.
     irrelevant = {
         "generator": {"sizes", "num_components", "factor", "colours"},
-        "optimiser": {"rate_scale"},
+        "optimiser": {"rate_scale", "recorded"},
         "pyramid": {"stages"},
     }
     for section in ("generator", "loss", "optimiser", "pyramid", "discriminator", "averaging"):
         missing = set(default[section]) - set(values[section]) - irrelevant.get(section, set())
         assert not missing, section
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_preset_trains_in_bfloat16_too(name: str) -> None:
+    """What the networks draw under autocast is narrower than the picture, wherever the two meet."""
+    tiny = {"generator": {"width": 4}, "schedule": {"iterations": 2}, "pyramid": {"smallest_side": 16, "max_size": 28}}
+    config = sized_for(build(OneShotConfig, merge(load_preset(name), tiny)), (20, 28))
+    module = module_of(config)
+    fit(module, config.total_images, precision="bf16-mixed")
+    assert all(value.isfinite().all() for value in module.generator.state_dict().values())
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_float32_is_taken_on_every_device_unless_another_is_asked_for(precision: str) -> None:
+    hardware = Hardware("cuda", "a GPU", "bf16-mixed", 1)
+    assert OneShotTask().precision(OneShotConfig(), hardware) == "32-true"
+    assert OneShotTask().precision(OneShotConfig(precision=precision), hardware) == precision
 
 
 @pytest.mark.parametrize("gpu", [True, False])

@@ -76,8 +76,8 @@ class OneShotTask(TrainedTask[OneShotConfig]):
         return sized_for(config.model_copy(update={"data": data}), _size(open_picture(path)))
 
     def precision(self, config: OneShotConfig, hardware: Hardware) -> str:
-        """Return what the configuration says, else what the hardware was chosen with."""
-        return hardware.precision if config.precision == "auto" else config.precision
+        """Return what the configuration says, else float32: the networks are too small to gain by less."""
+        return "32-true" if config.precision == "auto" else config.precision
 
     def new_end(self, request: TrainRequest) -> dict[str, Any]:
         """Give none: the schedule was settled when the run began.
