@@ -137,8 +137,8 @@ class PlainLowShotModule(LowShotModule):
     """
 
     def on_fit_start(self) -> None:
-        """Bring the unregistered loss network to the device; no step is recorded."""
-        self._reconstruction[0].to(self.device)
+        """Keep the layout, and record nothing."""
+        self.bring_losses()
 
     def toggled_optimizer(self, optimizer: Any) -> Any:
         """Keep the gradients of the other player in the generator's step."""

@@ -95,16 +95,20 @@ class LowShotModule(TrainingClock):
         return [torch.optim.Adam(net.parameters(), lr=rate, betas=section.betas, fused=True) for net, rate in rates]
 
     def on_fit_start(self) -> None:
-        """Bring the unregistered loss network to the device, and the weights into the layout that is fast there."""
-        self._reconstruction[0].to(self.device)
-        if self.likelihood is not None:
-            self.likelihood.to(self.device)
+        """Bring the weights into the layout that is fast, and let a CUDA device record steps."""
+        self.bring_losses()
         self.memory_format = torch.channels_last
         self.to(memory_format=self.memory_format)
         if self._can_be_recorded():
             self.recorded = RecordedSteps(self.device, self._make_recordable)
             if self.likelihood is not None:
                 self.likelihood.recorded = self.recorded
+
+    def bring_losses(self) -> None:
+        """Bring the networks that only judge, and are no part of this module, to its device."""
+        self._reconstruction[0].to(self.device)
+        if self.likelihood is not None:
+            self.likelihood.to(self.device)
 
     def _can_be_recorded(self) -> bool:
         """Tell whether steps are the same from step to step: not where classes fade in, or other pictures pull."""

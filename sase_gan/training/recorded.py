@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from sase_gan.errors import SaseGanError
+from sase_gan.memory import out_of_memory
 
 Terms = dict[str, Tensor]
 Step = Callable[[tuple[Tensor, ...], torch.Generator], Terms]
@@ -93,11 +94,13 @@ class RecordedSteps:
             # One pool for all kinds: no two replays overlap. Other threads of this process may go on with the device.
             with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
                 terms = step(kept, self._source)
-        except torch.OutOfMemoryError:
-            raise
         except RuntimeError as error:
+            # A recording that breaks off has an error of its own, behind which the step's lies.
+            first = error.__context__ or error
+            if out_of_memory(first):
+                raise first from None
             raise SaseGanError(
-                f"this device cannot record a training step ({str(error).splitlines()[0]}); go on without recordings: "
+                f"this device cannot record a training step ({str(first).splitlines()[0]}); go on without recordings: "
                 "--set optimiser.recorded=false"
             ) from error
         finally:

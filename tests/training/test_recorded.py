@@ -121,12 +121,24 @@ def test_a_kind_runs_plainly_once_is_recorded_once_and_replayed_from_then_on(sta
         (torch.OutOfMemoryError("out of memory"), torch.OutOfMemoryError, "out of memory"),
     ],
 )
+@pytest.mark.parametrize("broken_off", [False, True])
 def test_what_cannot_be_recorded_is_said_with_what_to_do(
-    problem: Exception, expected: type[Exception], words: str, stand_in: list[StandIn], monkeypatch: pytest.MonkeyPatch
+    problem: Exception,
+    expected: type[Exception],
+    words: str,
+    broken_off: bool,
+    stand_in: list[StandIn],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """The real recording raises an error of its own on leaving, when the step has raised one."""
+
     @contextmanager
     def graph(*arguments: Any, **options: Any) -> Iterator[None]:
-        raise problem
+        try:
+            raise problem
+        finally:
+            if broken_off:
+                raise RuntimeError("the capture was invalidated")
         yield
 
     monkeypatch.setattr(torch.cuda, "graph", graph)
