@@ -3,18 +3,21 @@
 import pytest
 
 from sase_gan.config import resolve
-from sase_gan.runs.expectation import COURSES, expectation
+from sase_gan.runs.expectation import COURSES, WIDE_COURSES, Course, expectation
 from sase_gan.training.config import LowShotConfig
 
+PRESETS = {course.what: "cpu" for course in COURSES} | {course.what: "gpu" for course in WIDE_COURSES}
+every_course = pytest.mark.parametrize("course", [*COURSES, *WIDE_COURSES], ids=lambda course: course.what)
 
-def config(*settings: str) -> LowShotConfig:
-    return resolve(LowShotConfig, preset="low_shot/cpu", settings=settings)
+
+def config(*settings: str, course: Course = COURSES[0]) -> LowShotConfig:
+    return resolve(LowShotConfig, preset=f"low_shot/{PRESETS[course.what]}", settings=settings)
 
 
-@pytest.mark.parametrize("course", COURSES, ids=lambda course: course.what)
+@every_course
 def test_a_measured_set_is_told_its_own_course(course) -> None:
     for level in course.levels:
-        told = expectation(config(), course.pictures, level.images)
+        told = expectation(config(course=course), course.pictures, level.images)
         assert told is not None
         best = min((one for one in course.levels if one.images <= level.images), key=lambda one: one.kid)
         assert told.startswith(
@@ -23,12 +26,12 @@ def test_a_measured_set_is_told_its_own_course(course) -> None:
         assert told.endswith(f"gave {course.instant_kid:.2g} at once")
 
 
-@pytest.mark.parametrize("course", COURSES, ids=lambda course: course.what)
+@every_course
 def test_levels_rise_and_what_comes_later_is_told(course) -> None:
     images = [level.images for level in course.levels]
     assert images == sorted(images)
     best = min(course.levels, key=lambda one: one.kid)
-    first, last = (expectation(config(), course.pictures, count) for count in (1, 10**6))
+    first, last = (expectation(config(course=course), course.pictures, count) for count in (1, 10**6))
     if best is not course.levels[0]:
         assert f"and {best.kid:.2g} after {best.images:,} ({best.look})" in str(first)
     assert ", and" not in str(last).partition(";")[0].replace(best.look, "")
