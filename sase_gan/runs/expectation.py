@@ -1,9 +1,9 @@
 """What to expect of a network that learns from a set: what sets of about its size gave after about as many images.
 
-Measured with the preset `gpu` at 256 px: docs/results/gpu.md. With the preset `cpu` at 64 px: docs/results/records.md, layers.md and rates.md have the pandas, gates.md the
-faces, finishing.md what patches make of both, long_run.md sets of 20 and 500, with commands, dates and machine. A
-promise for other pictures it is not, and the sentence says on what it was measured. Sets of more pictures were not
-measured: what comes nearest is told.
+Measured with the preset `gpu` at 256 px: docs/results/gpu.md. With the preset `cpu` at 64 px: docs/results/records.md,
+layers.md and rates.md have the pandas, gates.md the faces, finishing.md what patches make of both, long_run.md sets of
+20 and 500, with commands, dates and machine. A promise for other pictures it is not, and the sentence says on what it
+was measured. Sets of more pictures were not measured: what comes nearest is told.
 """
 
 import math
