@@ -4,7 +4,7 @@ OUT/models/NAME/    the run of each picture
 OUT/samples/NAME/   pictures drawn from its model
 OUT/real/NAME.png   the picture at the size of training
 
-All are files in the colours of the models: of ones with transparency they have it, and are scored by what is seen on white.
+Files have the colours of the models, and their transparency; scored is what is seen on white.
 
 Stopped at any time, the same call goes on: finished pictures are left alone, a begun run is resumed.
 """
