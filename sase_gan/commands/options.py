@@ -20,6 +20,10 @@ SettingsOption = Annotated[
     list[str] | None, typer.Option("--set", help="Any setting, for example schedule.log_images=100; repeatable.")
 ]
 SizeOption = Annotated[str | None, typer.Option("--size", help="WIDTHxHEIGHT of the result, such as 800x200.")]
+ColoursOption = Annotated[
+    str | None,
+    typer.Option("--colours", help="Of the pictures: rgb, grey, or rgba, with transparency. [default: rgb]"),
+]
 BackgroundOption = Annotated[
     str | None,
     typer.Option(

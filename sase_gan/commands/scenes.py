@@ -1,11 +1,18 @@
 """`sase-gan scenes`: one model for each picture of a folder, and their scores in one table."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from sase_gan.commands.options import ConfigOption, DeviceOption, SettingsOption, ThreadsOption, split_names
+from sase_gan.commands.options import (
+    ColoursOption,
+    ConfigOption,
+    DeviceOption,
+    SettingsOption,
+    ThreadsOption,
+    split_names,
+)
 
 
 def scenes(
@@ -14,6 +21,7 @@ def scenes(
     preset: Annotated[str | None, typer.Option(help="instant, quick, standard or paper; default by hardware.")] = None,
     config: ConfigOption = None,
     max_size: Annotated[int | None, typer.Option(help="Longer side in px.")] = None,
+    colours: ColoursOption = None,
     seed: Annotated[int | None, typer.Option(help="Of every run.")] = None,
     settings: SettingsOption = None,
     count: Annotated[int, typer.Option(min=2, help="Pictures drawn from each model and measured.")] = 50,
@@ -36,7 +44,10 @@ def scenes(
     hardware = choose_hardware(device, threads=threads)
     preset = preset or choose_one_shot_preset(gpu=hardware.kind != "cpu")[0]
     kind = kind_of_preset(preset, "one_shot")
-    flags = {"seed": seed, **({"max_size": max_size} if kind == "instant" else {"pyramid": {"max_size": max_size}})}
+    own: dict[str, Any] = {"max_size": max_size, "colours": colours}
+    if kind != "instant":
+        own = {"pyramid": {"max_size": max_size}, "generator": {"colours": colours}}
+    flags = {"seed": seed, **own}
     resolved = resolve(TASKS[kind].config_type, preset=preset, file=config, flags=flags, settings=settings, task=kind)
     scoring = EvaluationOptions(
         source=out / "samples",

@@ -18,9 +18,7 @@ def train(
     image_size: Annotated[
         str | None, typer.Option(help="32, 64, 128, 256, 512 or 1024 px, or WIDTHxHEIGHT such as 64x96.")
     ] = None,
-    colours: Annotated[
-        str | None, typer.Option(help="Of the pictures: rgb, grey, or rgba, with transparency. [default: rgb]")
-    ] = None,
+    colours: options.ColoursOption = None,
     classes: Annotated[
         str | None,
         typer.Option(

@@ -129,9 +129,7 @@ def strip(network: Recombiner, image: Tensor | None = None, mask: Tensor | None 
     Raises:
         UsageError: for a model with no start scale.
     """
-    scales = range(1, last_scale(network) + 1)
-    if not scales:
-        raise UsageError("this model has a single level; a picture can enter only larger ones: train at a larger size")
+    scales = range(1, _checked(network, last_scale(network)) + 1)
     if image is None and mask is None:
         return torch.cat([sample(network, (seed,), start_scale=scale) for scale in scales])
     entering = own_picture(network) if image is None else image
@@ -330,6 +328,8 @@ def _draw(
 
 def _checked(network: Recombiner, scale: int) -> int:
     last = last_scale(network)
+    if last == 0:
+        raise UsageError("this model has a single level; a picture can enter only larger ones: train at a larger size")
     if not 1 <= scale <= last:
         raise UsageError(f"start scale is {scale}; this model of {last + 1} levels takes 1 to {last}")
     return scale

@@ -4,6 +4,8 @@ OUT/models/NAME/    the run of each picture
 OUT/samples/NAME/   pictures drawn from its model
 OUT/real/NAME.png   the picture at the size of training
 
+Files have the colours of the models, and their transparency; scored is what is seen on white.
+
 Stopped at any time, the same call goes on: finished pictures are left alone, a begun run is resumed.
 """
 
@@ -12,10 +14,11 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from sase_gan.colours import filed
 from sase_gan.datasets.sources import open_images
 from sase_gan.drawing.sampling import sample_images
 from sase_gan.errors import DataError, UsageError
-from sase_gan.networks.load import load_network, own_picture
+from sase_gan.networks.load import load_network, own_colours
 from sase_gan.pixels import write_png
 from sase_gan.progress import Progress
 from sase_gan.runs.folder import RunFolder
@@ -59,8 +62,8 @@ def train_scenes(
             snapshot = run.chosen_snapshot()
             network: Any = load_network(snapshot).to(options.hardware.device)
             text = {"snapshot": snapshot_digest(snapshot)}
-            write_png(out / "real" / f"{name}.png", own_picture(network))
-            for seed, image in enumerate(sample_images(network, range(count))):
+            write_png(out / "real" / f"{name}.png", filed(own_colours(network)))
+            for seed, image in enumerate(sample_images(network, range(count), ground="file")):
                 write_png(drawn / _file_name(seed), image, {**text, "seed": str(seed)})
     progress("", len(paths), len(paths))
     return True

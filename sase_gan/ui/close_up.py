@@ -80,7 +80,7 @@ class CloseUpHandlers:
             pictures = self.models.training_pictures(opened)
         except SaseGanError as error:
             return "", escaped(sentence(error))
-        found = pictures.nearest(draw_recipes(opened.network, [known])[0])
+        found = pictures.nearest(draw_recipes(opened.network, [known], ground="white")[0])
         shown = figures([(item.image, _caption(item)) for item in found])
         return shown, explain_nearest(found, len(pictures.images))
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import gradio as gr
+from gradio.context import get_blocks_context
 
 from sase_gan.errors import SaseGanError
 from sase_gan.ui.checks import number, sentence, whole_number
@@ -38,20 +40,28 @@ def looked_at_first(
 ) -> Callable[..., Any] | None:
     """Make what gradio asks before a request waits: a verdict for each input; None if nothing is to be checked.
 
-    A field that is written too is left to the handler: gradio shows it as an output, without a sentence.
+    A field that any event of the page writes is left to the handler: gradio shows the state of its last output there at
+    every event, such as the look for trainings each few seconds, and the sentence would be gone before it is read.
 
     Args:
         check: of all values together; its refusal stands at the first field that can show one.
     """
-    checks = {place: known for place, field in enumerate(inputs) if field not in outputs and (known := check_of(field))}
-    if not checks:
+    known = {place: found for place, field in enumerate(inputs) if field not in outputs and (found := check_of(field))}
+    if not known:
         assert check is None, "what is checked as a whole needs a field that shows its refusal"
         return None
+    page = get_blocks_context()
+
+    @functools.cache
+    def checks() -> dict[int, Check]:
+        """When it is first asked, all events of the page are known."""
+        written = set() if page is None else {output for event in page.fns.values() for output in event.outputs}
+        return {place: found for place, found in known.items() if inputs[place] not in written}
 
     def look(*values: Any) -> list[Any]:
-        refused = {place: words for place, known in checks.items() if (words := _refused(known, values[place]))}
-        if check is not None and not refused and (words := _refused(check, *values)):
-            refused = {min(checks): words}
+        refused = {place: words for place, found in checks().items() if (words := _refused(found, values[place]))}
+        if check is not None and checks() and not refused and (words := _refused(check, *values)):
+            refused = {min(checks()): words}
         return [gr.validate(place not in refused, refused.get(place, "")) for place in range(len(inputs))]
 
     return look

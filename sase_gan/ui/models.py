@@ -16,7 +16,6 @@ import torch
 from torch import Tensor
 
 from sase_gan.api.training_pictures import training_pictures
-from sase_gan.colours import shown
 from sase_gan.drawing.recipes import Recipe
 from sase_gan.errors import DataError, SaseGanError, UsageError
 from sase_gan.networks.generator import Generator
@@ -182,9 +181,9 @@ def _load_recogniser(folder: Path) -> Any:
 
 def _load_training_pictures(model: OpenModel) -> tuple[Tensor, tuple[str, ...]]:
     if (holding := recombiner_of(model.network)) is not None:
-        return holding.seen_pictures.cpu(), picture_names(holding)
+        return holding.pictures.cpu(), picture_names(holding)
     images = training_pictures(model.entry.run, model.data, model.network.config.picture_size)
-    return shown(images.images, "checkerboard"), images.names
+    return images.images, images.names
 
 
 def without_network(name: str, wanted: str) -> str:

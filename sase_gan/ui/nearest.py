@@ -7,6 +7,7 @@ from functools import cached_property
 
 import torch
 
+from sase_gan.colours import seen, shown
 from sase_gan.metrics.catalogue import SPACES, Space
 from sase_gan.metrics.originality import CopyReference
 from sase_gan.metrics.reference import PictureSet, PreparedReference
@@ -17,7 +18,7 @@ class Neighbour:
     """A training picture near to a generated one.
 
     Attributes:
-        image: uint8 [3, S, S], mirrored if that is how it was found.
+        image: uint8 [3, H, W], over a checkerboard where it is transparent; mirrored if that is how it was found.
         distance: in descriptor units; `usual` is the median distance of training pictures from each other.
         near: whether it is nearer than nineteen in twenty training pictures are to their own nearest.
         far: whether it is farther than nineteen in twenty are.
@@ -34,10 +35,10 @@ class Neighbour:
 
 
 class TrainingPictures:
-    """The pictures that a model was trained on, and where its generated pictures lie among them.
+    """The pictures that a model was trained on, and where its generated pictures lie among them, as seen on white.
 
     Args:
-        images: uint8 `[N, 3, H, W]`; names: theirs.
+        images: uint8 `[N, C, H, W]`, of other colours as inside; names: theirs.
     """
 
     def __init__(self, images: torch.Tensor, names: tuple[str, ...]) -> None:
@@ -45,12 +46,15 @@ class TrainingPictures:
 
     @cached_property
     def _prepared(self) -> PreparedReference:
-        return PreparedReference(self.images, self.names)
+        return PreparedReference(seen(self.images).contiguous(), self.names)
 
     def nearest(self, image: torch.Tensor) -> list[Neighbour]:
-        """The two nearest in each of the copying check's spaces, without repetitions, the nearest first."""
+        """The two nearest in each of the copying check's spaces, without repetitions, the nearest first.
+
+        Args:
+            image: uint8 `[3, H, W]`, what is seen of a generated picture on white.
+        """
         found: dict[int, Neighbour] = {}
-        pictures = self._prepared.pictures
         for space in SPACES:
             reference: CopyReference = self._prepared.copying(space)
             result = self._prepared.nearest(PictureSet(image[None]), space)
@@ -60,8 +64,10 @@ class TrainingPictures:
                 (int(result.first[0]), result.distance[0].item(), bool(result.mirrored[0])),
                 (int(result.second[0]), result.second_distance[0].item(), False),
             ):
-                shown = pictures.images[index].flip(-1) if mirrored else pictures.images[index]
+                given = self._prepared.pictures.order[index]
+                own = shown(self.images[given], "checkerboard")
                 near, far = distance < reference.limit, distance > most
-                neighbour = Neighbour(pictures.names[index], shown, space, distance, usual, mirrored, near, far)
-                found.setdefault(index, neighbour)
+                own = own.flip(-1) if mirrored else own
+                neighbour = Neighbour(self.names[given], own, space, distance, usual, mirrored, near, far)
+                found.setdefault(given, neighbour)
         return sorted(found.values(), key=lambda item: item.distance / max(item.usual, 1e-9))

@@ -11,7 +11,7 @@ import gradio as gr
 from PIL import Image
 from torch import Tensor
 
-from sase_gan.colours import filed
+from sase_gan.colours import checkerboard, filed, shown
 from sase_gan.datasets.sources import bundled_data
 from sase_gan.drawing.applications import last_scale
 from sase_gan.drawing.masks import main_colours
@@ -20,6 +20,7 @@ from sase_gan.networks.load import own_colours, own_picture
 from sase_gan.networks.pyramid import Pyramid
 from sase_gan.pixels import to_pillow
 from sase_gan.recombination.model import Recombiner
+from sase_gan.resizing import at_size
 from sase_gan.ui.checks import chosen, sentences, time_limit, whole_number
 from sase_gan.ui.entries import OF_ONE_PICTURE
 from sase_gan.ui.events import listed_anew
@@ -117,13 +118,16 @@ class PictureHandlers(PictureDrawing):
         network = self._open(model).network
         own, last = own_picture(network), last_scale(network)
         colours = ["#" + bytes(colour.tolist()).hex() for colour in main_colours(own, NUM_COLOURS)]
-        learnt, clear = _for_brush(own), network.config.colours == "rgba"
+        learnt = _for_brush(own_colours(network))
+        blank = Image.new("RGB", learnt.size, colours[-1])
+        if network.config.colours == "rgba":
+            blank = to_pillow(checkerboard(learnt.height, learnt.width)).convert("RGB")
         return Facts(
             _about(network),
             picture(filed(own_colours(network))),
             gr.update(value=canvas(learnt)),
             gr.update(
-                value=canvas(Image.new("RGB", learnt.size, "white" if clear else colours[-1])),
+                value=canvas(blank),
                 brush=gr.Brush(default_size=40, colors=list(colours), default_color=colours[0], color_mode="fixed"),
             ),
             gr.update(maximum=last, value=0),
@@ -153,7 +157,7 @@ def _about(network: Pyramid | Recombiner) -> str:
 
 
 def _for_brush(own: Tensor) -> Image.Image:
-    """The training picture, enlarged for the brush."""
-    image = to_pillow(own)
-    factor = max(1, round(ENLARGED_SIDE / max(image.size)))
-    return image.resize((image.width * factor, image.height * factor), Image.Resampling.LANCZOS)
+    """The training picture in its own colours, enlarged for the brush; over a checkerboard where it is transparent."""
+    factor = max(1, round(ENLARGED_SIDE / max(own.shape)))
+    large = at_size(own, [factor * side for side in own.shape[1:]])
+    return to_pillow(shown(large, "checkerboard"))

@@ -27,7 +27,7 @@ from sase_gan.ui.entries import OF_ONE_PICTURE
 from sase_gan.ui.events import BAR, reporter
 from sase_gan.ui.markup import refusal
 from sase_gan.ui.models import Models, Opened
-from sase_gan.ui.pictures import FILM_SIDES, PREVIEW_SIDE, Drawn, Film, gallery, painted, picture, write_film
+from sase_gan.ui.pictures import FILM_SIDES, PREVIEW_SIDE, Drawn, Film, gallery, painted, picture, strokes, write_film
 from sase_gan.ui.uploads import read_upload
 
 LONGEST_SIDE = 1024
@@ -76,12 +76,13 @@ class PictureDrawing:
         opened = self._open(model)
         network = opened.network
         composite, mask = painted(painting)
-        fitted = brought(at_size(composite, network.size), network.config.colours)
-        if network.config.colours == "rgba":
-            own = own_colours(network)[3].float() / 255 if over_picture else torch.zeros(network.size)
-            cover = resize(mask[None, None], network.size)[0, 0].clamp(0, 1)
-            fitted[3] = (255 * (1 - (1 - own) * (1 - cover))).round().to(torch.uint8)
-        return opened, fitted, mask
+        if network.config.colours != "rgba":
+            return opened, brought(at_size(composite, network.size), network.config.colours), mask
+        # What lies below the strokes is shown on a checkerboard, of which nothing is to come into the picture.
+        nothing = torch.tensor([1.0, 1.0, 1.0, 0.0])[:, None, None].expand(-1, *network.size)
+        below = own_colours(network).float() / 255 if over_picture else nothing
+        laid = resize(strokes(painting)[None], network.size)[0].clamp(0, 1)
+        return opened, (255 * (laid + (1 - laid[3]) * below)).round().clamp(0, 255).to(torch.uint8), mask
 
     @sentences
     def draw(
@@ -136,7 +137,8 @@ class PictureDrawing:
         except SaseGanError as error:
             return refusal(html.escape(sentence(error)))
         seconds, gigabytes = foretold(network, count, size)
-        return f"Takes about {readable_seconds(max(1, seconds))} on two processor cores, and {gigabytes:.1f} GB."
+        time = readable_seconds(max(1, seconds))
+        return f"Takes about {time} on two processor cores, and {max(0.1, gigabytes):.1f} GB."
 
     @sentences
     def change(
@@ -254,7 +256,7 @@ class PictureDrawing:
             start_scale: The level at which it enters, finer keeps more of its details; 0 chooses.
         """
         opened = self._open(model)
-        layout, numbers = read_upload(file), seed_numbers(seeds, MOST_DRAWN)
+        layout, numbers = read_upload(file, opened.network.config.colours), seed_numbers(seeds, MOST_DRAWN)
         check_cost(opened.network, len(numbers), opened.network.size)
         scale = _start_scale(opened.network, start_scale) or None
         drawn = applications.analogy(opened.network, layout, seeds=numbers, start_scale=scale)

@@ -192,11 +192,29 @@ def shown_region(painting: dict[str, Any] | None) -> Tensor | None:
     Raises:
         UsageError: if what came is no painting.
     """
+    alphas = [layer[:, :, 3] / 255 for layer in _layers(painting)]
+    return torch.from_numpy(np.max(alphas, 0)).float() if any(alpha.any() for alpha in alphas) else None
+
+
+def strokes(painting: dict[str, Any] | None) -> Tensor:
+    """What the brush laid over the picture, float `[4, H, W]` in [0, 1]: colours times cover, and the cover.
+
+    Raises:
+        UsageError: as `painted_region`.
+    """
+    laid = torch.zeros(4, *painted_region(painting).shape)
+    for layer in _layers(painting):
+        colour = torch.from_numpy(layer.copy()).permute(2, 0, 1).float() / 255
+        colour[:3] *= colour[3]
+        laid = colour + (1 - colour[3]) * laid
+    return laid
+
+
+def _layers(painting: dict[str, Any] | None) -> list[np.ndarray]:
     layers = (painting.get("layers") if isinstance(painting, dict) else None) or []
-    if not all(_is_drawn(layer, 4) for layer in layers):
+    if not all(_is_drawn(layer, 4) for layer in layers) or len({layer.shape for layer in layers}) > 1:
         raise UsageError(NO_PAINTING)
-    alphas = [torch.from_numpy(layer[:, :, 3].copy()).float() / 255 for layer in layers]
-    return torch.stack(alphas).amax(0) if any(alpha.any() for alpha in alphas) else None
+    return list(layers)
 
 
 def painted(painting: dict[str, Any] | None) -> tuple[Tensor, Tensor]:

@@ -14,6 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from sase_gan.api.control import cut_to, make_control
+from sase_gan.colours import filed
 from sase_gan.drawing.recipes import Recipe, draw_recipes
 from sase_gan.drawing.sampling import MAX_SEED
 from sase_gan.errors import UsageError
@@ -97,7 +98,7 @@ class RecombineHandlers:
         names, count = picture_names(network), network.config.count
         shown: Gallery = [
             (picture(image), f"{index}: {base_name(names[index])}")
-            for index, image in enumerate(network.seen_pictures[:MOST_LISTED].cpu())
+            for index, image in enumerate(filed(network.pictures[:MOST_LISTED].cpu()))
         ]
         about = "Click the pictures that a wish is about; click again to leave one out."
         if count > MOST_LISTED:

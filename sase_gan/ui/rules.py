@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from sase_gan.api.control import make_control
+from sase_gan.colours import shown
 from sase_gan.errors import UsageError
 from sase_gan.markdown import escaped
 from sase_gan.recombination.control import Control
@@ -95,7 +96,8 @@ def rules_html(network: Recombiner, rules: Sequence[Rule]) -> str:
 def thumbnails(network: Recombiner, numbers: Sequence[int], before: str = "") -> str:
     """Show the first few of some training pictures, behind another figure, as HTML."""
     names = picture_names(network)
-    shown = numbers[:MOST_SHOWN]
-    cells = [figure(network.seen_pictures[n].cpu(), str(n), escaped(names[n]), alt=names[n]) for n in shown]
+    listed = numbers[:MOST_SHOWN]
+    images = [shown(network.pictures[n].cpu(), "checkerboard") for n in listed]
+    cells = [figure(image, str(n), escaped(names[n]), alt=names[n]) for n, image in zip(listed, images, strict=True)]
     more = quiet(f"and {len(numbers) - MOST_SHOWN} more") if len(numbers) > MOST_SHOWN else ""
     return f'<div class="figures rule">{before}{"".join(cells)}{more}</div>' if before or cells else ""

@@ -13,6 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from sase_gan.colouring import part_colour
+from sase_gan.colours import shown
 from sase_gan.errors import UsageError
 from sase_gan.markdown import escaped
 from sase_gan.networks.load import recombiner_of
@@ -160,7 +161,7 @@ def _legend(network: Recombiner, origin: Origin) -> Gallery:
     names = picture_names(network)
     found: Gallery = []
     for place, (index, share) in enumerate(origin.shares[:LEGEND]):
-        image = network.seen_pictures[index].cpu()
+        image = shown(network.pictures[index].cpu(), "checkerboard")
         rim = max(2, min(image.shape[1:]) // RIM)
         colour = torch.tensor(part_colour(place), dtype=torch.uint8)[:, None, None]
         tile = colour.repeat(1, image.shape[1] + 2 * rim, image.shape[2] + 2 * rim)

@@ -22,12 +22,12 @@ from gradio.blocks import Block
 from PIL import Image
 from torch import Tensor
 
+from sase_gan.colours import Colours, read_in
 from sase_gan.datasets.images import Survey, survey
 from sase_gan.datasets.sources import open_images
 from sase_gan.errors import DataError, SaseGanError, UsageError
 from sase_gan.files import write_atomically, write_folder_atomically
 from sase_gan.formats import READ_KINDS, decoders, suffixes
-from sase_gan.pixels import decode_picture, to_tensor
 from sase_gan.runs.presets import ADVISED_IMAGES, FEWEST_IMAGES
 
 MUSIC = (".wav", ".mp3")
@@ -62,8 +62,8 @@ def within_temporary(path: object) -> Path:
     return found
 
 
-def read_upload(path: object) -> Tensor:
-    """Read an uploaded picture, uint8 `[3, H, W]`.
+def read_upload(path: object, colours: Colours = "rgb") -> Tensor:
+    """Read an uploaded picture in a model's colours, uint8 `[C, H, W]` as inside.
 
     Raises:
         UsageError: if nothing was uploaded.
@@ -74,8 +74,7 @@ def read_upload(path: object) -> Tensor:
     found = within_temporary(path)
     with found.open("rb") as file:
         refuse_large(file, found.name, MOST_PIXELS)
-        file.seek(0)
-        return to_tensor(decode_picture(file, name=found.name).rgb)
+    return read_in(found, colours)
 
 
 def uploaded_music(path: object) -> Path | None:

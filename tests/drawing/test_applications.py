@@ -61,6 +61,10 @@ def test_later_start_scales_change_less(coffee: Recombiner) -> None:
     assert torch.equal(scaled[0], strip[1])
     with pytest.raises(UsageError, match="start scale is 3; this model of 3 levels takes 1 to 2"):
         applications.inject(coffee, coffee.pictures[0], 3)
+    small = instant(coffee.pictures[0][:, :16, :20])
+    for ask in (applications.strip, lambda network: applications.paint_to_image(network, network.pictures[0])):
+        with pytest.raises(UsageError, match="has a single level; a picture can enter only larger ones"):
+            ask(small)
 
 
 @pytest.mark.parametrize("way", ["edit", "harmonise", "inject", "strip"])

@@ -4,14 +4,19 @@ import csv
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from typer.testing import CliRunner
 
 from sase_gan import cli
+from sase_gan.colours import CHANNELS, Colours, filed, learnt
 from sase_gan.config import build, load_preset, merge
 from sase_gan.drawing.sampling import sample_images
 from sase_gan.errors import DataError, UsageError
+from sase_gan.evaluation.options import EvaluationOptions
+from sase_gan.evaluation.pairs import run_pairs
 from sase_gan.hardware import Hardware
 from sase_gan.networks.load import load_network, load_pyramid
 from sase_gan.pixels import read_image, write_png
@@ -21,6 +26,7 @@ from sase_gan.runs.scenes import train_scenes
 from sase_gan.training.config import OneShotConfig
 from sase_gan.training.instant_config import InstantConfig
 
+SEEDS = ("samples/own/seed000000", "samples/own/seed000001")
 OPTIONS = RunOptions(Hardware("cpu", "CPU", "32-true", 1))
 
 
@@ -73,6 +79,30 @@ def test_pictures_without_training_are_made_once(pictures: Path, tmp_path: Path)
     shutil.rmtree(out / "samples" / "wide")
     with pytest.raises(UsageError, match="was trained with other settings"):
         train(pictures, out, config.model_copy(update={"seed": 1}))
+
+
+@pytest.mark.parametrize("colours", ["rgba", "grey"])
+def test_files_have_the_colours_of_the_models_and_are_scored_by_what_is_seen(colours: Colours, tmp_path: Path) -> None:
+    source = torch.Generator().manual_seed(0)
+    drawing = torch.randint(0, 256, (CHANNELS[colours], 32, 40), dtype=torch.uint8, generator=source)
+    if colours == "rgba":
+        drawing[3, :8] = 0
+    write_png(tmp_path / "pictures" / "own.png", drawing)
+    out, flat = tmp_path / "out", tmp_path / "flat"
+    arguments = ["scenes", str(tmp_path / "pictures"), "--preset", "instant", "--set", "schedule.grid_images=1"]
+    wanted = ["--colours", colours, "--out", str(out), "--count", "2", "--metrics", "pixel_diversity"]
+    result = CliRunner().invoke(cli.app, [*arguments, *wanted])
+    assert result.exit_code == 0, result.output
+    network = load_network(RunFolder(out / "models" / "own").chosen_snapshot())
+    drawn = sample_images(network, range(2), ground="file")
+    for name, expected in (("real/own", filed(learnt(drawing))), *zip(SEEDS, drawn, strict=True)):
+        with Image.open(out / f"{name}.png") as image:
+            assert image.mode == {"rgba": "RGBA", "grey": "L"}[colours]
+            assert torch.equal(torch.from_numpy(np.atleast_3d(np.array(image))).permute(2, 0, 1), expected), name
+        write_png(flat / f"{name}.png", read_image(out / f"{name}.png"))
+    scoring = EvaluationOptions(flat / "samples", real=flat / "real", out=flat / "scores", metrics=("pixel_diversity",))
+    run_pairs(scoring)
+    assert (flat / "scores" / "scenes.csv").read_text() == (out / "scores" / "scenes.csv").read_text()
 
 
 def test_the_same_call_goes_on(pictures: Path, tmp_path: Path) -> None:

@@ -34,6 +34,8 @@ def test_a_file_or_a_folder_of_one_is_one_picture_all_else_a_set(tmp_path: Path)
     for path in (PICTURE, tmp_path / "only", one):
         assert chosen(path) == "instant"
         assert chosen(path, "quick") == "one_shot"
+        assert task_for(TrainRequest(path=path, colours="rgba")).name == "instant"
+        assert task_for(TrainRequest(path=path, minutes=1)).name == "one_shot"
     for path in (FACES, Path(shutil.make_archive(str(tmp_path / "set"), "zip", FACES))):
         assert chosen(path) == "low_shot"
         assert chosen(path, "instant") == "instant"

@@ -261,6 +261,15 @@ def test_one_picture(desktop):
     text_of(page, "#picture-about").to_contain_text("28 × 28 px in 3 stages", timeout=PATIENCE)
     page.locator("#picture-draw").click()
     page.locator("#picture-sheet img").nth(3).wait_for()
+    # Enlarged, it lies on a checkerboard that is not wider than the picture: seen where this has transparency.
+    page.locator("#picture-sheet img").first.click()
+    large = page.locator("#picture-sheet .media-button img")
+    large.wait_for()
+    assert "conic-gradient" in large.evaluate("image => getComputedStyle(image).backgroundImage")
+    box = large.bounding_box()
+    assert box["width"] == pytest.approx(box["height"], rel=0.02)
+    assert box["width"] > 200
+    page.keyboard.press("Escape")
     desktop.tab("Edit")
     paint(page, "#picture-canvas")
     press_until(page, page.locator("#picture-edit"), "#picture-result img")

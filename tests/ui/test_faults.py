@@ -109,6 +109,14 @@ def test_numbers_are_refused_beside_their_field_before_they_wait():
     assert [verdict["message"] for verdict in verdicts] == ["", "Too much.", ""]
 
 
+def test_a_field_that_another_event_writes_is_refused_where_the_sentence_stays():
+    with gr.Blocks():
+        whole, share = gr.Number(label="Frames", minimum=2, maximum=9), gr.Number(label="Share", minimum=0, maximum=1)
+        look = looked_at_first([whole, share], [], None)
+        gr.Button().click(lambda: gr.update(visible=False), [], [whole])
+    assert [verdict["is_valid"] for verdict in look(99, 99)] == [True, False]
+
+
 def test_what_takes_minutes_or_gigabytes_is_foretold_and_refused(models_folder, tmp_path):
     handlers = PictureHandlers(Models([models_folder]), Trainings(tmp_path))
     assert re.fullmatch(r"Takes about \d+ s on .+, and 0\.\d GB\.", handlers.foretell("single", 100, 100, "0-3"))

@@ -9,9 +9,13 @@ import pytest
 import torch
 from PIL import Image
 
+from sase_gan.colours import seen, shown
+from sase_gan.datasets.images import load_image_set
+from sase_gan.datasets.sources import bundled_data
 from sase_gan.drawing.recipes import Move, Recipe, draw_recipes
 from sase_gan.drawing.sampling import MAX_SEED
 from sase_gan.pixels import read_image, to_tensor
+from sase_gan.recombination.model import Recombiner, RecombinerConfig
 from sase_gan.ui import favourites
 from sase_gan.ui.address import from_address
 from sase_gan.ui.carrying import named_too
@@ -152,3 +156,20 @@ def test_a_picture_far_from_all_is_said_to_be(models):
     itself = pictures.nearest(pictures.images[0])
     assert not itself[0].far
     assert "may be a copy" in explain_nearest(itself, 8)
+
+
+def test_what_is_near_to_a_picture_with_transparency_is_told_of_what_is_seen_on_white(tmp_path):
+    faces = load_image_set(bundled_data("emoji-faces"), image_size=32, max_images=8, colours="rgba").images.clone()
+    faces[:, :3, :, :8], faces[:, 3, :, :8] = 255, 0
+    network = Recombiner(RecombinerConfig(count=8, size=(32, 32), names=tuple("abcdefgh"), colours="rgba"))
+    network.pictures.copy_(faces)
+    network.eval().save_pretrained(tmp_path / "clear")
+    models = Models([tmp_path])
+    known = models.training_pictures(models.open("clear"))
+    found = known.nearest(seen(faces)[3])[0]
+    assert (found.name, found.near) == ("d", True)
+    assert torch.equal(found.image, shown(faces[3], "checkerboard"))
+    drawn = draw_recipes(models.open("clear").network, [Recipe(5)], ground="white")[0]
+    _, told = CloseUpHandlers(models).nearest(Recipe(5), "clear")
+    assert told == explain_nearest(known.nearest(drawn), 8)
+    assert "far from all" not in told

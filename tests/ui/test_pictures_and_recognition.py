@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 import torch
 
+from sase_gan.colours import filed, learnt
+from sase_gan.drawing.applications import analogy
 from sase_gan.drawing.injection import edit, paint_to_image, sample
 from sase_gan.layers.sase_recognition import SASEConv2d
-from sase_gan.pixels import read_image, to_tensor
+from sase_gan.pixels import read_image, to_tensor, write_png
 from sase_gan.recognition.classification.classifier import predict_pictures
+from sase_gan.recombination.model import Recombiner, RecombinerConfig
 from sase_gan.resizing import at_size
 from sase_gan.ui.entries import CLASSIFIER, DETECTOR, PYRAMID
 from sase_gan.ui.markup import Framing, attention_html, framing, laid_out, layer_words, weights_html
@@ -66,6 +69,35 @@ def test_a_painted_change_is_redrawn_and_the_rest_untouched(handlers, models):
     assert "Seed 7" in changed.note
     strip = handlers.strip("single", painting())
     assert [name for _, name in strip.gallery] == ["start scale 1", "start scale 2"]
+
+
+def test_a_picture_with_transparency_is_painted_over_a_checkerboard_of_which_nothing_stays(tmp_path, temporary):
+    network = Recombiner(RecombinerConfig(form="free", count=1, size=(48, 64), names=("own.png",), colours="rgba"))
+    drawing = torch.randint(0, 256, (4, 48, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    drawing[3, :, :32], drawing[3, :, 32:] = 0, 255
+    network.pictures.copy_(learnt(drawing)[None])
+    network.eval().save_pretrained(tmp_path / "models" / "clear")
+    handlers = PictureHandlers(Models([tmp_path / "models"]), Trainings(tmp_path / "runs"))
+    facts = handlers.facts("clear")
+    for place in (facts.canvas, facts.blank):
+        shown = np.array(place["value"]["background"])
+        assert np.unique(shown[:, : shown.shape[1] // 3]).tolist() == [205, 255]
+    layer = np.zeros((*shown.shape[:2], 4), np.uint8)
+    layer[: shown.shape[0] // 2, : shown.shape[1] // 4] = (200, 0, 0, 255)
+    composite = np.where(layer[..., 3:] > 0, layer[..., :3], shown)
+    given = {"background": None, "layers": [layer], "composite": composite}
+    changed = handlers.change("clear", given, "harmonise")
+    file = torch.from_numpy(np.array(changed.before)).permute(2, 0, 1)
+    assert file[:, 4, 4].tolist() == [200, 0, 0, 255]  # painted where nothing was: opaque
+    assert torch.equal(file[:, 26:], filed(learnt(drawing))[:, 26:])
+    assert np.array(changed.after).shape == (48, 64, 4)
+    assert to_tensor(handlers.paint("clear", given, seeds="0").gallery[0][0].getchannel("A")).float().std() > 50
+    # A layout's clear ground is understood as what it is.
+    write_png(temporary / "layout.png", drawing)
+    found = handlers.analogy("clear", str(temporary / "layout.png"), 0, "3").gallery[0][0]
+    loaded = handlers.models.open_of_one_picture("clear").network
+    expected = filed(analogy(loaded, learnt(drawing), seeds=[3]))[0]
+    assert torch.equal(torch.from_numpy(np.array(found)).permute(2, 0, 1), expected)
 
 
 def test_a_painting_becomes_pictures(handlers, models):

@@ -21,7 +21,7 @@ from sase_gan.runs.tasks.one_shot import OneShotTask
 TASKS: dict[str, Task[Any]] = {task.name: task for task in (LowShotTask(), OneShotTask(), InstantTask())}
 """By the word that a configuration's `task` holds."""
 
-_OF_TRAINING = ("kimg", "minutes", "batch_size", "devices", "logger", "start", "publish_discriminator", "colours")
+_OF_TRAINING = ("kimg", "minutes", "batch_size", "devices", "logger", "start", "publish_discriminator")
 
 
 def task_for(request: TrainRequest) -> Task[Any]:
