@@ -151,7 +151,7 @@ def _component_directions(network: Generator, count: int) -> Tensor:
         maps = torch.cat([block(first, ()).flatten(1).float().cpu() for first in firsts])
         if classes is not None:  # what a class looks like is no direction of latents
             maps = maps - classes @ torch.linalg.lstsq(classes, maps).solution
-    # As above, and as there in float64: what the library rounds, by where in memory numbers lie, stays below our digits.
+    # As above, and in float64 as there: the last bits of the library differ from call to call, and stay below ours.
     maps = (maps - maps.mean(0)).double()
     scores = torch.linalg.eigh(maps @ maps.T)[1].flip(1)[:, :count]
     back = torch.linalg.lstsq(z.double(), scores).solution.T
