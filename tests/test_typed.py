@@ -37,6 +37,8 @@ KNOWN = ("make ", ". .venv/bin/activate", "pip install ", "pipx install ", "pyth
 """How lines begin that are not ours to try; of `make`, tests/test_readme.py knows the targets."""
 SETS = ("PICTURES", "SCANS", "DRAWINGS")
 """What stands for a folder of pictures, of which a network is trained."""
+BUNDLED = {"sase-gan export": "--unfinished", "sase-gan push": "--with-pictures"}
+"""What the pages say that these commands need of the bundled model, a finished one."""
 SHORTER = {
     "train": ["--threads", "1", "--no-figures"],
     "evaluate": ["--count", "12", "--metrics", "patches", "--no-baseline"],
@@ -117,8 +119,8 @@ class Typist:
     def _short(self, line: str) -> str:
         line = re.sub(r"(--seeds )(\d+)-(\d+)", lambda m: f"{m[1]}{m[2]}-{int(m[2]) + 1}", line)
         line = line.replace("runs/faces-001", self.faces).replace("runs/NAME-001", self.newest)
-        exported = " --unfinished" if "sase-gan export" in line else ""  # as the page says of the bundled model
-        line = re.sub(r"\bMODEL\b", f"data/snapshots/emoji-faces{exported}", line)
+        needed = next((f" {option}" for command, option in BUNDLED.items() if line.startswith(command)), "")
+        line = re.sub(r"\bMODEL\b", f"data/snapshots/emoji-faces{needed}", line)
         line = re.sub(r"\bPICTURE\b", "PICTURE.png", line)
         command = next(word for word in line.split()[1:] if word != "inject")
         more = list(SHORTER.get(command, []))

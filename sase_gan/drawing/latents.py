@@ -151,9 +151,11 @@ def _component_directions(network: Generator, count: int) -> Tensor:
         maps = torch.cat([block(first, ()).flatten(1).float().cpu() for first in firsts])
         if classes is not None:  # what a class looks like is no direction of latents
             maps = maps - classes @ torch.linalg.lstsq(classes, maps).solution
-    scores = torch.linalg.svd(maps - maps.mean(0), full_matrices=False)[0][:, :count]
-    back = torch.linalg.lstsq(z, scores).solution.T
-    return back / back.norm(dim=1, keepdim=True)
+    # As above, and in float64 as there: the last bits of the library differ from call to call, and stay below ours.
+    maps = (maps - maps.mean(0)).double()
+    scores = torch.linalg.eigh(maps @ maps.T)[1].flip(1)[:, :count]
+    back = torch.linalg.lstsq(z.double(), scores).solution.T
+    return (back / back.norm(dim=1, keepdim=True)).float()
 
 
 def mix(network: Generator, first: Inputs, second: Inputs, from_size: int) -> Tensor:

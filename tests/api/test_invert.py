@@ -100,4 +100,4 @@ def test_a_picture_that_cannot_be_shown_is_said_to_be_so():
 
 
 def test_stems_are_safe_where_names_are_typed():
-    assert _stems(["~a,b@c.png", "x/a-b-c.jpg", "a-b-c.gif", "...png"]) == ["a-b-c", "a-b-c-2", "a-b-c-3", "photograph"]
+    assert _stems(["~a,b@c.png", "x/a-b-c.jpg", "a-b-c.gif", "~@.png"]) == ["a-b-c", "a-b-c-2", "a-b-c-3", "photograph"]

@@ -58,8 +58,10 @@ def test_a_mapped_set_is_the_same_set(folder: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("sase_gan.datasets.images._BLOCK", 2)
     mapped = load_image_set(folder, image_size=16)
     assert torch.equal(mapped.images, in_memory.images)
-    same = dataclasses.replace(mapped, images=in_memory.images)
-    assert same == in_memory
+    # Field by field: from Python 3.13 on, == of the whole compares the pictures too, number by number.
+    others = [field.name for field in dataclasses.fields(mapped) if field.name != "images"]
+    assert len(others) > 3
+    assert all(getattr(mapped, name) == getattr(in_memory, name) for name in others)
     assert torch.equal(mapped.subset([3, 0]).images, in_memory.images[[3, 0]])
 
 

@@ -113,10 +113,18 @@ def test_components_are_unit_vectors_that_move_early_features_more_than_chance(n
 
 
 @pytest.mark.parametrize("method", ["factorisation", "components"])
-def test_the_sign_of_a_direction_is_settled(network, method):
+def test_the_sign_of_a_direction_is_settled(network, method, monkeypatch):
     found = directions(network, method, 5)
     assert (found.gather(1, found.abs().argmax(1, keepdim=True)) > 0).all()
-    assert torch.equal(found, directions(network, method, 5))
+    solve = torch.linalg.eigh
+
+    def otherwise(matrix):
+        values, vectors = solve(matrix)
+        return values, -vectors
+
+    # A library may give either sign; the last bits may differ even between two calls of the same.
+    monkeypatch.setattr(torch.linalg, "eigh", otherwise)
+    assert torch.allclose(found, directions(network, method, 5), atol=1e-5)
 
 
 def test_unknown_directions_are_refused(network):

@@ -21,7 +21,7 @@ from sase_gan.drawing.sampling import draw_inputs, sample_images, truncated
 from sase_gan.errors import WeightsError
 from sase_gan.exporting import web_runtime
 from sase_gan.networks.generator import Generator
-from sase_gan.networks.load import load_network
+from sase_gan.networks.load import load_generator, load_network
 from sase_gan.pixels import to_uint8
 from sase_gan.snapshot import snapshot_digest
 from tests.exporting.conftest import small_generator, small_pyramid
