@@ -7,6 +7,7 @@ import ctypes
 import os
 import shutil
 import signal
+import socket
 import sys
 import tempfile
 import threading
@@ -38,6 +39,18 @@ def _share_heaps() -> None:
         ctypes.CDLL(None).mallopt(arena_max, 2)
 
 
+def _check_own_name(host: str) -> None:
+    """Refuse to begin where this machine does not know itself by the name that gradio asks its server by."""
+    name = "localhost" if host == "0.0.0.0" else host
+    try:
+        socket.getaddrinfo(name, None)
+    except socket.gaierror as error:
+        raise UsageError(
+            f"this machine does not know the name {name} ({error.strerror}), by which the studio asks whether it is "
+            "open; add a line such as 127.0.0.1 localhost to /etc/hosts, or give another --host"
+        ) from error
+
+
 def serve(
     models: Sequence[Path],
     runs: Path,
@@ -58,13 +71,15 @@ def serve(
     line changes the process for those after it.
 
     Raises:
-        UsageError: for an address beyond this machine without a password, or a port that is taken.
+        UsageError: for an address beyond this machine without a password, a machine that does not know its own name, or
+            a port that is taken.
     """
     if host not in LOOPBACK and auth is None:
         raise UsageError(
             f"--host {host} opens the studio to others; give --auth NAME:PASSWORD too, or leave --host out for this "
             "machine alone"
         )
+    _check_own_name(host)
     if sys.platform == "linux":
         _share_heaps()
     temporary = Path(tempfile.mkdtemp(prefix="sase-gan-studio-"))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from sase_gan.errors import UsageError
 from sase_gan.ui.limits import LONGEST_MINUTES, Limits
+from sase_gan.ui.serve import serve
 from sase_gan.ui.trainings import Trainings
 from sase_gan.ui.widgets import minutes_field
 
@@ -82,3 +84,18 @@ def test_the_hosted_demo_reads_where_to_listen_from_its_platform(hosted):
     refused = start(hosted, SASE_GAN_HOST="0.0.0.0")
     assert refused.returncode == 1
     assert "set the secret SASE_GAN_AUTH to NAME:PASSWORD" in refused.stderr
+
+
+@pytest.mark.parametrize(("host", "asked"), [("0.0.0.0", "localhost"), ("elsewhere", "elsewhere")])
+def test_a_machine_that_does_not_know_its_own_name_is_told_so(host, asked, monkeypatch, tmp_path):
+    def unknown(name, port):
+        assert name == asked
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    with pytest.raises(UsageError) as refused:
+        serve([], tmp_path, host=host, auth=("name", "word"))
+    assert str(refused.value) == (
+        f"this machine does not know the name {asked} (Name or service not known), by which the studio asks whether it "
+        "is open; add a line such as 127.0.0.1 localhost to /etc/hosts, or give another --host"
+    )
