@@ -125,8 +125,9 @@ def make_recordable(optimiser: torch.optim.Optimizer, device: torch.device) -> N
 
 def set_rate(group: dict[str, Any], rate: float) -> None:
     """Set the learning rate of a group of parameters, wherever it is read from."""
-    if isinstance(group["lr"], Tensor):
-        group["lr"].fill_(rate)
+    kept = group.get("lr")
+    if isinstance(kept, Tensor):
+        kept.fill_(rate)
     else:
         group["lr"] = rate
 

@@ -24,7 +24,10 @@ get, post = partial(httpx.get, timeout=PATIENCE), partial(httpx.post, timeout=PA
 
 
 def visitor_of(server) -> Client:
-    return Client(server.address, verbose=False, httpx_kwargs={"timeout": PATIENCE})
+    # Where pytest clears away, not where everything of this machine lies.
+    folder = server.runs.parent / "downloads"
+    folder.mkdir(exist_ok=True)
+    return Client(server.address, verbose=False, download_files=folder, httpx_kwargs={"timeout": PATIENCE})
 
 
 @pytest.fixture(scope="module")
