@@ -11,7 +11,7 @@ from typing import Any
 import gradio as gr
 
 from sase_gan.drawing.sampling import MAX_SEED
-from sase_gan.ui.events import relisted
+from sase_gan.ui.events import listed_anew, relisted
 
 FIRST_TAB = "generate"
 
@@ -19,7 +19,8 @@ FIRST_TAB = "generate"
 def from_address(query: Mapping[str, str], names: Sequence[str], current: object, tabs: Sequence[str]) -> list[Any]:
     """Read an address: updates of the list of models, of the seed and of the tabs.
 
-    What is not there, or means nothing here, leaves the page as it begins: links grow old.
+    What is not there, or means nothing here, leaves the page as it begins, and what a quick visitor has chosen by then:
+    links grow old.
 
     Args:
         names: of the models there are; current: the one that is chosen.
@@ -28,7 +29,7 @@ def from_address(query: Mapping[str, str], names: Sequence[str], current: object
     wanted, seed, tab = query.get("model", ""), query.get("seed", ""), query.get("tab", "")
     known = seed.isascii() and seed.isdecimal() and len(seed) <= len(str(MAX_SEED)) and int(seed) <= MAX_SEED
     return [
-        relisted(names, wanted if wanted in names else current),
+        relisted(names, wanted) if wanted in names else listed_anew(names, current),
         int(seed) if known else gr.skip(),
         gr.update(selected=tab) if tab in tabs else gr.skip(),
     ]
