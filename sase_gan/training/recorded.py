@@ -97,6 +97,8 @@ class RecordedSteps:
         except RuntimeError as error:
             # A recording that breaks off has an error of its own, behind which the step's lies.
             first = error.__context__ or error
+            if out_of_memory(error):
+                raise
             if out_of_memory(first):
                 raise first from None
             raise SaseGanError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import pytest
@@ -112,18 +113,18 @@ def test_a_kind_runs_plainly_once_is_recorded_once_and_replayed_from_then_on(sta
     ("problem", "expected", "words"),
     [
         (
-            RuntimeError("CUDA error: operation not permitted\nmore"),
+            partial(RuntimeError, "CUDA error: operation not permitted\nmore"),
             SaseGanError,
             "this device cannot record a training step (CUDA error: operation not permitted); go on without "
             "recordings: --set optimiser.recorded=false",
         ),
         # Which halves the batch, as everywhere.
-        (torch.OutOfMemoryError("out of memory"), torch.OutOfMemoryError, "out of memory"),
+        (partial(torch.OutOfMemoryError, "out of memory"), torch.OutOfMemoryError, "out of memory"),
     ],
 )
 @pytest.mark.parametrize("broken_off", [False, True])
 def test_what_cannot_be_recorded_is_said_with_what_to_do(
-    problem: Exception,
+    problem: Callable[[], Exception],
     expected: type[Exception],
     words: str,
     broken_off: bool,
@@ -135,7 +136,7 @@ def test_what_cannot_be_recorded_is_said_with_what_to_do(
     @contextmanager
     def graph(*arguments: Any, **options: Any) -> Iterator[None]:
         try:
-            raise problem
+            raise problem()
         finally:
             if broken_off:
                 raise RuntimeError("the capture was invalidated")
