@@ -1,11 +1,15 @@
-"""What both training modules share: the clock that a run goes by, and the figures of its steps."""
+"""What both training modules share: the clock that a run goes by, how a step is taken, and the figures of steps."""
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Sequence
 from typing import Any
 
+import torch
 from lightning import LightningModule
 from torch import Tensor
+
+from sase_gan.training.recorded import RecordedSteps, Step, Terms, make_recordable, plain_groups
 
 
 class TrainingClock(LightningModule):
@@ -20,6 +24,7 @@ class TrainingClock(LightningModule):
         data_digest: hash of the training pictures, which the clock belongs to.
         retreats: how often the run went back because it had diverged; each divides the rates by ten.
         step_images: of the last step, on all devices together.
+        recorded: the recordings that steps are repeated from; None where each is taken anew.
         time_share: of the minutes that this part of the run may take, 0 to 1; 0 where none are given. Not kept: a run
             that goes on is given minutes anew.
     """
@@ -30,11 +35,13 @@ class TrainingClock(LightningModule):
         self.images_seen, self.steps, self.data_digest, self.retreats = 0, 0, "", 0
         self.step_images = 0
         self.cpu_seconds = self.time_share = 0.0
+        self.recorded: RecordedSteps | None = None
         self._sums: dict[str, Tensor] = {}
         self._sum_counts: dict[str, int] = {}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the clock, and the hash of the pictures that it counts; the trainer's own counts starts."""
+        plain_groups(checkpoint)
         checkpoint.pop("loops", None)
         checkpoint["epoch"] = checkpoint["global_step"] = 0
         checkpoint["clock"] = {
@@ -56,6 +63,19 @@ class TrainingClock(LightningModule):
         self.step_images = clock.get("step_images", 0)
         self._sums = {name: value.to(self.device) for name, value in clock.get("sums", {}).items()}
         self._sum_counts = dict(clock.get("sum_counts", {}))
+
+    def record_steps(self) -> None:
+        """Let a CUDA device record steps, unless several share the work."""
+        if self.device.type == "cuda" and self.trainer.world_size == 1:
+            self.recorded = RecordedSteps(self.device, self._make_recordable)
+
+    def _make_recordable(self) -> None:
+        for index in (0, 1):
+            make_recordable(self.optimiser(index), self.device)
+
+    def taken(self, kind: Hashable, source: torch.Generator, inputs: Sequence[Tensor], step: Step) -> Terms:
+        """Take a step as `RecordedSteps.take` does, or anew where nothing is recorded."""
+        return step(tuple(inputs), source) if self.recorded is None else self.recorded.take(kind, source, inputs, step)
 
     @property
     def caution(self) -> float:

@@ -36,7 +36,7 @@ from sase_gan.training.clock import TrainingClock
 from sase_gan.training.conditioning import Conditions, Rows, strength
 from sase_gan.training.config import LowShotConfig
 from sase_gan.training.likelihood import LikelihoodTerm
-from sase_gan.training.recorded import RecordedSteps, make_recordable, plain_groups, set_rate
+from sase_gan.training.recorded import set_rate
 
 
 class Kind(NamedTuple):
@@ -80,7 +80,6 @@ class LowShotModule(TrainingClock):
         self.register_buffer("real_logit_average", torch.zeros(()))
         self.register_buffer("fake_logit_average", torch.zeros(()))
         self.memory_format = torch.contiguous_format
-        self.recorded: RecordedSteps | None = None
         name = self.config.loss.reconstruction
         # Not a submodule: its weights belong neither into checkpoints nor to the optimisers.
         self._reconstruction = [reconstruction_loss(name, weights_dir=weights_dir, untrained=untrained_perceptual)]
@@ -100,7 +99,7 @@ class LowShotModule(TrainingClock):
         self.memory_format = torch.channels_last
         self.to(memory_format=self.memory_format)
         if self._can_be_recorded():
-            self.recorded = RecordedSteps(self.device, self._make_recordable)
+            self.record_steps()
             if self.likelihood is not None:
                 self.likelihood.recorded = self.recorded
 
@@ -114,20 +113,13 @@ class LowShotModule(TrainingClock):
         """Tell whether steps are the same from step to step: not where classes fade in, or other pictures pull."""
         return (
             self.config.optimiser.recorded
-            and self.device.type == "cuda"
-            and self.trainer.world_size == 1
             and not self.config.classes.names
             and (self.likelihood is None or self.likelihood.always_the_same)
         )
 
-    def _make_recordable(self) -> None:
-        for index in (0, 1):
-            make_recordable(self.optimiser(index), self.device)
-
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the clock, and which latents the training pictures have taken."""
         super().on_save_checkpoint(checkpoint)
-        plain_groups(checkpoint)
         if self.likelihood is not None:
             checkpoint["likelihood"] = self.likelihood.state()
 
@@ -161,11 +153,8 @@ class LowShotModule(TrainingClock):
             ]
         kind, clock = self._kind(), (self.images_seen, self.global_rank)
         source = random_generator(self.config.seed, "step", *clock, device=self.device)
-        if self.recorded is None:
-            terms = self._both_steps(kind, inputs, source, labels, conditions)
-        else:
-            terms = self.recorded.take(kind, source, inputs, partial(self._both_steps, kind))
-        self.collect(terms)
+        step = partial(self._both_steps, kind, labels=labels, conditions=conditions)
+        self.collect(self.taken(kind, source, inputs, step))
         images = len(batch) * self.trainer.world_size
         self.advance(images)
         self.average.update(self.generator, batch=images, images_seen=self.images_seen)

@@ -38,7 +38,7 @@ from sase_gan.training import losses
 from sase_gan.training.averaging import WeightAverage
 from sase_gan.training.clock import TrainingClock
 from sase_gan.training.config import OneShotConfig
-from sase_gan.training.recorded import RecordedSteps, make_recordable, plain_groups, set_rate
+from sase_gan.training.recorded import set_rate
 
 
 class OneShotModule(TrainingClock):
@@ -64,7 +64,6 @@ class OneShotModule(TrainingClock):
         self._starts = self.config.stage_starts
         self._real: Tensor = torch.empty(0)
         self._frozen_reconstruction: Tensor | None = None
-        self.recorded: RecordedSteps | None = None
 
     def show(self, picture: Tensor) -> None:
         """Give the training picture, uint8 `[colours, height, width]` at the finest size; once, before training."""
@@ -100,11 +99,7 @@ class OneShotModule(TrainingClock):
             self._enter(phase, first=iteration == 0)
         self._set_rates(iteration)
         source = random_generator(self.config.seed, "step", self.images_seen, device=self.device)
-        if self.recorded is None:
-            terms = self._both_steps((), source)
-        else:
-            terms = self.recorded.take(phase, source, (), self._both_steps)
-        self.collect(terms)
+        self.collect(self.taken(phase, source, (), self._both_steps))
         self.advance(1)
         if self.average is not None:
             self.average.update(self.generator, batch=1, images_seen=self.images_seen)
@@ -133,22 +128,9 @@ class OneShotModule(TrainingClock):
         return {name: value.detach().float().mean() for name, value in terms.items()}
 
     def on_fit_start(self) -> None:
-        """Let a CUDA device record iterations, unless several share the work; nothing may come from the host in them.
-
-        The released grid's weights do.
-        """
-        section, released = self.config.optimiser, self.config.generator.factor is not None
-        if section.recorded and not released and self.device.type == "cuda" and self.trainer.world_size == 1:
-            self.recorded = RecordedSteps(self.device, self._make_recordable)
-
-    def _make_recordable(self) -> None:
-        for index in (0, 1):
-            make_recordable(self.optimiser(index), self.device)
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add the clock."""
-        super().on_save_checkpoint(checkpoint)
-        plain_groups(checkpoint)
+        """Let a CUDA device record iterations, in which nothing may come from the host, as the released grid does."""
+        if self.config.optimiser.recorded and self.config.generator.factor is None:
+            self.record_steps()
 
     @property
     def discriminator(self) -> PatchDiscriminator:
